@@ -1,0 +1,17 @@
+"""Layers to drop into any Keras model."""
+
+from vqvae_tf.layers.residual import ResidualBlock, ResidualStack
+from vqvae_tf.layers.scaling import CodeEmbedding, PixelScaling
+from vqvae_tf.layers.usage import CodebookUsage
+from vqvae_tf.layers.vector_quantizer import VectorQuantizer
+from vqvae_tf.layers.vector_quantizer_ema import VectorQuantizerEMA
+
+__all__ = [
+    "CodeEmbedding",
+    "CodebookUsage",
+    "PixelScaling",
+    "ResidualBlock",
+    "ResidualStack",
+    "VectorQuantizer",
+    "VectorQuantizerEMA",
+]

@@ -1,0 +1,236 @@
+"""Convolutions that never look ahead, by padding and cropping.
+
+A masked convolution multiplies half of its kernel by zero. The layers here
+hold no such weights: the kernel covers only the past, and the input is padded
+and cropped so that every output sees exactly the positions it may see. The
+result is that of a masked kernel, for less work (van den Oord et al. 2016,
+arXiv:1606.05328, section 2.2: "by cropping and padding").
+"""
+
+import keras
+import tensorflow as tf
+
+
+class _CausalConv(keras.layers.Layer):
+    """What the two layers share: a kernel, a bias, `valid` after padding."""
+
+    def __init__(self, filters, include_current=True, use_bias=True, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = check_positive("filters", filters)
+        self.include_current = bool(include_current)
+        self.use_bias = bool(use_bias)
+        self.bias = None
+
+    def _add_weights(self, window, channels):
+        if channels is None:
+            raise ValueError(
+                f"{type(self).__name__} needs to know the number of input "
+                "channels. Received: inputs whose last axis is None."
+            )
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(*window, channels, self.filters),
+            initializer="glorot_uniform",
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.filters,), initializer="zeros"
+            )
+        self.built = True
+
+    def _weight(self, variable):
+        return tf.cast(tf.convert_to_tensor(variable), self.compute_dtype)
+
+    def _add_bias(self, outputs):
+        if not self.use_bias:
+            return outputs
+        return tf.nn.bias_add(outputs, self._weight(self.bias))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.filters)
+
+    def compute_output_spec(self, inputs):
+        shape = self.compute_output_shape(inputs.shape)
+        return keras.KerasTensor(shape, self.compute_dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "include_current": self.include_current,
+            "use_bias": self.use_bias,
+        }
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class CausalConv1D(_CausalConv):
+    """Convolves along the last axis but one, each position with its past.
+
+    With `n = kernel_size` and `d = dilation_rate`, output `t` is made of the
+    inputs `t - (n-1) d, ..., t - d, t`; without `include_current` of those one
+    step earlier, `t-1 - (n-1) d, ..., t-1` (a type A mask). For images, where
+    the axis is the width, this is the horizontal stack of the gated PixelCNN;
+    for waveforms, the dilated convolution of WaveNet.
+
+    Args:
+        filters: the number of output channels.
+        kernel_size: the number of positions seen (all of them in the past).
+        dilation_rate: the distance between two of them.
+        include_current: whether output t may see input t.
+        use_bias: whether a bias is added.
+
+    Call arguments:
+        inputs: float `[batch, *leading, time, channels]`; leading axes, such
+            as the rows of an image, are independent.
+
+    Returns:
+        `[batch, *leading, time, filters]`.
+
+    Raises:
+        ValueError: for sizes that are not positive, or unknown channels.
+
+    Example: a sum over the present and the step before it.
+
+    >>> conv = CausalConv1D(filters=1, kernel_size=2)
+    >>> conv.build([None, None, 1])
+    >>> conv.kernel.assign(tf.ones([2, 1, 1]))
+    >>> conv(tf.constant([[[1.], [2.], [3.]]])).numpy().ravel().tolist()
+    [1.0, 3.0, 5.0]
+
+    References:
+        van den Oord et al. 2016, arXiv:1606.05328, section 2.2 and figure 2.
+        van den Oord et al. 2016, arXiv:1609.03499, section 2.1.
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        dilation_rate=1,
+        include_current=True,
+        use_bias=True,
+        **kwargs,
+    ):
+        super().__init__(filters, include_current, use_bias, **kwargs)
+        self.kernel_size = check_positive("kernel_size", kernel_size)
+        self.dilation_rate = check_positive("dilation_rate", dilation_rate)
+
+    def build(self, input_shape):
+        self._add_weights([self.kernel_size], input_shape[-1])
+
+    def call(self, inputs):
+        reach = (self.kernel_size - 1) * self.dilation_rate
+        if not self.include_current:
+            inputs, reach = inputs[..., :-1, :], reach + 1
+        before = [[0, 0]] * (len(inputs.shape) - 2) + [[reach, 0], [0, 0]]
+        return self.valid(tf.pad(inputs, before))
+
+    def valid(self, inputs):
+        """Convolves without padding: `(n-1) * d` fewer positions come out."""
+        shape = tf.shape(inputs)
+        x = tf.reshape(inputs, [-1, shape[-2], inputs.shape[-1]])
+        x = tf.nn.conv1d(
+            x,
+            self._weight(self.kernel),
+            stride=1,
+            padding="VALID",
+            dilations=self.dilation_rate,
+        )
+        leading = tf.concat([shape[:-2], tf.shape(x)[1:]], axis=0)
+        outputs = tf.reshape(self._add_bias(x), leading)
+        outputs.set_shape([*inputs.shape[:-2], x.shape[1], self.filters])
+        return outputs
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "kernel_size": self.kernel_size,
+            "dilation_rate": self.dilation_rate,
+        }
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class VerticalConv2D(_CausalConv):
+    """Convolves images, each row with the rows above it, all columns alike.
+
+    The vertical stack of the gated PixelCNN: with `kernel_size=(n, k)` the
+    output in row r, column c is made of the rows `r-n+1, ..., r` (without
+    `include_current`: `r-n, ..., r-1`) and the columns `c - k//2, ...,
+    c + k//2`. As rows above are known entirely, no column is hidden and there
+    is no blind spot.
+
+    Args:
+        filters: the number of output channels.
+        kernel_size: (rows, columns); the number of columns is odd.
+        include_current: whether row r may see row r.
+        use_bias: whether a bias is added.
+
+    Call arguments:
+        inputs: float `[batch, height, width, channels]`.
+
+    Returns:
+        `[batch, height, width, filters]`.
+
+    Raises:
+        ValueError: for sizes that are not positive, an even number of
+            columns, or unknown channels.
+
+    Example: a column sum of this row and the one above.
+
+    >>> conv = VerticalConv2D(filters=1, kernel_size=(2, 1))
+    >>> conv.build([None, None, None, 1])
+    >>> conv.kernel.assign(tf.ones([2, 1, 1, 1]))
+    >>> images = tf.reshape(tf.range(4.0), [1, 2, 2, 1])
+    >>> conv(images).numpy().ravel().tolist()
+    [0.0, 1.0, 2.0, 4.0]
+
+    References:
+        van den Oord et al. 2016, arXiv:1606.05328, section 2.2 and figure 2.
+    """
+
+    def __init__(
+        self, filters, kernel_size, include_current=True, use_bias=True, **kwargs
+    ):
+        super().__init__(filters, include_current, use_bias, **kwargs)
+        rows, columns = kernel_size
+        check_positive("kernel_size", rows)
+        check_odd("the number of columns of kernel_size", columns)
+        self.kernel_size = (rows, columns)
+
+    def build(self, input_shape):
+        self._add_weights(self.kernel_size, input_shape[-1])
+
+    def call(self, inputs):
+        above = self.kernel_size[0] - 1
+        if not self.include_current:
+            inputs, above = inputs[:, :-1], above + 1
+        return self.valid(tf.pad(inputs, [[0, 0], [above, 0], [0, 0], [0, 0]]))
+
+    def valid(self, inputs):
+        """Convolves without padding rows: `n - 1` fewer rows come out."""
+        side = self.kernel_size[1] // 2
+        x = tf.pad(inputs, [[0, 0], [0, 0], [side, side], [0, 0]])
+        kernel = self._weight(self.kernel)
+        return self._add_bias(tf.nn.conv2d(x, kernel, 1, "VALID"))
+
+    def get_config(self):
+        return {**super().get_config(), "kernel_size": self.kernel_size}
+
+
+def check_positive(name, value):
+    """Returns value; raises ValueError unless it is a positive integer."""
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(
+            f"{name} must be a positive integer. Received: {value!r}."
+        )
+    return value
+
+
+def check_odd(name, value, at_least=1):
+    """Returns value; raises ValueError unless it is odd and large enough."""
+    if not isinstance(value, int) or value % 2 == 0 or value < at_least:
+        raise ValueError(
+            f"{name} must be an odd integer of at least {at_least}. "
+            f"Received: {value!r}."
+        )
+    return value

@@ -1,0 +1,111 @@
+"""Vector quantisation with a codebook of exponential moving averages."""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf import replicas
+from vqvae_tf.layers import lookup
+from vqvae_tf.layers.vector_quantizer import VectorQuantizer, _mean_squares
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class VectorQuantizerEMA(VectorQuantizer):
+    """`VectorQuantizer` whose codebook is a moving average of its latents.
+
+    With n_i the number of latents of code i in a step, and s_i their sum,
+    both over all replicas:
+
+        N_i <- decay * N_i + (1 - decay) * n_i
+        m_i <- decay * m_i + (1 - decay) * s_i
+        e_i <- m_i / N_i   where n_i > 0
+
+    Counts start at 1 and sums at the codebook, so a code that is not used
+    keeps its place, bit for bit. Loss and codes of a step use the codebook
+    from before its update. The loss is the commitment term alone.
+
+    Args:
+        num_embeddings: K, the number of embeddings of a codebook.
+        embedding_dim: D, the size of an embedding.
+        commitment_cost: beta of eq. 3; the paper uses 0.25.
+        decay: gamma of appendix A.1, in [0, 1); the paper suggests 0.99.
+        num_codebooks: G, the number of channel groups.
+        initialize_from_data, restart_after, seed: as in `VectorQuantizer`. A
+            restart resets the code, its count and its sum together.
+
+    Call arguments, returns and raises: as `VectorQuantizer`.
+
+    Example:
+
+    >>> layer = VectorQuantizerEMA(num_embeddings=512, embedding_dim=64)
+    >>> latents = tf.random.normal([16, 32, 32, 64])
+    >>> quantized = layer(latents, training=True)
+    >>> quantized.shape
+    TensorShape([16, 32, 32, 64])
+    >>> layer.encode(latents).shape
+    TensorShape([16, 32, 32])
+
+    References:
+        van den Oord et al. 2017, arXiv:1711.00937, appendix A.1.
+    """
+
+    _trains_codebook = False
+
+    def __init__(
+        self,
+        num_embeddings,
+        embedding_dim,
+        commitment_cost=0.25,
+        decay=0.99,
+        num_codebooks=1,
+        **kwargs,
+    ):
+        super().__init__(
+            num_embeddings,
+            embedding_dim,
+            commitment_cost,
+            num_codebooks=num_codebooks,
+            **kwargs,
+        )
+        if not 0 <= decay < 1:
+            raise ValueError(
+                f"decay must be in [0, 1). Received: decay={decay}."
+            )
+        self.decay = decay
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        shape = self.embeddings.shape
+        self.ema_counts = self._add_state("ema_counts", shape[:2], "ones")
+        # The same seed, so the sums start at the codebook itself.
+        self.ema_sums = self._add_state("ema_sums", shape, self._initializer())
+
+    def _loss(self, z, quantized, weights):
+        return self.commitment_cost * _mean_squares(
+            z - tf.stop_gradient(quantized), weights
+        )
+
+    def _update(self, z, codes, counts, weights, candidates):
+        z = tf.stop_gradient(z)
+        sums = lookup.code_sums(z, codes, self.num_embeddings, weights)
+        counts, sums = replicas.sum_over_replicas([counts, sums])
+        step = 1.0 - self.decay
+        ema_counts = self.decay * self.ema_counts + step * counts
+        ema_sums = self.decay * self.ema_sums + step * sums
+        self.ema_counts.assign(ema_counts)
+        self.ema_sums.assign(ema_sums)
+        means = ema_sums / ema_counts[..., tf.newaxis]
+        used = counts[..., tf.newaxis] > 0
+        self.embeddings.assign(tf.where(used, means, self.embeddings))
+        if self.restart_after is not None:
+            self._restart(counts, candidates)
+        if candidates is not None:
+            self.steps.assign_add(1)
+
+    def _replace(self, where, vectors):
+        super()._replace(where, vectors)
+        self.ema_counts.assign(tf.where(where, 1.0, self.ema_counts))
+        where = where[..., tf.newaxis]
+        self.ema_sums.assign(tf.where(where, vectors, self.ema_sums))
+
+    def get_config(self):
+        return {**super().get_config(), "decay": self.decay}

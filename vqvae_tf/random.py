@@ -1,0 +1,82 @@
+"""Stateless random numbers that are the same in eager, graph and XLA mode.
+
+`tf.random.stateless_uniform` with a float dtype and `stateless_categorical`
+draw differently under XLA; the raw integer bits of the Philox generator do not
+(Salmon et al. 2011). All noise in this package is made of those bits.
+"""
+
+import tensorflow as tf
+
+
+def make_seed(seed=None) -> tf.Tensor:
+    """Returns an int32 seed of shape [2].
+
+    Args:
+        seed: None (a fresh seed from TensorFlow's global generator, which
+            `keras.utils.set_random_seed` fixes), an integer, or an integer
+            tensor of shape [] or [2].
+
+    Returns:
+        An int32 tensor [2].
+    """
+    if seed is None:
+        return tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
+    seed = tf.cast(tf.convert_to_tensor(seed), tf.int32)
+    if seed.shape.rank == 0:
+        return tf.stack([seed, tf.zeros_like(seed)])
+    return tf.ensure_shape(seed, [2])
+
+
+def fold_in(seed: tf.Tensor, number) -> tf.Tensor:
+    """Returns a seed for sub-stream `number` of `seed`, both int32."""
+    number = tf.cast(number, tf.int32)
+    mixed = seed[1] * 1000003 + number + 1
+    return tf.stack([tf.bitwise.bitwise_xor(seed[0], mixed * 374761393), mixed])
+
+
+def uniform(shape, seed: tf.Tensor) -> tf.Tensor:
+    """Returns float32 uniforms in the open interval (0, 1).
+
+    Args:
+        shape: the shape, a list of integers or an int32 tensor.
+        seed: int32 [2], from `make_seed`.
+    """
+    bits = tf.random.stateless_uniform(
+        shape, seed, minval=None, maxval=None, dtype=tf.int32, alg="philox"
+    )
+    bits = tf.bitcast(bits, tf.uint32)
+    high = tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32))
+    return (tf.cast(high, tf.float32) + 0.5) * (1 / 2**23)
+
+
+def normal(shape, seed: tf.Tensor) -> tf.Tensor:
+    """Returns float32 standard normals (inverse cumulative distribution)."""
+    return tf.math.ndtri(uniform(shape, seed))
+
+
+def logistic(shape, seed: tf.Tensor) -> tf.Tensor:
+    """Returns float32 standard logistic noise."""
+    u = uniform(shape, seed)
+    return tf.math.log(u) - tf.math.log1p(-u)
+
+
+def gumbel(shape, seed: tf.Tensor) -> tf.Tensor:
+    """Returns float32 standard Gumbel noise."""
+    return -tf.math.log(-tf.math.log(uniform(shape, seed)))
+
+
+def categorical(logits: tf.Tensor, seed: tf.Tensor, temperature=1.0):
+    """Draws indices from logits by the Gumbel-max trick.
+
+    Args:
+        logits: float [..., K], unnormalised log-probabilities.
+        seed: int32 [2].
+        temperature: divides the logits; 0 gives the arg max.
+
+    Returns:
+        int32 [...], each in 0..K-1.
+    """
+    noise = gumbel(tf.shape(logits), seed)
+    # logits + T * noise has the arg max of logits / T + noise, also at T = 0.
+    noisy = logits + tf.cast(temperature, logits.dtype) * noise
+    return tf.argmax(noisy, axis=-1, output_type=tf.int32)
