@@ -1,0 +1,25 @@
+"""Densities: decoders p(x | z) and priors p(z) behind one interface."""
+
+from vqvae_tf.densities.base import DensityModel
+from vqvae_tf.densities.factorized import FactorizedDensity
+from vqvae_tf.densities.likelihoods import (
+    Bernoulli,
+    Categorical,
+    DiscretizedLogistic,
+    DiscretizedLogisticMixture,
+    Gaussian,
+    Likelihood,
+)
+from vqvae_tf.densities.pixel_cnn import PixelCNN
+
+__all__ = [
+    "Bernoulli",
+    "Categorical",
+    "DensityModel",
+    "DiscretizedLogistic",
+    "DiscretizedLogisticMixture",
+    "FactorizedDensity",
+    "Gaussian",
+    "Likelihood",
+    "PixelCNN",
+]

@@ -1,0 +1,70 @@
+"""The interface of every density: decoders p(x | z) and priors p(z) alike."""
+
+import math
+
+import tensorflow as tf
+
+from vqvae_tf.step import StepModel
+
+LN2 = math.log(2.0)
+
+
+def event_size(value) -> tf.Tensor:
+    """Returns the number of dimensions D of one example, float32 scalar."""
+    return tf.cast(tf.reduce_prod(tf.shape(value)[1:]), tf.float32)
+
+
+class DensityModel(StepModel):
+    """A conditional distribution p(value | context), and a Keras model.
+
+    `fit` on values, `(values, context)` or `(values, context, weight)`
+    minimises `-log_prob / D` (nats per dimension). In a larger model it is a
+    layer like any other: calling it is calling `log_prob`.
+
+    Shapes and words:
+        value: data, or codes int32 `[batch, *grid]`, or
+            `[batch, *grid, num_codebooks]`.
+        context: a dict; either entry may be absent. `"local"` float
+            `[batch, *grid, channels]`, on the value's grid or coarser by the
+            factor that the density undoes; `"global"` float
+            `[batch, channels]` (a one-hot class, an action, a speaker).
+        mask: bool or float `[batch, *grid]`; positions of 0 count nothing.
+
+    Subclasses implement `call` (the log-probability), `sample` and `mode`.
+    """
+
+    loss_names = ("loss", "bits_per_dim")
+
+    def call(self, value, context=None, mask=None, training=False):
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement call(value, context, mask)."
+        )
+
+    def log_prob(self, value, context=None, mask=None, training=False):
+        """Returns the log-probability of each example, float32 [batch] nats."""
+        return self(value, context=context, mask=mask, training=training)
+
+    def sample(
+        self,
+        num_samples=None,
+        context=None,
+        event_shape=None,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        seed=None,
+        given=None,
+        given_mask=None,
+    ):
+        """Draws examples; see the subclass for what it supports."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement sample."
+        )
+
+    def mode(self, context=None):
+        """Returns a point estimate of the value given the context."""
+        raise NotImplementedError(f"{type(self).__name__} must implement mode.")
+
+    def compute_losses(self, x, context=None, weight=None, training=False):
+        nll = -self.log_prob(x, context, training=training) / event_size(x)
+        return nll, 0.0, {"bits_per_dim": nll / LN2}

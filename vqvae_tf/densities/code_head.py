@@ -1,0 +1,112 @@
+"""From features to the logits of one or several codebooks."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class CodeHead(keras.layers.Layer):
+    """Logits p(c_g | features, c_1 ... c_{g-1}) at each position.
+
+    `relu`, a 1x1 convolution, `relu`, a 1x1 convolution. Codebook g has its
+    own hidden units; to those is added a linear map of the embeddings of the
+    codes before it, so that the codebooks are autoregressive too.
+
+    Args:
+        num_embeddings: K.
+        num_codebooks: G.
+        channels: of each codebook's hidden layer.
+        feature_channels: of the features.
+        embedding_channels: of the embeddings; as many as the features by
+            default.
+
+    Call arguments:
+        features: float `[batch, *grid, feature_channels]`.
+        embedded: float `[batch, *grid, G, embedding_channels]`, the embedded
+            codes of the same position; only those of earlier codebooks are
+            looked at, and none with one codebook.
+
+    Returns:
+        float32 `[batch, *grid, G, K]`.
+
+    Example:
+
+    >>> head = CodeHead(512, 3, channels=64, feature_channels=32)
+    >>> head(tf.zeros([2, 8, 8, 32]), tf.zeros([2, 8, 8, 3, 32])).shape
+    TensorShape([2, 8, 8, 3, 512])
+    """
+
+    def __init__(
+        self,
+        num_embeddings,
+        num_codebooks,
+        channels,
+        feature_channels,
+        embedding_channels=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_embeddings = num_embeddings
+        self.num_codebooks = num_codebooks
+        self.channels = channels
+        self.feature_channels = feature_channels
+        self.embedding_channels = embedding_channels or feature_channels
+        dtype = self.dtype_policy
+        self.hidden = keras.layers.Dense(
+            channels * num_codebooks, dtype=dtype, name="hidden"
+        )
+        self.earlier = [
+            keras.layers.Dense(
+                channels, use_bias=False, dtype=dtype, name=f"earlier_{g}"
+            )
+            for g in range(1, num_codebooks)
+        ]
+        self.outputs = [
+            keras.layers.Dense(num_embeddings, dtype=dtype, name=f"output_{g}")
+            for g in range(num_codebooks)
+        ]
+
+    def build(self, input_shape=None):
+        self.hidden.build((None, self.feature_channels))
+        for g, layer in enumerate(self.earlier, start=1):
+            layer.build((None, g * self.embedding_channels))
+        for layer in self.outputs:
+            layer.build((None, self.channels))
+        self.built = True
+
+    def call(self, features, embedded):
+        hidden = self.of_features(features)
+        before = tf.unstack(embedded, self.num_codebooks, axis=-2)
+        logits = [
+            self.of_codebook(g, hidden[g], before[:g])
+            for g in range(self.num_codebooks)
+        ]
+        return tf.stack(logits, axis=-2)
+
+    def of_features(self, features):
+        """Returns each codebook's hidden units, a list of `[..., channels]`."""
+        hidden = self.hidden(tf.nn.relu(features))
+        return tf.split(hidden, self.num_codebooks, axis=-1)
+
+    def of_codebook(self, g, hidden, before):
+        """Returns float32 logits `[..., K]` of codebook g.
+
+        Args:
+            g: the codebook, 0..G-1.
+            hidden: `[..., channels]`, its part of `of_features`.
+            before: the embeddings of the g codes before it, `[..., channels]`
+                each.
+        """
+        if g:
+            hidden += self.earlier[g - 1](tf.concat(before, axis=-1))
+        return tf.cast(self.outputs[g](tf.nn.relu(hidden)), tf.float32)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_embeddings": self.num_embeddings,
+            "num_codebooks": self.num_codebooks,
+            "channels": self.channels,
+            "feature_channels": self.feature_channels,
+            "embedding_channels": self.embedding_channels,
+        }

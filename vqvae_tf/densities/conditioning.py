@@ -1,0 +1,201 @@
+"""What densities of codes do with their context."""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf.layers.convolution import transposed_convolution
+
+
+def check_context(context, global_channels, local_channels, rank):
+    """Returns the context's (global, local) float32 entries, absent ones None.
+
+    Args:
+        context: None or a dict with `"global"` `[batch, channels]` and
+            `"local"` `[batch, *grid, channels]`.
+        global_channels, local_channels: what is expected; None for nothing.
+        rank: the number of grid axes.
+
+    Raises:
+        ValueError: for missing or unexpected entries, another rank, or
+            another number of channels.
+    """
+    expected = {"global": global_channels, "local": local_channels}
+    context = {k: v for k, v in (context or {}).items() if v is not None}
+    wanted = sorted(k for k, v in expected.items() if v)
+    if sorted(context) != wanted:
+        raise ValueError(
+            f"The density expects a context with the entries {wanted} "
+            "(global_channels and local_channels of its constructor say so). "
+            f"Received: a context with the entries {sorted(context)}."
+        )
+    entries = {}
+    for name, axes in (("global", 0), ("local", rank)):
+        if name in context:
+            entry = tf.cast(tf.convert_to_tensor(context[name]), tf.float32)
+            _check_entry(name, entry, axes, expected[name])
+            entries[name] = entry
+    return entries.get("global"), entries.get("local")
+
+
+def _check_entry(name, entry, axes, channels):
+    if len(entry.shape) != axes + 2 or entry.shape[-1] != channels:
+        grid = "*grid, " if axes else ""
+        raise ValueError(
+            f'context["{name}"] must have shape [batch, {grid}{channels}], '
+            f"{axes + 2} axes. Received: shape {tuple(entry.shape)}."
+        )
+
+
+def check_grid(tensor, factor, grid, name='context["local"]'):
+    """Refuses a tensor `[batch, *sizes, channels]` that does not fit a grid.
+
+    Args:
+        tensor: what is to fit, on the grid or coarser.
+        factor: grid size over the tensor's sizes.
+        grid: the sizes, integers or int32 scalar tensors.
+        name: what to call the tensor in the error.
+
+    Raises:
+        ValueError: for other sizes; `InvalidArgumentError` at run time where
+            sizes are not known before.
+    """
+    sizes = [size_of(tensor, axis) for axis in range(1, len(grid) + 1)]
+    if all(isinstance(size, int) for size in (*sizes, *grid)):
+        if [size * factor for size in sizes] != list(grid):
+            raise ValueError(
+                f"{name} must be on the grid {tuple(grid)} over {factor}. "
+                f"Received: {name} of shape {tuple(tensor.shape)}."
+            )
+        return
+    message = f"{name} does not fit the grid (sizes * {factor} on the left)."
+    tf.debugging.assert_equal(tf.stack(sizes) * factor, tf.stack(grid), message)
+
+
+def resolve_num_samples(num_samples, tensors):
+    """Returns how many samples to draw, an integer where that is known.
+
+    Args:
+        num_samples: what the user asked for: an integer, an int32 scalar
+            tensor, or None for the largest batch of the tensors, 1 without.
+        tensors: whatever has a batch axis, or None.
+    """
+    if num_samples is None:
+        batches = [size_of(t, 0) for t in tensors if t is not None]
+        if all(isinstance(batch, int) for batch in batches):
+            return max(batches, default=1)
+        return tf.reduce_max(tf.stack(batches))
+    if isinstance(num_samples, int) and num_samples < 1:
+        raise ValueError(
+            "num_samples must be at least 1. "
+            f"Received: num_samples={num_samples}."
+        )
+    static = tf.get_static_value(num_samples)
+    return num_samples if static is None else int(static)
+
+
+def size_of(tensor, axis):
+    """Returns the size of an axis, an integer where it is known."""
+    static = tensor.shape[axis]
+    return tf.shape(tensor)[axis] if static is None else static
+
+
+def broadcast_batch(name, tensor, num_samples):
+    """Repeats a tensor of batch 1 for all samples; another must fit.
+
+    Args:
+        name: what to call it in an error.
+        tensor: `[1 or num_samples, ...]`, or None, which is returned.
+        num_samples: an integer or int32 scalar tensor.
+
+    Raises:
+        ValueError: for another batch, where that is known.
+    """
+    if tensor is None:
+        return None
+    batch, known = tensor.shape[0], isinstance(num_samples, int)
+    if known and batch not in (None, 1, num_samples):
+        raise ValueError(
+            f"{name} must have a batch of 1 or of num_samples={num_samples}. "
+            f"Received: {name} of shape {tuple(tensor.shape)}."
+        )
+    shape = tf.concat([[num_samples], tf.shape(tensor)[1:]], axis=0)
+    result = tf.broadcast_to(tensor, shape)
+    result.set_shape([num_samples if known else None, *tensor.shape[1:]])
+    return result
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class LocalUpsampling(keras.layers.Layer):
+    """Brings a coarse local context to a density's grid.
+
+    One transposed convolution for each prime factor p of `factor`, of stride
+    p and window 2p, and a ReLU after each.
+
+    Args:
+        factor: grid size over context size, the same on every axis.
+        channels: of the output.
+        input_channels: of the context.
+        rank: the number of grid axes.
+
+    Call arguments:
+        inputs: float `[batch, *sizes, input_channels]`.
+
+    Returns:
+        `[batch, *sizes * factor, channels]`.
+
+    Example:
+
+    >>> LocalUpsampling(4, 16, input_channels=8)(tf.zeros([1, 8, 8, 8])).shape
+    TensorShape([1, 32, 32, 16])
+    """
+
+    def __init__(self, factor, channels, input_channels, rank=2, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+        self.channels = channels
+        self.input_channels = input_channels
+        self.rank = rank
+        self.stages = [
+            transposed_convolution(
+                rank,
+                channels,
+                2 * prime,
+                strides=prime,
+                activation="relu",
+                dtype=self.dtype_policy,
+                name=f"stage_{i}",
+            )
+            for i, prime in enumerate(_prime_factors(factor))
+        ]
+
+    def build(self, input_shape=None):
+        grid = (None,) * (self.rank + 1)
+        channels = self.input_channels
+        for stage in self.stages:
+            stage.build((*grid, channels))
+            channels = self.channels
+        self.built = True
+
+    def call(self, inputs):
+        for stage in self.stages:
+            inputs = stage(inputs)
+        return inputs
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "factor": self.factor,
+            "channels": self.channels,
+            "input_channels": self.input_channels,
+            "rank": self.rank,
+        }
+
+
+def _prime_factors(number):
+    factors, prime = [], 2
+    while number > 1:
+        while number % prime == 0:
+            factors.append(prime)
+            number //= prime
+        prime += 1
+    return factors

@@ -1,0 +1,137 @@
+"""A density whose dimensions are independent given the context."""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf import random
+from vqvae_tf.densities.base import DensityModel
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class FactorizedDensity(DensityModel):
+    """p(x | z) = prod_i p(x_i | network(z)_i): the usual image decoder.
+
+    Args:
+        network: maps the local context (a quantizer's output, say) to the
+            parameters of the likelihood; for instance a `networks.Decoder`.
+        likelihood: a `densities.Likelihood`.
+
+    Context: `"local"` is needed; a `"global"` entry is not used.
+
+    Example: a decoder of 8x8 latents to the likelihood of 32x32 RGB images.
+
+    >>> likelihood = Gaussian()
+    >>> decoder = Decoder(likelihood.num_parameters(3), hidden_channels=32)
+    >>> density = FactorizedDensity(decoder, likelihood)
+    >>> images = tf.zeros([2, 32, 32, 3], tf.uint8)
+    >>> density.log_prob(images, {"local": tf.zeros([2, 8, 8, 64])}).shape
+    TensorShape([2])
+    """
+
+    def __init__(self, network, likelihood, **kwargs):
+        super().__init__(**kwargs)
+        self.network = network
+        self.likelihood = likelihood
+
+    def build(self, input_shape=None):
+        # The network is built by its first call, whose context it needs.
+        self.likelihood.build(None)
+        self.built = True
+
+    def parameters(self, context, training=False):
+        """Returns the likelihood's parameters, float32."""
+        if not context or context.get("local") is None:
+            raise ValueError(
+                'A factorised density needs a context {"local": latents}. '
+                f"Received: context={_keys(context)}."
+            )
+        if not self.built:
+            self.build()
+        local = context["local"]
+        outputs = self.network(local, training=training)
+        return tf.cast(outputs, tf.float32)
+
+    def call(self, value, context=None, mask=None, training=False):
+        parameters = self.parameters(context, training)
+        self._check_shapes(value, parameters)
+        log_prob = self.likelihood.log_prob(parameters, value)
+        log_prob = tf.reduce_sum(log_prob, axis=-1)
+        if mask is not None:
+            log_prob = log_prob * tf.cast(mask, tf.float32)
+        return tf.reduce_sum(log_prob, axis=range(1, len(log_prob.shape)))
+
+    def sample(
+        self,
+        num_samples=None,
+        context=None,
+        event_shape=None,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        seed=None,
+        given=None,
+        given_mask=None,
+    ):
+        """Draws one value for each entry of the context.
+
+        Args:
+            num_samples: None, or the batch size of the context.
+            context: `{"local": [batch, *grid, channels]}`.
+            event_shape: unused; the context decides the shape.
+            temperature: scales the spread; 0 gives `mode`.
+            top_k, top_p: not for factorised densities; must be None.
+            seed: an integer, or int32 [2].
+            given, given_mask: values kept where the mask `[batch, *sizes]`
+                is true.
+
+        Returns:
+            `[batch, *sizes, channels]`, uint8.
+        """
+        if top_k is not None or top_p is not None:
+            raise ValueError(
+                "top_k and top_p choose among codes; a factorised likelihood "
+                f"of pixels has none. Received: top_k={top_k}, top_p={top_p}."
+            )
+        parameters = self.parameters(context)
+        draw = self.likelihood.sample(
+            parameters, random.make_seed(seed), temperature
+        )
+        if given is None:
+            return draw
+        keep = tf.cast(given_mask, tf.bool)[..., tf.newaxis]
+        return tf.where(keep, tf.cast(given, draw.dtype), draw)
+
+    def mode(self, context=None):
+        """Returns the point estimate, uint8 `[batch, *sizes, channels]`."""
+        return self.likelihood.mode(self.parameters(context))
+
+    def _check_shapes(self, value, parameters):
+        channels = self.likelihood.num_channels(parameters.shape[-1])
+        shape = (*parameters.shape[:-1], channels)
+        compatible = len(shape) == len(value.shape) and all(
+            a is None or b is None or a == b
+            for a, b in zip(shape[1:], value.shape[1:])
+        )
+        if not compatible:
+            raise ValueError(
+                f"The network's output stands for values of shape {shape}. "
+                f"Received: values of shape {tuple(value.shape)}. Sizes must "
+                "be multiples of the stride product; crop or pad the data."
+            )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "network": keras.saving.serialize_keras_object(self.network),
+            "likelihood": keras.saving.serialize_keras_object(self.likelihood),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        for part in ("network", "likelihood"):
+            config[part] = keras.saving.deserialize_keras_object(config[part])
+        return cls(**config)
+
+
+def _keys(context):
+    return None if context is None else sorted(context)

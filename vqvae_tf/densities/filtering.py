@@ -1,0 +1,76 @@
+"""Which codes a sampler may draw: top-k and nucleus filtering."""
+
+import tensorflow as tf
+
+
+def check_filters(temperature=1.0, top_k=None, top_p=None):
+    """Raises ValueError for sampling options that mean nothing.
+
+    Args:
+        temperature: a number >= 0, or a scalar tensor (not looked at).
+        top_k: None or an integer >= 1.
+        top_p: None or a number with 0 < top_p <= 1.
+    """
+    if isinstance(temperature, (int, float)) and not temperature >= 0:
+        raise ValueError(
+            "temperature must be at least 0 (0: the most probable code). "
+            f"Received: temperature={temperature!r}."
+        )
+    if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
+        raise ValueError(
+            "top_k must be None or an integer of at least 1. "
+            f"Received: top_k={top_k!r}."
+        )
+    if top_p is not None and (
+        not isinstance(top_p, (int, float)) or not 0 < top_p <= 1
+    ):
+        raise ValueError(
+            "top_p must be None or a number in (0, 1]. "
+            f"Received: top_p={top_p!r}."
+        )
+
+
+def filter_logits(logits, temperature=1.0, top_k=None, top_p=None):
+    """Sets the logits of codes that may not be drawn to minus infinity.
+
+    Args:
+        logits: float32 `[..., K]`.
+        temperature: the one that will divide the logits, a number or scalar
+            tensor; the nucleus is that of the tempered distribution.
+        top_k: keep the k most probable codes (of equal ones, the first).
+        top_p: keep the fewest codes whose probabilities sum to at least
+            top_p; the most probable one always stays.
+
+    Returns:
+        float32 `[..., K]`, not divided by the temperature.
+
+    Example:
+
+    >>> logits = tf.math.log([[0.5, 0.3, 0.2]])
+    >>> tf.math.exp(filter_logits(logits, top_p=0.6)).numpy().round(1)
+    array([[0.5, 0.3, 0. ]], dtype=float32)
+
+    References:
+        Holtzman et al. 2019, arXiv:1904.09751, section 3.1 (nucleus).
+    """
+    if top_k is None and top_p is None:
+        return logits
+    size = logits.shape[-1]
+    ordered, order = tf.math.top_k(logits, k=size)
+    keep = tf.range(size) < (size if top_k is None else top_k)
+    if top_p is not None:
+        keep &= _nucleus(ordered, temperature, top_p)
+    # The order of the order is each code's rank.
+    rank = tf.argsort(order, axis=-1)
+    keep = tf.broadcast_to(keep, tf.shape(logits))
+    keep = tf.gather(keep, rank, axis=-1, batch_dims=len(logits.shape) - 1)
+    return tf.where(keep, logits, -float("inf"))
+
+
+def _nucleus(ordered, temperature, top_p):
+    """Returns which of the descending logits are needed to reach top_p."""
+    temperature = tf.cast(temperature, tf.float32)
+    # At 0 only the first is ever drawn, and that one is always kept.
+    temperature = tf.where(temperature > 0, temperature, 1.0)
+    probabilities = tf.nn.softmax(ordered / temperature)
+    return tf.cumsum(probabilities, axis=-1, exclusive=True) < top_p

@@ -1,0 +1,71 @@
+"""The mass of a normal distribution in the bins of pixel levels.
+
+`tfp.distributions.QuantizedDistribution(Normal)` computes the same (a test
+compares them) at fifteen times the cost, which was a third of a training step
+of 128x128 images.
+"""
+
+import math
+
+import tensorflow as tf
+
+# Beyond so many standard deviations erfc is taken by its asymptotic series,
+# before float32 underflows at 13.
+_FAR = 8.0
+
+
+def log_bin_mass(value, mean, scale, low=0.0, high=255.0):
+    """Returns log P(value - 1/2 < X < value + 1/2) for X normal.
+
+    The bins of `low` and `high` reach to infinity, so that the masses of
+    low..high sum to 1.
+
+    Args:
+        value: float32, whole numbers in low..high.
+        mean: float32, of the shape of value.
+        scale: float32 standard deviation, broadcast to that shape.
+
+    Returns:
+        float32, of the shape of value, in nats.
+    """
+    z = (value - mean) / scale
+    half = 0.5 / scale
+    # Both edges measured from the mean towards the value's side, where the
+    # upper tail is small and erfc keeps its relative precision.
+    right = z >= 0
+    at_low, at_high = value <= low, value >= high
+    open_near = tf.where(right, at_low, at_high)
+    open_far = tf.where(right, at_high, at_low)
+    near, far = tf.abs(z) - half, tf.abs(z) + half
+    distant = (near > _FAR) & ~open_near
+    clipped = tf.minimum(near, _FAR)
+    mass_near = tf.where(open_near, 2.0, _erfc(clipped))
+    mass_far = tf.where(open_far, 0.0, _erfc(clipped + 2 * half))
+    mass = tf.where(distant, 1.0, 0.5 * (mass_near - mass_far))
+    central = tf.math.log(tf.maximum(mass, 1e-30))
+
+    def with_tails():
+        tail = _log_tail_mass(tf.where(distant, near, _FAR), 2 * half, open_far)
+        return tf.where(distant, tail, central)
+
+    # Rarely is any value that far out, and the series cost as much again.
+    return tf.cond(tf.reduce_any(distant), with_tails, lambda: central)
+
+
+def _erfc(x):
+    return tf.math.erfc(x * math.sqrt(0.5))
+
+
+def _log_tail(t):
+    """log P(X > t) of a standard normal, for t of at least _FAR."""
+    inverse = 1.0 / (t * t)
+    series = tf.math.log1p(inverse * (-1.0 + inverse * (3.0 - 15.0 * inverse)))
+    return -0.5 * t * t - tf.math.log(t * math.sqrt(2 * math.pi)) + series
+
+
+def _log_tail_mass(t, width, to_infinity):
+    """log P(t < X < t + width), or log P(t < X), for t of at least _FAR."""
+    whole = _log_tail(t)
+    drop = _log_tail(t + width) - whole
+    drop = tf.where(to_infinity, -100.0, tf.minimum(drop, -1e-6))
+    return whole + tf.math.log1p(-tf.exp(drop))

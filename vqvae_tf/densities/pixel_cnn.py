@@ -1,0 +1,543 @@
+"""The gated PixelCNN: an autoregressive density of grids of codes."""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf import random
+from vqvae_tf.densities import cached_sampling
+from vqvae_tf.densities.base import DensityModel
+from vqvae_tf.densities.code_head import CodeHead
+from vqvae_tf.densities.conditioning import (
+    LocalUpsampling,
+    broadcast_batch,
+    check_context,
+    check_grid,
+    resolve_num_samples,
+    size_of,
+)
+from vqvae_tf.densities.filtering import check_filters, filter_logits
+from vqvae_tf.densities.gated_layer import GatedLayer
+from vqvae_tf.layers.causal_conv import check_odd, check_positive
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class PixelCNN(DensityModel):
+    """Gated PixelCNN over grids of codes, or over pixels.
+
+    `log p(x | c) = sum_t log p(x_t | x_{<t}, c)` over the positions of a grid
+    in raster order and, at a position, over its codebooks in order. A vertical
+    stack of convolutions sees the rows above, a horizontal one the columns to
+    the left; together they have no blind spot. With `reach =
+    first_kernel_size // 2 + (num_layers - 1) * (kernel_size // 2)`, a position
+    sees the `reach` rows above it, there `reach` columns to either side, and
+    the `reach` columns to the left in its own row.
+
+    Args:
+        num_embeddings: K, codes are in 0..K-1 (256 for pixels).
+        event_shape: the grid, (height, width), that `sample` draws by default.
+            Other grids can be evaluated and drawn too.
+        num_codebooks: G; codes have a last axis G where it is > 1 (3 for RGB).
+        hidden_channels: channels of both stacks.
+        num_layers: the number of gated layers.
+        kernel_size: odd, of all layers but the first.
+        first_kernel_size: odd, of the first layer.
+        head_channels: channels of each codebook's hidden layer in the head.
+        dropout: the rate on the gated horizontal activations, in training.
+        global_channels: channels of `context["global"]`; None for no such
+            context. It is projected into the gates of each layer.
+        local_channels: channels of `context["local"]`, or None, likewise.
+        local_upsampling: grid size over the size of the local context, which
+            the density's own transposed convolutions undo.
+
+    Call arguments:
+        value: codes, integers `[batch, height, width]`, or `[batch, height,
+            width, G]`; float whole numbers are taken too.
+        context: a dict with `"global"` float `[batch, global_channels]` and
+            `"local"` float `[batch, height / local_upsampling, width /
+            local_upsampling, local_channels]`, as configured.
+        mask: bool or float `[batch, height, width]`; positions of 0 count
+            nothing (later ones still see their codes).
+        training: whether dropout is applied.
+
+    Returns:
+        The log-probability, float32 `[batch]`, in nats.
+
+    Raises:
+        ValueError: for codes of another shape or (eagerly) outside 0..K-1,
+            and for missing, unexpected or ill-shaped context entries.
+
+    Example: a class-conditional prior over 8x8 codes.
+
+    >>> prior = PixelCNN(
+    ...     512, (8, 8), hidden_channels=16, num_layers=3, global_channels=10
+    ... )
+    >>> codes, label = tf.zeros([2, 8, 8], tf.int32), tf.one_hot([3, 5], 10)
+    >>> prior.log_prob(codes, {"global": label}).shape
+    TensorShape([2])
+    >>> prior.compile("adam")
+    >>> history = prior.fit(codes, {"global": label}, verbose=0)
+    >>> prior.sample(context={"global": label}, seed=0).shape
+    TensorShape([2, 8, 8])
+
+    References:
+        van den Oord et al. 2016, arXiv:1606.05328, sections 2.1 to 2.3.
+        van den Oord et al. 2016, arXiv:1601.06759, section 3.3 (colours).
+    """
+
+    def __init__(
+        self,
+        num_embeddings,
+        event_shape=(32, 32),
+        num_codebooks=1,
+        hidden_channels=128,
+        num_layers=10,
+        kernel_size=3,
+        first_kernel_size=7,
+        head_channels=256,
+        dropout=0.0,
+        global_channels=None,
+        local_channels=None,
+        local_upsampling=1,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_embeddings = check_positive("num_embeddings", num_embeddings)
+        self.event_shape = _check_event_shape(event_shape)
+        self.num_codebooks = check_positive("num_codebooks", num_codebooks)
+        self.hidden_channels = check_positive(
+            "hidden_channels", hidden_channels
+        )
+        self.num_layers = check_positive("num_layers", num_layers)
+        self.kernel_size = check_odd("kernel_size", kernel_size, 3)
+        self.first_kernel_size = check_odd(
+            "first_kernel_size", first_kernel_size, 3
+        )
+        self.head_channels = check_positive("head_channels", head_channels)
+        self.dropout = _check_rate(dropout)
+        self.global_channels = _check_optional(
+            "global_channels", global_channels
+        )
+        self.local_channels = _check_optional("local_channels", local_channels)
+        self.local_upsampling = check_positive(
+            "local_upsampling", local_upsampling
+        )
+        if local_upsampling > 1 and local_channels is None:
+            raise ValueError(
+                "local_upsampling needs local_channels. Received: "
+                f"local_upsampling={local_upsampling}, local_channels=None."
+            )
+        self._make_layers()
+        self._graphs = _Graphs()
+
+    def _make_layers(self):
+        dtype, channels = self.dtype_policy, self.hidden_channels
+        self.embedding = keras.layers.Embedding(
+            self.num_codebooks * self.num_embeddings,
+            channels,
+            # The sum over codebooks has variance 1.
+            keras.initializers.RandomNormal(stddev=self.num_codebooks**-0.5),
+            dtype=dtype,
+            name="embedding",
+        )
+        coarse = self.local_channels and self.local_upsampling > 1
+        self.upsampling = None
+        if coarse:
+            self.upsampling = LocalUpsampling(
+                self.local_upsampling,
+                channels,
+                self.local_channels,
+                dtype=dtype,
+                name="upsampling",
+            )
+        self.blocks = [
+            GatedLayer(
+                channels,
+                self.kernel_size if i else self.first_kernel_size,
+                first=i == 0,
+                global_channels=self.global_channels,
+                local_channels=channels if coarse else self.local_channels,
+                dtype=dtype,
+                name=f"layer_{i}",
+            )
+            for i in range(self.num_layers)
+        ]
+        self.drop = keras.layers.Dropout(self.dropout, dtype=dtype)
+        self.head = CodeHead(
+            self.num_embeddings,
+            self.num_codebooks,
+            self.head_channels,
+            channels,
+            dtype=dtype,
+            name="head",
+        )
+
+    def build(self, input_shape=None):
+        """Creates every variable; the shape of the data is not needed."""
+        self.embedding.build()
+        for part in (self.upsampling, *self.blocks, self.head):
+            if part is not None:
+                part.build(None)
+        self.built = True
+
+    def compile(self, *args, **kwargs):
+        super().compile(*args, **kwargs)
+        if not self.built:  # Keras would call it without its context.
+            self.build()
+
+    # The probability --------------------------------------------------------
+
+    def call(self, value, context=None, mask=None, training=False):
+        codes = self._codes(value)
+        logits = self._logits(codes, context, training)
+        log_prob = -tf.nn.sparse_softmax_cross_entropy_with_logits(
+            codes, logits
+        )
+        log_prob = tf.reduce_sum(log_prob, axis=-1)
+        if mask is not None:
+            log_prob *= _check_mask(mask)
+        return tf.reduce_sum(log_prob, axis=[1, 2])
+
+    def logits(self, value, context=None, training=False):
+        """Returns each position's logits given the codes before it.
+
+        Args:
+            value: integers `[batch, height, width]`, or `[..., G]`.
+            context: as for `call`.
+            training: whether dropout is applied.
+
+        Returns:
+            float32 `[batch, height, width, K]`, or `[..., G, K]` with G > 1
+            codebooks.
+        """
+        if not self.built:
+            self.build()
+        logits = self._logits(self._codes(value), context, training)
+        return logits if self.num_codebooks > 1 else logits[..., 0, :]
+
+    def _logits(self, codes, context, training):
+        return self.of_embedded(self.embed(codes), context, training)
+
+    def embed(self, codes):
+        """Embeds int32 codes `[..., G]` as `[..., G, hidden_channels]`."""
+        first = tf.range(self.num_codebooks) * self.num_embeddings
+        return self.embedding(codes + first)
+
+    def of_embedded(self, embedded, context=None, training=False):
+        """Returns logits `[batch, height, width, G, K]`.
+
+        Args:
+            embedded: float `[batch, height, width, G, hidden_channels]`.
+            context, training: as for `call`.
+        """
+        grid = size_of(embedded, 1), size_of(embedded, 2)
+        global_context, local_context = self.prepare_context(context, grid)
+        drop = self.drop if training and self.dropout else None
+        vertical = horizontal = tf.reduce_sum(embedded, axis=-2)
+        skips = []
+        for layer in self.blocks:
+            vertical, horizontal, skip = layer(
+                vertical, horizontal, global_context, local_context, drop
+            )
+            skips.append(skip)
+        # The last residual stream is one more skip connection.
+        return self.head(tf.add_n(skips) + horizontal, embedded)
+
+    def prepare_context(self, context, grid):
+        """Checks the context and brings its local entry to the grid.
+
+        Args:
+            context: as for `call`.
+            grid: (height, width), integers or int32 scalar tensors.
+
+        Returns:
+            The global entry `[batch, channels]` and the local one `[batch,
+            height, width, channels]`, each None where there is none.
+        """
+        global_context, local = check_context(
+            context, self.global_channels, self.local_channels, rank=2
+        )
+        if local is not None:
+            check_grid(local, self.local_upsampling, grid)
+            if self.upsampling is not None:
+                local = self.upsampling(local)
+        return global_context, local
+
+    def _codes(self, value):
+        """Checks codes; returns them as int32 `[batch, height, width, G]`."""
+        value = tf.convert_to_tensor(value)
+        self._check_shape(value)
+        self._check_range(value)
+        codes = tf.cast(value, tf.int32)
+        return codes if self.num_codebooks > 1 else codes[..., tf.newaxis]
+
+    def _check_shape(self, value):
+        groups = self.num_codebooks
+        axes = "[batch, height, width" + (f", {groups}]" if groups > 1 else "]")
+        rank = 4 if groups > 1 else 3
+        wrong_groups = groups > 1 and value.shape[-1] != groups
+        if len(value.shape) != rank or wrong_groups:
+            raise ValueError(
+                f"Codes must have shape {axes}. Received: codes of shape "
+                f"{tuple(value.shape)}."
+            )
+
+    def _check_range(self, value):
+        if not tf.executing_eagerly() or tf.size(value) == 0:
+            return
+        if not (value.dtype.is_integer or tf.reduce_all(value == tf.round(value))):
+            raise ValueError(
+                "Codes must be whole numbers. Received: "
+                f"{value.dtype.name} values with fractions."
+            )
+        low, high = int(tf.reduce_min(value)), int(tf.reduce_max(value))
+        if low < 0 or high >= self.num_embeddings:
+            raise ValueError(
+                f"Codes must be in 0..{self.num_embeddings - 1}. "
+                f"Received: codes in {low}..{high}."
+            )
+
+    # Samples ----------------------------------------------------------------
+
+    def sample(
+        self,
+        num_samples=None,
+        context=None,
+        event_shape=None,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        seed=None,
+        given=None,
+        given_mask=None,
+    ):
+        """Draws codes, position by position, in one graph.
+
+        Works eagerly (the graph is made once for each grid, top_k and top_p),
+        in a `tf.function`, under XLA (where num_samples and sizes must be
+        known) and in exported models (where num_samples, temperature and seed
+        may be tensors). For equal arguments the codes are equal in all of
+        them, up to ties within rounding.
+
+        Args:
+            num_samples: how many, an integer or int32 scalar tensor; by
+                default as many as context or given have, else 1. Those may
+                have a batch of 1, which serves all samples.
+            context: as for `log_prob`.
+            event_shape: (height, width); by default that of `given`, else
+                that of the local context, else the constructor's.
+            temperature: divides the logits; 0 draws the most probable codes.
+                A number or float32 scalar tensor.
+            top_k: None, or draw from the k most probable codes only.
+            top_p: None, or draw from the fewest codes that have this
+                probability together.
+            seed: an integer, int32 scalar or int32 [2]; None for a new one.
+            given: codes to complete, `[batch, height, width]` or with G.
+            given_mask: bool `[batch, height, width]`, true where the code of
+                `given` is kept; others of `given` are not looked at.
+
+        Returns:
+            int32 `[num_samples, height, width]`, or `[..., G]`.
+
+        Raises:
+            ValueError: for options out of range, batches or grids that do
+                not fit, and one of given and given_mask alone.
+        """
+        check_filters(temperature, top_k, top_p)
+        if not self.built:
+            self.build()
+        given, keep = self._check_given(given, given_mask)
+        context = {
+            name: tf.convert_to_tensor(entry)
+            for name, entry in (context or {}).items()
+            if entry is not None
+        }
+        num_samples = resolve_num_samples(
+            num_samples, [given, *context.values()]
+        )
+        grid = self._sample_grid(event_shape, context, given)
+        arguments = {
+            "num_samples": num_samples,
+            "context": context,
+            "temperature": tf.cast(temperature, tf.float32),
+            "seed": random.make_seed(seed),
+            "given": given,
+            "keep": keep,
+        }
+        if not tf.executing_eagerly():
+            return self._draw(grid, top_k, top_p, **arguments)
+        arguments["num_samples"] = tf.convert_to_tensor(num_samples)
+        draw = self._graphs.get(self._draw, grid, top_k, top_p)
+        return draw(**arguments)
+
+    def mode(self, context=None, seed=0):
+        """Returns a seeded sample: an autoregressive density has no mode."""
+        return self.sample(context=context, seed=seed)
+
+    def _draw(
+        self,
+        grid,
+        top_k,
+        top_p,
+        num_samples,
+        context,
+        temperature,
+        seed,
+        given,
+        keep,
+    ):
+        given = broadcast_batch("given", given, num_samples)
+        keep = broadcast_batch("given_mask", keep, num_samples)
+
+        def choose(logits, row, column, g):
+            logits = filter_logits(logits, temperature, top_k, top_p)
+            position = random.fold_in(seed, row * grid[1] + column)
+            noise = random.fold_in(position, g)
+            codes = random.categorical(logits, noise, temperature)
+            if given is None:
+                return codes
+            known = _at(given, row, column)[..., g]
+            return tf.where(_at(keep, row, column), known, codes)
+
+        codes = self._run(num_samples, grid, context, choose)
+        return codes if self.num_codebooks > 1 else codes[..., 0]
+
+    def _run(self, num_samples, grid, context, choose, record=False):
+        contexts = [
+            broadcast_batch(f'context["{name}"]', entry, num_samples)
+            for name, entry in zip(
+                ("global", "local"), self.prepare_context(context, grid)
+            )
+        ]
+        return cached_sampling.run(
+            self, num_samples, *grid, contexts, choose, record
+        )
+
+    def _cached_logits(self, value, context=None):
+        """`logits` as the sampler computes them; for tests."""
+        codes = self._codes(value)
+        sizes = [size_of(codes, axis) for axis in range(3)]
+        logits = self._run(
+            sizes[0],
+            sizes[1:],
+            context,
+            lambda _, row, column, g: _at(codes, row, column)[..., g],
+            record=True,
+        )
+        return logits if self.num_codebooks > 1 else logits[..., 0, :]
+
+    def _check_given(self, given, given_mask):
+        """Returns codes `[batch, height, width, G]` and the mask, or Nones."""
+        if (given is None) != (given_mask is None):
+            raise ValueError(
+                "given and given_mask go together. Received: "
+                f"given={'None' if given is None else 'codes'}, "
+                f"given_mask={'None' if given_mask is None else 'a mask'}."
+            )
+        if given is None:
+            return None, None
+        keep = tf.cast(given_mask, tf.bool)
+        if len(keep.shape) != 3:
+            raise ValueError(
+                "given_mask has shape [batch, height, width]. "
+                f"Received: a mask of shape {tuple(keep.shape)}."
+            )
+        given = tf.convert_to_tensor(given)
+        self._check_shape(given)
+        check_grid(keep, 1, [size_of(given, 1), size_of(given, 2)], "given_mask")
+        known = keep if self.num_codebooks == 1 else keep[..., tf.newaxis]
+        return self._codes(tf.where(known, given, 0)), keep
+
+    def _sample_grid(self, event_shape, context, given):
+        local = context.get("local")
+        if event_shape is not None:
+            grid = _static(_check_event_shape(event_shape))
+        elif given is not None:
+            grid = size_of(given, 1), size_of(given, 2)
+        elif local is not None:
+            factor = self.local_upsampling
+            grid = size_of(local, 1) * factor, size_of(local, 2) * factor
+        else:
+            grid = self.event_shape
+        if given is not None:
+            check_grid(given, 1, grid, "given")
+        return grid
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_embeddings": self.num_embeddings,
+            "event_shape": self.event_shape,
+            "num_codebooks": self.num_codebooks,
+            "hidden_channels": self.hidden_channels,
+            "num_layers": self.num_layers,
+            "kernel_size": self.kernel_size,
+            "first_kernel_size": self.first_kernel_size,
+            "head_channels": self.head_channels,
+            "dropout": self.dropout,
+            "global_channels": self.global_channels,
+            "local_channels": self.local_channels,
+            "local_upsampling": self.local_upsampling,
+        }
+
+
+class _Graphs:
+    """The graphs made so far; an object that Keras does not track."""
+
+    def __init__(self):
+        self._made = {}
+
+    def get(self, function, *key):
+        """Returns `function(*key, ...)` as a graph, made once for each key."""
+        if key not in self._made:
+            self._made[key] = tf.function(
+                functools.partial(function, *key), reduce_retracing=True
+            )
+        return self._made[key]
+
+
+def _at(values, row, column):
+    """Returns `values[:, row, column]` for int32 tensors row and column."""
+    return tf.gather(tf.gather(values, row, axis=1), column, axis=1)
+
+
+def _check_event_shape(event_shape):
+    shape = tuple(event_shape)
+    if len(shape) != 2:
+        raise ValueError(
+            "event_shape is the grid, (height, width); codebooks are counted "
+            f"by num_codebooks. Received: event_shape={event_shape!r}."
+        )
+    for size in shape:
+        if not tf.is_tensor(size):
+            check_positive("Each size of event_shape", size)
+    return shape
+
+
+def _static(sizes):
+    """Replaces scalar tensors by integers where their value is known."""
+    values = [tf.get_static_value(size) for size in sizes]
+    return tuple(s if v is None else int(v) for s, v in zip(sizes, values))
+
+
+def _check_rate(rate):
+    if not 0 <= rate < 1:
+        raise ValueError(
+            f"dropout must be a rate in [0, 1). Received: dropout={rate!r}."
+        )
+    return rate
+
+
+def _check_optional(name, value):
+    return None if value is None else check_positive(name, value)
+
+
+def _check_mask(mask):
+    mask = tf.cast(mask, tf.float32)
+    if len(mask.shape) != 3:
+        raise ValueError(
+            "A mask has shape [batch, height, width]. "
+            f"Received: a mask of shape {tuple(mask.shape)}."
+        )
+    return mask

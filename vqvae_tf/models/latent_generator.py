@@ -1,0 +1,201 @@
+"""An autoencoder and a prior over its codes, as one generative model."""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf import random
+from vqvae_tf.densities.base import LN2, DensityModel, event_size
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class LatentGenerator(DensityModel):
+    """`log p(x) >= log p(x | z_q(x)) + log p(z_q(x))`, and its samples.
+
+    A density like any other, whose `log_prob` is a lower bound (Jensen;
+    arXiv:1711.00937, section 3.2). The autoencoder and the prior are trained
+    apart, each by its own `fit`: first the autoencoder on data, then the
+    prior on `autoencoder.encode(data)`.
+
+    Args:
+        autoencoder: a `VQVAE`.
+        prior: a density over its codes, for instance a `PixelCNN`.
+
+    Context is passed to both, `{"global": one-hot classes [batch, C]}` with a
+    class-conditional prior.
+
+    Example:
+
+    >>> generator = LatentGenerator.from_preset("vqvae_cifar10")
+    >>> label = tf.one_hot([3, 5], 10)  # a cat and a dog
+    >>> generator.sample(context={"global": label}, seed=0).shape
+    TensorShape([2, 32, 32, 3])
+
+    References:
+        van den Oord et al. 2017, arXiv:1711.00937, sections 3.2 and 3.3.
+    """
+
+    loss_names = ("loss", "bits_per_dim", "reconstruction_bits", "prior_bits")
+
+    def __init__(self, autoencoder, prior, **kwargs):
+        super().__init__(**kwargs)
+        self.autoencoder = autoencoder
+        self.prior = prior
+
+    def build(self, input_shape=None):
+        for part in (self.autoencoder, self.prior):
+            if not part.built:
+                part.build()
+        self.built = True
+
+    def call(self, value, context=None, mask=None, training=False):
+        if mask is not None:
+            raise ValueError(
+                "A bound with a mask is not defined for encoded data. "
+                "Received: a mask; leave padding out of value instead."
+            )
+        return sum(self._log_probs(value, context))
+
+    def _log_probs(self, x, context):
+        """Returns log p(x | z_q) and log p(z_q), each float32 [batch]."""
+        codes = self.autoencoder.quantizer.encode(self.autoencoder.latents(x))
+        local = self.autoencoder.quantizer.decode(codes)
+        full = {**(context or {}), "local": local}
+        return (
+            self.autoencoder.decoder.log_prob(x, full),
+            self.prior.log_prob(codes, context),
+        )
+
+    def bits_per_dim(self, x, context=None):
+        """Returns the bound in bits per dimension, and its two parts.
+
+        Args:
+            x: data `[batch, *event]`, pictures in 0..255.
+            context: as in the class, or None.
+
+        Returns:
+            A dict of float32 [batch]: `"total"`, `"reconstruction"` and
+            `"prior"` with total = reconstruction + prior.
+        """
+        self.check_input(x)
+        reconstruction, prior = self._log_probs(x, context)
+        scale = -1.0 / (LN2 * event_size(x))
+        return {
+            "total": (reconstruction + prior) * scale,
+            "reconstruction": reconstruction * scale,
+            "prior": prior * scale,
+        }
+
+    def sample(
+        self,
+        num_samples=None,
+        context=None,
+        event_shape=None,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        seed=None,
+        given=None,
+        given_mask=None,
+        decoder_temperature=0.0,
+    ):
+        """Draws codes from the prior and decodes them.
+
+        Args:
+            num_samples: how many; by default the batch of context or given.
+            context: as in the class, or None.
+            event_shape: the grid of codes; the prior's own by default.
+            temperature, top_k, top_p: of the prior.
+            seed: an integer, or int32 [2].
+            given: data `[batch, *event]` to complete.
+            given_mask: bool `[batch, *sizes]`, true where `given` is to be
+                kept. A code is kept where all of its data is.
+            decoder_temperature: of the decoder; 0 gives its point estimate,
+                as is usual for pictures.
+
+        Returns:
+            Data `[num_samples, *event]`.
+        """
+        seed = random.make_seed(seed)
+        if given is not None:
+            given, given_mask = self._given_codes(given, given_mask)
+        codes = self.prior.sample(
+            num_samples,
+            context,
+            event_shape,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=random.fold_in(seed, 0),
+            given=given,
+            given_mask=given_mask,
+        )
+        local = self.autoencoder.quantizer.decode(codes)
+        full = {**(context or {}), "local": local}
+        if isinstance(decoder_temperature, (int, float)):
+            if decoder_temperature == 0:
+                return self.autoencoder.decoder.mode(full)
+        return self.autoencoder.decoder.sample(
+            context=full,
+            temperature=decoder_temperature,
+            seed=random.fold_in(seed, 1),
+        )
+
+    def _given_codes(self, given, given_mask):
+        codes = self.autoencoder.encode(given)
+        mask = tf.cast(given_mask, tf.float32)[..., tf.newaxis]
+        factor = getattr(self.autoencoder.encoder, "downsampling", 1)
+        # Minimum pooling: a code is known where all of its pixels are.
+        mask = -keras.ops.max_pool(-mask, factor, padding="valid")
+        return codes, mask[..., 0] > 0.5
+
+    def mode(self, context=None):
+        """Returns a seeded sample: an autoregressive prior has no mode."""
+        return self.sample(context=context, seed=0)
+
+    def encode(self, x):
+        """Returns the codes of data; see `VQVAE.encode`."""
+        return self.autoencoder.encode(x)
+
+    def decode(self, codes, context=None):
+        """Returns the data of codes; see `VQVAE.decode`."""
+        return self.autoencoder.decode(codes, context)
+
+    def reconstruct(self, x, context=None):
+        """Returns `decode(encode(x))`."""
+        return self.autoencoder.reconstruct(x, context)
+
+    def check_input(self, x):
+        self.autoencoder.check_input(x)
+
+    def compute_losses(self, x, context=None, weight=None, training=False):
+        if training:
+            raise RuntimeError(
+                "A LatentGenerator is trained in two stages: fit its "
+                "autoencoder on data, then its prior on "
+                "autoencoder.encode(data). Received: a call of fit."
+            )
+        reconstruction, prior = self._log_probs(x, context)
+        size = event_size(x)
+        bits = [-reconstruction / (size * LN2), -prior / (size * LN2)]
+        total = bits[0] + bits[1]
+        metrics = {
+            "bits_per_dim": total,
+            "reconstruction_bits": bits[0],
+            "prior_bits": bits[1],
+        }
+        return total * LN2, 0.0, metrics
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "autoencoder": keras.saving.serialize_keras_object(
+                self.autoencoder
+            ),
+            "prior": keras.saving.serialize_keras_object(self.prior),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        for part in ("autoencoder", "prior"):
+            config[part] = keras.saving.deserialize_keras_object(config[part])
+        return cls(**config)
