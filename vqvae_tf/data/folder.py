@@ -1,0 +1,154 @@
+"""Pictures from a folder of picture files."""
+
+from concurrent import futures
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.data import pictures
+from vqvae_tf.data import source as sources
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
+SPLITS = ("train", "validation", "val", "valid", "dev", "test")
+_CHUNK = 256
+
+
+def open_folder(name: str, options: sources.OpenOptions) -> sources.ImageSource:
+    """Opens "folder:name"; see `open_images`.
+
+    Files are taken in the order of their paths; hidden ones are ignored. All
+    are decoded once, to know which are sound.
+    """
+    root = os.path.join(options.base, name) if name else options.base
+    if not os.path.isdir(root):
+        raise FileNotFoundError(
+            "No such folder of pictures; give data_dir or TFDS_DATA_DIR. "
+            f"Received: {root!r}."
+        )
+    folder, siblings = _split_folder(root, options.split)
+    files = list_pictures(folder)
+    if not files:
+        raise ValueError(
+            f"No picture file ({', '.join(EXTENSIONS)}) in or below the "
+            f"folder. Received: {folder!r}."
+        )
+    names = _class_names(siblings)
+    return _verified(f"folder {folder}", folder, files, names, options)
+
+
+def list_pictures(folder: str) -> list[str]:
+    """Returns the sorted relative paths of the picture files below `folder`."""
+    found = []
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [f for f in folders if not f.startswith(".")]
+        for file in files:
+            if file.lower().endswith(EXTENSIONS) and file[0] != ".":
+                found.append(os.path.relpath(os.path.join(parent, file), folder))
+    return sorted(found)
+
+
+def _split_folder(root, split):
+    """Returns the folder to read and those whose classes count, all splits."""
+    present = [s for s in SPLITS if os.path.isdir(os.path.join(root, s))]
+    folder = os.path.join(root, split)
+    if split != "all" and os.path.isdir(folder):
+        names = sorted({split, *present})
+        return folder, [os.path.join(root, name) for name in names]
+    if split == "all":
+        return root, [os.path.join(root, name) for name in present] or [root]
+    if split == "train" and not present:
+        return root, [root]
+    raise ValueError(
+        f"{root!r} has no sub-folder for this split. Expected one of "
+        f"{present + ['all']}. Received: split={split!r}."
+    )
+
+
+def _class_names(folders):
+    """Returns the names of the class folders, or None for fewer than two.
+
+    All splits are looked at, so that a class has one number in each of them.
+    """
+    names = set()
+    for folder in folders:
+        for file in list_pictures(folder):
+            parts = file.split(os.sep)
+            if len(parts) == 1:
+                return None  # a picture outside of any class
+            names.add(parts[0])
+    return sorted(names) if len(names) > 1 else None
+
+
+def _labels(files, names):
+    if names is None:
+        return None
+    number = {name: index for index, name in enumerate(names)}
+    labels = []
+    for file in files:
+        parts = file.split(os.sep)
+        # With split="all" the path starts with the split's name.
+        labels.append(number.get(parts[0], number.get(parts[1])))
+    return np.array(labels, np.int64)
+
+
+def _verified(title, folder, files, names, options):
+    """Decodes every file once; keeps the pictures if they fit the bound."""
+    sound, shapes, kept, size = [], [], [], 0
+    for file, picture in _decode_all(folder, files, options):
+        if isinstance(picture, Exception):
+            options.refuse(str(picture), picture)
+            continue
+        sound.append(file)
+        shapes.append(picture.shape)
+        size += picture.nbytes
+        if size <= options.cache_bytes:
+            kept.append(picture)
+        else:
+            kept.clear()
+    labels = _labels(sound, names)
+    if len(kept) == len(sound):
+        return sources.in_memory(title, kept, labels, names)
+    paths = [os.path.join(folder, file) for file in sound]
+    return sources.LazyImages(
+        title,
+        len(sound),
+        sources.common_shape(shapes),
+        _reader(paths, labels, options.channels),
+        names,
+    )
+
+
+def _decode_all(folder, files, options):
+    """Yields (file, picture or exception), decoding on all cores."""
+
+    def decode(file):
+        try:
+            path = os.path.join(folder, file)
+            return file, pictures.decode_picture(path, options.channels)
+        except (ValueError, FileNotFoundError) as error:
+            return file, error
+
+    def results():
+        with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in range(0, len(files), _CHUNK):  # bounds the memory
+                yield from pool.map(decode, files[start : start + _CHUNK])
+
+    return options.bar(results(), len(files))
+
+
+def _reader(paths, labels, channels):
+    paths = np.array(paths)
+    labels = None if labels is None else tf.constant(labels)
+
+    def decode(index):
+        return pictures.decode_picture(str(paths[index]), channels)
+
+    def read(index):
+        image = tf.numpy_function(decode, [index], tf.uint8, stateful=False)
+        image = tf.ensure_shape(image, [None, None, channels])
+        if labels is None:
+            return {"image": image}
+        return {"image": image, "label": tf.gather(labels, index)}
+
+    return read

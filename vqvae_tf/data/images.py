@@ -1,0 +1,81 @@
+"""`open_images`: pictures from TFDS, a folder or an npz file."""
+
+from vqvae_tf.data import folder
+from vqvae_tf.data import npz
+from vqvae_tf.data import prepared
+from vqvae_tf.data import source as sources
+
+_OPENERS = {
+    "tfds": prepared.open_tfds,
+    "folder": folder.open_folder,
+    "npz": npz.open_npz,
+}
+
+
+def open_images(
+    source: str,
+    split: str,
+    data_dir: str | None = None,
+    on_corrupt: str = "error",
+    progress: bool = True,
+    channels: int = 3,
+    download: bool = False,
+    cache_bytes: int = sources.CACHE_BYTES,
+) -> sources.ImageSource:
+    """Opens a set of pictures.
+
+    Args:
+        source: one of
+            "tfds:NAME": a TensorFlow Datasets set, prepared in `data_dir`;
+            "folder" or "folder:SUBDIR": picture files (jpg, png, bmp, gif,
+            webp) in or below data_dir/SUBDIR/SPLIT; two or more sub-folders
+            are classes;
+            "npz:FILE": arrays `images` (uint8 [n, h, w] or [n, h, w, c]) and
+            optionally `labels` (integers [n]), or per split
+            `{split}_images`, `{split}_labels`, or `x_{split}`, `y_{split}`.
+        split: "train", "test", ...; for TFDS also slices as "train[:45000]";
+            "all" is every picture.
+        data_dir: where to look; the default is the environment variable
+            TFDS_DATA_DIR, then the current folder (TFDS: its own default).
+        on_corrupt: "error" refuses a set with an undecodable picture and
+            names it; "skip" leaves it out with a logged warning.
+        progress: show a progress bar while pictures are read.
+        channels: 3 (grey pictures become RGB) or 1 (RGB becomes grey).
+            Transparency is laid over white.
+        download: let TFDS download and prepare a missing set.
+        cache_bytes: decoded pictures stay in memory up to this size;
+            otherwise they are decoded each time they are used.
+
+    Returns:
+        An `ImageSource`.
+
+    Raises:
+        ValueError: an unknown source, split or option, or a bad picture.
+        FileNotFoundError: the folder, file or prepared set is not there.
+
+    Example:
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> data_dir = tempfile.mkdtemp()
+    >>> images = np.zeros([6, 16, 16, 3], np.uint8)
+    >>> np.savez(os.path.join(data_dir, "x.npz"), train_images=images)
+    >>> open_images("npz:x.npz", "train", data_dir).num_examples
+    6
+    """
+    kind, _, name = source.partition(":")
+    if kind not in _OPENERS or (kind != "folder" and not name):
+        raise ValueError(
+            'source must be "tfds:NAME", "folder", "folder:SUBDIR" or '
+            f'"npz:FILE". Received: {source!r}.'
+        )
+    if on_corrupt not in ("error", "skip"):
+        raise ValueError(
+            f'on_corrupt must be "error" or "skip". Received: {on_corrupt!r}.'
+        )
+    if channels not in (1, 3):
+        raise ValueError(f"channels must be 1 or 3. Received: {channels!r}.")
+    options = sources.OpenOptions(
+        split, data_dir, on_corrupt, progress, channels, download, cache_bytes
+    )
+    return _OPENERS[kind](name, options)

@@ -1,0 +1,110 @@
+"""Which example comes when: a function of the seed and the step alone."""
+
+import numpy as np
+import tensorflow as tf
+
+
+def epoch_order(num_examples: int, seed: int, epoch) -> tf.Tensor:
+    """Returns the int64 [num_examples] permutation of one epoch."""
+    bits = tf.random.stateless_uniform(
+        [num_examples],
+        seed=tf.stack([tf.constant(seed, tf.int64), tf.cast(epoch, tf.int64)]),
+        minval=None,
+        maxval=None,
+        dtype=tf.int64,
+        alg="philox",
+    )
+    return tf.cast(tf.argsort(bits, stable=True), tf.int64)
+
+
+def step_noise(shape, seed: int, step) -> tf.Tensor:
+    """Returns float32 uniforms in [0, 1) for the augmentation of one step."""
+    # Negative numbers, so that no step shares its seed with an epoch.
+    stream = -1 - tf.cast(step, tf.int64)
+    return tf.random.stateless_uniform(
+        shape,
+        seed=tf.stack([tf.constant(seed, tf.int64), stream]),
+        alg="philox",
+    )
+
+
+def training_order(
+    num_examples: int, batch_size: int, seed: int, skip_steps: int = 0
+) -> tf.data.Dataset:
+    """Endless batches of example indices, epoch after epoch.
+
+    The permutations of epochs 0, 1, ... are laid end to end and cut into
+    batches, so each example comes once an epoch, every batch is full, and a
+    source smaller than a batch is simply repeated inside it.
+
+    Args:
+        num_examples: size of the source, n.
+        batch_size: indices a step, B.
+        seed: integer; decides everything.
+        skip_steps: the first step; the earlier ones cost at most one
+            permutation, not their data.
+
+    Returns:
+        Dataset of (step int64 [], indices int64 [B]).
+    """
+    check_order(batch_size, seed, skip_steps)
+    first = skip_steps * batch_size
+    epochs = tf.data.Dataset.counter(first // num_examples, dtype=tf.int64)
+    indices = epochs.flat_map(
+        lambda epoch: tf.data.Dataset.from_tensor_slices(
+            epoch_order(num_examples, seed, epoch)
+        )
+    )
+    indices = indices.skip(first % num_examples)
+    indices = indices.batch(batch_size, drop_remainder=True)
+    steps = tf.data.Dataset.counter(skip_steps, dtype=tf.int64)
+    return tf.data.Dataset.zip(steps, indices).apply(
+        tf.data.experimental.assert_cardinality(
+            tf.data.INFINITE_CARDINALITY
+        )
+    )
+
+
+def evaluation_order(num_examples: int, batch_size: int) -> tf.data.Dataset:
+    """Batches in which each example has weight 1 exactly once.
+
+    The last batch is filled up by repeating its own rows with weight 0.
+
+    Returns:
+        Dataset of (indices int64 [B], sample_weight float32 [B]).
+    """
+    check_order(batch_size)
+    steps = -(-num_examples // batch_size)
+    rows = tf.range(batch_size, dtype=tf.int64)
+
+    def batch(step):
+        start = step * batch_size
+        count = tf.minimum(num_examples - start, batch_size)
+        return start + rows % count, tf.cast(rows < count, tf.float32)
+
+    return tf.data.Dataset.range(steps).map(batch)
+
+
+def check_order(batch_size, seed=0, skip_steps=0) -> None:
+    """Raises ValueError for a bad batch size, seed or first step."""
+    integers = (int, np.integer)
+    if not isinstance(batch_size, integers) or batch_size < 1:
+        raise ValueError(
+            "batch_size must be a positive integer. "
+            f"Received: {batch_size!r}."
+        )
+    if not isinstance(seed, integers) or not -(2**63) <= seed < 2**63:
+        raise ValueError(
+            f"seed must be an integer of 64 bits. Received: {seed!r}."
+        )
+    if not isinstance(skip_steps, integers) or skip_steps < 0:
+        raise ValueError(
+            "skip_steps must be an integer of at least 0. "
+            f"Received: {skip_steps!r}."
+        )
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if batch_size % replicas:
+        raise ValueError(
+            "batch_size is the global batch and must be divisible by the "
+            f"{replicas} replicas of the strategy. Received: {batch_size}."
+        )

@@ -1,0 +1,251 @@
+"""Pictures from a prepared data set of the stock tensorflow_datasets."""
+
+import os
+import struct
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.data import pictures
+from vqvae_tf.data import source as sources
+
+
+def open_tfds(name: str, options: sources.OpenOptions) -> sources.ImageSource:
+    """Opens "tfds:name"; see `open_images`.
+
+    Pictures are decoded by tensorflow_datasets, so they equal those of
+    `tfds.load`; they come in the order of their files. A set that does not
+    fit the memory bound is read at random places of its TFRecord files; unless
+    on_corrupt="skip", its pictures are then first checked when they are used.
+    """
+    builder = _builder(name, options)
+    split = _split(builder, name, options.split)
+    image_key, label_key = _feature_keys(builder.info.features, name)
+    features = _only(builder.info.features, image_key, label_key)
+    shape = (*features[image_key].shape[:2], options.channels)
+    names = features[label_key].names if label_key else None
+    title = f"tfds:{name} ({options.split})"
+
+    def example(raw):
+        found = {"image": pictures.convert_channels(raw[image_key], shape[2])}
+        if label_key:
+            found["label"] = raw[label_key]
+        return found
+
+    def decode(record):
+        return example(features.deserialize_example(record))
+
+    if _fits(shape, split.num_examples, options):
+        try:
+            raw = _stream(builder, options.split, features)
+            loaded = _load(raw.map(example), split.num_examples, options)
+        except (tf.errors.InvalidArgumentError, tf.errors.DataLossError):
+            records = _sound(_Records(split), decode, options)
+            loaded = _load(records.dataset(decode), len(records), options)
+        if loaded is not None:
+            return sources.in_memory(title, *loaded, names)
+    records = _Records(split)
+    if options.on_corrupt == "skip":
+        records = _sound(records, decode, options)
+    return sources.LazyImages(
+        title,
+        len(records),
+        shape,
+        lambda index: decode(records.read(index)),
+        names,
+    )
+
+
+def _builder(name, options):
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise ImportError(
+            "tensorflow_datasets is needed for this source; install it with "
+            f"`pip install tensorflow-datasets`. Received: tfds:{name}."
+        ) from error
+    data_dir = options.data_dir or os.environ.get("TFDS_DATA_DIR")
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except tfds.core.DatasetNotFoundError:  # its message lists all data sets
+        raise ValueError(
+            "tensorflow_datasets knows no data set of this name, and none is "
+            f"prepared in {data_dir or 'its default folder'}. "
+            f"Received: 'tfds:{name}'."
+        ) from None
+    if options.download:
+        builder.download_and_prepare()
+    if not builder.is_prepared():
+        raise FileNotFoundError(
+            f"The data set is not prepared: nothing in {builder.data_path}. "
+            "Give the folder that holds it as data_dir or TFDS_DATA_DIR, or "
+            f"let it be downloaded (download=True). Received: 'tfds:{name}'."
+        )
+    return builder
+
+
+def _split(builder, name, split):
+    """Returns tfds' description of a split, slice or sum of splits."""
+    try:
+        return builder.info.splits[_spelled(builder, split)]
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"tfds:{name} has the splits {sorted(builder.info.splits)} and "
+            f'"all"; slices as "train[:90%]" are understood. '
+            f"Received: split={split!r}."
+        ) from error
+
+
+def _spelled(builder, split):
+    return "+".join(builder.info.splits) if split == "all" else split
+
+
+def _feature_keys(features, name):
+    """Returns the keys of the picture and of the class label (or None)."""
+    import tensorflow_datasets as tfds
+
+    images = [
+        key
+        for key, feature in features.items()
+        if isinstance(feature, tfds.features.Image)
+        and feature.np_dtype == np.uint8
+    ]
+    if "image" in images:
+        images = ["image"]
+    if len(images) != 1:
+        raise ValueError(
+            "A data set with one uint8 picture an example was expected. "
+            f"Received: 'tfds:{name}' with the features {list(features)}."
+        )
+    label = features["label"] if "label" in features else None
+    is_class = isinstance(label, tfds.features.ClassLabel)
+    return images[0], "label" if is_class and label.num_classes else None
+
+
+def _only(features, *keys):
+    """Returns the features without those that are not needed."""
+    import tensorflow_datasets as tfds
+
+    wanted = {key: True for key in keys if key}
+    decoding = tfds.decode.PartialDecoding(wanted)
+    return decoding.extract_features(features)
+
+
+def _stream(builder, split, features):
+    """Returns tfds' own dataset of a split, in the order of its files."""
+    import tensorflow_datasets as tfds
+
+    return builder.as_dataset(
+        split=_spelled(builder, split),
+        shuffle_files=False,
+        decoders=tfds.decode.PartialDecoding({key: True for key in features}),
+        read_config=tfds.ReadConfig(
+            interleave_cycle_length=1, try_autocache=False
+        ),
+    )
+
+
+def _fits(shape, rows, options):
+    """Whether the pictures may fit in memory; True where it is not known."""
+    size = 0 if None in shape else rows * int(np.prod(shape))
+    return size <= options.cache_bytes
+
+
+def _load(examples, rows, options):
+    """Returns (images, labels or None), or None if the bound is exceeded."""
+    images, labels, size = [], [], 0
+    for found in options.bar(examples.as_numpy_iterator(), rows):
+        images.append(found["image"])
+        labels.append(found.get("label"))
+        size += images[-1].nbytes
+        if size > options.cache_bytes:
+            return None
+    return images, None if labels[0] is None else np.array(labels)
+
+
+def _sound(records, decode, options):
+    """Decodes every record; refuses or leaves out the corrupt ones."""
+    decode = tf.function(decode)
+    sound = []
+    for index in options.bar(range(len(records)), len(records)):
+        try:
+            decode(records.read(index))
+            sound.append(index)
+        except (tf.errors.OpError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            place = records.place(index)
+            options.refuse(f"Cannot decode {place}: {reason}", error)
+    return records.subset(sound)
+
+
+class _Records:
+    """Random access to the TFRecord files of a split.
+
+    A record is: length (8 bytes, little-endian), checksum (4), data,
+    checksum (4). One pass over the headers finds where each one lies.
+    """
+
+    def __init__(self, split):
+        self._files, places = [], []
+        for part in split.file_instructions:
+            starts = _record_places(part.filename, part.skip, part.take)
+            number = np.full([len(starts), 1], len(self._files))
+            places.append(np.concatenate([number, starts], axis=1))
+            self._files.append(part.filename)
+        self._places = np.concatenate(places)  # [n, 3]: file, start, size
+
+    def __len__(self):
+        return len(self._places)
+
+    def subset(self, indices):
+        chosen = object.__new__(_Records)
+        chosen._files = self._files
+        chosen._places = self._places[np.array(indices, np.int64)]
+        return chosen
+
+    def place(self, index):
+        file, start, _ = self._places[index]
+        return f"the record at byte {start} of {self._files[file]!r}"
+
+    def read(self, index) -> tf.Tensor:
+        """Returns the serialized example, a scalar string tensor."""
+        record = tf.numpy_function(
+            self._bytes, [index], tf.string, stateful=False
+        )
+        return tf.ensure_shape(record, [])
+
+    def dataset(self, decode):
+        return tf.data.Dataset.range(len(self)).map(
+            lambda index: decode(self.read(index)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+
+    def _bytes(self, index):
+        file, start, size = self._places[index]
+        with open(self._files[file], "rb") as stream:
+            stream.seek(start)
+            return stream.read(size)
+
+
+def _record_places(path, skip, take):
+    """Returns int64 [rows, 2], start and size, of records [skip, skip+take)."""
+    path = os.fspath(path)
+    if not path.split(".")[-1].startswith("tfrecord"):
+        raise ValueError(
+            "A data set that exceeds the memory bound must be prepared as "
+            f"TFRecord; raise cache_bytes otherwise. Received: {path!r}."
+        )
+    end, places, position = os.path.getsize(path), [], 0
+    stop = end if take < 0 else skip + take
+    with open(path, "rb") as stream:
+        while position + 12 <= end and len(places) < stop:
+            stream.seek(position)
+            (size,) = struct.unpack("<Q", stream.read(8))
+            places.append((position + 12, size))
+            position += 16 + size
+    if position > end or (take >= 0 and len(places) < stop):
+        raise ValueError(
+            "A prepared TFRecord file is truncated; prepare the data set "
+            f"again. Received: {path!r} of {end} bytes."
+        )
+    return np.array(places[skip:], np.int64).reshape(-1, 2)
