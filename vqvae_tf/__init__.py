@@ -1,0 +1,58 @@
+"""vqvae_tf: discrete representations for TensorFlow 2 and Keras 3.
+
+VQ-VAE (van den Oord et al. 2017, arXiv:1711.00937) and what stands around it:
+quantizers, encoders and decoders, densities, priors, pretrained models.
+"""
+
+from vqvae_tf import _versions
+
+_versions.check()
+
+from vqvae_tf import densities, layers, models, networks  # noqa: E402
+from vqvae_tf.densities import (  # noqa: E402
+    Bernoulli,
+    Categorical,
+    DensityModel,
+    DiscretizedLogistic,
+    DiscretizedLogisticMixture,
+    FactorizedDensity,
+    Gaussian,
+    PixelCNN,
+)
+from vqvae_tf.layers import (  # noqa: E402
+    CodeEmbedding,
+    PixelScaling,
+    ResidualBlock,
+    ResidualStack,
+    VectorQuantizer,
+    VectorQuantizerEMA,
+)
+from vqvae_tf.models import VQVAE, LatentGenerator  # noqa: E402
+from vqvae_tf.networks import Decoder, Encoder  # noqa: E402
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Bernoulli",
+    "Categorical",
+    "CodeEmbedding",
+    "Decoder",
+    "DensityModel",
+    "DiscretizedLogistic",
+    "DiscretizedLogisticMixture",
+    "Encoder",
+    "FactorizedDensity",
+    "Gaussian",
+    "LatentGenerator",
+    "PixelCNN",
+    "PixelScaling",
+    "ResidualBlock",
+    "ResidualStack",
+    "VQVAE",
+    "VectorQuantizer",
+    "VectorQuantizerEMA",
+    "densities",
+    "layers",
+    "models",
+    "networks",
+]

@@ -1,0 +1,109 @@
+"""`vqvae-tf demo`: the package at work on the photos that it carries."""
+
+import pathlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from vqvae_tf import cards, data, evaluation, sheets
+from vqvae_tf.export import export
+from vqvae_tf.models import LatentGenerator
+from vqvae_tf.samples import sample_pictures
+
+PHOTOS, CIFAR = "vqvae_photo128", "vqvae_cifar10"
+SIZE = 128
+
+
+def run(output: pathlib.Path):
+    """Reconstructs, samples, completes, exports; writes pictures to output."""
+    photos = LatentGenerator.from_preset(PHOTOS)
+    cifar = LatentGenerator.from_preset(CIFAR)
+    images = np.stack([data.load_picture(p, SIZE) for p in sample_pictures()])
+    rows = _reconstruct(photos, images, output)
+    _sample(photos, cifar, images, output)
+    rows += _serve(photos, images, output)
+    width = max(len(title) for title, _ in rows)
+    text = "\n".join(f"{title:{width}}  {value}" for title, value in rows)
+    (output / "metrics.txt").write_text(text + "\n")
+    print(f"\n{text}\n\nPictures and the SavedModel are in {output}.")
+
+
+def _reconstruct(photos, images, output):
+    batch = data.array_evaluation_batches(images, len(images))
+    figures = evaluation.evaluate(photos, batch, progress=False)
+    sheet = sheets.pairs(images, photos.reconstruct(images))
+    sheets.save_picture(output / "reconstructions.png", sheet)
+    print("reconstructions.png: photos, and below each what is left of it.")
+    stored = images[0].size * 8
+    coded = int(np.prod(photos.prior.event_shape)) * 9
+    entropy = figures["prior_bits_per_dim"] * images[0].size
+    return [
+        ("photos", str(len(images))),
+        ("bits of a photo as stored", f"{stored:,}"),
+        ("bits of its codes", f"{coded:,} ({stored / coded:.1f} times fewer)"),
+        ("bits of its codes under the prior", f"{entropy:,.0f}"),
+        *cards.table(figures),
+    ]
+
+
+def _sample(photos, cifar, images, output):
+    start = time.monotonic()
+    sheet = cards.sample_sheet(photos, seed=1)
+    sheets.save_picture(output / "samples_photo128.png", sheet)
+    sheet = cards.sample_sheet(cifar, cifar.prior.global_channels, seed=1)
+    sheets.save_picture(
+        output / "samples_cifar10.png", sheets.enlarge(sheet, 2)
+    )
+    mask = np.zeros(images.shape[:3], bool)
+    mask[:, : SIZE // 2] = True
+    completed = photos.sample(given=images, given_mask=mask, seed=1)
+    sheet = sheets.pairs(images, completed)
+    sheets.save_picture(output / "completions.png", sheet)
+    print(
+        "samples_photo128.png, samples_cifar10.png: drawn from the priors "
+        "(CIFAR-10: a column for each class).\n"
+        "completions.png: lower halves that the prior made up. "
+        f"({time.monotonic() - start:.0f} s)"
+    )
+
+
+# A client that knows TensorFlow alone, as a server does.
+_CLIENT = """
+import sys
+sys.modules["keras"] = sys.modules["vqvae_tf"] = None
+import numpy as np
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+images = np.load(sys.argv[2])["images"]
+codes = model.signatures["encode"](images=tf.constant(images))["codes"]
+again = model.signatures["decode"](codes=codes)["images"]
+bits = model.signatures["score"](images=tf.constant(images))["bits_per_dim"]
+np.savez(sys.argv[3], codes=codes, images=again, bits=bits)
+"""
+
+
+def _serve(photos, images, output):
+    folder = output / "saved_model"
+    # A demonstration may be run twice.
+    version = 1 + max(
+        (int(p.name) for p in folder.glob("[0-9]*")), default=0
+    )
+    path = export(photos, folder, version=version)
+    sent, answer = output / "request.npz", output / "answer.npz"
+    np.savez(sent, images=images)
+    subprocess.run(
+        [sys.executable, "-c", _CLIENT, str(path), str(sent), str(answer)],
+        check=True,
+    )
+    with np.load(answer) as arrays:
+        same = np.array_equal(arrays["codes"], photos.encode(images))
+        equal = np.array_equal(arrays["images"], photos.reconstruct(images))
+        bits = float(arrays["bits"].mean())
+    if not (same and equal):
+        raise ValueError("The SavedModel answers differently from the model.")
+    return [
+        ("SavedModel, loaded without this package", "codes and pictures equal"),
+        ("SavedModel, score (bits/dim)", f"{bits:.4f}"),
+    ]

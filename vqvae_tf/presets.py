@@ -1,0 +1,323 @@
+"""Presets: pretrained models in folders, every file with its sha256.
+
+    NAME/config.json         registered class and nested configuration
+    NAME/model.weights.h5    the autoencoder's weights, float16 or float32
+    NAME/prior.json, prior.weights.h5   the prior, where there is one
+    NAME/metadata.json       versions, recipe, figures, sha256 of the others
+    NAME/README.md           the model card
+"""
+
+import datetime
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+import keras
+import tensorflow as tf
+
+import vqvae_tf
+from vqvae_tf import sheets
+from vqvae_tf.files import write_atomically
+from vqvae_tf.models import VQVAE, LatentGenerator
+from vqvae_tf.zoo_path import zoo_dir
+
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+PRIOR_CONFIG, PRIOR_WEIGHTS = "prior.json", "prior.weights.h5"
+METADATA = "metadata.json"
+HUB = "hf://"
+
+# sha256 of metadata.json of each preset that comes with the package.
+BUILT_IN = {}
+
+
+class PresetError(ValueError):
+    """A preset that cannot be found, or is not what it should be."""
+
+
+def find_preset(name) -> pathlib.Path:
+    """Returns the folder of a preset.
+
+    Args:
+        name: a folder, the work directory of a training (its `preset/`), the
+            name of a built-in preset, or `hf://user/repository`.
+
+    Raises:
+        PresetError: if there is none; it lists the built-in names.
+    """
+    path = pathlib.Path(name)
+    for folder in (path, path / "preset"):
+        if (folder / METADATA).is_file():
+            return folder
+    if str(name) in BUILT_IN:
+        return zoo_dir() / "presets" / str(name)
+    if str(name).startswith(HUB):
+        return _from_hub(str(name))
+    raise PresetError(
+        f"There is no preset {str(name)!r}. Expected a preset's folder (with "
+        f"a {METADATA}), the work directory of a finished training, "
+        f"{HUB}user/repository, or a built-in name: "
+        f"{', '.join(sorted(BUILT_IN)) or 'none'}."
+    )
+
+
+def _from_hub(name):
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise PresetError(
+            f"{name} needs the package huggingface_hub: "
+            "pip install vqvae_tf[hub]."
+        ) from None
+    return pathlib.Path(
+        huggingface_hub.snapshot_download(name.removeprefix(HUB))
+    )
+
+
+# Loading ------------------------------------------------------------------------
+
+
+def load_metadata(folder) -> dict:
+    """Reads a preset's metadata, checked where the preset is built in."""
+    path = pathlib.Path(folder) / METADATA
+    if not path.is_file():
+        raise PresetError(
+            f"The preset {folder} has no {METADATA}. Expected a folder "
+            "written by save_to_preset."
+        )
+    text = path.read_bytes()
+    expected = BUILT_IN.get(path.parent.name)
+    if expected and path.parent.parent == zoo_dir() / "presets":
+        _compare(path, text, expected)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise PresetError(f"{path} is not valid JSON ({error}).") from None
+
+
+def verify(folder) -> dict:
+    """Checks every file of a preset against its metadata, and returns that.
+
+    Raises:
+        PresetError: for a missing, truncated or altered file.
+    """
+    folder = pathlib.Path(folder)
+    metadata = load_metadata(folder)
+    for name in metadata["files"]:
+        _checked(folder, name, metadata)
+    return metadata
+
+
+def _checked(folder, name, metadata) -> bytes:
+    """Returns the content of a preset's file, compared with its sha256."""
+    path = folder / name
+    if name not in metadata["files"]:
+        raise PresetError(
+            f"{METADATA} of the preset {folder} lists no {name}. "
+            f"Received: {', '.join(sorted(metadata['files']))}."
+        )
+    if not path.is_file():
+        raise PresetError(
+            f"The preset {folder} has no {name}, which its {METADATA} lists. "
+            "Get the folder again, complete."
+        )
+    content, entry = path.read_bytes(), metadata["files"][name]
+    if len(content) != entry["size"]:
+        raise PresetError(
+            f"{path} has {len(content)} bytes, expected {entry['size']}: it "
+            "is truncated or was replaced. Get the file again."
+        )
+    _compare(path, content, entry["sha256"])
+    return content
+
+
+def _compare(path, content, expected):
+    received = hashlib.sha256(content).hexdigest()
+    if received != expected:
+        raise PresetError(
+            f"{path} was altered: its sha256 is {received}, expected "
+            f"{expected}. Get the file again."
+        )
+
+
+def load(name, expected_class=None):
+    """Loads a preset as what it is, with its weights, in float32 or as set.
+
+    Layers get the present `keras.config.dtype_policy()`, whatever they were
+    trained in.
+
+    Args:
+        name: as for `find_preset`.
+        expected_class: the class that the preset must be (or have in it).
+
+    Returns:
+        A `LatentGenerator` where the preset has a prior, else its model.
+
+    Raises:
+        PresetError: if it is not found, altered, incomplete, or of another
+            class.
+    """
+    folder = find_preset(name)
+    metadata = load_metadata(folder)
+    model = _load_part(folder, metadata, CONFIG, WEIGHTS)
+    wants_model = expected_class and issubclass(type(model), expected_class)
+    if PRIOR_CONFIG in metadata["files"] and not wants_model:
+        prior = _load_part(folder, metadata, PRIOR_CONFIG, PRIOR_WEIGHTS)
+        model = LatentGenerator(model, prior)
+        model.build()
+    if expected_class and not isinstance(model, expected_class):
+        raise PresetError(
+            f"The preset {str(name)!r} holds a {type(model).__name__}. "
+            f"Received: {expected_class.__name__}.from_preset; use "
+            f"{type(model).__name__}.from_preset."
+        )
+    return model
+
+
+def _load_part(folder, metadata, config_name, weights_name):
+    config = json.loads(_checked(folder, config_name, metadata))
+    _check_classes(config, folder / config_name)
+    content = _checked(folder, weights_name, metadata)
+    model = keras.saving.deserialize_keras_object(config)
+    model.build()
+    # From a copy, since what was checked is what must be read.
+    with tempfile.TemporaryDirectory() as temporary:
+        path = pathlib.Path(temporary) / weights_name
+        path.write_bytes(content)
+        try:
+            model.load_weights(path)
+        except (ValueError, OSError, KeyError) as error:
+            raise PresetError(
+                f"{folder / weights_name} does not fit the model of "
+                f"{config_name}: {error}"
+            ) from None
+    return model
+
+
+def _check_classes(config, path):
+    """Refuses configurations that name anything but our and Keras' classes."""
+    if isinstance(config, dict):
+        if "class_name" in config and "config" in config:
+            module = config.get("module") or ""
+            registered = config.get("registered_name") or ""
+            ours = registered.startswith("vqvae_tf>")
+            theirs = module.split(".")[0] == "keras" and module
+            if not (ours or theirs) or config["class_name"] == "__lambda__":
+                raise PresetError(
+                    f"{path} names the class {config['class_name']!r} of "
+                    f"{module or 'an unknown module'!r}. A preset may name "
+                    "only classes of vqvae_tf and keras."
+                )
+        for value in config.values():
+            _check_classes(value, path)
+    elif isinstance(config, list):
+        for value in config:
+            _check_classes(value, path)
+
+
+# Saving -------------------------------------------------------------------------
+
+
+def save(model, path, metadata=None, card=None, pictures=None):
+    """Saves a model as a preset.
+
+    Args:
+        model: a `VQVAE` or a `LatentGenerator`.
+        path: the folder to make or to replace; it appears when complete.
+        metadata: what to note besides versions, sizes and hashes: recipe,
+            data, steps, seed, metrics.
+        card: the text of README.md, or None.
+        pictures: a dict of file name to uint8 picture, or None.
+
+    Returns:
+        The sha256 of its metadata.json.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = pathlib.Path(
+        tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.")
+    )
+    try:
+        prior = getattr(model, "prior", None)
+        autoencoder = getattr(model, "autoencoder", model)
+        _save_part(autoencoder, temporary, CONFIG, WEIGHTS)
+        if prior is not None:
+            _save_part(prior, temporary, PRIOR_CONFIG, PRIOR_WEIGHTS)
+        if card is not None:
+            (temporary / "README.md").write_text(card)
+        for name, picture in (pictures or {}).items():
+            sheets.save_picture(temporary / name, picture)
+        write_metadata(temporary, {
+            "class": type(model).__name__,
+            "parameters": autoencoder.count_params(),
+            **({} if prior is None else {
+                "prior_parameters": prior.count_params()
+            }),
+            **(metadata or {}),
+        })
+        _replace_folder(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return sha256(path / METADATA)
+
+
+def _save_part(model, folder, config_name, weights_name):
+    if not model.built:
+        model.build()
+    config = keras.saving.serialize_keras_object(model)
+    text = json.dumps(_portable(config), indent=1, sort_keys=True)
+    (folder / config_name).write_text(text + "\n")
+    model.save_weights(folder / weights_name)
+
+
+def _portable(config):
+    """Drops what belongs to one process: dtype, compile and build configs."""
+    if isinstance(config, dict):
+        dropped = ("dtype", "compile_config", "build_config")
+        return {
+            k: _portable(v) for k, v in config.items() if k not in dropped
+        }
+    if isinstance(config, (list, tuple)):
+        return [_portable(v) for v in config]
+    return config
+
+
+def write_metadata(folder, metadata):
+    """Writes metadata.json: `metadata`, versions, and the hash of each file."""
+    folder = pathlib.Path(folder)
+    files = {
+        p.name: {"sha256": sha256(p), "size": p.stat().st_size}
+        for p in sorted(folder.iterdir())
+        if p.is_file() and p.name != METADATA and not p.name.startswith(".")
+    }
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    whole = {
+        "vqvae_tf_version": vqvae_tf.__version__,
+        "keras_version": keras.__version__,
+        "tensorflow_version": tf.__version__,
+        "date_saved": str(today),
+        **metadata,
+        "files": files,
+    }
+    with write_atomically(folder / METADATA) as temporary:
+        text = json.dumps(whole, indent=1, sort_keys=True)
+        pathlib.Path(temporary).write_text(text + "\n")
+
+
+def _replace_folder(new, path):
+    os.chmod(new, 0o755)
+    if not path.exists():
+        os.replace(new, path)
+        return
+    old = path.with_name(f".{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    os.replace(path, old)
+    os.replace(new, path)
+    shutil.rmtree(old)
+
+
+def sha256(path) -> str:
+    """Returns the sha256 of a file, in hexadecimal digits."""
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()

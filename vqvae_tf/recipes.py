@@ -1,0 +1,234 @@
+"""Recipes: what is trained, on what, and how, as one ml_collections config.
+
+A recipe file defines `get_config()`; `RECIPE_DEFAULTS` below are the keys it
+may set. Unknown keys are errors, in the file as on the command line.
+"""
+
+import copy
+import importlib.util
+import inspect
+import pathlib
+
+import keras
+import ml_collections
+
+from vqvae_tf import densities, layers, networks
+from vqvae_tf.models import VQVAE, LatentGenerator
+
+
+def defaults() -> ml_collections.ConfigDict:
+    """Returns a recipe with every key that there is, at its default."""
+    config = ml_collections.ConfigDict()
+    config.name = "vqvae"
+    config.seed = 0
+    config.dtype_policy = "float32"
+    config.data = _section(
+        source="tfds:cifar10",
+        train_split="train",
+        eval_split="test",
+        image_size=None,
+        crop="random",
+        resize_range=None,
+        flip=True,
+        num_classes=None,
+        on_corrupt="error",
+    )
+    # Keyword arguments of the classes; `name` picks the class.
+    config.encoder = _section(name="Encoder")
+    config.quantizer = _section(name="VectorQuantizerEMA")
+    config.likelihood = _section(name="Gaussian")
+    config.decoder = _section(name="Decoder")
+    config.training = _training()
+    config.prior = _section(name=None)
+    config.prior_training = _training()
+    # How often the training set is encoded, each time with other crops.
+    config.prior_training.encode_passes = 1
+    # What the model card says in words.
+    config.card = ml_collections.ConfigDict(
+        dict(summary="", data="", training="", limits="")
+    )
+    return config
+
+
+def _section(**items):
+    section = ml_collections.ConfigDict(items)
+    section.unlock()
+    return section
+
+
+def _training():
+    return ml_collections.ConfigDict(
+        dict(
+            steps=10_000,
+            batch_size=128,
+            learning_rate=1e-3,
+            warmup_steps=100,
+            final_learning_rate=1e-5,
+            clip_norm=None,
+            steps_per_epoch=500,
+            checkpoint_minutes=2.0,
+        ),
+        convert_dict=True,
+    )
+
+
+_DATA_KEYS = (
+    "source train_split eval_split image_size crop resize_range flip "
+    "num_classes on_corrupt"
+).split()
+
+
+def load_recipe(path) -> ml_collections.ConfigDict:
+    """Reads a recipe file and checks its keys.
+
+    Args:
+        path: a Python file with `get_config()`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it has no get_config, or sets unknown keys.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no recipe at {path}. Expected a Python file with a "
+            "function get_config(); the package's own are in zoo/recipes."
+        )
+    spec = importlib.util.spec_from_file_location("recipe", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+        raise ValueError(f"The recipe {path} defines no get_config().")
+    return check_recipe(module.get_config())
+
+
+def check_recipe(config):
+    """Raises ValueError for keys that no part of the package reads."""
+    known = defaults()
+    _check_keys("recipe", config.keys(), known.keys())
+    _check_keys("data", config.data.keys(), _DATA_KEYS)
+    _check_keys("training", config.training.keys(), known.training.keys())
+    _check_keys(
+        "prior_training",
+        config.prior_training.keys(),
+        known.prior_training.keys(),
+    )
+    _check_keys("card", config.card.keys(), known.card.keys())
+    for section, module in _MODULES.items():
+        options = config.get(section)
+        if options.name is not None:
+            _check_keys(section, options.keys(), _arguments(section, module, options.name))
+    return config
+
+
+_MODULES = {
+    "encoder": networks,
+    "decoder": networks,
+    "quantizer": layers,
+    "likelihood": densities,
+    "prior": densities,
+}
+
+
+def _class(section, module, name):
+    if not hasattr(module, name):
+        raise ValueError(
+            f"Recipe: {section}.name must be a class of {module.__name__}: "
+            f"{', '.join(sorted(module.__all__))}. Received: {name!r}."
+        )
+    return getattr(module, name)
+
+
+def _arguments(section, module, name):
+    names = {"name"}
+    for base in _class(section, module, name).__mro__:
+        if base.__module__.startswith("vqvae_tf"):
+            parameters = inspect.signature(base.__init__).parameters
+            names.update(parameters)
+    return names - {"self", "args", "kwargs"}
+
+
+def _check_keys(section, received, known):
+    unknown = sorted(set(received) - set(known))
+    if unknown:
+        raise ValueError(
+            f"Unknown keys in the recipe's {section}: {', '.join(unknown)}. "
+            f"Known keys: {', '.join(sorted(known))}."
+        )
+
+
+def _make(config, section, **overrides):
+    options = copy.deepcopy(config.get(section).to_dict())
+    cls = _class(section, _MODULES[section], options.pop("name"))
+    return cls(**{**options, **overrides})
+
+
+def make_autoencoder(config) -> VQVAE:
+    """Builds the recipe's VQ-VAE, with its variables."""
+    likelihood = _make(config, "likelihood")
+    size = config.data.image_size
+    channels = 3
+    decoder = _make(
+        config,
+        "decoder",
+        output_channels=likelihood.num_parameters(channels),
+    )
+    model = VQVAE(
+        _make(config, "encoder"),
+        _make(config, "quantizer"),
+        densities.FactorizedDensity(decoder, likelihood),
+        event_shape=(size, size, channels),
+    )
+    model.build()
+    return model
+
+
+def make_prior(config):
+    """Builds the recipe's prior with its variables; None where it has none."""
+    if config.prior.name is None:
+        return None
+    quantizer = config.quantizer
+    prior = _make(
+        config,
+        "prior",
+        num_embeddings=quantizer.num_embeddings,
+        num_codebooks=quantizer.get("num_codebooks", 1),
+        global_channels=config.data.num_classes,
+    )
+    prior.build()
+    return prior
+
+
+def make_optimizer(training) -> keras.optimizers.Optimizer:
+    """Adam with a linear warm-up and a cosine decay, as the recipe says."""
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=max(training.steps - training.warmup_steps, 1),
+        alpha=training.final_learning_rate / training.learning_rate,
+        warmup_target=training.learning_rate,
+        warmup_steps=training.warmup_steps,
+    )
+    return keras.optimizers.Adam(
+        schedule,
+        global_clipnorm=training.clip_norm,
+    )
+
+
+def in_float32(config, model):
+    """Returns the recipe's model in float32 with the same weights.
+
+    Args:
+        config: the recipe.
+        model: its `VQVAE`, or a `LatentGenerator` of that and its prior.
+    """
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        copy = make_autoencoder(config)
+        if isinstance(model, LatentGenerator):
+            copy = LatentGenerator(copy, make_prior(config))
+            copy.build()
+    finally:
+        keras.config.set_dtype_policy(policy)
+    copy.set_weights(model.get_weights())
+    return copy

@@ -1,0 +1,79 @@
+"""Pictures of pictures: sample sheets, originals beside reconstructions."""
+
+import numpy as np
+
+from vqvae_tf.files import write_atomically
+
+GAP = 2
+
+
+def grid(pictures, columns=None) -> np.ndarray:
+    """Lays pictures out in a grid, row by row, with white gaps.
+
+    Args:
+        pictures: uint8 `[n, height, width, channels]`.
+        columns: how many in a row; about a square by default.
+
+    Returns:
+        uint8 `[height', width', channels]`.
+    """
+    pictures = np.asarray(pictures)
+    count, height, width, channels = pictures.shape
+    columns = columns or int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    shape = (rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels)
+    sheet = np.full(shape, 255, np.uint8)
+    for i, picture in enumerate(pictures):
+        top = GAP + i // columns * (height + GAP)
+        left = GAP + i % columns * (width + GAP)
+        sheet[top : top + height, left : left + width] = picture
+    return sheet
+
+
+def pairs(originals, reconstructions, columns=8) -> np.ndarray:
+    """Lays out originals, each with its reconstruction below.
+
+    Args:
+        originals, reconstructions: uint8 `[n, height, width, channels]`.
+        columns: pairs in a row.
+
+    Returns:
+        uint8 `[height', width', channels]`.
+    """
+    originals = np.asarray(originals, np.uint8)
+    reconstructions = np.asarray(reconstructions, np.uint8)
+    columns = min(columns, len(originals))
+    rows = []
+    for start in range(0, len(originals), columns):
+        part = slice(start, start + columns)
+        rows += [originals[part], reconstructions[part]]
+    rows = [_filled(row, columns) for row in rows]
+    return grid(np.concatenate(rows), columns)
+
+
+def _filled(row, columns):
+    missing = columns - len(row)
+    return np.pad(
+        row, [(0, missing), (0, 0), (0, 0), (0, 0)], constant_values=255
+    )
+
+
+def enlarge(picture, scale) -> np.ndarray:
+    """Makes each pixel of `[height, width, channels]` scale x scale."""
+    return np.asarray(picture).repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def save_picture(path, picture):
+    """Writes a picture as PNG (or by the ending of path), in one piece.
+
+    Args:
+        path: the file.
+        picture: uint8 `[height, width, 1 or 3]`.
+    """
+    from PIL import Image
+
+    picture = np.asarray(picture, np.uint8)
+    if picture.shape[-1] == 1:
+        picture = picture[..., 0]
+    with write_atomically(path) as temporary:
+        Image.fromarray(picture).save(temporary)

@@ -1,0 +1,51 @@
+"""VQ-VAE on CIFAR-10: 8x8 codes of 512, and a class-conditional prior."""
+
+from vqvae_tf.recipes import defaults
+
+
+def get_config():
+    config = defaults()
+    config.name = "vqvae_cifar10"
+    config.seed = 1
+    config.dtype_policy = "mixed_bfloat16"
+    config.data.source = "tfds:cifar10"
+    config.data.image_size = 32
+    config.data.num_classes = 10
+
+    config.encoder.update(
+        output_channels=64,
+        hidden_channels=128,
+        stage_channels=(64,),
+        residual_channels=64,
+    )
+    config.quantizer.update(
+        num_embeddings=512,
+        embedding_dim=64,
+        initialize_from_data=True,
+        restart_after=200,
+    )
+    config.likelihood.update(scale="learned")
+    config.decoder.update(
+        hidden_channels=128, stage_channels=(64,), residual_channels=64
+    )
+    config.training.update(
+        steps=40_000, batch_size=32, learning_rate=6e-4, steps_per_epoch=1000
+    )
+
+    config.prior.update(
+        name="PixelCNN",
+        event_shape=(8, 8),
+        hidden_channels=128,
+        num_layers=8,
+        first_kernel_size=5,
+        head_channels=256,
+        dropout=0.1,
+    )
+    config.prior_training.update(
+        steps=6_000,
+        batch_size=128,
+        learning_rate=1e-3,
+        encode_passes=4,
+        steps_per_epoch=500,
+    )
+    return config

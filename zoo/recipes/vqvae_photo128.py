@@ -1,0 +1,55 @@
+"""VQ-VAE on 128x128 crops of photos: 32x32 codes of 512, and a prior.
+
+128 * 128 * 3 * 8 bits become 32 * 32 * 9 bits, 42.6 times fewer (section 4.1
+of arXiv:1711.00937). `--data_dir` names a folder with `train/` and `test/`.
+"""
+
+from vqvae_tf.recipes import defaults
+
+
+def get_config():
+    config = defaults()
+    config.name = "vqvae_photo128"
+    config.seed = 1
+    config.dtype_policy = "mixed_bfloat16"
+    config.data.source = "folder"
+    config.data.image_size = 128
+    config.data.resize_range = (128, 160)
+
+    config.encoder.update(
+        output_channels=64,
+        hidden_channels=128,
+        stage_channels=(64,),
+        residual_channels=64,
+    )
+    config.quantizer.update(
+        num_embeddings=512,
+        embedding_dim=64,
+        initialize_from_data=True,
+        restart_after=200,
+    )
+    config.likelihood.update(scale="learned")
+    config.decoder.update(
+        hidden_channels=128, stage_channels=(64,), residual_channels=64
+    )
+    config.training.update(
+        steps=16_000, batch_size=8, learning_rate=6e-4, steps_per_epoch=500
+    )
+
+    config.prior.update(
+        name="PixelCNN",
+        event_shape=(32, 32),
+        hidden_channels=128,
+        num_layers=10,
+        first_kernel_size=7,
+        head_channels=256,
+        dropout=0.2,
+    )
+    config.prior_training.update(
+        steps=3_000,
+        batch_size=16,
+        learning_rate=1e-3,
+        encode_passes=12,
+        steps_per_epoch=250,
+    )
+    return config
