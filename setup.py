@@ -1,0 +1,74 @@
+"""Build and dependencies of vqvae_tf; BUILD.md says how to use it."""
+
+import pathlib
+import re
+
+import setuptools
+
+ROOT = pathlib.Path(__file__).resolve().parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"$',
+    (ROOT / "vqvae_tf" / "__init__.py").read_text(),
+    re.MULTILINE,
+)[1]
+
+INSTALL_REQUIRES = [
+    "absl-py",
+    # Keras releases apart from TensorFlow; 3.15 needs Python 3.11.
+    "keras>=3.15,<4",
+    "ml_collections",
+    "numpy>=1.26",
+    "pillow",
+    # tf.summary, which writes the training logs, lives in this package, and
+    # TensorFlow 2.21 no longer asks for it.
+    "tensorboard>=2.20",
+    # Never tensorflow-cpu: tf-keras asks for tensorflow by name, and the two
+    # beside each other own the same folder.
+    "tensorflow>=2.21,<2.22",
+    "tensorflow-datasets>=4.9.9",
+    "tensorflow-probability>=0.25",
+    # tensorflow_probability.distributions imports it without asking for it.
+    # Its version goes with TensorFlow's.
+    "tf-keras>=2.21,<2.22",
+    "tqdm",
+]
+
+EXTRAS_REQUIRE = {
+    # Presets from hf://user/repository.
+    "hub": ["huggingface_hub"],
+    "plots": ["matplotlib"],
+    # Protocol buffers of the warm-up requests of an exported SavedModel.
+    "serving": ["tensorflow-serving-api>=2.21,<2.22"],
+    "test": [
+        "hypothesis",
+        "pytest",
+        "pytest-xdist",
+        "ruff",
+        # tests/test_packaging.py builds a wheel with what is installed.
+        "setuptools>=77",
+    ],
+}
+
+# The zoo is beside the package in a checkout and inside it in a wheel;
+# vqvae_tf/zoo_path.py finds it in both.
+PACKAGE_DIR = {"vqvae_tf": "vqvae_tf", "vqvae_tf.zoo": "zoo"}
+PACKAGE_DATA = {
+    "vqvae_tf.samples": ["*.jpg", "LICENCES.md"],
+    "vqvae_tf.zoo": ["recipes/*.py"]
+    + [f"presets/*/*.{end}" for end in "json h5 md png gif wav".split()],
+}
+
+setuptools.setup(
+    name="vqvae_tf",
+    version=VERSION,
+    description="VQ-VAE models for TensorFlow 2 and Keras 3, with a model zoo",
+    python_requires=">=3.11",
+    packages=setuptools.find_packages(include=["vqvae_tf", "vqvae_tf.*"])
+    + ["vqvae_tf.zoo"],
+    package_dir=PACKAGE_DIR,
+    package_data=PACKAGE_DATA,
+    include_package_data=False,
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+    entry_points={"console_scripts": ["vqvae-tf = vqvae_tf.cli:main"]},
+)

@@ -1,0 +1,96 @@
+"""Small models, recipes and data that many tests share."""
+
+import numpy as np
+import tensorflow as tf
+
+import vqvae_tf as vq
+from vqvae_tf import data
+from vqvae_tf.recipes import defaults
+from vqvae_tf.samples import sample_pictures
+
+SIZE = 16
+
+
+def pictures(count=8, size=SIZE) -> np.ndarray:
+    """Real photos, uint8 [count, size, size, 3], count up to 12."""
+    paths = sample_pictures()[:count]
+    return np.stack([data.load_picture(path, size) for path in paths])
+
+
+def autoencoder(num_codebooks=1, quantizer=vq.VectorQuantizerEMA):
+    """An untrained VQ-VAE of 16x16 pictures with 4x4 codes of 8."""
+    likelihood = vq.Gaussian()
+    model = vq.VQVAE(
+        vq.Encoder(4 * num_codebooks, hidden_channels=8),
+        quantizer(8, 4, num_codebooks=num_codebooks, seed=1),
+        vq.FactorizedDensity(
+            vq.Decoder(likelihood.num_parameters(3), hidden_channels=8),
+            likelihood,
+        ),
+        event_shape=(SIZE, SIZE, 3),
+    )
+    model.build()
+    # Latents of the size of the codebook, so that several codes are used.
+    model.quantizer.embeddings.assign(
+        tf.random.stateless_normal(model.quantizer.embeddings.shape, [0, 1])
+        * 0.05
+    )
+    return model
+
+
+def generator(num_codebooks=1, num_classes=None):
+    """`autoencoder()` with an untrained PixelCNN prior."""
+    prior = vq.PixelCNN(
+        8,
+        event_shape=(4, 4),
+        num_codebooks=num_codebooks,
+        hidden_channels=8,
+        num_layers=2,
+        first_kernel_size=3,
+        head_channels=8,
+        global_channels=num_classes,
+    )
+    model = vq.LatentGenerator(autoencoder(num_codebooks), prior)
+    model.build()
+    return model
+
+
+def recipe(num_classes=None):
+    """A recipe that trains in seconds on data of `write_data`."""
+    config = defaults()
+    config.name = "small"
+    config.data.update(
+        source="npz:small.npz", image_size=SIZE, num_classes=num_classes
+    )
+    sizes = dict(hidden_channels=8, residual_channels=8)
+    config.encoder.update(output_channels=4, **sizes)
+    config.decoder.update(**sizes)
+    config.quantizer.update(num_embeddings=8, embedding_dim=4)
+    config.training.update(
+        steps=6, batch_size=4, steps_per_epoch=3, warmup_steps=1
+    )
+    config.prior.update(
+        name="PixelCNN",
+        event_shape=(4, 4),
+        hidden_channels=8,
+        num_layers=2,
+        first_kernel_size=3,
+        head_channels=8,
+    )
+    config.prior_training.update(
+        steps=4, batch_size=4, steps_per_epoch=2, warmup_steps=1
+    )
+    return config
+
+
+def write_data(folder):
+    """Writes small.npz, train and test pictures with labels 0 and 1."""
+    images = pictures(12)
+    labels = np.arange(12) % 2
+    np.savez(
+        folder / "small.npz",
+        train_images=images[:8],
+        train_labels=labels[:8],
+        test_images=images[8:],
+        test_labels=labels[8:],
+    )
