@@ -25,16 +25,17 @@ class NaiveSampler:
 
     Args:
         density: a `PixelCNN`.
-        context, temperature, top_k, top_p: as for its `sample`.
+        context: as for its `sample`, with the batch of all codes.
+        temperature, top_k, top_p: as for its `sample`.
         jit_compile: whether the forward pass is compiled by XLA.
 
     Call arguments:
-        num_samples: an integer.
-        seed: an integer.
+        num_samples: an integer, for each seed.
+        seeds: integers.
         event_shape: (height, width); the density's own by default.
 
     Returns:
-        int32 codes `[num_samples, height, width]`, or with a last axis G.
+        int32 codes `[seeds, num_samples, height, width]`, or with an axis G.
     """
 
     def __init__(
@@ -51,31 +52,42 @@ class NaiveSampler:
         self.options = (temperature, top_k, top_p)
         self._draw = tf.function(self._draw_code, jit_compile=jit_compile)
 
-    def __call__(self, num_samples, seed, event_shape=None):
+    def __call__(self, num_samples, seeds, event_shape=None):
         height, width = event_shape or self.density.event_shape
         groups = self.density.num_codebooks
-        grid = [num_samples, height, width, groups]
-        seed = random.make_seed(seed)
-        codes = np.zeros([num_samples, height * width, groups], np.int32)
-        for t, g in np.ndindex(height * width, groups):
-            draw = self._draw(codes.reshape(grid), tf.constant(t), seed)
-            codes[:, t, g] = draw[:, g]
-        codes = codes.reshape(grid)
+        grid = [len(seeds) * num_samples, height, width, groups]
+        seeds = tf.stack([random.make_seed(seed) for seed in seeds])
+        codes = np.zeros(grid, np.int32)
+        for r, c, g in np.ndindex(height, width, groups):
+            t = tf.constant(r * width + c)
+            codes[:, r, c, g] = self._draw(codes, t, seeds)[:, g]
+        codes = codes.reshape(len(seeds), num_samples, *grid[1:])
         return codes if groups > 1 else codes[..., 0]
 
-    def _draw_code(self, codes, t, seed):
+    def _draw_code(self, codes, t, seeds):
+        """Draws all codebooks at position t given the codes so far."""
         groups, size = self.density.num_codebooks, self.density.num_embeddings
         codes = codes if groups > 1 else codes[..., 0]
         logits = self.density.logits(codes, self.context)
         logits = tf.reshape(logits, [codes.shape[0], -1, groups, size])
         logits = filter_logits(tf.gather(logits, t, axis=1), *self.options)
-        draws = []
-        for g in range(groups):
-            noise = random.fold_in(random.fold_in(seed, t), g)
-            draws.append(
-                random.categorical(logits[:, g], noise, self.options[0])
-            )
-        return tf.stack(draws, axis=1)
+        logits = tf.reshape(logits, [seeds.shape[0], -1, groups, size])
+
+        def draw(arguments):
+            logits, seed = arguments
+            noise = [
+                random.fold_in(random.fold_in(seed, t), g)
+                for g in range(groups)
+            ]
+            draws = [
+                random.categorical(logits[:, g], noise[g], self.options[0])
+                for g in range(groups)
+            ]
+            return tf.stack(draws, axis=1)
+
+        spec = tf.TensorSpec([None, groups], tf.int32)
+        draws = tf.map_fn(draw, (logits, seeds), fn_output_signature=spec)
+        return tf.reshape(draws, [-1, groups])
 
 
 def timed(function, repeats):
@@ -124,7 +136,7 @@ def real_run(density, batch, jit_compile):
     """Runs both samplers on 8x8 and compares their codes."""
     shape, mode = (8, 8), "XLA" if jit_compile else "graph"
     start = time.perf_counter()
-    naive = NaiveSampler(density, jit_compile=jit_compile)(batch, 1, shape)
+    naive = NaiveSampler(density, jit_compile=jit_compile)(batch, [1], shape)[0]
     naive_time = time.perf_counter() - start
     sample = tf.function(
         lambda seed: density.sample(batch, event_shape=shape, seed=seed),

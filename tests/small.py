@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from PIL import Image
+
 import vqvae_tf as vq
 from vqvae_tf import data
 from vqvae_tf.recipes import defaults
@@ -94,3 +96,9 @@ def write_data(folder):
         test_images=images[8:],
         test_labels=labels[8:],
     )
+
+
+def read_picture(path) -> np.ndarray:
+    """Reads a picture's pixels as they are in the file."""
+    with Image.open(path) as picture:
+        return np.array(picture)

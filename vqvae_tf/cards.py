@@ -6,6 +6,7 @@ import numpy as np
 
 from vqvae_tf import data, evaluation, sheets
 from vqvae_tf.models import LatentGenerator
+from vqvae_tf.samples import sample_pictures
 
 # The figures of a card: title, format, and what agrees with them on another
 # machine (sums in another order move a code now and then).
@@ -110,14 +111,11 @@ def describe(config) -> dict:
     return description
 
 
-def reconstruction_sheet(model, description, data_dir=None, count=16):
-    """Originals of the held-out split, each above its reconstruction."""
-    source = open_split(description, description["eval_split"], data_dir)
-    batches = data.evaluation_batches(
-        source, min(count, source.num_examples), description["image_size"]
-    )
-    x = next(iter(batches))[0]
-    return sheets.pairs(x, model.reconstruct(x))
+def reconstruction_sheet(model, image_size):
+    """The package's free photos, each above its reconstruction."""
+    images = [data.load_picture(p, image_size) for p in sample_pictures()]
+    images = np.stack(images)
+    return sheets.pairs(images, model.reconstruct(images), columns=6)
 
 
 def sample_sheet(generator, num_classes=None, count=None, seed=0, **options):
@@ -151,7 +149,12 @@ def card(config, figures, steps) -> str:
 
 ![originals above reconstructions](reconstructions.png)
 
+Photos under free licences (`vqvae_tf/samples/LICENCES.md`), each above its
+reconstruction. They are not from the data below.
+
 ![samples](samples.png)
+
+Samples: codes from the prior, decoded.{" A column for each class." if options.num_classes else ""}
 
 ## Use
 

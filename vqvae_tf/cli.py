@@ -1,13 +1,10 @@
 """The `vqvae-tf` command."""
 
-import os
 import pathlib
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-from absl import app, flags, logging  # noqa: E402
-from ml_collections import config_flags  # noqa: E402
+from absl import app, flags, logging
+from ml_collections import config_flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data_dir", None, "Data; by default TFDS_DATA_DIR.")
@@ -65,6 +62,8 @@ def _parse(argv):
         sys.exit(0 if len(argv) > 1 else 2)
     try:
         return FLAGS(argv)
+    except KeyError as error:
+        _fail(f"The recipe has no key {error}; see the recipe for its keys.")
     except Exception as error:
         # Flags read the recipe, so anything a recipe does can fail here.
         _fail(error)

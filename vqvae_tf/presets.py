@@ -267,20 +267,22 @@ def _save_part(model, folder, config_name, weights_name):
     if not model.built:
         model.build()
     config = keras.saving.serialize_keras_object(model)
-    text = json.dumps(_portable(config), indent=1, sort_keys=True)
+    text = json.dumps(portable_config(config), indent=1, sort_keys=True)
     (folder / config_name).write_text(text + "\n")
     model.save_weights(folder / weights_name)
 
 
-def _portable(config):
+def portable_config(config):
     """Drops what belongs to one process: dtype, compile and build configs."""
     if isinstance(config, dict):
+        if config.get("class_name") == "__keras_tensor__":
+            return config  # in functional models; its dtype is needed
         dropped = ("dtype", "compile_config", "build_config")
         return {
-            k: _portable(v) for k, v in config.items() if k not in dropped
+            k: portable_config(v) for k, v in config.items() if k not in dropped
         }
     if isinstance(config, (list, tuple)):
-        return [_portable(v) for v in config]
+        return [portable_config(v) for v in config]
     return config
 
 

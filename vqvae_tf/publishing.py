@@ -19,7 +19,7 @@ def publish(config, model, folder, data_dir=None):
     model = recipes.in_float32(config, model)
     description = cards.describe(config)
     figures = cards.measure(model, description, data_dir)
-    pictures = _pictures(model, description, data_dir)
+    pictures = _pictures(model, description)
     steps = f"{config.training.steps} steps of {config.training.batch_size}"
     if isinstance(model, LatentGenerator):
         prior = config.prior_training
@@ -36,12 +36,12 @@ def publish(config, model, folder, data_dir=None):
     return presets.save(model, folder, metadata, card, pictures)
 
 
-def _pictures(model, description, data_dir):
+def _pictures(model, description):
     """Returns the preset's pictures: a dict of file name to uint8 picture."""
     scale = max(1, 64 // description["image_size"])
     pictures = {
         "reconstructions.png": cards.reconstruction_sheet(
-            model, description, data_dir
+            model, description["image_size"]
         )
     }
     if isinstance(model, LatentGenerator):

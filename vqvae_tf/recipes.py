@@ -61,6 +61,8 @@ def _training():
         dict(
             steps=10_000,
             batch_size=128,
+            # Side of training crops, where smaller than data.image_size.
+            crop_size=None,
             learning_rate=1e-3,
             warmup_steps=100,
             final_learning_rate=1e-5,

@@ -100,7 +100,7 @@ def _batches(config, images, training, skip_steps, num_classes=None):
     return data.training_batches(
         images,
         training.batch_size,
-        image_size=options.image_size,
+        image_size=training.crop_size or options.image_size,
         crop=options.crop,
         resize_range=None if resize_range is None else tuple(resize_range),
         flip=options.flip,
@@ -147,7 +147,7 @@ def _encode(config, autoencoder, images):
     size = min(64, images.num_examples)
     steps = max(passes * images.num_examples // size, 1)
     training = config.training.copy_and_resolve_references()
-    training.batch_size = size
+    training.update(batch_size=size, crop_size=None)
     batches = _batches(config, images, training, 0, classes).take(steps)
     codes, labels = [], []
     progress = keras.utils.Progbar(steps, verbose=_verbosity())
@@ -292,7 +292,9 @@ class Summaries(keras.callbacks.Callback):
 def _claim(config, workdir):
     """Notes the recipe in the directory, or compares it with the one there."""
     path = workdir / "recipe.json"
-    text = config.to_json_best_effort(indent=2, sort_keys=True)
+    recipe = config.to_dict()
+    recipe.pop("card")  # words, which may change
+    text = json.dumps(recipe, indent=2, sort_keys=True, default=list)
     if not path.exists():
         with write_atomically(path) as temporary:
             pathlib.Path(temporary).write_text(text)

@@ -1,13 +1,14 @@
 """Input pipelines: pictures from folders, npz files and TFDS, code maps."""
 
-from vqvae_tf.data.batching import array_batches
-from vqvae_tf.data.batching import array_evaluation_batches
-from vqvae_tf.data.batching import evaluation_batches
-from vqvae_tf.data.batching import one_hot
-from vqvae_tf.data.batching import training_batches
+from vqvae_tf.data.batching import (
+    array_batches,
+    array_evaluation_batches,
+    evaluation_batches,
+    one_hot,
+    training_batches,
+)
 from vqvae_tf.data.images import open_images
-from vqvae_tf.data.pictures import load_picture
-from vqvae_tf.data.pictures import resize_and_crop
+from vqvae_tf.data.pictures import load_picture, resize_and_crop
 from vqvae_tf.data.source import ImageSource
 
 __all__ = [

@@ -7,12 +7,11 @@ DATA), so a batch size divisible by the number of replicas never gives a
 replica an empty shard; inside a strategy's scope this is checked.
 """
 
-from absl import logging
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
-from vqvae_tf.data import order
-from vqvae_tf.data import pictures
+from vqvae_tf.data import order, pictures
 from vqvae_tf.data import source as sources
 
 _CROPS = ("random", "center", None)

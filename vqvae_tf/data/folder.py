@@ -1,7 +1,7 @@
 """Pictures from a folder of picture files."""
 
-from concurrent import futures
 import os
+from concurrent import futures
 
 import numpy as np
 import tensorflow as tf
@@ -44,7 +44,9 @@ def list_pictures(folder: str) -> list[str]:
         folders[:] = [f for f in folders if not f.startswith(".")]
         for file in files:
             if file.lower().endswith(EXTENSIONS) and file[0] != ".":
-                found.append(os.path.relpath(os.path.join(parent, file), folder))
+                found.append(
+                    os.path.relpath(os.path.join(parent, file), folder)
+                )
     return sorted(found)
 
 
@@ -81,14 +83,17 @@ def _class_names(folders):
 
 
 def _labels(files, names):
+    """Returns int64 [n], or None where a picture is outside of the classes."""
     if names is None:
         return None
     number = {name: index for index, name in enumerate(names)}
     labels = []
     for file in files:
-        parts = file.split(os.sep)
-        # With split="all" the path starts with the split's name.
-        labels.append(number.get(parts[0], number.get(parts[1])))
+        # With split="all" the path may start with the split's name.
+        found = [number[p] for p in file.split(os.sep)[:2] if p in number]
+        if not found:
+            return None
+        labels.append(found[0])
     return np.array(labels, np.int64)
 
 
@@ -107,6 +112,7 @@ def _verified(title, folder, files, names, options):
         else:
             kept.clear()
     labels = _labels(sound, names)
+    names = None if labels is None else names
     if len(kept) == len(sound):
         return sources.in_memory(title, kept, labels, names)
     paths = [os.path.join(folder, file) for file in sound]

@@ -1,8 +1,6 @@
 """`open_images`: pictures from TFDS, a folder or an npz file."""
 
-from vqvae_tf.data import folder
-from vqvae_tf.data import npz
-from vqvae_tf.data import prepared
+from vqvae_tf.data import folder, npz, prepared
 from vqvae_tf.data import source as sources
 
 _OPENERS = {

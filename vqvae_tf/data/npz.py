@@ -59,7 +59,10 @@ def _read(path, split):
 
 
 def _keys(split):
-    keys = [(f"{split}_images", f"{split}_labels"), (f"x_{split}", f"y_{split}")]
+    keys = [
+        (f"{split}_images", f"{split}_labels"),
+        (f"x_{split}", f"y_{split}"),
+    ]
     # A file without splits is training data; asking it for "test" is refused.
     return keys + [("images", "labels")] * (split in ("train", "all"))
 

@@ -59,9 +59,7 @@ def training_order(
     indices = indices.batch(batch_size, drop_remainder=True)
     steps = tf.data.Dataset.counter(skip_steps, dtype=tf.int64)
     return tf.data.Dataset.zip(steps, indices).apply(
-        tf.data.experimental.assert_cardinality(
-            tf.data.INFINITE_CARDINALITY
-        )
+        tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
     )
 
 
@@ -90,8 +88,7 @@ def check_order(batch_size, seed=0, skip_steps=0) -> None:
     integers = (int, np.integer)
     if not isinstance(batch_size, integers) or batch_size < 1:
         raise ValueError(
-            "batch_size must be a positive integer. "
-            f"Received: {batch_size!r}."
+            f"batch_size must be a positive integer. Received: {batch_size!r}."
         )
     if not isinstance(seed, integers) or not -(2**63) <= seed < 2**63:
         raise ValueError(

@@ -48,8 +48,7 @@ def decode_picture(path: str, channels: int = 3) -> np.ndarray:
 
 
 def _to_array(image, channels: int) -> np.ndarray:
-    from PIL import Image
-    from PIL import ImageOps
+    from PIL import Image, ImageOps
 
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16-bit grey: PIL would clip, not scale

@@ -35,18 +35,20 @@ def open_tfds(name: str, options: sources.OpenOptions) -> sources.ImageSource:
     def decode(record):
         return example(features.deserialize_example(record))
 
+    records, loaded = None, None
     if _fits(shape, split.num_examples, options):
         try:
-            raw = _stream(builder, options.split, features)
+            raw = _stream(builder, options.split)
             loaded = _load(raw.map(example), split.num_examples, options)
-        except (tf.errors.InvalidArgumentError, tf.errors.DataLossError):
-            records = _sound(_Records(split), decode, options)
+        except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as e:
+            records = _sound(_Records(split), decode, options, e)
             loaded = _load(records.dataset(decode), len(records), options)
-        if loaded is not None:
-            return sources.in_memory(title, *loaded, names)
-    records = _Records(split)
-    if options.on_corrupt == "skip":
-        records = _sound(records, decode, options)
+    if loaded is not None:
+        return sources.in_memory(title, *loaded, names)
+    if records is None:
+        records = _Records(split)
+        if options.on_corrupt == "skip":
+            records = _sound(records, decode, options)
     return sources.LazyImages(
         title,
         len(records),
@@ -87,13 +89,18 @@ def _builder(name, options):
 def _split(builder, name, split):
     """Returns tfds' description of a split, slice or sum of splits."""
     try:
-        return builder.info.splits[_spelled(builder, split)]
-    except (KeyError, ValueError) as error:
+        found = builder.info.splits[_spelled(builder, split)]
+        empty = not found.num_examples
+    except (KeyError, ValueError):
+        empty = True
+    if empty:
+        sizes = {k: v.num_examples for k, v in builder.info.splits.items()}
         raise ValueError(
-            f"tfds:{name} has the splits {sorted(builder.info.splits)} and "
-            f'"all"; slices as "train[:90%]" are understood. '
+            f"tfds:{name} has no examples for this split. Expected one of "
+            f'{sizes}, "all", or a slice as "train[:90%]". '
             f"Received: split={split!r}."
-        ) from error
+        )
+    return found
 
 
 def _spelled(builder, split):
@@ -126,19 +133,18 @@ def _only(features, *keys):
     """Returns the features without those that are not needed."""
     import tensorflow_datasets as tfds
 
-    wanted = {key: True for key in keys if key}
-    decoding = tfds.decode.PartialDecoding(wanted)
-    return decoding.extract_features(features)
+    return tfds.features.FeaturesDict(
+        {key: features[key] for key in keys if key}
+    )
 
 
-def _stream(builder, split, features):
+def _stream(builder, split):
     """Returns tfds' own dataset of a split, in the order of its files."""
     import tensorflow_datasets as tfds
 
     return builder.as_dataset(
         split=_spelled(builder, split),
         shuffle_files=False,
-        decoders=tfds.decode.PartialDecoding({key: True for key in features}),
         read_config=tfds.ReadConfig(
             interleave_cycle_length=1, try_autocache=False
         ),
@@ -163,8 +169,11 @@ def _load(examples, rows, options):
     return images, None if labels[0] is None else np.array(labels)
 
 
-def _sound(records, decode, options):
-    """Decodes every record; refuses or leaves out the corrupt ones."""
+def _sound(records, decode, options, known_error=None):
+    """Decodes every record; refuses or leaves out the corrupt ones.
+
+    `known_error` is one that reading the records in order has met.
+    """
     decode = tf.function(decode)
     sound = []
     for index in options.bar(range(len(records)), len(records)):
@@ -175,6 +184,11 @@ def _sound(records, decode, options):
             reason = str(error).splitlines()[0]
             place = records.place(index)
             options.refuse(f"Cannot decode {place}: {reason}", error)
+    if not sound or (known_error and len(sound) == len(records)):
+        raise ValueError(
+            "The prepared files are damaged, and the damage cannot be left "
+            f"out; prepare the data set again. Received: {records.files}."
+        ) from known_error
     return records.subset(sound)
 
 
@@ -186,12 +200,12 @@ class _Records:
     """
 
     def __init__(self, split):
-        self._files, places = [], []
+        self.files, places = [], []
         for part in split.file_instructions:
             starts = _record_places(part.filename, part.skip, part.take)
-            number = np.full([len(starts), 1], len(self._files))
+            number = np.full([len(starts), 1], len(self.files))
             places.append(np.concatenate([number, starts], axis=1))
-            self._files.append(part.filename)
+            self.files.append(part.filename)
         self._places = np.concatenate(places)  # [n, 3]: file, start, size
 
     def __len__(self):
@@ -199,13 +213,13 @@ class _Records:
 
     def subset(self, indices):
         chosen = object.__new__(_Records)
-        chosen._files = self._files
+        chosen.files = self.files
         chosen._places = self._places[np.array(indices, np.int64)]
         return chosen
 
     def place(self, index):
         file, start, _ = self._places[index]
-        return f"the record at byte {start} of {self._files[file]!r}"
+        return f"the record at byte {start} of {self.files[file]!r}"
 
     def read(self, index) -> tf.Tensor:
         """Returns the serialized example, a scalar string tensor."""
@@ -222,7 +236,7 @@ class _Records:
 
     def _bytes(self, index):
         file, start, size = self._places[index]
-        with open(self._files[file], "rb") as stream:
+        with open(self.files[file], "rb") as stream:
             stream.seek(start)
             return stream.read(size)
 

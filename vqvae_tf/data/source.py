@@ -1,13 +1,12 @@
 """Random access to the examples of a picture data set."""
 
-from collections.abc import Callable
-from collections.abc import Sequence
 import dataclasses
 import os
+from collections.abc import Callable, Sequence
 
-from absl import logging
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 # Decoded pictures are kept in memory up to this many bytes a source.
 CACHE_BYTES = 512 * 2**20
@@ -103,7 +102,9 @@ class PackedImages(ImageSource):
         super().__init__(name, len(images), shape, class_names)
         sizes = shapes.astype(np.int64).prod(axis=1)
         with tf.device("CPU:0"):
-            self._flat = tf.constant(np.concatenate([i.ravel() for i in images]))
+            self._flat = tf.constant(
+                np.concatenate([i.ravel() for i in images])
+            )
             self._starts = tf.constant(np.cumsum(sizes) - sizes)
             self._sizes = tf.constant(sizes)
             self._shapes = tf.constant(shapes)

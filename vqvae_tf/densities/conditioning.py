@@ -99,6 +99,25 @@ def size_of(tensor, axis):
     return tf.shape(tensor)[axis] if static is None else static
 
 
+def check_batch(name, tensor, num_samples):
+    """Refuses a tensor whose batch is neither 1 nor num_samples."""
+    if tensor is None:
+        return
+    batch = size_of(tensor, 0)
+    if isinstance(batch, int) and isinstance(num_samples, int):
+        if batch not in (1, num_samples):
+            raise ValueError(
+                f"{name} must have a batch of 1 or of num_samples="
+                f"{num_samples}. Received: {name} of shape "
+                f"{tuple(tensor.shape)}."
+            )
+        return
+    fits = tf.logical_or(tf.equal(batch, 1), tf.equal(batch, num_samples))
+    tf.debugging.Assert(
+        fits, [f"{name} must have a batch of 1 or of num_samples.", batch]
+    )
+
+
 def broadcast_batch(name, tensor, num_samples):
     """Repeats a tensor of batch 1 for all samples; another must fit.
 
@@ -108,16 +127,13 @@ def broadcast_batch(name, tensor, num_samples):
         num_samples: an integer or int32 scalar tensor.
 
     Raises:
-        ValueError: for another batch, where that is known.
+        ValueError: for another batch (`InvalidArgumentError` at run time
+            where it is not known before).
     """
     if tensor is None:
         return None
-    batch, known = tensor.shape[0], isinstance(num_samples, int)
-    if known and batch not in (None, 1, num_samples):
-        raise ValueError(
-            f"{name} must have a batch of 1 or of num_samples={num_samples}. "
-            f"Received: {name} of shape {tuple(tensor.shape)}."
-        )
+    known = isinstance(num_samples, int)
+    check_batch(name, tensor, num_samples)
     shape = tf.concat([[num_samples], tf.shape(tensor)[1:]], axis=0)
     result = tf.broadcast_to(tensor, shape)
     result.set_shape([num_samples if known else None, *tensor.shape[1:]])

@@ -55,6 +55,7 @@ def filter_logits(logits, temperature=1.0, top_k=None, top_p=None):
     """
     if top_k is None and top_p is None:
         return logits
+    logits = tf.convert_to_tensor(logits)
     size = logits.shape[-1]
     ordered, order = tf.math.top_k(logits, k=size)
     keep = tf.range(size) < (size if top_k is None else top_k)

@@ -12,6 +12,7 @@ from vqvae_tf.densities.code_head import CodeHead
 from vqvae_tf.densities.conditioning import (
     LocalUpsampling,
     broadcast_batch,
+    check_batch,
     check_context,
     check_grid,
     resolve_num_samples,
@@ -128,6 +129,7 @@ class PixelCNN(DensityModel):
                 "local_upsampling needs local_channels. Received: "
                 f"local_upsampling={local_upsampling}, local_channels=None."
             )
+        self.supports_masking = True  # `mask` is an argument of our own.
         self._make_layers()
         self._graphs = _Graphs()
 
@@ -180,6 +182,9 @@ class PixelCNN(DensityModel):
             if part is not None:
                 part.build(None)
         self.built = True
+
+    def compute_mask(self, inputs, previous_mask):
+        return None  # The result, [batch], has no positions to mask.
 
     def compile(self, *args, **kwargs):
         super().compile(*args, **kwargs)
@@ -238,7 +243,11 @@ class PixelCNN(DensityModel):
         skips = []
         for layer in self.blocks:
             vertical, horizontal, skip = layer(
-                vertical, horizontal, global_context, local_context, drop
+                vertical,
+                horizontal,
+                global_context,
+                local_context,
+                dropout=drop,
             )
             skips.append(skip)
         # The last residual stream is one more skip connection.
@@ -356,6 +365,10 @@ class PixelCNN(DensityModel):
         num_samples = resolve_num_samples(
             num_samples, [given, *context.values()]
         )
+        check_batch("given", given, num_samples)
+        check_batch("given_mask", keep, num_samples)
+        for name, entry in context.items():
+            check_batch(f'context["{name}"]', entry, num_samples)
         grid = self._sample_grid(event_shape, context, given)
         arguments = {
             "num_samples": num_samples,

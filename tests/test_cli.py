@@ -1,0 +1,238 @@
+"""The command: what it writes, and one line for each mistake."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import small
+from absl import flags
+from absl.testing import flagsaver
+from PIL import Image
+
+from vqvae_tf import cards, cli, presets, publishing, recipes
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    """A folder with data, photos, and a preset of an untrained model."""
+    folder = tmp_path_factory.mktemp("zoo")
+    small.write_data(folder)
+    photos = folder / "photos"
+    photos.mkdir()
+    for i, picture in enumerate(small.pictures(3, 20)):
+        Image.fromarray(picture).save(photos / f"p{i}.png")
+    config = recipes.check_recipe(small.recipe(num_classes=2))
+    config.card.summary = "A small model."
+    model = small.generator(num_classes=2)
+    publishing.publish(config, model, folder / "preset", str(folder))
+    return folder
+
+
+def run(*argv):
+    """Runs the command in this process; returns its exit code."""
+    saved = flagsaver.save_flag_values()
+    try:
+        flags.FLAGS.unparse_flags()
+        arguments = cli._parse(["vqvae-tf", *map(str, argv)])
+        cli._main(arguments)
+    except SystemExit as end:
+        return end.code or 0
+    finally:
+        flagsaver.restore_flag_values(saved)
+
+
+def refused(capsys, *argv):
+    """Returns the one line of a command that must fail."""
+    assert run(*argv) == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("vqvae-tf: ")
+    return error
+
+
+def test_evaluate_agrees(zoo, capsys):
+    assert run("evaluate", zoo, f"--data_dir={zoo}") == 0
+    assert "All figures agree with the card." in capsys.readouterr().out
+
+
+def test_evaluate_disagrees(zoo, tmp_path, capsys):
+    model = presets.load(zoo)
+    metadata = presets.load_metadata(zoo / "preset")
+    metadata["metrics"]["psnr"] += 1
+    metadata.pop("files")
+    presets.save(model, tmp_path / "other", metadata)
+    assert run("evaluate", tmp_path / "other", f"--data_dir={zoo}") == 1
+    out = capsys.readouterr().out
+    expected = metadata["metrics"]["psnr"]
+    assert f"the card says {expected:.2f}" in out
+
+
+def test_encode_and_decode(zoo, tmp_path):
+    assert run("encode", zoo, zoo / "photos", tmp_path / "c.npz") == 0
+    with np.load(tmp_path / "c.npz") as arrays:
+        codes, names = arrays["codes"], arrays["names"]
+    assert codes.shape == (3, 4, 4)
+    assert [name[-6:] for name in names] == ["p0.png", "p1.png", "p2.png"]
+    assert run("decode", zoo, tmp_path / "c.npz", tmp_path / "out") == 0
+    model = presets.load(zoo)
+    for i, picture in enumerate(model.decode(codes).numpy()):
+        written = small.read_picture(tmp_path / "out" / f"p{i}.png")
+        np.testing.assert_array_equal(written, picture)
+    assert run("decode", zoo, tmp_path / "c.npz", tmp_path / "o.npz") == 0
+    with np.load(tmp_path / "o.npz") as arrays:
+        np.testing.assert_array_equal(arrays["images"], model.decode(codes))
+
+
+def test_encode_npz(zoo, tmp_path):
+    images = small.pictures(5)
+    np.savez(tmp_path / "x.npz", images=images)
+    assert run("encode", zoo, tmp_path / "x.npz", tmp_path / "c.npz") == 0
+    with np.load(tmp_path / "c.npz") as arrays:
+        expected = presets.load(zoo).encode(images)
+        np.testing.assert_array_equal(arrays["codes"], expected)
+
+
+def test_reconstruct(zoo, tmp_path, capsys):
+    photo = zoo / "photos" / "p1.png"
+    assert run("reconstruct", zoo, photo, f"--output={tmp_path}") == 0
+    sheet = small.read_picture(tmp_path / "p1.png")
+    assert sheet.shape == (2 * 18 + 2, 16 + 4, 3)
+    assert "p1.png: " in capsys.readouterr().out
+
+
+def test_sample(zoo, tmp_path):
+    sheets = []
+    for i, extra in enumerate(([], [], ["--seed=7"], ["--label=1"])):
+        path = tmp_path / f"{i}.png"
+        assert run("sample", zoo, f"--output={path}", "--num=4", *extra) == 0
+        sheets.append(small.read_picture(path))
+    np.testing.assert_array_equal(sheets[0], sheets[1])
+    assert not np.array_equal(sheets[0], sheets[2])
+
+
+def test_export(zoo, tmp_path):
+    assert run("export", zoo, tmp_path / "m", "--version=3") == 0
+    assert (tmp_path / "m" / "3" / "saved_model.pb").is_file()
+
+
+def test_list(zoo, capsys, monkeypatch):
+    monkeypatch.setattr(presets, "BUILT_IN", {"tiny": ""})
+    monkeypatch.setattr(presets, "find_preset", lambda name: zoo / "preset")
+    assert run("list") == 0
+    out = capsys.readouterr().out
+    assert "tiny  (LatentGenerator" in out and "A small model." in out
+    assert "PSNR" in out
+
+
+def test_train(zoo, tmp_path, capsys):
+    recipe = tmp_path / "r.py"
+    recipe.write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {str(small.__file__.rsplit('/', 1)[0])!r})\n"
+        "import small\n"
+        "def get_config():\n    return small.recipe()\n"
+    )
+    work = tmp_path / "work"
+    flags_ = [f"--config={recipe}", f"--workdir={work}", f"--data_dir={zoo}"]
+    assert run("train", *flags_, "--config.training.steps=3") == 0
+    metadata = presets.verify(work / "preset")
+    assert metadata["steps"] == "3 steps of 4, the prior 4 of 4"
+    card = (work / "preset" / "README.md").read_text()
+    assert f"{metadata['metrics']['psnr']:.2f}" in card
+    saved = json.loads((work / "recipe.json").read_text())
+    assert saved["training"]["steps"] == 3
+
+
+# Mistakes -----------------------------------------------------------------------
+
+
+def test_unknown_command(capsys):
+    assert "Unknown command 'fly'" in refused(capsys, "fly")
+
+
+def test_wrong_number_of_arguments(capsys):
+    assert "takes other arguments" in refused(capsys, "encode", "a")
+
+
+def test_unknown_preset(capsys):
+    assert "There is no preset 'none'" in refused(capsys, "evaluate", "none")
+
+
+def test_unknown_flag(capsys):
+    assert "dataa_dir" in refused(capsys, "list", "--dataa_dir=x")
+
+
+def test_unknown_recipe_key(zoo, capsys, tmp_path):
+    from vqvae_tf.zoo_path import zoo_dir
+
+    recipe = zoo_dir() / "recipes" / "vqvae_cifar10.py"
+    error = refused(
+        capsys,
+        "train",
+        f"--config={recipe}",
+        "--config.encoder.widht=3",
+        f"--workdir={tmp_path}",
+    )
+    assert "widht" in error
+
+
+def test_train_without_recipe(capsys):
+    assert "train needs a recipe" in refused(capsys, "train")
+
+
+def test_corrupt_picture(zoo, tmp_path, capsys):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "bad.jpg").write_bytes(b"no picture")
+    Image.fromarray(small.pictures(1)[0]).save(folder / "good.png")
+    target = tmp_path / "c.npz"
+    assert "bad.jpg" in refused(capsys, "encode", zoo, folder, target)
+    assert not target.exists()
+    assert run("encode", zoo, folder, target, "--on_corrupt=skip") == 0
+    with np.load(target) as arrays:
+        assert arrays["codes"].shape == (1, 4, 4)
+
+
+def test_codes_out_of_range(zoo, tmp_path, capsys):
+    np.savez(tmp_path / "c.npz", codes=np.full([1, 4, 4], 8))
+    error = refused(capsys, "decode", zoo, tmp_path / "c.npz", tmp_path / "o")
+    assert "Codes must be in 0..7" in error and "8..8" in error
+
+
+def test_npz_without_codes(zoo, tmp_path, capsys):
+    np.savez(tmp_path / "c.npz", other=np.zeros(1))
+    error = refused(capsys, "decode", zoo, tmp_path / "c.npz", tmp_path / "o")
+    assert "Expected an array `codes`" in error
+
+
+def test_label_out_of_range(zoo, capsys, tmp_path):
+    error = refused(
+        capsys, "sample", zoo, "--label=2", f"--output={tmp_path / 'a.png'}"
+    )
+    assert "--label must be in 0..1" in error
+
+
+def test_missing_data(zoo, tmp_path, capsys):
+    error = refused(capsys, "evaluate", zoo, f"--data_dir={tmp_path}")
+    assert "small.npz" in error
+
+
+def test_as_a_program():
+    """One real process: the exit code and stderr of a mistake."""
+    result = subprocess.run(
+        [sys.executable, "-m", "vqvae_tf.cli", "fly"],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert result.stderr.strip().splitlines()[-1].startswith(
+        "vqvae-tf: Unknown command 'fly'"
+    )
+
+
+def test_cards_compare_within_tolerance():
+    expected = {"psnr": 26.0, "usage": 1.0}
+    assert cards.compare({"psnr": 26.01, "usage": 1.0}, expected) == []
+    (line,) = cards.compare({"psnr": 25.0, "usage": 1.0}, expected)
+    assert "measured 25.00" in line and "26.00" in line

@@ -1,0 +1,197 @@
+"""Presets: round trips, and one message for each thing that can be wrong."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import small
+
+import vqvae_tf as vq
+from vqvae_tf import presets
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("presets") / "tiny"
+    model = small.generator()
+    digest = model.save_to_preset(folder, {"seed": 3}, "# tiny\n")
+    assert digest == presets.sha256(folder / "metadata.json")
+    return folder, model
+
+
+@pytest.fixture
+def copy(preset, tmp_path):
+    return shutil.copytree(preset[0], tmp_path / "copy")
+
+
+def test_round_trip_is_bit_equal(preset):
+    folder, model = preset
+    loaded = vq.LatentGenerator.from_preset(folder)
+    images = small.pictures(4)
+    codes = model.encode(images)
+    np.testing.assert_array_equal(loaded.encode(images), codes)
+    np.testing.assert_array_equal(loaded.decode(codes), model.decode(codes))
+    np.testing.assert_array_equal(
+        loaded.log_prob(images), model.log_prob(images)
+    )
+    np.testing.assert_array_equal(
+        loaded.sample(2, seed=5), model.sample(2, seed=5)
+    )
+
+
+def test_autoencoder_alone_can_be_loaded(preset):
+    folder, model = preset
+    loaded = vq.VQVAE.from_preset(str(folder))
+    assert type(loaded) is vq.VQVAE
+    images = small.pictures(2)
+    np.testing.assert_array_equal(
+        loaded.reconstruct(images), model.reconstruct(images)
+    )
+
+
+def test_model_without_prior(tmp_path):
+    small.autoencoder(3).save_to_preset(tmp_path / "a")
+    loaded = presets.load(tmp_path / "a")
+    assert type(loaded) is vq.VQVAE
+    assert loaded.quantizer.num_codebooks == 3
+
+
+def test_work_directory_is_a_preset(preset, tmp_path):
+    shutil.copytree(preset[0], tmp_path / "run" / "preset")
+    assert presets.find_preset(tmp_path / "run").name == "preset"
+
+
+def test_metadata_describes_every_file(preset):
+    metadata = presets.verify(preset[0])
+    assert metadata["seed"] == 3
+    assert metadata["class"] == "LatentGenerator"
+    assert metadata["parameters"] == preset[1].autoencoder.count_params()
+    assert metadata["prior_parameters"] == preset[1].prior.count_params()
+    assert metadata["keras_version"] == keras.__version__
+    names = {p.name for p in preset[0].iterdir()}
+    assert set(metadata["files"]) == names - {"metadata.json"}
+
+
+def test_saving_replaces_an_older_preset(copy):
+    small.autoencoder().save_to_preset(copy)
+    assert {p.name for p in copy.iterdir()} == {
+        "config.json",
+        "metadata.json",
+        "model.weights.h5",
+    }
+    assert [p.name for p in copy.parent.iterdir()] == ["copy"]
+
+
+def test_dtype_policy_is_the_present_one(copy):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    assert presets.load(copy).autoencoder.encoder.compute_dtype == "bfloat16"
+
+
+def test_policy_of_training_is_not_saved(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    small.autoencoder().save_to_preset(tmp_path / "a")
+    keras.config.set_dtype_policy("float32")
+    loaded = presets.load(tmp_path / "a")
+    assert loaded.encoder.compute_dtype == "float32"
+
+
+@pytest.mark.parametrize("name", ["model.weights.h5", "prior.json"])
+def test_flipped_byte(copy, name):
+    path = copy / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(presets.PresetError, match=f"{name} was altered"):
+        presets.load(copy)
+
+
+def test_missing_file(copy):
+    (copy / "prior.weights.h5").unlink()
+    with pytest.raises(presets.PresetError, match="has no prior.weights.h5"):
+        presets.load(copy)
+
+
+def test_truncated_file(copy):
+    path = copy / "model.weights.h5"
+    content = path.read_bytes()
+    path.write_bytes(content[:-100])
+    expected = f"expected {len(content)}: it is truncated"
+    with pytest.raises(presets.PresetError, match=expected):
+        presets.load(copy)
+
+
+def test_unknown_name(monkeypatch):
+    monkeypatch.setattr(presets, "BUILT_IN", {"known": ""})
+    with pytest.raises(presets.PresetError, match="no preset 'no-such'.*known"):
+        presets.load("no-such")
+
+
+def test_wrong_class(tmp_path):
+    small.autoencoder().save_to_preset(tmp_path / "a")
+    with pytest.raises(presets.PresetError, match="use VQVAE.from_preset"):
+        vq.LatentGenerator.from_preset(tmp_path / "a")
+
+
+def test_metadata_that_is_no_json(copy):
+    (copy / "metadata.json").write_text("{")
+    with pytest.raises(presets.PresetError, match="not valid JSON"):
+        presets.load(copy)
+
+
+def test_altered_metadata_of_a_built_in_preset(copy, monkeypatch):
+    monkeypatch.setattr(presets, "zoo_dir", lambda: copy.parent)
+    (copy.parent / "presets").mkdir()
+    shutil.move(copy, copy.parent / "presets" / "tiny")
+    monkeypatch.setattr(presets, "BUILT_IN", {"tiny": "0" * 64})
+    with pytest.raises(presets.PresetError, match="metadata.json was altered"):
+        presets.load("tiny")
+
+
+def test_foreign_classes_are_refused(copy):
+    config = json.loads((copy / "config.json").read_text())
+    config["config"]["encoder"] = {
+        "module": "os",
+        "class_name": "system",
+        "registered_name": None,
+        "config": {},
+    }
+    (copy / "config.json").write_text(json.dumps(config))
+    presets.write_metadata(copy, {})
+    with pytest.raises(presets.PresetError, match="'system' of 'os'"):
+        presets.load(copy)
+
+
+def test_weights_of_another_model(copy, tmp_path):
+    small.autoencoder(3).save_to_preset(tmp_path / "other")
+    shutil.copy(tmp_path / "other" / "model.weights.h5", copy)
+    presets.write_metadata(copy, {})
+    with pytest.raises(presets.PresetError, match="does not fit the model"):
+        presets.load(copy)
+
+
+def test_hub_needs_its_package(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
+    with pytest.raises(presets.PresetError, match=r"vqvae_tf\[hub\]"):
+        presets.load("hf://someone/something")
+
+
+@pytest.mark.parametrize("name", sorted(presets.BUILT_IN))
+def test_built_in_presets_are_whole(name):
+    folder = presets.find_preset(name)
+    metadata = presets.verify(folder)
+    assert presets.sha256(folder / "metadata.json") == presets.BUILT_IN[name]
+    assert metadata["metrics"]["usage"] > 0.9
+    for file in ("README.md", "samples.png", "reconstructions.png"):
+        assert file in metadata["files"]
+
+
+@pytest.mark.parametrize("name", sorted(presets.BUILT_IN))
+def test_built_in_presets_reconstruct(name):
+    model = vq.LatentGenerator.from_preset(name)
+    size = presets.load_metadata(presets.find_preset(name))["data"]["image_size"]
+    images = small.pictures(6, size)
+    error = np.mean((model.reconstruct(images) - images.astype(float)) ** 2)
+    # A constant picture of the mean is over 3,000 away.
+    assert error < 700

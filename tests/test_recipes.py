@@ -1,0 +1,104 @@
+"""Recipes: what they may say, and what becomes of it."""
+
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import small
+
+from vqvae_tf import recipes
+from vqvae_tf.zoo_path import zoo_dir
+
+RECIPES = sorted((zoo_dir() / "recipes").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_recipes_of_the_zoo_build(path):
+    config = recipes.load_recipe(path)
+    assert config.name == path.stem
+    model = recipes.make_autoencoder(config)
+    prior = recipes.make_prior(config)
+    size = config.data.image_size
+    grid = (size // model.encoder.downsampling,) * 2
+    assert prior.event_shape == grid
+    assert prior.num_embeddings == model.quantizer.num_embeddings
+    assert config.card.summary
+
+
+@pytest.mark.parametrize(
+    "section, key",
+    [
+        ("encoder", "hidden_chanels"),
+        ("quantizer", "num_embedings"),
+        ("likelihood", "scales"),
+        ("decoder", "depth"),
+        ("prior", "layers"),
+    ],
+)
+def test_unknown_keys_of_parts(section, key):
+    config = small.recipe()
+    config[section][key] = 3
+    message = f"Unknown keys in the recipe's {section}: {key}"
+    with pytest.raises(ValueError, match=message):
+        recipes.check_recipe(config)
+
+
+def test_unknown_key_of_data():
+    config = small.recipe()
+    config.data.image_sise = 3
+    with pytest.raises(ValueError, match="image_sise. Known keys: .*image_size"):
+        recipes.check_recipe(config)
+
+
+@pytest.mark.parametrize("section", ["training", "prior_training", "card"])
+def test_unknown_keys_of_other_sections(section):
+    config = small.recipe()
+    config[section].step = 3
+    with pytest.raises(ValueError, match=f"recipe's {section}: step. Known"):
+        recipes.check_recipe(config)
+
+
+def test_unknown_class():
+    config = small.recipe()
+    config.prior.name = "PixelRNN"
+    with pytest.raises(ValueError, match="prior.name .* Received: 'PixelRNN'"):
+        recipes.check_recipe(config)
+
+
+def test_no_such_file():
+    with pytest.raises(FileNotFoundError, match="no recipe at nowhere.py"):
+        recipes.load_recipe("nowhere.py")
+
+
+def test_no_get_config(tmp_path):
+    path = pathlib.Path(tmp_path / "empty.py")
+    path.write_text("x = 1\n")
+    with pytest.raises(ValueError, match="defines no get_config"):
+        recipes.load_recipe(path)
+
+
+def test_learning_rate_warms_up_and_decays():
+    training = small.recipe().training
+    training.update(
+        steps=100,
+        warmup_steps=10,
+        learning_rate=1e-2,
+        final_learning_rate=1e-4,
+    )
+    schedule = recipes.make_optimizer(training)._learning_rate
+    rates = [float(schedule(step)) for step in (0, 5, 10, 55, 100)]
+    expected = [0, 5e-3, 1e-2, (1e-2 + 1e-4) / 2, 1e-4]
+    np.testing.assert_allclose(rates, expected, rtol=1e-5)
+
+
+def test_in_float32_keeps_weights():
+    config = small.recipe()
+    config.dtype_policy = "mixed_bfloat16"
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = recipes.make_autoencoder(config)
+    copy = recipes.in_float32(config, model)
+    assert copy.encoder.compute_dtype == "float32"
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    for a, b in zip(model.get_weights(), copy.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)

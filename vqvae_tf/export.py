@@ -1,0 +1,215 @@
+"""SavedModels that answer with TensorFlow alone, laid out for its server."""
+
+import contextlib
+import pathlib
+import tempfile
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+from vqvae_tf.models import VQVAE, LatentGenerator
+from vqvae_tf.presets import portable_config
+from vqvae_tf.serving import Endpoints
+
+# Where TensorFlow Serving looks in a version's folder.
+WARMUP_FILE = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
+
+
+def export(generator, path, version=1) -> pathlib.Path:
+    """Writes a model of pictures as the SavedModel `path/<version>/`.
+
+    Its signatures, with named inputs and outputs (B pictures of H x W pixels,
+    codes on a grid of h x w; a last axis G with G > 1 codebooks):
+
+        encode(images uint8 [B, H, W, 3]) -> codes int32 [B, h, w]
+        decode(codes int32 [B, h, w]) -> images uint8 [B, H, W, 3]
+        reconstruct(images) -> images
+
+    and, where the model has a prior,
+
+        sample(num_samples int32 [], temperature float32 [], seed int32 [])
+            -> images uint8 [num_samples, H, W, 3]
+        score(images) -> bits_per_dim, reconstruction, prior: float32 [B],
+            bits per dimension, of which the first is the sum
+
+    With a class-conditional prior, `sample` and `score` take another input
+    `labels`, int32 `[1]` (for all pictures) or one for each. `serving_default`
+    is `encode`. Batch, height and width are free; samples have the prior's
+    grid. Everything is computed in float32, from a copy if need be. What
+    cannot be meant is an InvalidArgumentError with a message.
+
+    The folder appears when it is complete. With the package
+    tensorflow-serving-api it holds warm-up requests for every signature.
+
+    Args:
+        generator: a `VQVAE` of pictures, or a `LatentGenerator` with one.
+        path: the model's folder; its name is the model's in a server.
+        version: a whole number of at least 1; servers take the highest.
+
+    Returns:
+        The path of the version's folder.
+
+    Raises:
+        TypeError: for anything but a VQVAE or a LatentGenerator.
+        ValueError: for a model that is not of pictures, a prior that needs a
+            local context, or another version.
+        FileExistsError: if the version is there already.
+
+    Example:
+
+    >>> generator = LatentGenerator.from_preset("vqvae_photo128")
+    >>> folder = export(generator, "serving/vqvae_photo128", version=1)
+    >>> model = tf.saved_model.load(folder)  # where only TensorFlow is
+    >>> images = tf.zeros([1, 128, 128, 3], tf.uint8)
+    >>> codes = model.signatures["encode"](images=images)["codes"]
+
+    References:
+        docs/serving.md; https://www.tensorflow.org/guide/saved_model
+    """
+    _check_generator(generator)
+    target = _check_target(path, version)
+    endpoints = Endpoints(_in_float32(generator))
+    signatures, examples = endpoints.signatures(), endpoints.examples()
+    with _new_folder(target) as folder:
+        _save(signatures, folder)
+        _write_warmup(folder, target.parent.name, examples)
+    return target
+
+
+def _check_generator(generator):
+    if not isinstance(generator, (VQVAE, LatentGenerator)):
+        raise TypeError(
+            "export writes a VQVAE or a LatentGenerator. "
+            f"Received: {type(generator).__name__}."
+        )
+    autoencoder = getattr(generator, "autoencoder", generator)
+    shape = getattr(autoencoder, "event_shape", None)
+    if shape is None or len(shape) != 3:
+        raise ValueError(
+            "export writes models of pictures, whose event_shape is (height, "
+            f"width, channels). Received: event_shape={shape}."
+        )
+    prior = getattr(generator, "prior", None)
+    if getattr(prior, "local_channels", None):
+        raise ValueError(
+            "A prior that needs a local context cannot be exported: no "
+            "signature has an input for it. Received: a prior with "
+            f"local_channels={prior.local_channels}."
+        )
+
+
+def _check_target(path, version):
+    whole = isinstance(version, int) and not isinstance(version, bool)
+    if not whole or version < 1:
+        raise ValueError(
+            "version must be a whole number of at least 1, the name of a "
+            f"folder. Received: version={version!r}."
+        )
+    # Resolved, since the last part of the path is the model's name.
+    target = pathlib.Path(path).resolve() / str(version)
+    if target.exists():
+        raise FileExistsError(
+            f"{target} exists already; a server may be using it. Export "
+            "another version (a server takes the highest), or remove the "
+            f"folder first. Received: version={version}."
+        )
+    return target
+
+
+def _in_float32(model):
+    """Returns the model, or a float32 copy with its weights."""
+    if not model.built:
+        model.build()
+    layers = model._flatten_layers()
+    if all(layer.compute_dtype == "float32" for layer in layers):
+        return model
+    config = portable_config(keras.saving.serialize_keras_object(model))
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        copy = keras.saving.deserialize_keras_object(config)
+        copy.build()
+    finally:
+        keras.config.set_dtype_policy(policy)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+@contextlib.contextmanager
+def _new_folder(target):
+    """Gives the name of a folder to make, which then becomes `target`."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target; a server looks at folders named by numbers only.
+    with tempfile.TemporaryDirectory(
+        dir=target.parent, prefix=f".{target.name}."
+    ) as temporary:
+        folder = pathlib.Path(temporary, target.name)
+        yield folder
+        folder.rename(target)
+
+
+def _save(signatures, folder):
+    # A plain module with the variables that are used, so that neither Keras'
+    # objects nor the state of training are in the SavedModel.
+    module = tf.Module()
+    variables = {
+        id(variable): variable
+        for signature in signatures.values()
+        for variable in signature.variables
+    }
+    module.served_variables = list(variables.values())
+    tf.saved_model.save(module, str(folder), signatures)
+
+
+def _write_warmup(folder, model_name, requests):
+    """Writes what TensorFlow Serving asks a SavedModel as it loads it.
+
+    The first request to a signature would otherwise wait for memory, threads
+    and kernels to be set up. The protocol buffers are TensorFlow Serving's
+    own; without their package the SavedModel is complete all the same.
+
+    Args:
+        folder: the version's folder, with a SavedModel in it.
+        model_name: the name that clients will use.
+        requests: inputs by name, by signature.
+
+    References:
+        https://www.tensorflow.org/tfx/serving/saved_model_warmup
+    """
+    protos = _protos()
+    if protos is None:
+        logging.warning(
+            "The SavedModel of %s has no warm-up requests, so the first "
+            "requests to a server will be slow: the package "
+            "tensorflow-serving-api is not installed. To include them: "
+            "pip install vqvae_tf[serving], and export again.",
+            model_name,
+        )
+        return
+    path = folder / WARMUP_FILE
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, inputs in requests.items():
+            record = _record(protos, model_name, signature, inputs)
+            writer.write(record.SerializeToString())
+
+
+def _protos():
+    """Returns the modules of PredictRequest and PredictionLog, or None."""
+    try:
+        from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+    except ImportError:
+        return None
+    return predict_pb2, prediction_log_pb2
+
+
+def _record(protos, model_name, signature, inputs):
+    predict_pb2, prediction_log_pb2 = protos
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model_name
+    request.model_spec.signature_name = signature
+    for name, value in inputs.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    log = prediction_log_pb2.PredictLog(request=request)
+    return prediction_log_pb2.PredictionLog(predict_log=log)
