@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -33,10 +34,12 @@ def zoo(tmp_path_factory):
 def run(*argv):
     """Runs the command in this process; returns its exit code."""
     saved = flagsaver.save_flag_values()
+    argv = ["vqvae-tf", *map(str, argv)]
     try:
         flags.FLAGS.unparse_flags()
-        arguments = cli._parse(["vqvae-tf", *map(str, argv)])
-        cli._main(arguments)
+        # Overrides of a recipe's keys are looked for in sys.argv itself.
+        with mock.patch.object(sys, "argv", argv):
+            cli._main(cli._parse(argv))
     except SystemExit as end:
         return end.code or 0
     finally:

@@ -100,15 +100,14 @@ def test_cached_samples_equal_naive_ones_for_20_seeds(
 ):
     density = small(num_codebooks, **CONDITIONAL)
     context = random_context(2)
-    naive = NaiveSampler(density, context, jit_compile=jit_compile)
+    repeated = {k: tf.concat([v] * 20, axis=0) for k, v in context.items()}
+    naive = NaiveSampler(density, repeated, jit_compile=jit_compile)
     cached = tf.function(
         lambda seed: density.sample(context=context, seed=seed),
         jit_compile=jit_compile,
     )
-    samples = []
-    for seed in range(20):
-        samples.append(cached(tf.constant(seed)).numpy())
-        np.testing.assert_array_equal(samples[-1], naive(2, seed))
+    samples = [cached(tf.constant(seed)).numpy() for seed in range(20)]
+    np.testing.assert_array_equal(samples, naive(2, range(20)))
     # The seeds and the two samples of each differ, all codes occur.
     assert len(np.unique(np.reshape(samples, [40, -1]), axis=0)) == 40
     assert set(np.unique(samples)) == set(range(6))
@@ -117,7 +116,7 @@ def test_cached_samples_equal_naive_ones_for_20_seeds(
 def test_filtered_samples_equal_naive_ones():
     density = small(2)
     options = {"temperature": 0.8, "top_k": 4, "top_p": 0.9}
-    expected = NaiveSampler(density, **options)(3, seed=5)
+    expected = NaiveSampler(density, **options)(3, [5])[0]
     result = density.sample(3, seed=5, **options)
     np.testing.assert_array_equal(result, expected)
 
@@ -160,10 +159,11 @@ def test_repeated_eager_calls_reuse_the_graph():
     assert len(density._graphs._made) == 2
 
 
-def test_samples_of_xla_in_bfloat16():
-    density = small(2, dtype="mixed_bfloat16", **CONDITIONAL)
+def test_cached_logits_in_bfloat16():
+    density = small(2, scale=0.1, dtype="mixed_bfloat16", **CONDITIONAL)
     context = random_context(2)
     codes = density.sample(context=context, seed=1)
+    assert codes.dtype == tf.int32
     logits = density.logits(codes, context)
     result = density._cached_logits(codes, context)
     np.testing.assert_allclose(result, logits, atol=0.3)
@@ -262,10 +262,9 @@ def test_filter_logits_equals_numpy():
                     break
                 out[i], total = row[i], total + p[i]
         np.testing.assert_array_equal(result, expected)
-    np.testing.assert_array_equal(
-        tf.math.is_finite(filter_logits(logits, 0.0, None, 0.9))[:, :1].shape,
-        [50, 1],
-    )
+    # At temperature 0 the best code stays, whatever else does.
+    greedy = np.argmax(filter_logits(logits, 0.0, None, 0.9), axis=-1)
+    np.testing.assert_array_equal(greedy, np.argmax(logits, axis=-1))
 
 
 # Completion ---------------------------------------------------------------------

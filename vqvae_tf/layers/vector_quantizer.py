@@ -155,8 +155,9 @@ class VectorQuantizer(keras.layers.Layer):
 
     def call(self, latents, training=False, mask=None):
         z = self._group(latents)
+        weights = self._position_weights(latents, mask)
         update = bool(training) and self.trainable
-        candidates = self._candidates(z) if update else None
+        candidates = self._candidates(z, weights) if update else None
         if update and self.initialize_from_data:
             self._initialize(candidates)
         embeddings = tf.convert_to_tensor(self.embeddings)
@@ -164,7 +165,6 @@ class VectorQuantizer(keras.layers.Layer):
             tf.stop_gradient(z), tf.stop_gradient(embeddings)
         )
         quantized = self._gather(embeddings, codes)
-        weights = self._position_weights(latents, mask)
         counts = lookup.code_counts(codes, self.num_embeddings, weights)
         if update:
             self._update(z, codes, counts, weights, candidates)
@@ -334,7 +334,7 @@ class VectorQuantizer(keras.layers.Layer):
         where = where[..., tf.newaxis]
         self.embeddings.assign(tf.where(where, vectors, self.embeddings))
 
-    def _candidates(self, z):
+    def _candidates(self, z, weights):
         """Draws one latent for each code, the same on every replica.
 
         Position k is drawn from the k-th of K equal parts of the global
@@ -346,14 +346,20 @@ class VectorQuantizer(keras.layers.Layer):
         if not self.initialize_from_data and self.restart_after is None:
             return None
         z = tf.stop_gradient(z)
-        size, start = self._global_rows(tf.shape(z)[1])
+        count = tf.shape(z)[1]
+        if weights is not None:
+            # Latents that are masked out stand last and are not drawn.
+            masked = tf.cast(tf.equal(weights, 0), tf.int32)
+            z = tf.gather(z, tf.argsort(masked, stable=True), axis=1)
+            count -= tf.reduce_sum(masked)
+        size, start = self._global_rows(count)
         seed = random.fold_in(random.make_seed(self.seed), self.steps)
         shape = [self.num_codebooks, self.num_embeddings]
         parts = tf.range(self.num_embeddings, dtype=tf.float32)
         parts = parts + random.uniform(shape, seed)
         rows = parts / self.num_embeddings * tf.cast(size, tf.float32)
         rows = tf.minimum(tf.cast(rows, tf.int32), size - 1) - start
-        here = (rows >= 0) & (rows < tf.shape(z)[1])
+        here = (rows >= 0) & (rows < count)
         picked = tf.gather(z, tf.where(here, rows, 0), batch_dims=1)
         picked = tf.where(here[..., tf.newaxis], picked, 0.0)
         return replicas.sum_over_replicas(picked)
