@@ -118,7 +118,9 @@ def compare(density, batch, repeats, jit_compile):
     cached = timed(lambda: sample(tf.constant(1)).numpy(), repeats)
     mode = "XLA" if jit_compile else "graph"
     print(f"{mode}, seconds min / median / max of {repeats}:")
-    print(f"  naive, {positions} x one forward: {summary(one * positions, 's')}")
+    print(
+        f"  naive, {positions} x one forward: {summary(one * positions, 's')}"
+    )
     print(f"  cached:                     {summary(cached, 's')}")
     # Pessimistic, typical and optimistic pairing of the two.
     ratios = positions * np.array(

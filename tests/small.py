@@ -2,7 +2,6 @@
 
 import numpy as np
 import tensorflow as tf
-
 from PIL import Image
 
 import vqvae_tf as vq

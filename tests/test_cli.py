@@ -147,7 +147,7 @@ def test_train(zoo, tmp_path, capsys):
     assert saved["training"]["steps"] == 3
 
 
-# Mistakes -----------------------------------------------------------------------
+# Mistakes -------------------------------------------------------------------
 
 
 def test_unknown_command(capsys):
@@ -229,8 +229,10 @@ def test_as_a_program():
         text=True,
     )
     assert result.returncode == 1
-    assert result.stderr.strip().splitlines()[-1].startswith(
-        "vqvae-tf: Unknown command 'fly'"
+    assert (
+        result.stderr.strip()
+        .splitlines()[-1]
+        .startswith("vqvae-tf: Unknown command 'fly'")
     )
 
 

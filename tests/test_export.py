@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import small
 import tensorflow as tf
-from export_harness import ask, run_export_test
+from export_harness import run_export_test
+from tensorflow.core.protobuf import config_pb2
 
 import vqvae_tf as vq
 from vqvae_tf import export as export_module
@@ -133,9 +134,10 @@ def test_other_precision_is_exported_in_float32(policy, tmp_path):
     path = export(model, tmp_path / "m")
     assert keras.config.dtype_policy().name == policy
     images = small.pictures()
-    _, (answer,) = ask(path, [("reconstruct", {"images": images})])
+    saved = tf.saved_model.load(path).signatures
     np.testing.assert_array_equal(
-        answer["images"], reference.reconstruct(images)
+        call(saved, "reconstruct", {"images": images})["images"],
+        reference.reconstruct(images),
     )
     assert model.encoder.compute_dtype == policy.removeprefix("mixed_")
 
@@ -240,27 +242,24 @@ WRONG_SHAPES = [
 @pytest.fixture(scope="module")
 def session(served):
     """As TensorFlow Serving runs it: a session that checks dtypes alone."""
-    v1 = tf.compat.v1
-    with tf.Graph().as_default(), v1.Session() as session:
-        meta = v1.saved_model.load(session, ["serve"], str(served[1]))
+    graph = tf.Graph()
+    session = tf.compat.v1.Session(graph=graph)
+    with graph.as_default():
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(served[1]))
 
-        def run(signature, inputs):
-            signature = meta.signature_def[signature]
-            options = v1.ConfigProto and _callable_options(signature, inputs)
-            function = session._make_callable_from_options(options)
-            return function(*(np.asarray(v) for v in inputs.values()))
+    def run(signature, inputs):
+        definition = meta.signature_def[signature]
+        options = config_pb2.CallableOptions(
+            feed=[definition.inputs[name].name for name in inputs],
+            fetch=[output.name for output in definition.outputs.values()],
+        )
+        # session.run would check shapes, in Python.
+        function = session._make_callable_from_options(options)
+        outputs = function(*(np.asarray(v) for v in inputs.values()))
+        return dict(zip(definition.outputs, outputs))
 
-        yield run
-
-
-def _callable_options(signature, inputs):
-    from tensorflow.core.protobuf import config_pb2
-
-    outputs = sorted(signature.outputs.items())
-    return config_pb2.CallableOptions(
-        feed=[signature.inputs[name].name for name in inputs],
-        fetch=[output.name for _, output in outputs],
-    )
+    yield run
+    session.close()
 
 
 @pytest.mark.parametrize("signature, inputs, received, expected", WRONG_SHAPES)
@@ -295,7 +294,7 @@ def test_refused_dtypes(signatures, session, signature, inputs):
 
 
 def test_a_server_runs_the_checks_too(session):
-    bits, *_ = session("score", valid_inputs("score"))
+    bits = session("score", valid_inputs("score"))["bits_per_dim"]
     assert bits.shape == (2,)
     with pytest.raises(tf.errors.InvalidArgumentError, match="codes in 0..7"):
         session("decode", codes_of(1, 4, 4, 2, value=8))
@@ -303,7 +302,7 @@ def test_a_server_runs_the_checks_too(session):
         session("encode", images_of(0, 16, 16, 3))
 
 
-# What can be exported -----------------------------------------------------------
+# What can be exported ---------------------------------------------------------
 
 
 def test_refuses_other_models(tmp_path):
@@ -332,7 +331,7 @@ def test_refuses_versions(version, tmp_path):
     assert not (tmp_path / "m").exists()
 
 
-# Layout -------------------------------------------------------------------------
+# Layout -----------------------------------------------------------------------
 
 
 def test_versions_stand_beside_each_other(tmp_path):
@@ -372,7 +371,7 @@ def test_files_are_as_others_may_read_them(served):
         assert (path / file).stat().st_mode & 0o777 == 0o666 & ~mask
 
 
-# Warm-up ------------------------------------------------------------------------
+# Warm-up ----------------------------------------------------------------------
 
 
 def test_warmup_requests_are_answered(served, signatures):

@@ -190,7 +190,9 @@ def test_built_in_presets_are_whole(name):
 @pytest.mark.parametrize("name", sorted(presets.BUILT_IN))
 def test_built_in_presets_reconstruct(name):
     model = vq.LatentGenerator.from_preset(name)
-    size = presets.load_metadata(presets.find_preset(name))["data"]["image_size"]
+    size = presets.load_metadata(presets.find_preset(name))["data"][
+        "image_size"
+    ]
     images = small.pictures(6, size)
     error = np.mean((model.reconstruct(images) - images.astype(float)) ** 2)
     # A constant picture of the mean is over 3,000 away.

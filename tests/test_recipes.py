@@ -47,7 +47,9 @@ def test_unknown_keys_of_parts(section, key):
 def test_unknown_key_of_data():
     config = small.recipe()
     config.data.image_sise = 3
-    with pytest.raises(ValueError, match="image_sise. Known keys: .*image_size"):
+    with pytest.raises(
+        ValueError, match="image_sise. Known keys: .*image_size"
+    ):
         recipes.check_recipe(config)
 
 

@@ -4,13 +4,7 @@ VQ-VAE (van den Oord et al. 2017, arXiv:1711.00937) and what stands around it:
 quantizers, encoders and decoders, densities, priors, pretrained models.
 """
 
-import os
-
-# The C++ log says on every start that there is no GPU, and names of CPU
-# features; what fails in TensorFlow also raises in Python.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-from vqvae_tf import _versions  # noqa: E402
+from vqvae_tf import _versions
 
 _versions.check()
 

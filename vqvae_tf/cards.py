@@ -142,10 +142,11 @@ def card(config, figures, steps) -> str:
     """
     options, name = config.data, config.name
     rows = "\n".join(f"| {a} | {b} |" for a, b in table(figures))
-    notes = config.get("card", {})
+    notes = config.card
+    columns = " A column for each class." if options.num_classes else ""
     return f"""# {name}
 
-{notes.get("summary", "")}
+{notes.summary}
 
 ![originals above reconstructions](reconstructions.png)
 
@@ -154,7 +155,7 @@ reconstruction. They are not from the data below.
 
 ![samples](samples.png)
 
-Samples: codes from the prior, decoded.{" A column for each class." if options.num_classes else ""}
+Samples: codes from the prior, decoded.{columns}
 
 ## Use
 
@@ -167,8 +168,8 @@ pictures = generator.decode(codes)
 
 ## Data
 
-{options.source}, split `{options.train_split}`; figures on `{options.eval_split}` \
-({figures["examples"]} examples). {notes.get("data", "")}
+{options.source}, split `{options.train_split}`; figures on
+`{options.eval_split}` ({figures["examples"]} examples). {notes.data}
 
 ## Figures
 
@@ -181,9 +182,9 @@ pictures = generator.decode(codes)
 ## Training
 
 `vqvae-tf train --config=zoo/recipes/{name}.py --workdir=DIR`, seed \
-{config.seed}, {steps}. {notes.get("training", "")}
+{config.seed}, {steps}. {notes.training}
 
 ## Limits
 
-{notes.get("limits", "")}
+{notes.limits}
 """

@@ -93,7 +93,7 @@ def _fail(error, code=1):
     sys.exit(code)
 
 
-# Commands ---------------------------------------------------------------------
+# Commands -------------------------------------------------------------------
 
 
 def list_presets():
@@ -241,7 +241,10 @@ def decode(preset, source, target):
         codes = arrays["codes"]
         names = arrays["names"] if "names" in arrays else range(len(codes))
         names = [pathlib.Path(str(name)).stem for name in names]
-    images = [model.decode(codes[i : i + 16]).numpy() for i in range(0, len(codes), 16)]
+    images = [
+        model.decode(codes[i : i + 16]).numpy()
+        for i in range(0, len(codes), 16)
+    ]
     images = np.concatenate(images)
     if target.endswith(".npz"):
         with write_atomically(target) as temporary:
@@ -269,7 +272,7 @@ def demo():
     demonstration.run(pathlib.Path(FLAGS.output or "demo"))
 
 
-# Pictures ---------------------------------------------------------------------
+# Pictures -------------------------------------------------------------------
 
 
 def _image_size(preset):

@@ -87,9 +87,7 @@ np.savez(sys.argv[3], codes=codes, images=again, bits=bits)
 def _serve(photos, images, output):
     folder = output / "saved_model"
     # A demonstration may be run twice.
-    version = 1 + max(
-        (int(p.name) for p in folder.glob("[0-9]*")), default=0
-    )
+    version = 1 + max((int(p.name) for p in folder.glob("[0-9]*")), default=0)
     path = export(photos, folder, version=version)
     sent, answer = output / "request.npz", output / "answer.npz"
     np.savez(sent, images=images)

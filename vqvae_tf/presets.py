@@ -1,10 +1,10 @@
 """Presets: pretrained models in folders, every file with its sha256.
 
-    NAME/config.json         registered class and nested configuration
-    NAME/model.weights.h5    the autoencoder's weights, float16 or float32
-    NAME/prior.json, prior.weights.h5   the prior, where there is one
-    NAME/metadata.json       versions, recipe, figures, sha256 of the others
-    NAME/README.md           the model card
+NAME/config.json         registered class and nested configuration
+NAME/model.weights.h5    the autoencoder's weights, float16 or float32
+NAME/prior.json, prior.weights.h5   the prior, where there is one
+NAME/metadata.json       versions, recipe, figures, sha256 of the others
+NAME/README.md           the model card
 """
 
 import datetime
@@ -21,7 +21,7 @@ import tensorflow as tf
 import vqvae_tf
 from vqvae_tf import sheets
 from vqvae_tf.files import write_atomically
-from vqvae_tf.models import VQVAE, LatentGenerator
+from vqvae_tf.models import LatentGenerator
 from vqvae_tf.zoo_path import zoo_dir
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -76,7 +76,7 @@ def _from_hub(name):
     )
 
 
-# Loading ------------------------------------------------------------------------
+# Loading --------------------------------------------------------------------
 
 
 def load_metadata(folder) -> dict:
@@ -217,7 +217,7 @@ def _check_classes(config, path):
             _check_classes(value, path)
 
 
-# Saving -------------------------------------------------------------------------
+# Saving ---------------------------------------------------------------------
 
 
 def save(model, path, metadata=None, card=None, pictures=None):
@@ -249,14 +249,19 @@ def save(model, path, metadata=None, card=None, pictures=None):
             (temporary / "README.md").write_text(card)
         for name, picture in (pictures or {}).items():
             sheets.save_picture(temporary / name, picture)
-        write_metadata(temporary, {
-            "class": type(model).__name__,
-            "parameters": autoencoder.count_params(),
-            **({} if prior is None else {
-                "prior_parameters": prior.count_params()
-            }),
-            **(metadata or {}),
-        })
+        write_metadata(
+            temporary,
+            {
+                "class": type(model).__name__,
+                "parameters": autoencoder.count_params(),
+                **(
+                    {}
+                    if prior is None
+                    else {"prior_parameters": prior.count_params()}
+                ),
+                **(metadata or {}),
+            },
+        )
         _replace_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -294,7 +299,7 @@ def write_metadata(folder, metadata):
         for p in sorted(folder.iterdir())
         if p.is_file() and p.name != METADATA and not p.name.startswith(".")
     }
-    today = datetime.datetime.now(datetime.timezone.utc).date()
+    today = datetime.datetime.now(datetime.UTC).date()
     whole = {
         "vqvae_tf_version": vqvae_tf.__version__,
         "keras_version": keras.__version__,

@@ -119,7 +119,11 @@ def check_recipe(config):
     for section, module in _MODULES.items():
         options = config.get(section)
         if options.name is not None:
-            _check_keys(section, options.keys(), _arguments(section, module, options.name))
+            _check_keys(
+                section,
+                options.keys(),
+                _arguments(section, module, options.name),
+            )
     return config
 
 

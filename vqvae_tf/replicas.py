@@ -1,4 +1,4 @@
-"""What a layer needs to know of `tf.distribute`: who am I, how many, and sums."""
+"""What a layer needs of `tf.distribute`: its number, how many, and sums."""
 
 import tensorflow as tf
 

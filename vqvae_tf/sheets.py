@@ -21,7 +21,11 @@ def grid(pictures, columns=None) -> np.ndarray:
     count, height, width, channels = pictures.shape
     columns = columns or int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
-    shape = (rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels)
+    shape = (
+        rows * (height + GAP) + GAP,
+        columns * (width + GAP) + GAP,
+        channels,
+    )
     sheet = np.full(shape, 255, np.uint8)
     for i, picture in enumerate(pictures):
         top = GAP + i // columns * (height + GAP)

@@ -110,9 +110,7 @@ class StepModel(keras.Model):
         weight = tf.cast(tf.reshape(weight, [-1]), tf.float32)
         local = tf.reduce_sum(weight)
         total = replicas.sum_over_replicas(local) / replicas.num_replicas()
-        loss = tf.math.divide_no_nan(
-            tf.reduce_sum(per_example * weight), total
-        )
+        loss = tf.math.divide_no_nan(tf.reduce_sum(per_example * weight), total)
         self._trackers["loss"].update_state(per_example + extra, weight)
         for name, value in metrics.items():
             pair = value if isinstance(value, tuple) else (value, weight)

@@ -56,9 +56,11 @@ def train(config, workdir, data_dir=None, stage="all"):
         config.training,
         lambda skip: _batches(config, images, config.training, skip),
         workdir / "autoencoder",
-        lambda: {"reconstructions": sheets.pairs(
-            examples, autoencoder.reconstruct(examples)
-        )},
+        lambda: {
+            "reconstructions": sheets.pairs(
+                examples, autoencoder.reconstruct(examples)
+            )
+        },
     )
     prior = recipes.make_prior(config)
     if prior is None or stage == "autoencoder":
@@ -82,7 +84,7 @@ def train(config, workdir, data_dir=None, stage="all"):
     return generator
 
 
-# Data -------------------------------------------------------------------------
+# Data -----------------------------------------------------------------------
 
 
 def _open(config, split, data_dir):
@@ -172,7 +174,7 @@ def _samples(config, generator, count=16):
     return generator.sample(count, context=context, seed=0)
 
 
-# Fitting ----------------------------------------------------------------------
+# Fitting --------------------------------------------------------------------
 
 
 def _fit(model, training, batches, directory, pictures):
@@ -231,9 +233,7 @@ class Checkpoints(keras.callbacks.Callback):
     def __init__(self, model, directory, minutes):
         super().__init__()
         self.minutes = minutes
-        checkpoint = tf.train.Checkpoint(
-            model=model, optimizer=model.optimizer
-        )
+        checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
         self.manager = tf.train.CheckpointManager(
             checkpoint, str(directory), max_to_keep=2
         )
@@ -286,7 +286,7 @@ class Summaries(keras.callbacks.Callback):
         self.writer.flush()
 
 
-# The run's directory ------------------------------------------------------------
+# The run's directory --------------------------------------------------------
 
 
 def _claim(config, workdir):

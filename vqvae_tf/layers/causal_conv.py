@@ -189,7 +189,12 @@ class VerticalConv2D(_CausalConv):
     """
 
     def __init__(
-        self, filters, kernel_size, include_current=True, use_bias=True, **kwargs
+        self,
+        filters,
+        kernel_size,
+        include_current=True,
+        use_bias=True,
+        **kwargs,
     ):
         super().__init__(filters, include_current, use_bias, **kwargs)
         rows, columns = kernel_size

@@ -1,6 +1,7 @@
 """Vector quantisation with a codebook trained by gradient."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf import random, replicas
@@ -41,6 +42,7 @@ class VectorQuantizer(keras.layers.Layer):
             training steps by a latent of the current batch. None: never.
             Restarts are counted in the metric `restarts`.
         seed: seeds initial values and the choice of latents for restarts.
+            None: a random one.
 
     Call arguments:
         latents: float `[batch, ..., G * D]`; any rank from 2, any sizes.
@@ -99,7 +101,8 @@ class VectorQuantizer(keras.layers.Layer):
         self.num_codebooks = num_codebooks
         self.initialize_from_data = initialize_from_data
         self.restart_after = restart_after
-        self.seed = seed
+        # A number of its own, since several draws must agree on it.
+        self.seed = np.random.randint(2**31) if seed is None else seed
         self.supports_masking = True
         self.usage_metric = CodebookUsage(
             num_embeddings, num_codebooks, prefix=f"{self.name}_"
@@ -108,7 +111,7 @@ class VectorQuantizer(keras.layers.Layer):
             self.restart_metric = keras.metrics.Sum(f"{self.name}_restarts")
         self._loss_replicas = []
 
-    # State ----------------------------------------------------------------
+    # State ------------------------------------------------------------------
 
     _trains_codebook = True
 
@@ -280,7 +283,7 @@ class VectorQuantizer(keras.layers.Layer):
             mask = mask[..., tf.newaxis]
         return tf.reshape(tf.broadcast_to(mask, shape), [-1])
 
-    # Loss -----------------------------------------------------------------
+    # Loss -------------------------------------------------------------------
 
     def _loss(self, z, quantized, weights):
         commitment = _mean_squares(z - tf.stop_gradient(quantized), weights)
@@ -307,7 +310,7 @@ class VectorQuantizer(keras.layers.Layer):
         own = replicas.replica_id()
         return [x for x, r in zip(losses, self._loss_replicas) if r == own]
 
-    # Updates of state -----------------------------------------------------
+    # Updates of state -------------------------------------------------------
 
     def _update(self, z, codes, counts, weights, candidates):
         if self.restart_after is not None:
@@ -370,13 +373,15 @@ class VectorQuantizer(keras.layers.Layer):
         if count == 1:
             return size, 0
         context = tf.distribute.get_replica_context()
-        own = tf.one_hot(context.replica_id_in_sync_group, count, dtype=size.dtype)
+        own = tf.one_hot(
+            context.replica_id_in_sync_group, count, dtype=size.dtype
+        )
         sizes = replicas.sum_over_replicas(size * own)
         return tf.reduce_sum(sizes), tf.reduce_sum(
             tf.cumsum(sizes, exclusive=True) * own
         )
 
-    # Shapes and configuration ---------------------------------------------
+    # Shapes and configuration -----------------------------------------------
 
     def _check_channels(self, shape):
         expected = self.num_codebooks * self.embedding_dim

@@ -76,7 +76,7 @@ class VQVAE(StepModel):
         self.preprocess = preprocess or PixelScaling()
         self.event_shape = tuple(event_shape)
 
-    # Building and calling --------------------------------------------------
+    # Building and calling ---------------------------------------------------
 
     def build(self, input_shape=None):
         x = keras.KerasTensor((None, *self.event_shape), "float32")
@@ -194,10 +194,10 @@ class VQVAE(StepModel):
             raise ValueError(
                 f"Sizes must be multiples of the encoder's stride product, "
                 f"{factor}. Received: shape {shape}. Crop or pad the data "
-                f"(for instance to {[-(-s // factor) * factor for s in sizes]})."
+                f"(for instance to {[-(-s // factor) * factor for s in sizes]})"
             )
 
-    # Saving ------------------------------------------------------------------
+    # Saving -----------------------------------------------------------------
 
     _parts = ("encoder", "quantizer", "decoder", "preprocess")
 

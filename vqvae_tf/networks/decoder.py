@@ -88,7 +88,9 @@ class Decoder(keras.layers.Layer):
         ]
         if not num_upsamples:
             self.upsamples = [
-                convolution(rank, output_channels, 1, dtype=dtype, name="conv_out")
+                convolution(
+                    rank, output_channels, 1, dtype=dtype, name="conv_out"
+                )
             ]
 
     @property

@@ -72,7 +72,12 @@ class Encoder(keras.layers.Layer):
         widths = (*self.stage_channels, hidden_channels)
         self.downsamples = [
             convolution(
-                rank, width, kernel_size, strides=2, dtype=dtype, name=f"down_{i}"
+                rank,
+                width,
+                kernel_size,
+                strides=2,
+                dtype=dtype,
+                name=f"down_{i}",
             )
             for i, width in enumerate(widths if num_downsamples else ())
         ]

@@ -49,14 +49,15 @@ def get_config():
         steps_per_epoch=500,
     )
     config.card.update(
-        summary="32x32 RGB pictures to 8x8 codes of K=512 (576 bits, 42.7 times "
-        "fewer), with a PixelCNN prior over the codes, conditioned on the class.",
+        summary="32x32 RGB pictures to 8x8 codes of K=512 (576 bits, 42.6 "
+        "times fewer), with a PixelCNN prior over the codes, conditioned on "
+        "the class.",
         data="The figures were measured on a JPEG-recompressed copy of "
         "CIFAR-10: absolute values are not those of the original pixels.",
         training="Autoencoder and prior were trained in bfloat16 on two CPU "
         "cores.",
-        limits="A small model: reconstructions keep shapes and colours and lose "
-        "texture, samples show their class at a glance at best. Pictures of "
-        "other sizes (multiples of 4) work, those of other kinds less well.",
+        limits="A small model: reconstructions keep shapes and colours and "
+        "lose texture, samples show their class at a glance at best. Pictures "
+        "of other sizes (multiples of 4) work, those of other kinds less well.",
     )
     return config
