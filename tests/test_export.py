@@ -1,7 +1,9 @@
 """Exported SavedModels: answers, refusals, layout and warm-up requests."""
 
+import json
 import logging
 import os
+import pathlib
 import re
 import sys
 
@@ -72,7 +74,7 @@ def test_model_without_prior(tmp_path):
 
 
 def test_prior_without_classes(tmp_path):
-    run_export_test(small.generator(), tmp_path / "m", batches())
+    run_export_test(small.generator(), tmp_path / "m", batches()[1:2])
 
 
 def test_two_codebooks_and_classes(served):
@@ -399,3 +401,32 @@ def test_without_the_package_export_says_so(tmp_path, monkeypatch, caplog):
     assert "pip install vqvae_tf[serving]" in message
     assert not (path / WARMUP_FILE).exists()
     assert "encode" in tf.saved_model.load(path).signatures
+
+
+# The document -----------------------------------------------------------------
+
+
+def test_requests_of_the_document(tmp_path, monkeypatch):
+    path = pathlib.Path(__file__).parents[1] / "docs" / "serving.md"
+    text = path.read_text()
+    folder = tmp_path / "serving" / "vqvae_cifar10"
+    saved = tf.saved_model.load(export(small.generator(num_classes=10), folder))
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], names)
+    assert names["codes"].shape == (2, 8, 8)
+    assert names["again"].shape == (2, 32, 32, 3)
+    assert names["cats"].shape == (4, 16, 16, 3)
+    assert names["bits"].shape == (2,)
+    for body, size in zip(
+        re.findall(r"curl \$URL -d '(.*?)'", text, re.DOTALL), (8, 16)
+    ):
+        request = json.loads(body)
+        function = saved.signatures[request["signature_name"]]
+        specs = function.structured_input_signature[1]
+        inputs = {
+            name: np.array(value, specs[name].dtype.as_numpy_dtype)
+            for name, value in request["inputs"].items()
+        }
+        answer = call(saved.signatures, request["signature_name"], inputs)
+        assert answer["images"].shape[1:] == (size, size, 3)

@@ -18,12 +18,20 @@ def make_seed(seed=None) -> tf.Tensor:
 
     Returns:
         An int32 tensor [2].
+
+    Raises:
+        ValueError: for a seed of another shape.
     """
     if seed is None:
         return tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
     seed = tf.cast(tf.convert_to_tensor(seed), tf.int32)
     if seed.shape.rank == 0:
         return tf.stack([seed, tf.zeros_like(seed)])
+    if not seed.shape.is_compatible_with([2]):
+        raise ValueError(
+            "A seed is None, an integer, or two integers. "
+            f"Received: a seed of shape {seed.shape}."
+        )
     return tf.ensure_shape(seed, [2])
 
 

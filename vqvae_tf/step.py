@@ -15,7 +15,28 @@ def unpack_batch(batch):
             "A batch is x, (x, context) or (x, context, sample_weight). "
             f"Received: a {type(batch).__name__} of length {len(batch)}."
         )
-    return tuple(batch) + (None,) * (3 - len(batch))
+    x, context, weight = (*batch, None, None)[:3]
+    if isinstance(weight, dict):  # Keras copies it for each entry of y.
+        weight = next(iter(weight.values()))
+    if context is not None and not isinstance(context, dict):
+        raise ValueError(
+            "What follows x in a batch is its context, a dict, or None: x is "
+            "its own target. Received: a context of type "
+            f"{type(context).__name__}."
+        )
+    if context and _NO_CONTEXT in context:
+        context = None
+    return x, context, weight
+
+
+# Stands in for a context, as Keras drops the sample weights of data without y.
+_NO_CONTEXT = "no context"
+
+
+def _context(y, sample_weight=None, **_):
+    if sample_weight is None or (y is not None and len(y)):
+        return y
+    return {_NO_CONTEXT: sample_weight}
 
 
 class StepModel(keras.Model):
@@ -71,12 +92,19 @@ class StepModel(keras.Model):
 
         return presets.save(self, path, metadata, card)
 
-    def fit(self, x=None, *args, **kwargs):
-        """As `keras.Model.fit`, after a look at the first batch of float x."""
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """As `keras.Model.fit`, after a look at the first batch of float x.
+
+        The context is Keras' `y`.
+        """
         self._check_first_batch(x)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # the data set's own affair
-        return super().fit(x, *args, **kwargs)
+        return super().fit(x, _context(y, **kwargs), *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """As `keras.Model.evaluate`; the context is its `y`."""
+        return super().evaluate(x, _context(y, **kwargs), *args, **kwargs)
 
     def _check_first_batch(self, x):
         if isinstance(x, tf.data.Dataset):
@@ -110,9 +138,12 @@ class StepModel(keras.Model):
         weight = tf.cast(tf.reshape(weight, [-1]), tf.float32)
         local = tf.reduce_sum(weight)
         total = replicas.sum_over_replicas(local) / replicas.num_replicas()
-        loss = tf.math.divide_no_nan(tf.reduce_sum(per_example * weight), total)
+        # `extra` counts by the share of the examples that are here.
+        loss = tf.math.divide_no_nan(
+            tf.reduce_sum(per_example * weight) + extra * local, total
+        )
         self._trackers["loss"].update_state(per_example + extra, weight)
         for name, value in metrics.items():
             pair = value if isinstance(value, tuple) else (value, weight)
             self._trackers[name].update_state(*pair)
-        return loss + extra
+        return loss

@@ -53,7 +53,7 @@ def random_context(density, batch, grid=None):
     return context
 
 
-# Causality, by gradient -----------------------------------------------------
+# Causality, by gradient -------------------------------------------------------
 
 
 def dependence(function, inputs):
@@ -158,9 +158,7 @@ def test_changing_a_code_changes_only_later_logits(num_codebooks):
 
 
 def test_contexts_reach_all_positions():
-    density = small(
-        3, global_channels=4, local_channels=6, hidden_channels=16
-    )
+    density = small(3, global_channels=4, local_channels=6, hidden_channels=16)
     weights = np.random.default_rng(0).normal(size=5).astype(np.float32)
     embedded = density.embed(random_codes(density, 1))
     context = random_context(density, 1)
@@ -188,7 +186,8 @@ def test_all_variables_get_a_gradient():
         loss = -density.log_prob(codes, context, training=True)
     variables = density.trainable_variables
     for variable, gradient in zip(variables, tape.gradient(loss, variables)):
-        gradient = tf.convert_to_tensor(gradient)
+        # Keras clips the repeated rows of a sparse gradient one by one.
+        assert isinstance(gradient, tf.Tensor), variable.path
         assert np.all(np.isfinite(gradient)), variable.path
         assert np.any(gradient), variable.path
 
@@ -241,9 +240,7 @@ def test_pixels_as_codes():
 
 
 def test_other_and_unknown_grids_and_graph_modes():
-    density = small(
-        3, global_channels=4, local_channels=6, local_upsampling=2
-    )
+    density = small(3, global_channels=4, local_channels=6, local_upsampling=2)
     grid = (4, 6)
     codes = random_codes(density, 2, grid)
     context = random_context(density, 2, grid)
@@ -273,7 +270,7 @@ def test_dropout_only_in_training():
     assert np.all(density.log_prob(codes, training=True) != still)
 
 
-# Training and saving ---------------------------------------------------------
+# Training and saving ----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -354,7 +351,7 @@ def test_config_holds_every_argument():
         assert getattr(copy, name) == config[name]
 
 
-# Errors -------------------------------------------------------------------------
+# Errors -----------------------------------------------------------------------
 
 
 def conditional():
@@ -397,7 +394,7 @@ CODES = np.zeros([2, SIZE, SIZE], np.int32)
         (lambda: small().log_prob(CODES + 0.5), "must be whole numbers"),
         (
             lambda: small().log_prob(CODES, mask=np.ones([2, SIZE])),
-            "A mask has shape",
+            "mask has shape",
         ),
         (
             lambda: conditional().log_prob(CODES),

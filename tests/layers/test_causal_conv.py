@@ -105,9 +105,7 @@ def test_valid_gives_the_last_rows_and_columns():
 @pytest.mark.parametrize(
     "layer_class, kernel_size", [(CausalConv1D, 2), (VerticalConv2D, (2, 3))]
 )
-def test_one_row_unknown_sizes_xla_and_config(
-    layer_class, kernel_size, policy
-):
+def test_one_row_unknown_sizes_xla_and_config(layer_class, kernel_size, policy):
     layer = layer_class(5, kernel_size, include_current=False, dtype=policy)
     x = np.random.default_rng(0).normal(size=[2, 1, 1, 4]).astype("float32")
     # The first position sees nothing but padding.

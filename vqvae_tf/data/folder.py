@@ -140,7 +140,7 @@ def _decode_all(folder, files, options):
             for start in range(0, len(files), _CHUNK):  # bounds the memory
                 yield from pool.map(decode, files[start : start + _CHUNK])
 
-    return options.bar(results(), len(files))
+    return options.bar(len(files), results())
 
 
 def _reader(paths, labels, channels):

@@ -32,7 +32,7 @@ def open_npz(name: str, options: sources.OpenOptions) -> sources.ImageSource:
     if labels is None:
         return sources.ArrayImages(title, images)
     _check_labels(path, labels, len(images))
-    classes = int(labels.max(initial=-1)) + 1
+    classes = int(labels.max()) + 1 if labels.size else 0
     names = [str(number) for number in range(classes)]
     return sources.ArrayImages(title, images, labels, names)
 

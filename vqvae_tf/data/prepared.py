@@ -9,6 +9,8 @@ import tensorflow as tf
 from vqvae_tf.data import pictures
 from vqvae_tf.data import source as sources
 
+_READ = 64  # pictures that are fetched at once
+
 
 def open_tfds(name: str, options: sources.OpenOptions) -> sources.ImageSource:
     """Opens "tfds:name"; see `open_images`.
@@ -39,10 +41,11 @@ def open_tfds(name: str, options: sources.OpenOptions) -> sources.ImageSource:
     if _fits(shape, split.num_examples, options):
         try:
             raw = _stream(builder, options.split)
-            loaded = _load(raw.map(example), split.num_examples, options)
+            loaded = _load(raw.map(example), shape, split.num_examples, options)
         except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as e:
             records = _sound(_Records(split), decode, options, e)
-            loaded = _load(records.dataset(decode), len(records), options)
+            found = records.dataset(decode)
+            loaded = _load(found, shape, len(records), options)
     if loaded is not None:
         return sources.in_memory(title, *loaded, names)
     if records is None:
@@ -157,16 +160,20 @@ def _fits(shape, rows, options):
     return size <= options.cache_bytes
 
 
-def _load(examples, rows, options):
+def _load(examples, shape, rows, options):
     """Returns (images, labels or None), or None if the bound is exceeded."""
+    # Whole batches are quicker to fetch; pictures of several sizes have none.
+    batches = examples.batch(1 if None in shape else _READ)
     images, labels, size = [], [], 0
-    for found in options.bar(examples.as_numpy_iterator(), rows):
-        images.append(found["image"])
-        labels.append(found.get("label"))
-        size += images[-1].nbytes
-        if size > options.cache_bytes:
-            return None
-    return images, None if labels[0] is None else np.array(labels)
+    with options.bar(rows) as bar:
+        for found in batches.as_numpy_iterator():
+            images.extend(found["image"])
+            labels.extend(found.get("label", ()))
+            bar.update(len(found["image"]))
+            size += found["image"].nbytes
+            if size > options.cache_bytes:
+                return None
+    return images, np.array(labels) if labels else None
 
 
 def _sound(records, decode, options, known_error=None):
@@ -176,7 +183,7 @@ def _sound(records, decode, options, known_error=None):
     """
     decode = tf.function(decode)
     sound = []
-    for index in options.bar(range(len(records)), len(records)):
+    for index in options.bar(len(records), range(len(records))):
         try:
             decode(records.read(index))
             sound.append(index)

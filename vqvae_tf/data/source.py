@@ -191,8 +191,8 @@ class OpenOptions:
             self.data_dir or os.environ.get("TFDS_DATA_DIR") or "."
         )
 
-    def bar(self, iterable, total):
-        """Wraps an iterable in a progress bar that shows after a second."""
+    def bar(self, total, iterable=None):
+        """Returns a tqdm progress bar that shows after a second."""
         from tqdm import tqdm
 
         return tqdm(
@@ -200,6 +200,7 @@ class OpenOptions:
             total=total,
             unit=" pictures",
             delay=1,
+            mininterval=0.5,
             leave=False,
             disable=not self.progress,
         )

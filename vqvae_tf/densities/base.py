@@ -14,6 +14,16 @@ def event_size(value) -> tf.Tensor:
     return tf.cast(tf.reduce_prod(tf.shape(value)[1:]), tf.float32)
 
 
+def check_given(given, given_mask):
+    """Raises ValueError unless both are there, or neither."""
+    if (given is None) != (given_mask is None):
+        raise ValueError(
+            "given and given_mask go together. Received: "
+            f"given={'None' if given is None else 'data'}, "
+            f"given_mask={'None' if given_mask is None else 'a mask'}."
+        )
+
+
 class DensityModel(StepModel):
     """A conditional distribution p(value | context), and a Keras model.
 
@@ -34,6 +44,13 @@ class DensityModel(StepModel):
     """
 
     loss_names = ("loss", "bits_per_dim")
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True  # `mask` is an argument of our own.
+
+    def compute_mask(self, inputs, previous_mask):
+        return None  # The result has one entry an example.
 
     def call(self, value, context=None, mask=None, training=False):
         raise NotImplementedError(

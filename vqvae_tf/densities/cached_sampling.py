@@ -21,8 +21,8 @@ def run(density, num_samples, height, width, contexts, choose, record=False):
         num_samples, height, width: integers or int32 scalar tensors.
         contexts: the global entry `[num_samples, channels]` and the local one
             `[num_samples, height, width, channels]`, each or None.
-        choose: `choose(logits, row, column, g)` returns int32
-            `[num_samples]`, given float32 `[num_samples, K]`.
+        choose: `choose(logits, t, g)` returns int32 `[num_samples]`, given
+            float32 `[num_samples, K]`, the position t and the codebook g.
         record: whether the logits are returned instead of the codes.
 
     Returns:
@@ -44,7 +44,7 @@ def run(density, num_samples, height, width, contexts, choose, record=False):
         def visit_pixel(column, left, line):
             here = [tf.gather(bias, column) for bias in biases]
             codes, logits, left = pixels.step(
-                left, here, lambda x, g: choose(x, row, column, g)
+                left, here, lambda x, g: choose(x, row * width + column, g)
             )
             results = [codes, logits] if record else [codes]
             line = [_put(a, column, b) for a, b in zip(line, results)]
@@ -74,7 +74,7 @@ class _RowPass:
         self.global_context, self.local_context = contexts
 
     def empty_buffers(self):
-        """Returns the rows above the grid: `[batch, rows, width, channels]`."""
+        """Returns the rows above it: `[batch, rows, width, channels]`."""
         return [
             tf.zeros(
                 [
@@ -132,7 +132,7 @@ class _PixelPass:
         self.head = _LoopHead(density.head, self.dtype)
 
     def empty_buffers(self):
-        """Returns the columns left of the grid: `[batch, columns, channels]`."""
+        """Returns the columns left of it: `[batch, columns, channels]`."""
         return [
             tf.zeros(
                 [self.num_samples, layer.kernel_size // 2, layer.channels],
@@ -161,8 +161,7 @@ class _PixelPass:
 
     def _features(self, buffers, biases):
         remaining, x, skips = [], None, 0.0
-        for i, layer in enumerate(self.layers):
-            window = buffers[i]
+        for i, window in enumerate(buffers):
             if i:
                 window = tf.concat([window, tf.expand_dims(x, 1)], axis=1)
             flat = tf.reshape(window, [-1, window.shape[1] * window.shape[2]])

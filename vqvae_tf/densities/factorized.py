@@ -4,7 +4,12 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf import random
-from vqvae_tf.densities.base import DensityModel
+from vqvae_tf.densities.base import DensityModel, check_given
+from vqvae_tf.densities.conditioning import (
+    broadcast_batch,
+    resolve_num_samples,
+)
+from vqvae_tf.densities.filtering import check_filters
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -35,7 +40,8 @@ class FactorizedDensity(DensityModel):
 
     def build(self, input_shape=None):
         # The network is built by its first call, whose context it needs.
-        self.likelihood.build(None)
+        if not self.likelihood.built:
+            self.likelihood.build(None)
         self.built = True
 
     def parameters(self, context, training=False):
@@ -75,7 +81,8 @@ class FactorizedDensity(DensityModel):
         """Draws one value for each entry of the context.
 
         Args:
-            num_samples: None, or the batch size of the context.
+            num_samples: by default the batch size of the context, which is
+                otherwise this or 1.
             context: `{"local": [batch, *grid, channels]}`.
             event_shape: unused; the context decides the shape.
             temperature: scales the spread; 0 gives `mode`.
@@ -92,7 +99,11 @@ class FactorizedDensity(DensityModel):
                 "top_k and top_p choose among codes; a factorised likelihood "
                 f"of pixels has none. Received: top_k={top_k}, top_p={top_p}."
             )
+        check_filters(temperature)
+        check_given(given, given_mask)
         parameters = self.parameters(context)
+        num_samples = resolve_num_samples(num_samples, [parameters])
+        parameters = broadcast_batch("context", parameters, num_samples)
         draw = self.likelihood.sample(
             parameters, random.make_seed(seed), temperature
         )

@@ -53,13 +53,13 @@ def filter_logits(logits, temperature=1.0, top_k=None, top_p=None):
     References:
         Holtzman et al. 2019, arXiv:1904.09751, section 3.1 (nucleus).
     """
+    logits = tf.convert_to_tensor(logits)
     if top_k is None and top_p is None:
         return logits
-    logits = tf.convert_to_tensor(logits)
     size = logits.shape[-1]
     ordered, order = tf.math.top_k(logits, k=size)
     keep = tf.range(size) < (size if top_k is None else top_k)
-    if top_p is not None:
+    if top_p is not None and top_p < 1:  # 1 keeps all, whatever the rounding.
         keep &= _nucleus(ordered, temperature, top_p)
     # The order of the order is each code's rank.
     rank = tf.argsort(order, axis=-1)

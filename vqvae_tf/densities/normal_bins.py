@@ -36,7 +36,8 @@ def log_bin_mass(value, mean, scale, low=0.0, high=255.0):
     at_low, at_high = value <= low, value >= high
     open_near = tf.where(right, at_low, at_high)
     open_far = tf.where(right, at_high, at_low)
-    near = tf.abs(z) - half
+    # Not abs, which has gradient 0 at 0; the mass of an open bin has not.
+    near = tf.where(right, z, -z) - half
     distant = (near > _FAR) & ~open_near
     clipped = tf.minimum(near, _FAR)
     mass_near = tf.where(open_near, 2.0, _erfc(clipped))

@@ -1,30 +1,24 @@
 """The gated PixelCNN: an autoregressive density of grids of codes."""
 
-import functools
-
 import keras
 import tensorflow as tf
 
-from vqvae_tf import random
 from vqvae_tf.densities import cached_sampling
-from vqvae_tf.densities.base import DensityModel
+from vqvae_tf.densities.code_density import CodeDensity
 from vqvae_tf.densities.code_head import CodeHead
 from vqvae_tf.densities.conditioning import (
     LocalUpsampling,
     broadcast_batch,
-    check_batch,
     check_context,
     check_grid,
-    resolve_num_samples,
     size_of,
 )
-from vqvae_tf.densities.filtering import check_filters, filter_logits
 from vqvae_tf.densities.gated_layer import GatedLayer
 from vqvae_tf.layers.causal_conv import check_odd, check_positive
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class PixelCNN(DensityModel):
+class PixelCNN(CodeDensity):
     """Gated PixelCNN over grids of codes, or over pixels.
 
     `log p(x | c) = sum_t log p(x_t | x_{<t}, c)` over the positions of a grid
@@ -105,7 +99,7 @@ class PixelCNN(DensityModel):
     ):
         super().__init__(**kwargs)
         self.num_embeddings = check_positive("num_embeddings", num_embeddings)
-        self.event_shape = _check_event_shape(event_shape)
+        self.event_shape = self._check_event_shape(event_shape)
         self.num_codebooks = check_positive("num_codebooks", num_codebooks)
         self.hidden_channels = check_positive(
             "hidden_channels", hidden_channels
@@ -129,9 +123,7 @@ class PixelCNN(DensityModel):
                 "local_upsampling needs local_channels. Received: "
                 f"local_upsampling={local_upsampling}, local_channels=None."
             )
-        self.supports_masking = True  # `mask` is an argument of our own.
         self._make_layers()
-        self._graphs = _Graphs()
 
     def _make_layers(self):
         dtype, channels = self.dtype_policy, self.hidden_channels
@@ -183,14 +175,6 @@ class PixelCNN(DensityModel):
                 part.build(None)
         self.built = True
 
-    def compute_mask(self, inputs, previous_mask):
-        return None  # The result, [batch], has no positions to mask.
-
-    def compile(self, *args, **kwargs):
-        super().compile(*args, **kwargs)
-        if not self.built:  # Keras would call it without its context.
-            self.build()
-
     # The probability --------------------------------------------------------
 
     def call(self, value, context=None, mask=None, training=False):
@@ -201,7 +185,7 @@ class PixelCNN(DensityModel):
         )
         log_prob = tf.reduce_sum(log_prob, axis=-1)
         if mask is not None:
-            log_prob *= _check_mask(mask)
+            log_prob *= self._check_mask("mask", mask, tf.float32)
         return tf.reduce_sum(log_prob, axis=[1, 2])
 
     def logits(self, value, context=None, training=False):
@@ -227,7 +211,13 @@ class PixelCNN(DensityModel):
     def embed(self, codes):
         """Embeds int32 codes `[..., G]` as `[..., G, hidden_channels]`."""
         first = tf.range(self.num_codebooks) * self.num_embeddings
-        return self.embedding(codes + first)
+        # The gradient of reshape is dense. Optimizers that clip would take
+        # the repeated rows of a sparse gradient for different ones.
+        table = tf.reshape(
+            self.embedding.embeddings, [-1, self.hidden_channels]
+        )
+        rows = tf.gather(table, codes + first)
+        return tf.cast(rows, self.compute_dtype)
 
     def of_embedded(self, embedded, context=None, training=False):
         """Returns logits `[batch, height, width, G, K]`.
@@ -273,150 +263,7 @@ class PixelCNN(DensityModel):
                 local = self.upsampling(local)
         return global_context, local
 
-    def _codes(self, value):
-        """Checks codes; returns them as int32 `[batch, height, width, G]`."""
-        value = tf.convert_to_tensor(value)
-        self._check_shape(value)
-        self._check_range(value)
-        codes = tf.cast(value, tf.int32)
-        return codes if self.num_codebooks > 1 else codes[..., tf.newaxis]
-
-    def _check_shape(self, value):
-        groups = self.num_codebooks
-        axes = "[batch, height, width" + (f", {groups}]" if groups > 1 else "]")
-        rank = 4 if groups > 1 else 3
-        wrong_groups = groups > 1 and value.shape[-1] != groups
-        if len(value.shape) != rank or wrong_groups:
-            raise ValueError(
-                f"Codes must have shape {axes}. Received: codes of shape "
-                f"{tuple(value.shape)}."
-            )
-
-    def _check_range(self, value):
-        if not tf.executing_eagerly() or tf.size(value) == 0:
-            return
-        if not (value.dtype.is_integer or tf.reduce_all(value == tf.round(value))):
-            raise ValueError(
-                "Codes must be whole numbers. Received: "
-                f"{value.dtype.name} values with fractions."
-            )
-        low, high = int(tf.reduce_min(value)), int(tf.reduce_max(value))
-        if low < 0 or high >= self.num_embeddings:
-            raise ValueError(
-                f"Codes must be in 0..{self.num_embeddings - 1}. "
-                f"Received: codes in {low}..{high}."
-            )
-
-    # Samples ----------------------------------------------------------------
-
-    def sample(
-        self,
-        num_samples=None,
-        context=None,
-        event_shape=None,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        seed=None,
-        given=None,
-        given_mask=None,
-    ):
-        """Draws codes, position by position, in one graph.
-
-        Works eagerly (the graph is made once for each grid, top_k and top_p),
-        in a `tf.function`, under XLA (where num_samples and sizes must be
-        known) and in exported models (where num_samples, temperature and seed
-        may be tensors). For equal arguments the codes are equal in all of
-        them, up to ties within rounding.
-
-        Args:
-            num_samples: how many, an integer or int32 scalar tensor; by
-                default as many as context or given have, else 1. Those may
-                have a batch of 1, which serves all samples.
-            context: as for `log_prob`.
-            event_shape: (height, width); by default that of `given`, else
-                that of the local context, else the constructor's.
-            temperature: divides the logits; 0 draws the most probable codes.
-                A number or float32 scalar tensor.
-            top_k: None, or draw from the k most probable codes only.
-            top_p: None, or draw from the fewest codes that have this
-                probability together.
-            seed: an integer, int32 scalar or int32 [2]; None for a new one.
-            given: codes to complete, `[batch, height, width]` or with G.
-            given_mask: bool `[batch, height, width]`, true where the code of
-                `given` is kept; others of `given` are not looked at.
-
-        Returns:
-            int32 `[num_samples, height, width]`, or `[..., G]`.
-
-        Raises:
-            ValueError: for options out of range, batches or grids that do
-                not fit, and one of given and given_mask alone.
-        """
-        check_filters(temperature, top_k, top_p)
-        if not self.built:
-            self.build()
-        given, keep = self._check_given(given, given_mask)
-        context = {
-            name: tf.convert_to_tensor(entry)
-            for name, entry in (context or {}).items()
-            if entry is not None
-        }
-        num_samples = resolve_num_samples(
-            num_samples, [given, *context.values()]
-        )
-        check_batch("given", given, num_samples)
-        check_batch("given_mask", keep, num_samples)
-        for name, entry in context.items():
-            check_batch(f'context["{name}"]', entry, num_samples)
-        grid = self._sample_grid(event_shape, context, given)
-        arguments = {
-            "num_samples": num_samples,
-            "context": context,
-            "temperature": tf.cast(temperature, tf.float32),
-            "seed": random.make_seed(seed),
-            "given": given,
-            "keep": keep,
-        }
-        if not tf.executing_eagerly():
-            return self._draw(grid, top_k, top_p, **arguments)
-        arguments["num_samples"] = tf.convert_to_tensor(num_samples)
-        draw = self._graphs.get(self._draw, grid, top_k, top_p)
-        return draw(**arguments)
-
-    def mode(self, context=None, seed=0):
-        """Returns a seeded sample: an autoregressive density has no mode."""
-        return self.sample(context=context, seed=seed)
-
-    def _draw(
-        self,
-        grid,
-        top_k,
-        top_p,
-        num_samples,
-        context,
-        temperature,
-        seed,
-        given,
-        keep,
-    ):
-        given = broadcast_batch("given", given, num_samples)
-        keep = broadcast_batch("given_mask", keep, num_samples)
-
-        def choose(logits, row, column, g):
-            logits = filter_logits(logits, temperature, top_k, top_p)
-            position = random.fold_in(seed, row * grid[1] + column)
-            noise = random.fold_in(position, g)
-            codes = random.categorical(logits, noise, temperature)
-            if given is None:
-                return codes
-            known = _at(given, row, column)[..., g]
-            return tf.where(_at(keep, row, column), known, codes)
-
-        codes = self._run(num_samples, grid, context, choose)
-        return codes if self.num_codebooks > 1 else codes[..., 0]
-
-    def _run(self, num_samples, grid, context, choose, record=False):
+    def visit(self, num_samples, grid, context, choose, record=False):
         contexts = [
             broadcast_batch(f'context["{name}"]', entry, num_samples)
             for name, entry in zip(
@@ -426,56 +273,6 @@ class PixelCNN(DensityModel):
         return cached_sampling.run(
             self, num_samples, *grid, contexts, choose, record
         )
-
-    def _cached_logits(self, value, context=None):
-        """`logits` as the sampler computes them; for tests."""
-        codes = self._codes(value)
-        sizes = [size_of(codes, axis) for axis in range(3)]
-        logits = self._run(
-            sizes[0],
-            sizes[1:],
-            context,
-            lambda _, row, column, g: _at(codes, row, column)[..., g],
-            record=True,
-        )
-        return logits if self.num_codebooks > 1 else logits[..., 0, :]
-
-    def _check_given(self, given, given_mask):
-        """Returns codes `[batch, height, width, G]` and the mask, or Nones."""
-        if (given is None) != (given_mask is None):
-            raise ValueError(
-                "given and given_mask go together. Received: "
-                f"given={'None' if given is None else 'codes'}, "
-                f"given_mask={'None' if given_mask is None else 'a mask'}."
-            )
-        if given is None:
-            return None, None
-        keep = tf.cast(given_mask, tf.bool)
-        if len(keep.shape) != 3:
-            raise ValueError(
-                "given_mask has shape [batch, height, width]. "
-                f"Received: a mask of shape {tuple(keep.shape)}."
-            )
-        given = tf.convert_to_tensor(given)
-        self._check_shape(given)
-        check_grid(keep, 1, [size_of(given, 1), size_of(given, 2)], "given_mask")
-        known = keep if self.num_codebooks == 1 else keep[..., tf.newaxis]
-        return self._codes(tf.where(known, given, 0)), keep
-
-    def _sample_grid(self, event_shape, context, given):
-        local = context.get("local")
-        if event_shape is not None:
-            grid = _static(_check_event_shape(event_shape))
-        elif given is not None:
-            grid = size_of(given, 1), size_of(given, 2)
-        elif local is not None:
-            factor = self.local_upsampling
-            grid = size_of(local, 1) * factor, size_of(local, 2) * factor
-        else:
-            grid = self.event_shape
-        if given is not None:
-            check_grid(given, 1, grid, "given")
-        return grid
 
     def get_config(self):
         return {
@@ -495,45 +292,6 @@ class PixelCNN(DensityModel):
         }
 
 
-class _Graphs:
-    """The graphs made so far; an object that Keras does not track."""
-
-    def __init__(self):
-        self._made = {}
-
-    def get(self, function, *key):
-        """Returns `function(*key, ...)` as a graph, made once for each key."""
-        if key not in self._made:
-            self._made[key] = tf.function(
-                functools.partial(function, *key), reduce_retracing=True
-            )
-        return self._made[key]
-
-
-def _at(values, row, column):
-    """Returns `values[:, row, column]` for int32 tensors row and column."""
-    return tf.gather(tf.gather(values, row, axis=1), column, axis=1)
-
-
-def _check_event_shape(event_shape):
-    shape = tuple(event_shape)
-    if len(shape) != 2:
-        raise ValueError(
-            "event_shape is the grid, (height, width); codebooks are counted "
-            f"by num_codebooks. Received: event_shape={event_shape!r}."
-        )
-    for size in shape:
-        if not tf.is_tensor(size):
-            check_positive("Each size of event_shape", size)
-    return shape
-
-
-def _static(sizes):
-    """Replaces scalar tensors by integers where their value is known."""
-    values = [tf.get_static_value(size) for size in sizes]
-    return tuple(s if v is None else int(v) for s, v in zip(sizes, values))
-
-
 def _check_rate(rate):
     if not 0 <= rate < 1:
         raise ValueError(
@@ -544,13 +302,3 @@ def _check_rate(rate):
 
 def _check_optional(name, value):
     return None if value is None else check_positive(name, value)
-
-
-def _check_mask(mask):
-    mask = tf.cast(mask, tf.float32)
-    if len(mask.shape) != 3:
-        raise ValueError(
-            "A mask has shape [batch, height, width]. "
-            f"Received: a mask of shape {tuple(mask.shape)}."
-        )
-    return mask

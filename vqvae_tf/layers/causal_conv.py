@@ -93,7 +93,7 @@ class CausalConv1D(_CausalConv):
 
     >>> conv = CausalConv1D(filters=1, kernel_size=2)
     >>> conv.build([None, None, 1])
-    >>> conv.kernel.assign(tf.ones([2, 1, 1]))
+    >>> _ = conv.kernel.assign(tf.ones([2, 1, 1]))
     >>> conv(tf.constant([[[1.], [2.], [3.]]])).numpy().ravel().tolist()
     [1.0, 3.0, 5.0]
 
@@ -179,7 +179,7 @@ class VerticalConv2D(_CausalConv):
 
     >>> conv = VerticalConv2D(filters=1, kernel_size=(2, 1))
     >>> conv.build([None, None, None, 1])
-    >>> conv.kernel.assign(tf.ones([2, 1, 1, 1]))
+    >>> _ = conv.kernel.assign(tf.ones([2, 1, 1, 1]))
     >>> images = tf.reshape(tf.range(4.0), [1, 2, 2, 1])
     >>> conv(images).numpy().ravel().tolist()
     [0.0, 1.0, 2.0, 4.0]

@@ -4,7 +4,12 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf import random
-from vqvae_tf.densities.base import LN2, DensityModel, event_size
+from vqvae_tf.densities.base import (
+    LN2,
+    DensityModel,
+    check_given,
+    event_size,
+)
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -116,6 +121,7 @@ class LatentGenerator(DensityModel):
             Data `[num_samples, *event]`.
         """
         seed = random.make_seed(seed)
+        check_given(given, given_mask)
         if given is not None:
             given, given_mask = self._given_codes(given, given_mask)
         codes = self.prior.sample(
@@ -184,6 +190,11 @@ class LatentGenerator(DensityModel):
             "prior_bits": bits[1],
         }
         return total * LN2, 0.0, metrics
+
+    def get_metrics_result(self):
+        # Without the quantizer's, which count in its own training alone.
+        results = super().get_metrics_result()
+        return {name: results[name] for name in self.loss_names}
 
     def get_config(self):
         return {

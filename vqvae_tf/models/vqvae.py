@@ -99,7 +99,8 @@ class VQVAE(StepModel):
         latents = self.latents(x, training)
         mask = None if weight is None else tf.cast(weight > 0, tf.float32)
         quantized = self.quantizer(latents, training=training, mask=mask)
-        context = {**(context or {}), "local": quantized}
+        # The identity drops the mask, which Keras hands on to the decoder.
+        context = {**(context or {}), "local": tf.identity(quantized)}
         size = event_size(x)
         nll = -self.decoder.log_prob(x, context, training=training) / size
         extra = tf.add_n([tf.zeros([]), *self.quantizer.losses])

@@ -124,7 +124,7 @@ class Decoder(keras.layers.Layer):
         shape = tuple(input_shape)
         for layer in self._layers_in_order():
             shape = layer.compute_output_shape(shape)
-        return shape
+        return tuple(shape)
 
     def get_config(self):
         return {

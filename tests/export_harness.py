@@ -1,0 +1,142 @@
+"""Checks of exported SavedModels, by a process that knows TensorFlow alone."""
+
+import subprocess
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.export import export
+
+_CLIENT = """
+import sys
+for name in ("keras", "tf_keras", "tensorflow_probability", "vqvae_tf"):
+    sys.modules[name] = None
+import numpy as np
+import tensorflow as tf
+folder, sent, received = sys.argv[1:]
+signatures = tf.saved_model.load(folder).signatures
+requests = {}
+with np.load(sent) as arrays:
+    for key, value in arrays.items():
+        number, signature, name = key.split("/")
+        requests.setdefault((number, signature), {})[name] = value
+answers = {"signatures": np.array(sorted(signatures))}
+for (number, signature), inputs in requests.items():
+    inputs = {name: tf.constant(value) for name, value in inputs.items()}
+    for name, value in signatures[signature](**inputs).items():
+        answers[number + "/" + name] = value.numpy()
+np.savez(received, **answers)
+"""
+
+
+def ask(path, requests):
+    """Sends requests to a SavedModel in a process without Keras or vqvae_tf.
+
+    Args:
+        path: the version's folder.
+        requests: a list of (signature, inputs by name).
+
+    Returns:
+        The names of all signatures, and the outputs by name of each request.
+    """
+    sent, received = path.parent / "sent.npz", path.parent / "received.npz"
+    arrays = {
+        f"{number}/{signature}/{name}": value
+        for number, (signature, inputs) in enumerate(requests)
+        for name, value in inputs.items()
+    }
+    np.savez(sent, **arrays)
+    client = subprocess.run(
+        [sys.executable, "-c", _CLIENT, str(path), str(sent), str(received)],
+        cwd=path.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert client.returncode == 0, client.stderr
+    answers = [{} for _ in requests]
+    with np.load(received) as arrays:
+        names = list(arrays["signatures"])
+        for key in set(arrays) - {"signatures"}:
+            number, name = key.split("/")
+            answers[int(number)][name] = arrays[key]
+    return names, answers
+
+
+def run_export_test(generator, folder, batches, labels=None):
+    """Exports a model and compares its answers with the model's own.
+
+    Args:
+        generator: a `VQVAE` or `LatentGenerator`.
+        folder: where to export to.
+        batches: a list of pictures uint8 `[batch, height, width, 3]`, which
+            may differ in batch and size.
+        labels: with a class-conditional prior, int32 `[batch]` each.
+
+    Returns:
+        The version's folder.
+    """
+    path = export(generator, folder)
+    labels = [None] * len(batches) if labels is None else labels
+    expected = []
+    for images, label in zip(batches, labels):
+        expected += _autoencoder_answers(generator, images)
+        if hasattr(generator, "prior"):
+            expected += _prior_answers(generator, images, label)
+    names, answers = ask(path, [request[:2] for request in expected])
+    assert set(names) == {"serving_default", *(name for name, *_ in expected)}
+    for answer, (signature, _, outputs) in zip(answers, expected):
+        assert set(answer) == set(outputs), signature
+        for name, value in outputs.items():
+            _compare(answer[name], value, f"{signature}, {name}")
+    return path
+
+
+def _autoencoder_answers(model, images):
+    codes = model.encode(images).numpy()
+    again = {"images": model.decode(codes)}
+    return [
+        ("encode", {"images": images}, {"codes": codes}),
+        ("serving_default", {"images": images}, {"codes": codes}),
+        ("decode", {"codes": codes}, again),
+        ("reconstruct", {"images": images}, again),
+    ]
+
+
+def _prior_answers(generator, images, label):
+    context, extra = None, {}
+    if label is not None:
+        label = np.asarray(label, np.int32)
+        extra = {"labels": label}
+        one_hot = tf.one_hot(label, generator.prior.global_channels)
+        context = {"global": tf.repeat(one_hot, len(images) // len(label), 0)}
+    answers = []
+    for seed, temperature in ((0, 1.0), (7, 0.5), (7, 0.0)):
+        inputs = {
+            "num_samples": np.int32(len(images)),
+            "temperature": np.float32(temperature),
+            "seed": np.int32(seed),
+        }
+        samples = generator.sample(
+            len(images), context, temperature=temperature, seed=seed
+        )
+        answers.append(("sample", {**inputs, **extra}, {"images": samples}))
+    bits = generator.bits_per_dim(images, context)
+    outputs = {
+        "bits_per_dim": bits["total"],
+        "reconstruction": bits["reconstruction"],
+        "prior": bits["prior"],
+    }
+    return [*answers, ("score", {"images": images, **extra}, outputs)]
+
+
+def _compare(received, expected, message):
+    expected = np.asarray(expected)
+    assert received.dtype == expected.dtype, message
+    assert received.shape == expected.shape, message
+    if expected.dtype == np.float32:
+        np.testing.assert_allclose(
+            received, expected, rtol=0, atol=1e-5, err_msg=message
+        )
+    else:
+        np.testing.assert_array_equal(received, expected, message)

@@ -1,0 +1,373 @@
+"""The VQ-VAE: its loss by hand, its metrics, its manners."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from harness import run_model_test, run_two_replica_test
+
+from vqvae_tf import (
+    VQVAE,
+    CodeEmbedding,
+    Decoder,
+    Encoder,
+    FactorizedDensity,
+    Gaussian,
+    VectorQuantizer,
+    VectorQuantizerEMA,
+)
+from vqvae_tf.densities import Bernoulli, Categorical
+
+K, D, SIZE = 8, 4, 8
+NAMES = {
+    "loss",
+    "reconstruction",
+    "bits_per_dim",
+    "quantizer_loss",
+    "perplexity",
+    "usage",
+}
+
+
+def make(
+    quantizer=VectorQuantizerEMA,
+    num_codebooks=1,
+    likelihood=None,
+    event_shape=(SIZE, SIZE, 3),
+    **options,
+):
+    """A model of two strides of 2, the same at each call."""
+    keras.utils.set_random_seed(0)
+    likelihood = likelihood or Gaussian()
+    channels = event_shape[-1]
+    sizes = dict(hidden_channels=8, num_residual_layers=1)
+    options = {"initialize_from_data": True, **options}
+    model = VQVAE(
+        Encoder(num_codebooks * D, **sizes),
+        quantizer(K, D, num_codebooks=num_codebooks, **options),
+        FactorizedDensity(
+            Decoder(likelihood.num_parameters(channels), **sizes), likelihood
+        ),
+        event_shape=event_shape,
+    )
+    model.build()
+    return model
+
+
+def pictures(count=4, size=SIZE, channels=3):
+    """Pictures of one colour each, and some noise."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, [count, 1, 1, channels])
+    x = x + rng.normal(size=[count, size, size, channels]) * 8
+    return x.round().clip(0, 255).astype(np.uint8)
+
+
+def evaluate(model, *args, **kwargs):
+    if not model.compiled:
+        model.compile("sgd")
+    return model.evaluate(*args, **kwargs, verbose=0, return_dict=True)
+
+
+# The loss --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("num_codebooks", [1, 3])
+@pytest.mark.parametrize("quantizer", [VectorQuantizer, VectorQuantizerEMA])
+def test_metrics_by_hand(quantizer, num_codebooks):
+    model = make(quantizer, num_codebooks, commitment_cost=0.5)
+    x = pictures(5)
+    model.compile("sgd")
+    model.fit(x, verbose=0)  # so that the codebook is among the latents
+    logs = evaluate(model, x, batch_size=2)
+    assert set(logs) == NAMES
+    # In float64, from the parts: a mean squared error and Gaussian masses.
+    z = model.encoder(x.astype(np.float32) / 127.5 - 1).numpy()
+    codes = model.quantizer.encode(z)
+    q = model.quantizer.decode(codes).numpy()
+    error = np.mean((z - q).astype(np.float64) ** 2)
+    terms = 1.5 if quantizer is VectorQuantizer else 0.5
+    np.testing.assert_allclose(logs["quantizer_loss"], terms * error, rtol=1e-4)
+    outputs = model.decoder.network(q)
+    masses = model.decoder.likelihood.log_prob(outputs, x).numpy()
+    nats = -masses.astype(np.float64).mean()
+    bits = nats / np.log(2)
+    np.testing.assert_allclose(logs["reconstruction"], bits, rtol=1e-5)
+    np.testing.assert_allclose(logs["loss"], nats + terms * error, rtol=1e-5)
+    # Each of the 2x2 positions costs log2 8 = 3 bits a codebook.
+    code_bits = 2 * 2 * num_codebooks * 3 / (SIZE * SIZE * 3)
+    np.testing.assert_allclose(
+        logs["bits_per_dim"], bits + code_bits, rtol=1e-5
+    )
+    groups = codes.numpy().reshape(-1, num_codebooks).T
+    counts = np.stack([np.bincount(g, minlength=K) for g in groups])
+    np.testing.assert_allclose(logs["usage"], (counts > 0).mean(), rtol=1e-6)
+    p = counts / counts.sum(-1, keepdims=True)
+    entropy = -(p * np.log(np.where(p > 0, p, 1))).sum(-1)
+    np.testing.assert_allclose(
+        logs["perplexity"], np.exp(entropy).mean(), rtol=1e-5
+    )
+
+
+def test_gradients_are_those_of_the_three_terms():
+    """The encoder gets eq. 3's: straight through, plus the commitment."""
+    model = make(VectorQuantizer)
+    x = pictures()
+    model.quantizer(model.latents(x), training=True)  # initialises
+    rate = 0.5
+    before = [v.numpy() for v in model.trainable_variables]
+    with tf.GradientTape() as tape:
+        z = model.encoder(x.astype(np.float32) / 127.5 - 1)
+        e = model.quantizer.embeddings.value[0]
+        codes = model.quantizer.encode(z)
+        q = tf.gather(e, codes)
+        through = z + tf.stop_gradient(q - z)
+        log_prob = model.decoder.log_prob(x, {"local": through})
+        loss = -tf.reduce_mean(log_prob) / (SIZE * SIZE * 3)
+        loss += tf.reduce_mean((tf.stop_gradient(z) - q) ** 2)
+        loss += 0.25 * tf.reduce_mean((z - tf.stop_gradient(q)) ** 2)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    model.compile(keras.optimizers.SGD(rate))
+    logs = model.fit(x, verbose=0).history
+    np.testing.assert_allclose(logs["loss"][0], loss, rtol=1e-5)
+    for old, g, variable in zip(before, gradients, model.trainable_variables):
+        received = (old - variable.numpy()) / rate
+        np.testing.assert_allclose(
+            received, g, rtol=1e-3, atol=1e-5, err_msg=variable.path
+        )
+
+
+def test_regularizers_of_the_parts_count():
+    x = pictures()
+    plain = evaluate(make(), x)
+    model = make()
+    kernel = model.encoder.projection.kernel
+    kernel.regularizer = keras.regularizers.L2(0.1)
+    expected = plain["loss"] + 0.1 * np.sum(kernel.numpy() ** 2)
+    np.testing.assert_allclose(evaluate(model, x)["loss"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "likelihood, channels", [(Bernoulli, 1), (Categorical, 3)]
+)
+def test_other_likelihoods_and_channels(likelihood, channels):
+    model = make(likelihood=likelihood(), event_shape=(None, None, channels))
+    x = pictures(channels=channels)
+    model.compile(keras.optimizers.Adam(0.01))
+    losses = model.fit(x, epochs=10, verbose=0).history["loss"]
+    assert losses[-1] < 0.98 * losses[0]
+    assert model.reconstruct(x).shape == x.shape
+
+
+# The harness -----------------------------------------------------------------
+
+
+def test_harness():
+    run_model_test(lambda: make(restart_after=3), pictures())
+
+
+@pytest.mark.parametrize("quantizer", [VectorQuantizer, VectorQuantizerEMA])
+def test_two_replicas_are_one(quantizer):
+    def compiled():
+        model = make(quantizer, restart_after=2)
+        model.compile(keras.optimizers.Adam(0.001))
+        return model
+
+    dataset = tf.data.Dataset.from_tensor_slices(pictures(24)).batch(4)
+    _, history = run_two_replica_test(compiled, dataset)
+    assert set(history) == {*NAMES, "restarts"}
+    assert sum(history["restarts"]) > 0
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_padding_that_fills_one_replica_alone():
+    """One half of the batch is padding, and yet the two halves are one."""
+
+    def compiled():
+        model = make(VectorQuantizerEMA)
+        model.compile(keras.optimizers.SGD(0.01))
+        return model
+
+    x = pictures()
+    weight = np.array([1.0, 1.0, 1.0, 0.0], np.float32)
+    dataset = tf.data.Dataset.from_tensors((x, {}, weight))
+    _, padded = run_two_replica_test(compiled, dataset, 2, 2)
+    whole = compiled().fit(x[:3], epochs=4, verbose=0).history
+    np.testing.assert_allclose(
+        padded["quantizer_loss"],
+        np.reshape(whole["quantizer_loss"], [2, 2]).mean(1),
+        rtol=1e-4,
+    )
+
+
+def test_fit_learns_the_pictures():
+    model = make()
+    x = pictures(8)
+    model.compile(keras.optimizers.Adam(0.01))
+    history = model.fit(x, epochs=60, batch_size=8, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0] - 0.7
+    error = np.mean((model.reconstruct(x).numpy().astype(float) - x) ** 2)
+    assert error < 0.4 * np.var(x.astype(float), axis=0).mean()
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_float32_islands(policy):
+    keras.config.set_dtype_policy(policy)
+    model = make()
+    x = pictures()
+    assert model.encoder.projection.compute_dtype == policy[6:]
+    assert model.latents(x).dtype == tf.float32
+    assert model.quantizer.codebook.dtype == tf.float32
+    assert model.preprocess(x).dtype == tf.float32
+    np.testing.assert_array_equal(model.encode(x), model.encode(x + 0.0))
+    assert model.reconstruct(x).dtype == tf.uint8
+
+
+# In and out ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("num_codebooks", [1, 3])
+def test_encode_decode_reconstruct(num_codebooks):
+    model = make(num_codebooks=num_codebooks, event_shape=(None, None, 3))
+    x = pictures(3, 16)[:, :, :12]
+    codes = model.encode(x)
+    assert codes.dtype == tf.int32
+    assert codes.shape == (3, 4, 3, *[3] * (num_codebooks > 1))
+    decoded = model.decode(codes)
+    assert decoded.dtype == tf.uint8 and decoded.shape == x.shape
+    np.testing.assert_array_equal(model.reconstruct(x), decoded)
+    np.testing.assert_array_equal(model(x), decoded)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), decoded)
+    # uint8 and float pixels are the same pictures.
+    np.testing.assert_array_equal(model.encode(x.astype(np.float32)), codes)
+    np.testing.assert_array_equal(model.encode(x.astype(np.int64)), codes)
+
+
+def test_encode_of_unknown_sizes_in_a_graph():
+    model = make(event_shape=(None, None, 3))
+    x = pictures(3, 16)
+    graph = tf.function(
+        model.reconstruct, [tf.TensorSpec([None, None, None, 3], tf.uint8)]
+    )
+    np.testing.assert_array_equal(graph(x), model.reconstruct(x))
+    np.testing.assert_array_equal(graph(x[:1, :8]), graph(x[:1, :8]))
+    assert graph(x[:1, :8]).shape == (1, 8, 16, 3)
+
+
+def test_a_vqvae_of_codes():
+    """`preprocess` may embed codes: a second stage on the first one's."""
+    keras.utils.set_random_seed(0)
+    likelihood = Categorical(num_values=K)
+    model = VQVAE(
+        Encoder(D, 8, num_downsamples=1, num_residual_layers=1),
+        VectorQuantizerEMA(K, D, initialize_from_data=True),
+        FactorizedDensity(
+            Decoder(likelihood.num_parameters(1), 8, 1, num_residual_layers=1),
+            likelihood,
+        ),
+        preprocess=CodeEmbedding(K, 6),
+        event_shape=(4, 4),
+    )
+    codes = np.random.default_rng(0).integers(0, K, [5, 4, 4])
+    assert model.preprocess(codes).shape == (5, 4, 4, 6)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.zeros([2, 8, 8, 3], np.float32),
+        np.ones([2, 8, 8, 3], np.float32),
+        np.full([2, 8, 8, 3], 255.0),
+    ],
+    ids=["black", "1", "white"],
+)
+def test_legal_pictures_of_one_colour(x):
+    model = make()
+    assert model.encode(x).shape == (2, 2, 2)
+    model.compile("sgd")
+    assert np.isfinite(model.fit(x, verbose=0).history["loss"][0])
+
+
+def half(x):
+    return x.astype(np.float32) / 255
+
+
+BAD = {
+    "scaled": (
+        half(pictures()),
+        "which looks like pictures scaled already. Pass the uint8 pictures",
+    ),
+    "scaled to -1..1": (2 * half(pictures()) - 1, "scaled already"),
+    "NaN": (
+        np.where(np.arange(8)[:, None] == 3, np.nan, pictures()),
+        "must be finite numbers .* Received: 96 NaN",
+    ),
+    "out of range": (pictures() * 2.0, r"expected in 0\.\.255"),
+    "empty": (pictures()[:0], "Expected at least one picture"),
+    "channels": (
+        pictures(channels=1),
+        r"made for 3 channels.* shape \((4|None), 8, 8, 1\), 1 channels",
+    ),
+    "sizes": (
+        pictures(size=10),
+        r"multiples of the encoder's stride product, 4. Received: shape "
+        r"\((4|None), 10, 10, 3\). Crop or pad .* to \[12, 12\]",
+    ),
+    "no batch axis": (
+        pictures()[0],
+        r"\[batch, None, None, 3\] .* shape \((8|None), 8, 3\). Add a batch",
+    ),
+    "too many axes": (
+        pictures()[None],
+        r"Received: shape \((1|None), 4, 8, 8, 3\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("how", ["encode", "fit", "fit dataset"])
+def test_data_that_cannot_be_meant(name, how):
+    x, message = BAD[name]
+    if how != "encode" and name == "empty":
+        pytest.skip("Keras refuses an empty data set itself.")
+    model = make(event_shape=(None, None, 3))
+    model.compile("sgd")
+    before = [v.numpy() for v in model.trainable_variables]
+    with pytest.raises(ValueError, match=message):
+        if how == "encode":
+            model.encode(x)
+        elif how == "fit":
+            model.fit(x, verbose=0)
+        else:
+            model.fit(tf.data.Dataset.from_tensors(x), verbose=0)
+    for old, variable in zip(before, model.trainable_variables):
+        np.testing.assert_array_equal(variable, old)
+
+
+def test_codes_that_do_not_exist():
+    with pytest.raises(ValueError, match=r"Codes must be in 0\.\.7"):
+        make().decode(np.full([1, 2, 2], K))
+
+
+# Saving ----------------------------------------------------------------------
+
+
+def test_weights_load_into_a_model_that_never_saw_data(tmp_path):
+    model = make(restart_after=2)
+    model.compile("adam")
+    x = pictures()
+    model.fit(x, epochs=2, verbose=0)
+    model.save_weights(tmp_path / "m.weights.h5")
+    fresh = VQVAE.from_config(model.get_config())
+    fresh.build()
+    fresh.load_weights(tmp_path / "m.weights.h5")
+    np.testing.assert_array_equal(fresh.encode(x), model.encode(x))
+    np.testing.assert_array_equal(fresh.reconstruct(x), model.reconstruct(x))
+
+
+def test_config_holds_the_parts():
+    model = make(event_shape=(16, None, 3))
+    copy = VQVAE.from_config(model.get_config())
+    assert copy.event_shape == (16, None, 3)
+    assert copy.quantizer.get_config() == model.quantizer.get_config()
+    assert copy.encoder.hidden_channels == 8
+    assert copy.name == model.name

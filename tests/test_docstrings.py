@@ -1,0 +1,81 @@
+"""The examples in docstrings say what happens."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import vqvae_tf
+
+# Slow, and tests/test_export.py does the same.
+NOT_RUN = {"vqvae_tf.export.export"}
+
+
+def modules():
+    yield vqvae_tf
+    for info in pkgutil.walk_packages(vqvae_tf.__path__, "vqvae_tf."):
+        if not info.name.startswith("vqvae_tf.zoo"):
+            yield importlib.import_module(info.name)
+
+
+def examples():
+    """Yields the docstrings with examples, each with its module's names."""
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    names = {"keras": keras, "np": np, "tf": tf, "vqvae_tf": vqvae_tf}
+    names |= {name: getattr(vqvae_tf, name) for name in vqvae_tf.__all__}
+    for module in modules():
+        for test in finder.find(module, globs={**vars(module), **names}):
+            if test.examples and test.name not in NOT_RUN:
+                yield pytest.param(test, id=test.name)
+
+
+def untrained_preset(name=None):
+    """Stands in for the presets: 32x32 pictures of 10 classes."""
+    likelihood = vqvae_tf.Gaussian()
+    autoencoder = vqvae_tf.VQVAE(
+        vqvae_tf.Encoder(4, hidden_channels=8),
+        vqvae_tf.VectorQuantizerEMA(8, 4),
+        vqvae_tf.FactorizedDensity(
+            vqvae_tf.Decoder(3, hidden_channels=8), likelihood
+        ),
+    )
+    prior = vqvae_tf.PixelCNN(
+        8, (8, 8), hidden_channels=8, num_layers=1, global_channels=10
+    )
+    generator = vqvae_tf.LatentGenerator(autoencoder, prior)
+    generator.build()
+    return generator
+
+
+@pytest.mark.parametrize("example", list(examples()))
+def test_example(example, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        vqvae_tf.LatentGenerator, "from_preset", untrained_preset
+    )
+    if "generator" in example.docstring:
+        example.globs["generator"] = untrained_preset()
+        example.globs["images"] = np.zeros([2, 32, 32, 3], np.uint8)
+    runner = doctest.DocTestRunner(
+        optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    )
+    report = []
+    runner.run(example, out=report.append)
+    assert runner.failures == 0, "".join(report)
+
+
+def test_every_public_class_has_a_docstring_and_most_an_example():
+    classes = [
+        part
+        for name in vqvae_tf.__all__
+        if inspect.isclass(part := getattr(vqvae_tf, name))
+    ]
+    assert len(classes) >= 15
+    assert [c for c in classes if not c.__doc__] == []
+    without = {c.__name__ for c in classes if ">>>" not in c.__doc__}
+    assert without <= {"DensityModel", "Bernoulli", "DiscretizedLogistic"}

@@ -1,0 +1,312 @@
+"""What autoregressive densities of codes share: checks and sampling."""
+
+import functools
+
+import tensorflow as tf
+
+from vqvae_tf import random
+from vqvae_tf.densities.base import DensityModel
+from vqvae_tf.densities.conditioning import (
+    broadcast_batch,
+    check_batch,
+    check_grid,
+    resolve_num_samples,
+    size_of,
+)
+from vqvae_tf.densities.filtering import check_filters, filter_logits
+from vqvae_tf.layers.causal_conv import check_positive
+
+
+class CodeDensity(DensityModel):
+    """An autoregressive density of codes on a grid.
+
+    The order is that of the grid's positions, row by row, and of the G
+    codebooks at a position.
+
+    Subclasses have the attributes `num_embeddings`, `num_codebooks`,
+    `event_shape` and `local_upsampling`, and implement `build`, `call` and
+    `visit`. Codes are integers `[batch, *grid]`, with a last axis G where
+    `num_codebooks` is > 1; inside, `[batch, *grid, G]`.
+    """
+
+    grid_axes = ("height", "width")
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True  # `mask` is an argument of our own.
+        self._graphs = _Graphs()
+
+    def visit(self, num_samples, grid, context, choose, record=False):
+        """Visits all positions in order and chooses the codes there.
+
+        Args:
+            num_samples: an integer or int32 scalar tensor.
+            grid: the sizes, integers or int32 scalar tensors.
+            context: of batch 1 or num_samples.
+            choose: `choose(logits, t, g)` returns codes int32
+                `[num_samples]` for float32 logits `[num_samples, K]` at
+                position t (int32 scalar, row by row) and codebook g.
+            record: whether the logits are returned instead of the codes.
+
+        Returns:
+            int32 codes `[num_samples, *grid, G]`, or float32 logits
+            `[num_samples, *grid, G, K]`.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement visit."
+        )
+
+    def compute_mask(self, inputs, previous_mask):
+        return None  # The result, [batch], has no positions to mask.
+
+    def compile(self, *args, **kwargs):
+        super().compile(*args, **kwargs)
+        if not self.built:  # Keras would call it without its context.
+            self.build()
+
+    # Samples ----------------------------------------------------------------
+
+    def sample(
+        self,
+        num_samples=None,
+        context=None,
+        event_shape=None,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        seed=None,
+        given=None,
+        given_mask=None,
+    ):
+        """Draws codes, position by position, in one graph.
+
+        Works eagerly (the graph is made once for each grid, top_k and top_p),
+        in a `tf.function`, under XLA (where num_samples and sizes must be
+        known) and in exported models (where num_samples, temperature and seed
+        may be tensors). For equal arguments the codes are equal in all of
+        them, up to ties within rounding.
+
+        Args:
+            num_samples: how many, an integer or int32 scalar tensor; by
+                default as many as context or given have, else 1. Those may
+                have a batch of 1, which serves all samples.
+            context: as for `log_prob`.
+            event_shape: the grid; by default that of `given`, else that of
+                the local context, else the constructor's.
+            temperature: divides the logits; 0 draws the most probable codes.
+                A number or float32 scalar tensor.
+            top_k: None, or draw from the k most probable codes only.
+            top_p: None, or draw from the fewest codes that have this
+                probability together.
+            seed: an integer, int32 scalar or int32 [2]; None for a new one.
+            given: codes to complete, `[batch, *grid]` or with G.
+            given_mask: bool `[batch, *grid]`, true where the code of `given`
+                is kept; others of `given` are not looked at.
+
+        Returns:
+            int32 `[num_samples, *grid]`, or `[..., G]`.
+
+        Raises:
+            ValueError: for options out of range, batches or grids that do
+                not fit, and one of given and given_mask alone.
+        """
+        check_filters(temperature, top_k, top_p)
+        if not self.built:
+            self.build()
+        given, keep = self._check_given(given, given_mask)
+        context = _present(context)
+        grid = self._sample_grid(event_shape, context, given)
+        num_samples = resolve_num_samples(
+            num_samples, [given, *context.values()]
+        )
+        arguments = {
+            "num_samples": num_samples,
+            "context": context,
+            "temperature": tf.cast(temperature, tf.float32),
+            "seed": random.make_seed(seed),
+            "given": given,
+            "keep": keep,
+        }
+        self._check_batches(arguments)
+        if not tf.executing_eagerly():
+            return self._draw(grid, top_k, top_p, arguments)
+        arguments["num_samples"] = tf.convert_to_tensor(num_samples)
+        return self._graphs.get(self._draw, grid, top_k, top_p)(arguments)
+
+    def mode(self, context=None, seed=0):
+        """Returns a seeded sample: an autoregressive density has no mode."""
+        return self.sample(context=context, seed=seed)
+
+    def _draw(self, grid, top_k, top_p, arguments):
+        num_samples, seed = arguments["num_samples"], arguments["seed"]
+        temperature = arguments["temperature"]
+        given = _flat(arguments["given"], num_samples, len(grid))
+        keep = _flat(arguments["keep"], num_samples, len(grid))
+
+        def choose(logits, t, g):
+            logits = filter_logits(logits, temperature, top_k, top_p)
+            noise = random.fold_in(random.fold_in(seed, t), g)
+            codes = random.categorical(logits, noise, temperature)
+            if given is None:
+                return codes
+            known = tf.gather(given, t, axis=1)[..., g]
+            return tf.where(tf.gather(keep, t, axis=1), known, codes)
+
+        codes = self.visit(num_samples, grid, arguments["context"], choose)
+        return codes if self.num_codebooks > 1 else codes[..., 0]
+
+    def _cached_logits(self, value, context=None):
+        """Logits of codes as the sampler computes them; for tests."""
+        codes = self._codes(value)
+        axes = range(1, 1 + len(self.grid_axes))
+        grid = [size_of(codes, axis) for axis in axes]
+        batch = size_of(codes, 0)
+        flat = _flat(codes, batch, len(grid))
+
+        def choose(_, t, g):
+            return tf.gather(flat, t, axis=1)[..., g]
+
+        logits = self.visit(batch, grid, context, choose, record=True)
+        return logits if self.num_codebooks > 1 else logits[..., 0, :]
+
+    # Checks -----------------------------------------------------------------
+
+    def _codes(self, value):
+        """Checks codes; returns them as int32 `[batch, *grid, G]`."""
+        value = tf.convert_to_tensor(value)
+        self._check_shape(value)
+        self._check_range(value)
+        codes = tf.cast(value, tf.int32)
+        return codes if self.num_codebooks > 1 else codes[..., tf.newaxis]
+
+    def _check_shape(self, value):
+        axes = ["batch", *self.grid_axes]
+        wrong = False
+        if self.num_codebooks > 1:
+            axes.append(str(self.num_codebooks))
+            wrong = value.shape[-1] != self.num_codebooks
+        if len(value.shape) != len(axes) or wrong:
+            raise ValueError(
+                f"Codes must have shape [{', '.join(axes)}]. Received: codes "
+                f"of shape {tuple(value.shape)}."
+            )
+
+    def _check_range(self, value):
+        if not tf.executing_eagerly() or tf.size(value) == 0:
+            return
+        whole = value.dtype.is_integer
+        if not whole and not tf.reduce_all(value == tf.round(value)):
+            raise ValueError(
+                "Codes must be whole numbers. Received: "
+                f"{value.dtype.name} values with fractions."
+            )
+        low, high = int(tf.reduce_min(value)), int(tf.reduce_max(value))
+        if low < 0 or high >= self.num_embeddings:
+            raise ValueError(
+                f"Codes must be in 0..{self.num_embeddings - 1}. "
+                f"Received: codes in {low}..{high}."
+            )
+
+    def _check_mask(self, name, mask, dtype):
+        mask = tf.cast(mask, dtype)
+        if len(mask.shape) != 1 + len(self.grid_axes):
+            axes = ", ".join(["batch", *self.grid_axes])
+            raise ValueError(
+                f"{name} has shape [{axes}]. "
+                f"Received: a mask of shape {tuple(mask.shape)}."
+            )
+        return mask
+
+    def _check_given(self, given, given_mask):
+        """Returns codes `[batch, *grid, G]` and the mask, or two Nones."""
+        if (given is None) != (given_mask is None):
+            raise ValueError(
+                "given and given_mask go together. Received: "
+                f"given={'None' if given is None else 'codes'}, "
+                f"given_mask={'None' if given_mask is None else 'a mask'}."
+            )
+        if given is None:
+            return None, None
+        keep = self._check_mask("given_mask", given_mask, tf.bool)
+        given = tf.convert_to_tensor(given)
+        self._check_shape(given)
+        axes = range(1, len(keep.shape))
+        grid = [size_of(given, axis) for axis in axes]
+        check_grid(keep, 1, grid, "given_mask")
+        known = keep if self.num_codebooks == 1 else keep[..., tf.newaxis]
+        return self._codes(tf.where(known, given, 0)), keep
+
+    def _check_batches(self, arguments):
+        num_samples = arguments["num_samples"]
+        check_batch("given", arguments["given"], num_samples)
+        check_batch("given_mask", arguments["keep"], num_samples)
+        for name, entry in arguments["context"].items():
+            check_batch(f'context["{name}"]', entry, num_samples)
+
+    def _sample_grid(self, event_shape, context, given):
+        axes = range(1, 1 + len(self.grid_axes))
+        local = context.get("local")
+        if event_shape is not None:
+            grid = _static(self._check_event_shape(event_shape))
+        elif given is not None:
+            grid = tuple(size_of(given, axis) for axis in axes)
+        elif local is not None and len(local.shape) == len(axes) + 2:
+            factor = self.local_upsampling
+            grid = tuple(size_of(local, axis) * factor for axis in axes)
+        else:
+            grid = self.event_shape
+        if given is not None:
+            check_grid(given, 1, grid, "given")
+        return grid
+
+    def _check_event_shape(self, event_shape):
+        shape = tuple(event_shape)
+        if len(shape) != len(self.grid_axes):
+            raise ValueError(
+                f"event_shape is the grid, ({', '.join(self.grid_axes)}); "
+                "codebooks are counted by num_codebooks. "
+                f"Received: event_shape={event_shape!r}."
+            )
+        for size in shape:
+            if not tf.is_tensor(size):
+                check_positive("Each size of event_shape", size)
+        return shape
+
+
+class _Graphs:
+    """The graphs made so far; an object that Keras does not track."""
+
+    def __init__(self):
+        self._made = {}
+
+    def get(self, function, *key):
+        """Returns `function(*key, ...)` as a graph, made once for each key."""
+        if key not in self._made:
+            self._made[key] = tf.function(
+                functools.partial(function, *key), reduce_retracing=True
+            )
+        return self._made[key]
+
+
+def _present(context):
+    """Returns the entries of the context that are there, as tensors."""
+    return {
+        name: tf.convert_to_tensor(entry)
+        for name, entry in (context or {}).items()
+        if entry is not None
+    }
+
+
+def _flat(values, num_samples, rank):
+    """Returns `[batch, *grid, ...]` as `[num_samples, positions, ...]`."""
+    if values is None:
+        return None
+    values = broadcast_batch("given", values, num_samples)
+    rest = values.shape[1 + rank :]
+    return tf.reshape(values, [num_samples, -1, *rest])
+
+
+def _static(sizes):
+    """Replaces scalar tensors by integers where their value is known."""
+    values = [tf.get_static_value(size) for size in sizes]
+    return tuple(s if v is None else int(v) for s, v in zip(sizes, values))
