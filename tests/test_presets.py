@@ -58,6 +58,23 @@ def test_model_without_prior(tmp_path):
     assert loaded.quantizer.num_codebooks == 3
 
 
+def test_functional_encoder(tmp_path):
+    inputs = keras.Input((None, None, 3))
+    latents = keras.layers.Conv2D(4, 4, strides=4, padding="same")(inputs)
+    likelihood = vq.Gaussian()
+    model = vq.VQVAE(
+        keras.Model(inputs, latents),
+        vq.VectorQuantizer(8, 4),
+        vq.FactorizedDensity(vq.Decoder(3, hidden_channels=8), likelihood),
+    )
+    model.save_to_preset(tmp_path / "a")
+    images = small.pictures(2)
+    np.testing.assert_array_equal(
+        presets.load(tmp_path / "a").reconstruct(images),
+        model.reconstruct(images),
+    )
+
+
 def test_work_directory_is_a_preset(preset, tmp_path):
     shutil.copytree(preset[0], tmp_path / "run" / "preset")
     assert presets.find_preset(tmp_path / "run").name == "preset"

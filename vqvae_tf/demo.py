@@ -7,22 +7,22 @@ import time
 
 import numpy as np
 
-from vqvae_tf import cards, data, evaluation, sheets
+from vqvae_tf import cards, data, evaluation, presets, sheets
 from vqvae_tf.export import export
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.samples import sample_pictures
 
-PHOTOS, CIFAR = "vqvae_photo128", "vqvae_cifar10"
+PHOTOS = "vqvae_photo128"
 SIZE = 128
 
 
 def run(output: pathlib.Path):
     """Reconstructs, samples, completes, exports; writes pictures to output."""
     photos = LatentGenerator.from_preset(PHOTOS)
-    cifar = LatentGenerator.from_preset(CIFAR)
     images = np.stack([data.load_picture(p, SIZE) for p in sample_pictures()])
     rows = _reconstruct(photos, images, output)
-    _sample(photos, cifar, images, output)
+    _sample(output)
+    _complete(photos, images, output)
     rows += _serve(photos, images, output)
     width = max(len(title) for title, _ in rows)
     text = "\n".join(f"{title:{width}}  {value}" for title, value in rows)
@@ -33,7 +33,7 @@ def run(output: pathlib.Path):
 def _reconstruct(photos, images, output):
     batch = data.array_evaluation_batches(images, len(images))
     figures = evaluation.evaluate(photos, batch, progress=False)
-    sheet = sheets.pairs(images, photos.reconstruct(images))
+    sheet = sheets.pairs(images, photos.reconstruct(images), columns=6)
     sheets.save_picture(output / "reconstructions.png", sheet)
     print("reconstructions.png: photos, and below each what is left of it.")
     stored = images[0].size * 8
@@ -48,25 +48,27 @@ def _reconstruct(photos, images, output):
     ]
 
 
-def _sample(photos, cifar, images, output):
-    start = time.monotonic()
-    sheet = cards.sample_sheet(photos, seed=1)
-    sheets.save_picture(output / "samples_photo128.png", sheet)
-    sheet = cards.sample_sheet(cifar, cifar.prior.global_channels, seed=1)
-    sheets.save_picture(
-        output / "samples_cifar10.png", sheets.enlarge(sheet, 2)
-    )
+def _sample(output):
+    for name in sorted(presets.BUILT_IN):
+        start = time.monotonic()
+        generator = LatentGenerator.from_preset(name)
+        classes = generator.prior.global_channels
+        sheet = cards.sample_sheet(generator, classes, seed=1)
+        sheets.save_picture(output / f"samples_{name}.png", sheet)
+        print(
+            f"samples_{name}.png: drawn from the prior"
+            f"{', a column for each class' if classes else ''} "
+            f"({time.monotonic() - start:.0f} s)."
+        )
+
+
+def _complete(photos, images, output):
     mask = np.zeros(images.shape[:3], bool)
     mask[:, : SIZE // 2] = True
     completed = photos.sample(given=images, given_mask=mask, seed=1)
-    sheet = sheets.pairs(images, completed)
+    sheet = sheets.pairs(images, completed, columns=6)
     sheets.save_picture(output / "completions.png", sheet)
-    print(
-        "samples_photo128.png, samples_cifar10.png: drawn from the priors "
-        "(CIFAR-10: a column for each class).\n"
-        "completions.png: lower halves that the prior made up. "
-        f"({time.monotonic() - start:.0f} s)"
-    )
+    print("completions.png: photos, and their lower halves made up.")
 
 
 # A client that knows TensorFlow alone, as a server does.

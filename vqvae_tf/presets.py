@@ -204,7 +204,10 @@ def _check_classes(config, path):
             registered = config.get("registered_name") or ""
             ours = registered.startswith("vqvae_tf>")
             theirs = module.split(".")[0] == "keras" and module
-            if not (ours or theirs) or config["class_name"] == "__lambda__":
+            # The symbolic tensors of functional models, which are no class.
+            symbolic = config["class_name"] == "__keras_tensor__"
+            allowed = ours or theirs or symbolic
+            if not allowed or config["class_name"] == "__lambda__":
                 raise PresetError(
                     f"{path} names the class {config['class_name']!r} of "
                     f"{module or 'an unknown module'!r}. A preset may name "

@@ -48,10 +48,10 @@ def levels(name):
 def all_masses(likelihood, name, outputs):
     """Log masses of every value: [levels, pixels, channels]."""
     channels = likelihood.num_channels(outputs.shape[-1])
-    values = [
-        np.full([len(outputs), channels], v, np.uint8) for v in levels(name)
-    ]
-    return np.stack([likelihood.log_prob(outputs, v) for v in values])
+    values = np.array(levels(name), np.uint8)[:, None, None]
+    shape = [len(values), len(outputs), channels]
+    outputs = tf.repeat(outputs[tf.newaxis], len(values), axis=0)
+    return likelihood.log_prob(outputs, np.broadcast_to(values, shape)).numpy()
 
 
 @every

@@ -40,7 +40,7 @@ def make(
     keras.utils.set_random_seed(0)
     likelihood = likelihood or Gaussian()
     channels = event_shape[-1]
-    sizes = dict(hidden_channels=8, num_residual_layers=1)
+    sizes = dict(hidden_channels=8, num_residual_layers=0)
     options = {"initialize_from_data": True, **options}
     model = VQVAE(
         Encoder(num_codebooks * D, **sizes),
@@ -203,7 +203,7 @@ def test_fit_learns_the_pictures():
     model = make()
     x = pictures(8)
     model.compile(keras.optimizers.Adam(0.01))
-    history = model.fit(x, epochs=60, batch_size=8, verbose=0).history
+    history = model.fit(x, epochs=30, batch_size=8, verbose=0).history
     assert history["loss"][-1] < history["loss"][0] - 0.7
     error = np.mean((model.reconstruct(x).numpy().astype(float) - x) ** 2)
     assert error < 0.4 * np.var(x.astype(float), axis=0).mean()
@@ -323,12 +323,17 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
-@pytest.mark.parametrize("how", ["encode", "fit", "fit dataset"])
+CASES = [
+    (name, how)
+    for name in BAD
+    for how in ("encode", "fit", "fit dataset")
+    if how == "encode" or name != "empty"  # which Keras itself refuses
+]
+
+
+@pytest.mark.parametrize("name, how", CASES)
 def test_data_that_cannot_be_meant(name, how):
     x, message = BAD[name]
-    if how != "encode" and name == "empty":
-        pytest.skip("Keras refuses an empty data set itself.")
     model = make(event_shape=(None, None, 3))
     model.compile("sgd")
     before = [v.numpy() for v in model.trainable_variables]

@@ -115,9 +115,10 @@ class CodeEmbedding(keras.layers.Layer):
         self.built = True
 
     def call(self, x):
-        return tf.gather(
-            tf.convert_to_tensor(self.embeddings), tf.cast(x, tf.int32)
-        )
+        # The reshape gives a dense gradient: Keras clips sparse ones wrongly
+        # where a row occurs more than once.
+        table = tf.reshape(self.embeddings, [-1, self.embedding_dim])
+        return tf.gather(table, tf.cast(x, tf.int32))
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, self.embedding_dim)

@@ -35,18 +35,18 @@ def get_config():
     config.prior.update(
         name="PixelCNN",
         event_shape=(8, 8),
-        hidden_channels=128,
+        hidden_channels=64,
         num_layers=8,
         first_kernel_size=5,
-        head_channels=256,
+        head_channels=128,
         dropout=0.1,
     )
     config.prior_training.update(
-        steps=6_000,
-        batch_size=128,
-        learning_rate=1e-3,
+        steps=4_000,
+        batch_size=64,
+        learning_rate=2e-3,
         encode_passes=4,
-        steps_per_epoch=500,
+        steps_per_epoch=400,
     )
     config.card.update(
         summary="32x32 RGB pictures to 8x8 codes of K=512 (576 bits, 42.6 "

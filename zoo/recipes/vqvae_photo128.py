@@ -44,18 +44,18 @@ def get_config():
     config.prior.update(
         name="PixelCNN",
         event_shape=(32, 32),
-        hidden_channels=128,
-        num_layers=10,
-        first_kernel_size=7,
-        head_channels=256,
-        dropout=0.2,
+        hidden_channels=64,
+        num_layers=8,
+        first_kernel_size=5,
+        head_channels=128,
+        dropout=0.1,
     )
     config.prior_training.update(
-        steps=3_000,
+        steps=1_200,
         batch_size=16,
-        learning_rate=1e-3,
-        encode_passes=12,
-        steps_per_epoch=250,
+        learning_rate=2e-3,
+        encode_passes=24,
+        steps_per_epoch=200,
     )
     config.card.update(
         summary="128x128 crops of photos to 32x32 codes of K=512 (9,216 bits, "
