@@ -18,7 +18,7 @@ INSTALL_REQUIRES = [
     "keras>=3.15,<4",
     "ml_collections",
     "numpy>=1.26",
-    "pillow",
+    "pillow>=10.1",
     # tf.summary, which writes the training logs, lives in this package, and
     # TensorFlow 2.21 no longer asks for it.
     "tensorboard>=2.20",

@@ -276,7 +276,7 @@ def _check_density_saving(make, density, value, context, expected):
 # Models ----------------------------------------------------------------------
 
 
-def check_fit_lowers_the_loss(model, x, context=None, epochs=20):
+def check_fit_lowers_the_loss(model, x, context=None, epochs=12):
     """Fits the model on one batch; the loss falls, and evaluate agrees."""
     model.compile(keras.optimizers.Adam(0.01))
     batch = dict(x=x, y=context, batch_size=len(x), verbose=0)
