@@ -30,7 +30,11 @@ METADATA = "metadata.json"
 HUB = "hf://"
 
 # sha256 of metadata.json of each preset that comes with the package.
-BUILT_IN = {}
+BUILT_IN = {
+    "vqvae_photo128": (
+        "a13248b7d3b9da4673e5fc9b13a0630504fb53bfa0479253d0b635bfc4013286"
+    ),
+}
 
 
 class PresetError(ValueError):
