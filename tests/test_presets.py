@@ -75,6 +75,39 @@ def test_functional_encoder(tmp_path):
     )
 
 
+def test_density_alone(tmp_path):
+    """Its network's variables are made from the configuration alone."""
+    keras.utils.set_random_seed(0)
+    likelihood = vq.Gaussian()
+    network = vq.Decoder(likelihood.num_parameters(3), 8)
+    density = vq.FactorizedDensity(network, likelihood)
+    images = small.pictures(2)
+    context = {"local": np.ones([2, 4, 4, 5], np.float32)}
+    expected = density.log_prob(images, context)
+    density.save_to_preset(tmp_path / "density")
+    loaded = vq.FactorizedDensity.from_preset(tmp_path / "density")
+    np.testing.assert_array_equal(loaded.log_prob(images, context), expected)
+
+
+def test_parts_that_build_leaves_out_are_noticed(copy):
+    metadata = json.loads((copy / "metadata.json").read_text())
+    metadata["parameters"] += 1
+    (copy / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(presets.PresetError, match="not built by build"):
+        presets.load(copy)
+
+
+def test_other_folders_are_not_replaced(tmp_path):
+    (tmp_path / "run" / "prior").mkdir(parents=True)
+    for path in (tmp_path / "run", __file__):
+        with pytest.raises(presets.PresetError, match="Choose a new folder"):
+            small.autoencoder().save_to_preset(path)
+    assert (tmp_path / "run" / "prior").is_dir()
+    (tmp_path / "empty").mkdir()
+    small.autoencoder().save_to_preset(tmp_path / "empty")
+    assert (tmp_path / "empty" / "metadata.json").is_file()
+
+
 def test_work_directory_is_a_preset(preset, tmp_path):
     shutil.copytree(preset[0], tmp_path / "run" / "preset")
     assert presets.find_preset(tmp_path / "run").name == "preset"
@@ -211,6 +244,6 @@ def test_built_in_presets_reconstruct(name):
         "image_size"
     ]
     images = small.pictures(6, size)
-    error = np.mean((model.reconstruct(images) - images.astype(float)) ** 2)
+    error = np.mean((model.reconstruct(images).numpy() - 1.0 * images) ** 2)
     # A constant picture of the mean is over 3,000 away.
     assert error < 700

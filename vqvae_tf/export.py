@@ -4,12 +4,11 @@ import contextlib
 import pathlib
 import tempfile
 
-import keras
 import tensorflow as tf
 from absl import logging
 
 from vqvae_tf.models import VQVAE, LatentGenerator
-from vqvae_tf.presets import portable_config
+from vqvae_tf.precision import in_float32
 from vqvae_tf.serving import Endpoints
 
 # Where TensorFlow Serving looks in a version's folder.
@@ -69,7 +68,7 @@ def export(generator, path, version=1) -> pathlib.Path:
     """
     _check_generator(generator)
     target = _check_target(path, version)
-    endpoints = Endpoints(_in_float32(generator))
+    endpoints = Endpoints(in_float32(generator))
     signatures, examples = endpoints.signatures(), endpoints.examples()
     with _new_folder(target) as folder:
         _save(signatures, folder)
@@ -115,25 +114,6 @@ def _check_target(path, version):
             f"folder first. Received: version={version}."
         )
     return target
-
-
-def _in_float32(model):
-    """Returns the model, or a float32 copy with its weights."""
-    if not model.built:
-        model.build()
-    layers = model._flatten_layers()
-    if all(layer.compute_dtype == "float32" for layer in layers):
-        return model
-    config = portable_config(keras.saving.serialize_keras_object(model))
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        copy = keras.saving.deserialize_keras_object(config)
-        copy.build()
-    finally:
-        keras.config.set_dtype_policy(policy)
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 @contextlib.contextmanager

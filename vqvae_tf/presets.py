@@ -22,6 +22,7 @@ import vqvae_tf
 from vqvae_tf import sheets
 from vqvae_tf.files import write_atomically
 from vqvae_tf.models import LatentGenerator
+from vqvae_tf.precision import portable_config
 from vqvae_tf.zoo_path import zoo_dir
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -31,6 +32,9 @@ HUB = "hf://"
 
 # sha256 of metadata.json of each preset that comes with the package.
 BUILT_IN = {
+    "vqvae_cifar10": (
+        "b448a697d564befb6637c9ce53a1d1d698841a5759db78c49cec837051723880"
+    ),
     "vqvae_photo128": (
         "a13248b7d3b9da4673e5fc9b13a0630504fb53bfa0479253d0b635bfc4013286"
     ),
@@ -186,6 +190,7 @@ def _load_part(folder, metadata, config_name, weights_name):
     content = _checked(folder, weights_name, metadata)
     model = keras.saving.deserialize_keras_object(config)
     model.build()
+    _check_size(model, folder, config_name, metadata)
     # From a copy, since what was checked is what must be read.
     with tempfile.TemporaryDirectory() as temporary:
         path = pathlib.Path(temporary) / weights_name
@@ -198,6 +203,18 @@ def _load_part(folder, metadata, config_name, weights_name):
                 f"{config_name}: {error}"
             ) from None
     return model
+
+
+def _check_size(model, folder, config_name, metadata):
+    """Raises PresetError unless all the parameters are there to be loaded."""
+    name = "parameters" if config_name == CONFIG else "prior_parameters"
+    expected, received = metadata.get(name), model.count_params()
+    if expected is not None and received != expected:
+        raise PresetError(
+            f"{folder / config_name} makes a model of {received:,} parameters "
+            f"without data, {METADATA} says {expected:,}: some part is not "
+            "built by build(). Save a model whose build() makes all variables."
+        )
 
 
 def _check_classes(config, path):
@@ -240,8 +257,12 @@ def save(model, path, metadata=None, card=None, pictures=None):
 
     Returns:
         The sha256 of its metadata.json.
+
+    Raises:
+        PresetError: if path holds anything but a preset.
     """
     path = pathlib.Path(path)
+    _check_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = pathlib.Path(
         tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.")
@@ -284,20 +305,6 @@ def _save_part(model, folder, config_name, weights_name):
     model.save_weights(folder / weights_name)
 
 
-def portable_config(config):
-    """Drops what belongs to one process: dtype, compile and build configs."""
-    if isinstance(config, dict):
-        if config.get("class_name") == "__keras_tensor__":
-            return config  # in functional models; its dtype is needed
-        dropped = ("dtype", "compile_config", "build_config")
-        return {
-            k: portable_config(v) for k, v in config.items() if k not in dropped
-        }
-    if isinstance(config, (list, tuple)):
-        return [portable_config(v) for v in config]
-    return config
-
-
 def write_metadata(folder, metadata):
     """Writes metadata.json: `metadata`, versions, and the hash of each file."""
     folder = pathlib.Path(folder)
@@ -318,6 +325,17 @@ def write_metadata(folder, metadata):
     with write_atomically(folder / METADATA) as temporary:
         text = json.dumps(whole, indent=1, sort_keys=True)
         pathlib.Path(temporary).write_text(text + "\n")
+
+
+def _check_replaceable(path):
+    """Raises PresetError where other files than a preset's would be lost."""
+    if not path.exists() or (path / METADATA).is_file():
+        return
+    if not path.is_dir() or any(path.iterdir()):
+        raise PresetError(
+            f"A preset replaces its whole folder, and {path} holds something "
+            f"else (it has no {METADATA}). Choose a new folder."
+        )
 
 
 def _replace_folder(new, path):
