@@ -284,6 +284,32 @@ def test_masked_latents_count_nowhere(cls, num_codebooks, dtype, whole_rows):
 
 
 @both
+@pytest.mark.parametrize("how", ["empty", "masked"])
+def test_a_step_without_latents_leaves_the_codebook_alone(cls, how):
+    """Neither initialised by it nor restarted, but by the next one."""
+    layer = cls(K, D, initialize_from_data=True, restart_after=2)
+    x = latents((3, 5))
+    layer.build(x.shape)
+    state = [layer.embeddings, layer.steps, layer.unused_steps]
+    before = [variable.numpy() for variable in state]
+    empty = tf.zeros([0, 5, D])
+    for step in (layer, tf.function(layer)):
+        for _ in range(3):
+            if how == "empty":
+                step(empty, training=True)
+            else:
+                step(x, training=True, mask=tf.zeros([3, 5]))
+    for old, variable in zip(before, state):
+        np.testing.assert_array_equal(variable, old, err_msg=variable.path)
+    layer(x, training=True)
+    assert int(layer.steps) == 1
+    # Every code is a latent, or near it after its first update.
+    rows = x.numpy().reshape(-1, 1, D)
+    distances = np.abs(rows - layer.codebook.numpy()).max(-1).min(0)
+    assert np.all(distances < 0.01) and np.all(before[0] != layer.embeddings)
+
+
+@both
 def test_all_masked(cls):
     layer = cls(K, D)
     layer.build((None, D))
@@ -574,6 +600,25 @@ def test_two_replicas_train_a_users_model_as_one(cls, dynamic):
         assert sum(history["vq_restarts"]) > 0
 
 
+def test_two_replicas_with_losses_of_two_kinds_of_quantizers():
+    """A collective in the second lets the other replica clear losses."""
+
+    def compiled():
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((6, D))
+        x = keras.layers.Dense(D)(inputs)
+        x = VectorQuantizer(K, D, name="first")(x)
+        x = keras.layers.Dense(D)(x)
+        x = VectorQuantizerEMA(K, D, name="second")(x)
+        model = keras.Model(inputs, keras.layers.Dense(D)(x))
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        return model
+
+    x = latents((4, 6))
+    dataset = tf.data.Dataset.from_tensors((x, x))
+    run_two_replica_test(compiled, dataset)
+
+
 def test_replicas_of_different_sizes_draw_from_all_latents():
     x = latents((6,))
     alone = VectorQuantizer(K, D, initialize_from_data=True)
@@ -603,17 +648,29 @@ def test_replicas_of_different_sizes_draw_from_all_latents():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: VectorQuantizer(0, 4), "num_embeddings must be an integer"),
-        (lambda: VectorQuantizer(2.5, 4), "num_embeddings must be an integer"),
-        (lambda: VectorQuantizer(True, 4), "num_embeddings must be an integer"),
-        (lambda: VectorQuantizer(4, -1), "embedding_dim must be an integer"),
+        (
+            lambda: VectorQuantizer(0, 4),
+            "num_embeddings must be a positive integer",
+        ),
+        (
+            lambda: VectorQuantizer(2.5, 4),
+            "num_embeddings must be a positive integer",
+        ),
+        (
+            lambda: VectorQuantizer(True, 4),
+            "num_embeddings must be a positive integer",
+        ),
+        (
+            lambda: VectorQuantizer(4, -1),
+            "embedding_dim must be a positive integer",
+        ),
         (
             lambda: VectorQuantizer(4, 4, num_codebooks=0),
-            "num_codebooks must be an integer of at least 1",
+            "num_codebooks must be a positive integer",
         ),
         (
             lambda: VectorQuantizer(4, 4, restart_after=0),
-            "restart_after must be an integer of at least 1",
+            "restart_after must be a positive integer",
         ),
         (
             lambda: VectorQuantizer(4, 4, commitment_cost=-0.1),
@@ -628,6 +685,10 @@ def test_replicas_of_different_sizes_draw_from_all_latents():
                 tf.zeros([2, D])
             ),
             r"= 3 \* 4 = 12 channels. Received: latents of shape \(2, 4\)",
+        ),
+        (
+            lambda: VectorQuantizer(K, D)(tf.zeros([2, D], tf.int32)),
+            "Received: latents of dtype int32",
         ),
         (
             lambda: VectorQuantizer(K, D).decode([[0, K]]),

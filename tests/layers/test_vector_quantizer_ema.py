@@ -46,14 +46,14 @@ def test_100_steps(num_codebooks, decay):
         np.testing.assert_allclose(
             quantized, oracle.join(before, x.shape), rtol=0, atol=1e-5
         )
-        np.testing.assert_allclose(loss, expected.loss(z), rtol=1e-4)
+        np.testing.assert_allclose(loss, expected.loss(z), rtol=1e-5)
         expected.step(z)
     for received, wanted in (
         (codebooks(layer), expected.codebooks),
         (layer.ema_counts, expected.counts),
         (layer.ema_sums, expected.sums),
     ):
-        np.testing.assert_allclose(received, wanted, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(received, wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_no_gradient_and_no_trainable_variable():
@@ -105,7 +105,8 @@ def test_an_unused_code_keeps_its_place_bit_for_bit(num_codebooks, steps):
     )
 
 
-def test_an_unused_code_of_a_gradient_codebook_stays_too():
+@pytest.mark.parametrize("steps", [100, 10_000])
+def test_an_unused_code_of_a_gradient_codebook_stays_too(steps):
     layer = VectorQuantizer(K, D)
     layer.build((None, D))
     start = codebooks(layer)
@@ -114,16 +115,18 @@ def test_an_unused_code_of_a_gradient_codebook_stays_too():
     optimizer = keras.optimizers.Adam(0.1)
     x = latents(4, 1, 0) + 9.0
 
-    @tf.function
-    def step():
-        with tf.GradientTape() as tape:
-            layer(x, training=True)
-            loss = layer.losses[0]
-        variables = layer.trainable_variables
-        optimizer.apply(tape.gradient(loss, variables), variables)
+    optimizer.build(layer.trainable_variables)
 
-    for _ in range(100):
-        step()
+    @tf.function
+    def train():
+        for _ in tf.range(steps):
+            with tf.GradientTape() as tape:
+                layer(x, training=True)
+                loss = layer.losses[0]
+            variables = layer.trainable_variables
+            optimizer.apply(tape.gradient(loss, variables), variables)
+
+    train()
     unused = np.arange(K) != 3
     np.testing.assert_array_equal(codebooks(layer)[:, unused], start[:, unused])
     assert np.all(codebooks(layer)[:, 3] != start[:, 3])

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from vqvae_tf.checks import check_positive
 from vqvae_tf.data import order, pictures
 from vqvae_tf.data import source as sources
 
@@ -360,7 +361,7 @@ def _check_sizes(images, image_size, crop, resize_range):
                 "image_size. Received: image_size=None."
             )
         return
-    pictures.check_size("image_size", image_size)
+    check_positive("image_size", image_size)
     if resize_range is None:
         return
     low, high = resize_range

@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf.checks import check_positive
+
 
 def epoch_order(num_examples: int, seed: int, epoch) -> tf.Tensor:
     """Returns the int64 [num_examples] permutation of one epoch."""
@@ -86,10 +88,7 @@ def evaluation_order(num_examples: int, batch_size: int) -> tf.data.Dataset:
 def check_order(batch_size, seed=0, skip_steps=0) -> None:
     """Raises ValueError for a bad batch size, seed or first step."""
     integers = (int, np.integer)
-    if not isinstance(batch_size, integers) or batch_size < 1:
-        raise ValueError(
-            f"batch_size must be a positive integer. Received: {batch_size!r}."
-        )
+    check_positive("batch_size", batch_size)
     if not isinstance(seed, integers) or not -(2**63) <= seed < 2**63:
         raise ValueError(
             f"seed must be an integer of 64 bits. Received: {seed!r}."

@@ -9,6 +9,8 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf.checks import check_positive
+
 # What PIL raises on damaged files: SyntaxError from PNG chunks, ValueError and
 # EOFError from several plug-ins; UnidentifiedImageError is an OSError.
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError)
@@ -197,13 +199,5 @@ def resize_and_crop(image, size: int) -> tf.Tensor:
             "image must be uint8 [height, width, channels]. Received: "
             f"{image.dtype.name} of shape {image.shape}."
         )
-    check_size("size", size)
+    check_positive("size", size)
     return center_crop(resize_shorter_side(image, size), size)
-
-
-def check_size(name: str, size) -> None:
-    """Raises ValueError unless `size` is a positive integer."""
-    if not isinstance(size, (int, np.integer)) or size < 1:
-        raise ValueError(
-            f"{name} must be a positive integer. Received: {size!r}."
-        )

@@ -10,6 +10,8 @@ arXiv:1606.05328, section 2.2: "by cropping and padding").
 import keras
 import tensorflow as tf
 
+from vqvae_tf.checks import check_odd, check_positive
+
 
 class _CausalConv(keras.layers.Layer):
     """What the two layers share: a kernel, a bias, `valid` after padding."""
@@ -220,22 +222,3 @@ class VerticalConv2D(_CausalConv):
 
     def get_config(self):
         return {**super().get_config(), "kernel_size": self.kernel_size}
-
-
-def check_positive(name, value):
-    """Returns value; raises ValueError unless it is a positive integer."""
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(
-            f"{name} must be a positive integer. Received: {value!r}."
-        )
-    return value
-
-
-def check_odd(name, value, at_least=1):
-    """Returns value; raises ValueError unless it is odd and large enough."""
-    if not isinstance(value, int) or value % 2 == 0 or value < at_least:
-        raise ValueError(
-            f"{name} must be an odd integer of at least {at_least}. "
-            f"Received: {value!r}."
-        )
-    return value

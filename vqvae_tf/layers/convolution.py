@@ -33,3 +33,12 @@ def check_rank(rank):
             "rank is the number of spatial axes: 1 (waveforms), 2 (images) or "
             f"3 (clips). Received: rank={rank!r}."
         )
+
+
+def check_axes(rank, input_shape):
+    """Raises ValueError unless the shape is that of data of this rank."""
+    if len(input_shape) != rank + 2:
+        raise ValueError(
+            f"With rank={rank} inputs have {rank + 2} axes, [batch, *sizes, "
+            f"channels]. Received: inputs of shape {tuple(input_shape)}."
+        )

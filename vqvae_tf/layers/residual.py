@@ -2,7 +2,7 @@
 
 import keras
 
-from vqvae_tf.layers.convolution import check_rank, convolution
+from vqvae_tf.layers.convolution import check_axes, check_rank, convolution
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -56,12 +56,7 @@ class ResidualBlock(keras.layers.Layer):
         )
 
     def build(self, input_shape):
-        if len(input_shape) != self.rank + 2:
-            raise ValueError(
-                f"With rank={self.rank} inputs have {self.rank + 2} axes, "
-                "[batch, *sizes, channels]. Received: inputs of shape "
-                f"{tuple(input_shape)}."
-            )
+        check_axes(self.rank, input_shape)
         if input_shape[-1] != self.channels:
             raise ValueError(
                 f"The block adds its input to {self.channels} channels. "

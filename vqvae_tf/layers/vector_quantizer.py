@@ -1,12 +1,22 @@
 """Vector quantisation with a codebook trained by gradient."""
 
+import typing
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from vqvae_tf import random, replicas
+from vqvae_tf.checks import check_positive
 from vqvae_tf.layers import lookup
 from vqvae_tf.layers.usage import CodebookUsage
+
+
+class _Candidates(typing.NamedTuple):
+    """Latents that may become codes."""
+
+    vectors: tf.Tensor  # float32 [G, K, D], equal on all replicas
+    exist: tf.Tensor  # bool scalar: whether any replica has a latent
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -85,11 +95,11 @@ class VectorQuantizer(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**{"autocast": False, **kwargs})
-        _check_positive(num_embeddings=num_embeddings)
-        _check_positive(embedding_dim=embedding_dim)
-        _check_positive(num_codebooks=num_codebooks)
+        check_positive("num_embeddings", num_embeddings)
+        check_positive("embedding_dim", embedding_dim)
+        check_positive("num_codebooks", num_codebooks)
         if restart_after is not None:
-            _check_positive(restart_after=restart_after)
+            check_positive("restart_after", restart_after)
         if commitment_cost < 0:
             raise ValueError(
                 "commitment_cost weighs a squared distance and must not be "
@@ -161,7 +171,7 @@ class VectorQuantizer(keras.layers.Layer):
         weights = self._position_weights(latents, mask)
         update = bool(training) and self.trainable
         candidates = self._candidates(z, weights) if update else None
-        if update and self.initialize_from_data:
+        if candidates is not None and self.initialize_from_data:
             self._initialize(candidates)
         embeddings = tf.convert_to_tensor(self.embeddings)
         codes = lookup.nearest_codes(
@@ -259,6 +269,11 @@ class VectorQuantizer(keras.layers.Layer):
     def _group(self, latents):
         """`[batch, ..., G * D]` to float32 `[G, N, D]`."""
         self._check_channels(latents.shape)
+        if not latents.dtype.is_floating:
+            raise ValueError(
+                "Latents are floating-point vectors. Received: latents of "
+                f"dtype {latents.dtype.name}; `decode` looks codes up."
+            )
         z = tf.cast(latents, tf.float32)
         z = tf.reshape(z, [-1, self.num_codebooks, self.embedding_dim])
         if self.num_codebooks == 1:
@@ -291,8 +306,8 @@ class VectorQuantizer(keras.layers.Layer):
         return codebook + self.commitment_cost * commitment
 
     # With a collective in `call`, the threads of a MirroredStrategy take turns
-    # inside it and all append to the one list of losses of this layer: each
-    # replica must see only its own.
+    # inside it and share this layer's one list of losses: each replica must
+    # see, and clear, only its own.
     def add_loss(self, loss):
         before = len(self._losses)
         super().add_loss(loss)
@@ -300,8 +315,12 @@ class VectorQuantizer(keras.layers.Layer):
         self._loss_replicas.extend([replicas.replica_id()] * added)
 
     def _clear_losses(self):
+        own = replicas.replica_id()
+        pairs = zip(self._losses, self._loss_replicas)
+        others = [(loss, number) for loss, number in pairs if number != own]
         super()._clear_losses()
-        self._loss_replicas.clear()
+        self._losses.extend(loss for loss, _ in others)
+        self._loss_replicas[:] = [number for _, number in others]
 
     def _get_own_losses(self):
         losses = super()._get_own_losses()
@@ -316,21 +335,27 @@ class VectorQuantizer(keras.layers.Layer):
         if self.restart_after is not None:
             counts = replicas.sum_over_replicas(counts)
             self._restart(counts, candidates)
+        self._count_step(candidates)
+
+    def _count_step(self, candidates):
         if candidates is not None:
-            self.steps.assign_add(1)
+            self.steps.assign_add(tf.cast(candidates.exist, tf.int32))
 
     def _restart(self, counts, candidates):
-        unused = tf.where(counts > 0, 0, self.unused_steps + 1)
+        # A step without latents says nothing about any code.
+        missed = tf.cast(candidates.exist, tf.int32)
+        unused = tf.where(counts > 0, 0, self.unused_steps + missed)
         dead = unused >= self.restart_after
         self.unused_steps.assign(tf.where(dead, 0, unused))
-        self._replace(dead, candidates)
+        self._replace(dead, candidates.vectors)
         restarts = tf.reduce_sum(tf.cast(dead, tf.float32))
         # Every replica counts the same restarts, and metrics are summed.
         self.restart_metric.update_state(restarts / replicas.num_replicas())
 
     def _initialize(self, candidates):
-        first = tf.fill(candidates.shape[:2], tf.equal(self.steps, 0))
-        self._replace(first, candidates)
+        first = tf.equal(self.steps, 0) & candidates.exist
+        shape = candidates.vectors.shape[:2]
+        self._replace(tf.fill(shape, first), candidates.vectors)
 
     def _replace(self, where, vectors):
         """Puts `vectors` `[G, K, D]` for the codes with `where` `[G, K]`."""
@@ -344,7 +369,7 @@ class VectorQuantizer(keras.layers.Layer):
         batch, so no latent is drawn twice while there are K or more.
 
         Returns:
-            float32 `[G, K, D]`, or None where nothing needs candidates.
+            `_Candidates`, or None where nothing needs them.
         """
         if not self.initialize_from_data and self.restart_after is None:
             return None
@@ -363,9 +388,14 @@ class VectorQuantizer(keras.layers.Layer):
         rows = parts / self.num_embeddings * tf.cast(size, tf.float32)
         rows = tf.minimum(tf.cast(rows, tf.int32), size - 1) - start
         here = (rows >= 0) & (rows < count)
-        picked = tf.gather(z, tf.where(here, rows, 0), batch_dims=1)
+        rows = tf.where(here, rows, 0)
+        picked = tf.cond(
+            count > 0,
+            lambda: tf.gather(z, rows, batch_dims=1),
+            lambda: tf.zeros([*shape, self.embedding_dim]),
+        )
         picked = tf.where(here[..., tf.newaxis], picked, 0.0)
-        return replicas.sum_over_replicas(picked)
+        return _Candidates(replicas.sum_over_replicas(picked), size > 0)
 
     def _global_rows(self, size):
         """Returns the rows of all replicas, and where this one's start."""
@@ -423,12 +453,3 @@ def _mean_squares(difference, weights):
     return tf.math.divide_no_nan(
         tf.reduce_sum(squares * weights), tf.reduce_sum(weights)
     )
-
-
-def _check_positive(**argument):
-    ((name, value),) = argument.items()
-    if isinstance(value, bool) or int(value) != value or value < 1:
-        raise ValueError(
-            f"{name} must be an integer of at least 1. "
-            f"Received: {name}={value!r}."
-        )

@@ -98,8 +98,7 @@ class VectorQuantizerEMA(VectorQuantizer):
         self.embeddings.assign(tf.where(used, means, self.embeddings))
         if self.restart_after is not None:
             self._restart(counts, candidates)
-        if candidates is not None:
-            self.steps.assign_add(1)
+        self._count_step(candidates)
 
     def _replace(self, where, vectors):
         super()._replace(where, vectors)

@@ -2,7 +2,11 @@
 
 import keras
 
-from vqvae_tf.layers.convolution import convolution, transposed_convolution
+from vqvae_tf.layers.convolution import (
+    check_axes,
+    convolution,
+    transposed_convolution,
+)
 from vqvae_tf.layers.residual import ResidualStack
 from vqvae_tf.networks.encoder import stages
 
@@ -99,12 +103,7 @@ class Decoder(keras.layers.Layer):
         return 2**self.num_upsamples
 
     def build(self, input_shape):
-        if len(input_shape) != self.rank + 2:
-            raise ValueError(
-                f"With rank={self.rank} inputs have {self.rank + 2} axes, "
-                "[batch, *sizes, channels]. Received: inputs of shape "
-                f"{tuple(input_shape)}."
-            )
+        check_axes(self.rank, input_shape)
         shape = input_shape
         for layer in self._layers_in_order():
             layer.build(shape)

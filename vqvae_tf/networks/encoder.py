@@ -2,7 +2,7 @@
 
 import keras
 
-from vqvae_tf.layers.convolution import convolution
+from vqvae_tf.layers.convolution import check_axes, convolution
 from vqvae_tf.layers.residual import ResidualStack
 
 
@@ -105,12 +105,7 @@ class Encoder(keras.layers.Layer):
         return 2**self.num_downsamples
 
     def build(self, input_shape):
-        if len(input_shape) != self.rank + 2:
-            raise ValueError(
-                f"With rank={self.rank} inputs have {self.rank + 2} axes, "
-                "[batch, *sizes, channels]. Received: inputs of shape "
-                f"{tuple(input_shape)}."
-            )
+        check_axes(self.rank, input_shape)
         shape = input_shape
         for layer in self._layers_in_order():
             layer.build(shape)
