@@ -267,8 +267,9 @@ def _check_density_saving(make, density, value, context, expected):
     np.testing.assert_array_equal(loaded.log_prob(value, context), expected)
     assert_same_variables(loaded.variables, density.variables)
     keras.utils.set_random_seed(2)
-    fresh = make(name="density")
-    fresh.log_prob(value, context)
+    # As a preset is loaded: from its configuration, without data.
+    fresh = type(density).from_config(density.get_config())
+    fresh.build()
     assert_weights_round_trip(density, fresh)
     np.testing.assert_array_equal(fresh.log_prob(value, context), expected)
 
@@ -326,6 +327,30 @@ def run_model_test(make, x, context=None):
             assert np.any(old != variable.numpy()), variable.path
     keras.config.set_dtype_policy("float32")
     check_fit_lowers_the_loss(make(), x, context)
+
+
+def check_saving_after_fit(model, x, context=None):
+    """A model that was only fitted is saved whole, and goes on alike.
+
+    Args:
+        model: a `StepModel` that nothing has built or compiled yet.
+        x, context: one batch.
+    """
+    assert not model.built
+    model.compile(keras.optimizers.Adam(0.01))
+    for _ in range(3):
+        _fit_step(model, x, context)
+    assert model.built
+    loaded = saved_and_loaded(model)
+    assert int(loaded.optimizer.iterations) == 3
+    assert_same_variables(loaded.variables, model.variables)
+    assert_same_variables(loaded.optimizer.variables, model.optimizer.variables)
+    expected = _fit_step(model, x, context)
+    for name, value in _fit_step(loaded, x, context).items():
+        np.testing.assert_allclose(value, expected[name], 1e-6, err_msg=name)
+    fresh = type(model).from_config(model.get_config())
+    fresh.build()
+    assert_weights_round_trip(model, fresh)
 
 
 def _fit_step(model, x, context, weight=None):

@@ -8,7 +8,7 @@ from vqvae_tf import _versions
 
 _versions.check()
 
-from vqvae_tf import densities, layers, models, networks  # noqa: E402
+from vqvae_tf import data, densities, layers, models, networks  # noqa: E402
 from vqvae_tf.densities import (  # noqa: E402
     Bernoulli,
     Categorical,
@@ -51,6 +51,7 @@ __all__ = [
     "VQVAE",
     "VectorQuantizer",
     "VectorQuantizerEMA",
+    "data",
     "densities",
     "layers",
     "models",

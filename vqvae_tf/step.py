@@ -1,5 +1,7 @@
 """The one train_step and test_step that all models of this package share."""
 
+import inspect
+
 import keras
 import tensorflow as tf
 
@@ -29,6 +31,11 @@ def unpack_batch(batch):
     return x, context, weight
 
 
+def total(losses) -> tf.Tensor:
+    """Returns the sum of scalar losses, float32, 0 for none."""
+    return tf.add_n([tf.zeros([]), *(tf.cast(x, tf.float32) for x in losses)])
+
+
 # Stands in for a context, as Keras drops the sample weights of data without y.
 _NO_CONTEXT = "no context"
 
@@ -44,9 +51,10 @@ class StepModel(keras.Model):
 
     Subclasses implement `compute_losses(x, context, training)` and name their
     metrics in `loss_names`. Batches are `x`, `(x, context)` or
-    `(x, context, sample_weight)`; rows of weight 0 count nowhere, so a padded
-    last batch gives the same metrics as an unpadded one. The loss that is
-    minimised is the mean over the *global* batch, on any number of replicas.
+    `(x, context, sample_weight)`; each row counts by its weight, everywhere,
+    so a last batch padded with rows of weight 0 gives the same metrics as an
+    unpadded one. The loss that is minimised is the weighted mean over the
+    *global* batch, on any number of replicas.
     """
 
     loss_names = ("loss",)
@@ -69,6 +77,19 @@ class StepModel(keras.Model):
 
     def check_input(self, x):
         """Raises ValueError for values that are legal but surely not meant."""
+
+    def check_spec(self, spec):
+        """Raises ValueError for data of a shape that the model is not for."""
+
+    def build(self, input_shape=None):
+        """Creates the variables that can be made without data: here none."""
+        self.built = True
+
+    def get_build_config(self):
+        return {"built": True} if self.built else None
+
+    def build_from_config(self, config):
+        self.build()
 
     @classmethod
     def from_preset(cls, name):
@@ -93,27 +114,53 @@ class StepModel(keras.Model):
         return presets.save(self, path, metadata, card)
 
     def fit(self, x=None, y=None, *args, **kwargs):
-        """As `keras.Model.fit`, after a look at the first batch of float x.
+        """As `keras.Model.fit`, after a look at the first batch.
 
         The context is Keras' `y`.
         """
-        self._check_first_batch(x)
-        if isinstance(x, tf.data.Dataset):
-            kwargs.setdefault("shuffle", False)  # the data set's own affair
+        x = self._prepare(x)
+        if isinstance(x, tf.data.Dataset) or inspect.isgenerator(x):
+            kwargs.setdefault("shuffle", False)  # the data's own affair
         return super().fit(x, _context(y, **kwargs), *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
-        """As `keras.Model.evaluate`; the context is its `y`."""
+        """As `keras.Model.evaluate`, after a look at the first batch.
+
+        The context is Keras' `y`.
+        """
+        x = self._prepare(x)
         return super().evaluate(x, _context(y, **kwargs), *args, **kwargs)
 
-    def _check_first_batch(self, x):
+    def predict(self, x, *args, **kwargs):
+        """As `keras.Model.predict`, after a look at the first batch."""
+        return super().predict(self._prepare(x), *args, **kwargs)
+
+    def _prepare(self, x):
+        """Builds the model, checks the first batch; returns all the data."""
+        if not self.built:
+            # Not left to Keras, which would call it without its context.
+            with self.distribute_strategy.scope():
+                self.build()
         if isinstance(x, tf.data.Dataset):
             spec = unpack_batch(x.element_spec)[0]
-            if getattr(spec, "dtype", None) in (tf.float32, tf.float64):
+            self.check_spec(spec)
+            # Drawing a batch may be slow, and bytes are pixels in any case.
+            if getattr(spec, "dtype", tf.uint8) != tf.uint8:
                 for batch in x.take(1):
                     self.check_input(unpack_batch(batch)[0])
+        elif isinstance(x, keras.utils.PyDataset):
+            self.check_input(unpack_batch(x[0])[0])
+        elif inspect.isgenerator(x):
+            return self._checked_generator(x)
         elif hasattr(x, "shape"):
             self.check_input(x[:64])
+        return x
+
+    def _checked_generator(self, batches):
+        for i, batch in enumerate(batches):
+            if i == 0:
+                self.check_input(unpack_batch(batch)[0])
+            yield batch
 
     def train_step(self, data):
         with tf.GradientTape() as tape:

@@ -140,7 +140,7 @@ def test_only_the_network_is_narrow(policy):
         ),
         (
             lambda d, x, c: d.log_prob(x[..., :1], c),
-            r"Received: values of shape \(3, 4, 6, 1\)",
+            r"Received: values of shape \(3, 4, 6, 1\). Set output_channels=1",
         ),
         (
             lambda d, x, c: d.log_prob(x[0], c),

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from harness import check_saving_after_fit
 
 from vqvae_tf.densities.gated_layer import GatedLayer
 from vqvae_tf.densities.pixel_cnn import PixelCNN
@@ -323,6 +324,32 @@ def test_keras_file_round_trip_is_bit_equal(tmp_path, policy):
         loaded.sample(context=context, seed=1),
         density.sample(context=context, seed=1),
     )
+
+
+def test_saving_after_fit():
+    """A reloaded prior goes on training, with its optimizer's state."""
+    made = small(2, global_channels=4)
+    fresh = PixelCNN.from_config(made.get_config())
+    check_saving_after_fit(
+        fresh, random_codes(made, 4), random_context(made, 4)
+    )
+
+
+@pytest.mark.parametrize("form", [np.asarray, tf.data.Dataset.from_tensors])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda codes: codes + 5, r"Codes must be in 0\.\.4"),
+        (lambda codes: codes + 0.5, "Codes must be whole numbers"),
+        (lambda codes: codes[:, 0], "Codes must have shape"),
+    ],
+)
+def test_fit_looks_at_the_first_codes(form, change, message):
+    density = small()
+    density.compile("adam")
+    codes = change(random_codes(density, 4))
+    with pytest.raises(ValueError, match=message):
+        density.fit(form(codes), verbose=0)
 
 
 def test_weights_load_into_a_density_that_never_saw_data(tmp_path):

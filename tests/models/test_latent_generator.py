@@ -202,29 +202,46 @@ def test_a_code_is_kept_where_all_of_its_data_is(model):
     kept[0, :, 2:] = False
     kept[1, 1, 1] = False
     kept[2] = False
-    codes, received = model._given_codes(x, mask)
+    codes, received = model._given_codes(tf.constant(x), tf.constant(mask))
     np.testing.assert_array_equal(received, kept)
-    np.testing.assert_array_equal(codes, model.encode(x))
     for dtype in (bool, np.float32):
         completed = model.sample(
             context=CLASSES, seed=2, given=x, given_mask=mask.astype(dtype)
         )
-        expected = model.prior.sample(
+        drawn = model.prior.sample(
             context=CLASSES,
             seed=random.fold_in(random.make_seed(2), 0),
             given=codes,
             given_mask=kept,
         )
-        known = np.asarray(expected) == np.asarray(codes)
+        known = np.asarray(drawn) == np.asarray(codes)
         assert np.all(known[kept])
-        np.testing.assert_array_equal(completed, model.decode(expected))
+        expected = np.where(mask[..., None], x, model.decode(drawn))
+        np.testing.assert_array_equal(completed, expected)
+
+
+def test_hidden_data_changes_nothing(plain):
+    """The encoder sees the mean of what is given in the place of the rest."""
+    x = small.pictures(3)
+    mask = np.ones([3, SIZE, SIZE], bool)
+    mask[:, SIZE // 2 :] = False
+    completed = plain.sample(seed=2, given=x, given_mask=mask)
+    other = np.where(mask[..., None], x, np.float32(np.nan))
+    np.testing.assert_array_equal(
+        plain.sample(seed=2, given=other, given_mask=mask), completed
+    )
+    filled = x.astype(np.float32)
+    half = filled[:, : SIZE // 2]
+    filled[:, SIZE // 2 :] = half.mean(axis=(1, 2), keepdims=True)
+    codes, _ = plain._given_codes(tf.constant(x), tf.constant(mask))
+    np.testing.assert_array_equal(codes, plain.encode(filled))
 
 
 def test_all_and_nothing_given(plain):
     x = small.pictures(3)
     nothing = np.zeros([3, SIZE, SIZE], bool)
     everything = plain.sample(seed=2, given=x, given_mask=~nothing)
-    np.testing.assert_array_equal(everything, plain.reconstruct(x))
+    np.testing.assert_array_equal(everything, x)
     free = plain.sample(seed=2, given=x, given_mask=nothing)
     np.testing.assert_array_equal(free, plain.sample(3, seed=2))
 
@@ -261,6 +278,26 @@ def test_fit_is_refused(plain):
         (lambda m, x: m.sample(2, decoder_temperature=-1.0), "at least 0"),
         (lambda m, x: m.sample(2, given=x), "given_mask=None"),
         (lambda m, x: m.log_prob(x[:, :10]), "multiples of the encoder's"),
+        (lambda m, x: m.log_prob(x / 255.0), "scaled already"),
+        (
+            lambda m, x: m.sample(given=x, given_mask=x[:, :8, :, 0] > 9),
+            "given_mask has the shape of given without its channels",
+        ),
+        (
+            lambda m, x: LatentGenerator(m.prior, m.autoencoder),
+            "made of .autoencoder, prior.* Received: PixelCNN and VQVAE",
+        ),
+        (
+            lambda m, x: LatentGenerator(m.autoencoder, PixelCNN(3, (4, 4))),
+            "Received: a prior with num_embeddings=3",
+        ),
+        (
+            lambda m, x: LatentGenerator(
+                m.autoencoder,
+                PixelCNN(m.prior.num_embeddings, (4, 4), num_codebooks=2),
+            ),
+            "Received: a prior with num_codebooks=2",
+        ),
     ],
 )
 def test_errors(plain, call, message):

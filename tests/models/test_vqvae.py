@@ -4,7 +4,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from harness import run_model_test, run_two_replica_test
+from harness import (
+    check_fit_lowers_the_loss,
+    check_saving_after_fit,
+    run_model_test,
+    run_two_replica_test,
+)
 
 from vqvae_tf import (
     VQVAE,
@@ -13,6 +18,7 @@ from vqvae_tf import (
     Encoder,
     FactorizedDensity,
     Gaussian,
+    PixelCNN,
     VectorQuantizer,
     VectorQuantizerEMA,
 )
@@ -143,7 +149,9 @@ def test_regularizers_of_the_parts_count():
     kernel = model.encoder.projection.kernel
     kernel.regularizer = keras.regularizers.L2(0.1)
     expected = plain["loss"] + 0.1 * np.sum(kernel.numpy() ** 2)
-    np.testing.assert_allclose(evaluate(model, x)["loss"], expected, rtol=1e-5)
+    logs = evaluate(model, x)
+    np.testing.assert_allclose(logs["loss"], expected, rtol=1e-5)
+    assert logs["quantizer_loss"] == plain["quantizer_loss"]
 
 
 @pytest.mark.parametrize(
@@ -177,6 +185,47 @@ def test_two_replicas_are_one(quantizer):
     assert set(history) == {*NAMES, "restarts"}
     assert sum(history["restarts"]) > 0
     assert history["loss"][-1] < history["loss"][0]
+
+
+def test_weights_of_any_size_on_two_replicas():
+    def compiled():
+        model = make(VectorQuantizerEMA)
+        model.compile(keras.optimizers.SGD(0.01))
+        return model
+
+    weight = np.array([4.0, 4.0, 1.0, 1.0], np.float32)
+    dataset = tf.data.Dataset.from_tensors((pictures(), {}, weight))
+    run_two_replica_test(compiled, dataset)
+
+
+class MeanSquare(keras.layers.Layer):
+    """The identity, with a loss."""
+
+    def call(self, x):
+        self.add_loss(0.1 * tf.reduce_mean(x**2))
+        return x
+
+
+def test_a_loss_inside_the_encoder_on_two_replicas():
+    """Each replica has its own, although the quantizer waits for both."""
+
+    def compiled():
+        parts = make(VectorQuantizerEMA)
+        encoder = keras.Sequential(
+            [
+                keras.Input((SIZE, SIZE, 3)),
+                keras.layers.Conv2D(8, 4, 4),
+                MeanSquare(),
+                keras.layers.Conv2D(D, 1),
+            ]
+        )
+        model = VQVAE(encoder, parts.quantizer, parts.decoder)
+        model.build()
+        model.compile(keras.optimizers.SGD(0.01))
+        return model
+
+    dataset = tf.data.Dataset.from_tensors(pictures())
+    run_two_replica_test(compiled, dataset)
 
 
 def test_padding_that_fills_one_replica_alone():
@@ -254,21 +303,31 @@ def test_encode_of_unknown_sizes_in_a_graph():
 
 
 def test_a_vqvae_of_codes():
-    """`preprocess` may embed codes: a second stage on the first one's."""
-    keras.utils.set_random_seed(0)
-    likelihood = Categorical(num_values=K)
+    """A second stage on the codes of a first, with a PixelCNN decoder."""
     model = VQVAE(
         Encoder(D, 8, num_downsamples=1, num_residual_layers=1),
         VectorQuantizerEMA(K, D, initialize_from_data=True),
-        FactorizedDensity(
-            Decoder(likelihood.num_parameters(1), 8, 1, num_residual_layers=1),
-            likelihood,
+        PixelCNN(
+            K,
+            (4, 4),
+            hidden_channels=8,
+            num_layers=1,
+            local_channels=D,
+            local_upsampling=2,
         ),
         preprocess=CodeEmbedding(K, 6),
         event_shape=(4, 4),
     )
-    codes = np.random.default_rng(0).integers(0, K, [5, 4, 4])
-    assert model.preprocess(codes).shape == (5, 4, 4, 6)
+    codes = np.random.default_rng(0).integers(0, K, [4, 4, 4])
+    check_fit_lowers_the_loss(model, codes)
+    coarse = model.encode(codes)
+    assert coarse.shape == (4, 2, 2)
+    drawn = model.decode(coarse)
+    assert drawn.shape == (4, 4, 4) and drawn.dtype == tf.int32
+    with pytest.raises(ValueError, match=r"multiples of .* \(4, 3, 3\)"):
+        model.encode(codes[:, :3, :3])
+    with pytest.raises(ValueError, match=r"Codes must be in 0\.\.7"):
+        model.encode(codes + K)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +385,14 @@ BAD = {
 CASES = [
     (name, how)
     for name in BAD
-    for how in ("encode", "fit", "fit dataset")
+    for how in (
+        "encode",
+        "fit",
+        "fit dataset",
+        "fit generator",
+        "evaluate",
+        "predict",
+    )
     if how == "encode" or name != "empty"  # which Keras itself refuses
 ]
 
@@ -342,10 +408,35 @@ def test_data_that_cannot_be_meant(name, how):
             model.encode(x)
         elif how == "fit":
             model.fit(x, verbose=0)
-        else:
+        elif how == "fit dataset":
             model.fit(tf.data.Dataset.from_tensors(x), verbose=0)
+        elif how == "fit generator":
+            model.fit(((batch,) for batch in [x, x]), verbose=0)
+        else:
+            getattr(model, how)(x, verbose=0)
     for old, variable in zip(before, model.trainable_variables):
         np.testing.assert_array_equal(variable, old)
+
+
+def test_a_generator_loses_no_batch():
+    model = make()
+    model.compile(keras.optimizers.SGD())
+    batches = ((pictures(),) for _ in range(3))
+    model.fit(batches, steps_per_epoch=3, verbose=0)
+    assert int(model.optimizer.iterations) == 3
+
+
+@pytest.mark.parametrize("size", [1, 10])
+def test_sizes_that_a_graph_finds_out_late(size):
+    """Sizes unknown while tracing must not broadcast, nor fail unclearly."""
+    model = make(event_shape=(None, None, 3))
+    spec = tf.TensorSpec([None, None, None, 3], tf.uint8)
+    data = tf.data.Dataset.from_generator(
+        lambda: iter([pictures(size=size)]), output_signature=spec
+    )
+    model.compile("sgd", run_eagerly=False)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="stride product"):
+        model.fit(data, verbose=0)
 
 
 def test_codes_that_do_not_exist():
@@ -367,6 +458,18 @@ def test_weights_load_into_a_model_that_never_saw_data(tmp_path):
     fresh.load_weights(tmp_path / "m.weights.h5")
     np.testing.assert_array_equal(fresh.encode(x), model.encode(x))
     np.testing.assert_array_equal(fresh.reconstruct(x), model.reconstruct(x))
+
+
+def test_saving_after_fit():
+    model = make(restart_after=2)
+    fresh = VQVAE.from_config(model.get_config())
+    check_saving_after_fit(fresh, pictures())
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (1, 2, 2, 1, 1)])
+def test_codes_of_another_rank(shape):
+    with pytest.raises(ValueError, match=r"2 sizes .* Received: codes of"):
+        make().decode(np.zeros(shape, int))
 
 
 def test_config_holds_the_parts():

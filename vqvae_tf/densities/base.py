@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from vqvae_tf.step import StepModel
+from vqvae_tf.step import StepModel, total
 
 LN2 = math.log(2.0)
 
@@ -84,4 +84,4 @@ class DensityModel(StepModel):
 
     def compute_losses(self, x, context=None, weight=None, training=False):
         nll = -self.log_prob(x, context, training=training) / event_size(x)
-        return nll, 0.0, {"bits_per_dim": nll / LN2}
+        return nll, total(self.losses), {"bits_per_dim": nll / LN2}

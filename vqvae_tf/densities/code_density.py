@@ -5,7 +5,8 @@ import functools
 import tensorflow as tf
 
 from vqvae_tf import random
-from vqvae_tf.densities.base import DensityModel
+from vqvae_tf.checks import check_positive
+from vqvae_tf.densities.base import DensityModel, check_given
 from vqvae_tf.densities.conditioning import (
     broadcast_batch,
     check_batch,
@@ -14,7 +15,6 @@ from vqvae_tf.densities.conditioning import (
     size_of,
 )
 from vqvae_tf.densities.filtering import check_filters, filter_logits
-from vqvae_tf.layers.causal_conv import check_positive
 
 
 class CodeDensity(DensityModel):
@@ -33,7 +33,6 @@ class CodeDensity(DensityModel):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.supports_masking = True  # `mask` is an argument of our own.
         self._graphs = _Graphs()
 
     def visit(self, num_samples, grid, context, choose, record=False):
@@ -55,14 +54,6 @@ class CodeDensity(DensityModel):
         raise NotImplementedError(
             f"{type(self).__name__} must implement visit."
         )
-
-    def compute_mask(self, inputs, previous_mask):
-        return None  # The result, [batch], has no positions to mask.
-
-    def compile(self, *args, **kwargs):
-        super().compile(*args, **kwargs)
-        if not self.built:  # Keras would call it without its context.
-            self.build()
 
     # Samples ----------------------------------------------------------------
 
@@ -171,11 +162,16 @@ class CodeDensity(DensityModel):
 
     # Checks -----------------------------------------------------------------
 
+    def check_input(self, x):
+        """Raises ValueError for codes of another shape, or out of range."""
+        x = tf.convert_to_tensor(x)
+        self._check_shape(x)
+        self._check_range(x)
+
     def _codes(self, value):
         """Checks codes; returns them as int32 `[batch, *grid, G]`."""
         value = tf.convert_to_tensor(value)
-        self._check_shape(value)
-        self._check_range(value)
+        self.check_input(value)
         codes = tf.cast(value, tf.int32)
         return codes if self.num_codebooks > 1 else codes[..., tf.newaxis]
 
@@ -219,12 +215,7 @@ class CodeDensity(DensityModel):
 
     def _check_given(self, given, given_mask):
         """Returns codes `[batch, *grid, G]` and the mask, or two Nones."""
-        if (given is None) != (given_mask is None):
-            raise ValueError(
-                "given and given_mask go together. Received: "
-                f"given={'None' if given is None else 'codes'}, "
-                f"given_mask={'None' if given_mask is None else 'a mask'}."
-            )
+        check_given(given, given_mask)
         if given is None:
             return None, None
         keep = self._check_mask("given_mask", given_mask, tf.bool)

@@ -20,6 +20,9 @@ class FactorizedDensity(DensityModel):
         network: maps the local context (a quantizer's output, say) to the
             parameters of the likelihood; for instance a `networks.Decoder`.
         likelihood: a `densities.Likelihood`.
+        local_shape: shape of the local context without its batch, None for
+            sizes that vary, so that `build` can make the network's variables;
+            by default that of the first call.
 
     Context: `"local"` is needed; a `"global"` entry is not used.
 
@@ -33,15 +36,19 @@ class FactorizedDensity(DensityModel):
     TensorShape([2])
     """
 
-    def __init__(self, network, likelihood, **kwargs):
+    def __init__(self, network, likelihood, local_shape=None, **kwargs):
         super().__init__(**kwargs)
         self.network = network
         self.likelihood = likelihood
+        self.local_shape = None if local_shape is None else tuple(local_shape)
 
     def build(self, input_shape=None):
-        # The network is built by its first call, whose context it needs.
+        """Creates the variables; the network's where its input is known."""
         if not self.likelihood.built:
             self.likelihood.build(None)
+        if self.local_shape is not None and not self.network.built:
+            # Called, since a network may be any Keras model.
+            self.network(keras.KerasTensor((None, *self.local_shape)))
         self.built = True
 
     def parameters(self, context, training=False):
@@ -53,13 +60,16 @@ class FactorizedDensity(DensityModel):
             )
         if not self.built:
             self.build()
-        local = context["local"]
+        local = tf.convert_to_tensor(context["local"])
+        if self.local_shape is None:
+            sizes = [None] * (len(local.shape) - 2)
+            self.local_shape = (*sizes, local.shape[-1])
         outputs = self.network(local, training=training)
         return tf.cast(outputs, tf.float32)
 
     def call(self, value, context=None, mask=None, training=False):
         parameters = self.parameters(context, training)
-        self._check_shapes(value, parameters)
+        value = self._check_shapes(value, parameters)
         log_prob = self.likelihood.log_prob(parameters, value)
         log_prob = tf.reduce_sum(log_prob, axis=-1)
         if mask is not None:
@@ -119,6 +129,13 @@ class FactorizedDensity(DensityModel):
     def _check_shapes(self, value, parameters):
         channels = self.likelihood.num_channels(parameters.shape[-1])
         shape = (*parameters.shape[:-1], channels)
+        if value.shape[-1] not in (None, channels):
+            wanted = self.likelihood.num_parameters(value.shape[-1])
+            raise ValueError(
+                f"The network's {parameters.shape[-1]} outputs stand for "
+                f"values of {channels} channels. Received: values of shape "
+                f"{tuple(value.shape)}. Set output_channels={wanted} for them."
+            )
         compatible = len(shape) == len(value.shape) and all(
             a is None or b is None or a == b
             for a, b in zip(shape[1:], value.shape[1:])
@@ -129,12 +146,24 @@ class FactorizedDensity(DensityModel):
                 f"Received: values of shape {tuple(value.shape)}. Sizes must "
                 "be multiples of the stride product; crop or pad the data."
             )
+        if all(size is not None for size in (*shape[1:], *value.shape[1:])):
+            return value
+        # Shapes would broadcast: a single pixel would fit any picture.
+        same = tf.debugging.assert_equal(
+            tf.shape(value)[1:-1],
+            tf.shape(parameters)[1:-1],
+            "The network's output stands for values of other sizes. Sizes "
+            "must be multiples of the stride product; crop or pad the data.",
+        )
+        with tf.control_dependencies([] if same is None else [same]):
+            return tf.identity(value)
 
     def get_config(self):
         return {
             **super().get_config(),
             "network": keras.saving.serialize_keras_object(self.network),
             "likelihood": keras.saving.serialize_keras_object(self.likelihood),
+            "local_shape": self.local_shape,
         }
 
     @classmethod

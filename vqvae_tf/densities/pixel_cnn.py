@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from vqvae_tf.checks import check_odd, check_positive
 from vqvae_tf.densities import cached_sampling
 from vqvae_tf.densities.code_density import CodeDensity
 from vqvae_tf.densities.code_head import CodeHead
@@ -14,7 +15,6 @@ from vqvae_tf.densities.conditioning import (
     size_of,
 )
 from vqvae_tf.densities.gated_layer import GatedLayer
-from vqvae_tf.layers.causal_conv import check_odd, check_positive
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

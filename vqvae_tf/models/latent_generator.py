@@ -25,6 +25,9 @@ class LatentGenerator(DensityModel):
         autoencoder: a `VQVAE`.
         prior: a density over its codes, for instance a `PixelCNN`.
 
+    Raises:
+        ValueError: if the prior is not over codes of the autoencoder's kind.
+
     Context is passed to both, `{"global": one-hot classes [batch, C]}` with a
     class-conditional prior.
 
@@ -43,6 +46,7 @@ class LatentGenerator(DensityModel):
 
     def __init__(self, autoencoder, prior, **kwargs):
         super().__init__(**kwargs)
+        _check_fit(autoencoder, prior)
         self.autoencoder = autoencoder
         self.prior = prior
 
@@ -69,6 +73,11 @@ class LatentGenerator(DensityModel):
             self.autoencoder.decoder.log_prob(x, full),
             self.prior.log_prob(codes, context),
         )
+
+    def log_prob(self, value, context=None, mask=None, training=False):
+        """Returns the bound on log p(value), float32 [batch] nats."""
+        self.check_input(value)
+        return super().log_prob(value, context, mask, training)
 
     def bits_per_dim(self, x, context=None):
         """Returns the bound in bits per dimension, and its two parts.
@@ -112,8 +121,10 @@ class LatentGenerator(DensityModel):
             temperature, top_k, top_p: of the prior.
             seed: an integer, or int32 [2].
             given: data `[batch, *event]` to complete.
-            given_mask: bool `[batch, *sizes]`, true where `given` is to be
-                kept. A code is kept where all of its data is.
+            given_mask: bool `[batch, *sizes]`, true where `given` is kept.
+                The rest of `given` is not looked at: the encoder sees the
+                mean of the kept data there. A code is kept where all of its
+                data is.
             decoder_temperature: of the decoder; 0 gives its point estimate,
                 as is usual for pictures.
 
@@ -122,8 +133,11 @@ class LatentGenerator(DensityModel):
         """
         seed = random.make_seed(seed)
         check_given(given, given_mask)
+        known_codes, known = None, None
         if given is not None:
-            given, given_mask = self._given_codes(given, given_mask)
+            given = tf.convert_to_tensor(given)
+            given_mask = _check_mask(given_mask, given)
+            known_codes, known = self._given_codes(given, given_mask)
         codes = self.prior.sample(
             num_samples,
             context,
@@ -132,23 +146,39 @@ class LatentGenerator(DensityModel):
             top_k=top_k,
             top_p=top_p,
             seed=random.fold_in(seed, 0),
-            given=given,
-            given_mask=given_mask,
+            given=known_codes,
+            given_mask=known,
         )
+        seed = random.fold_in(seed, 1)
+        draw = self._decode(codes, context, decoder_temperature, seed)
+        if given is None:
+            return draw
+        keep = given_mask[..., tf.newaxis]
+        return tf.where(keep, tf.cast(given, draw.dtype), draw)
+
+    def _decode(self, codes, context, temperature, seed):
         local = self.autoencoder.quantizer.decode(codes)
         full = {**(context or {}), "local": local}
-        if isinstance(decoder_temperature, (int, float)):
-            if decoder_temperature == 0:
-                return self.autoencoder.decoder.mode(full)
+        if isinstance(temperature, (int, float)) and temperature == 0:
+            return self.autoencoder.decoder.mode(full)
         return self.autoencoder.decoder.sample(
-            context=full,
-            temperature=decoder_temperature,
-            seed=random.fold_in(seed, 1),
+            context=full, temperature=temperature, seed=seed
         )
 
     def _given_codes(self, given, given_mask):
-        codes = self.autoencoder.encode(given)
-        mask = tf.cast(given_mask, tf.float32)[..., tf.newaxis]
+        """Returns the codes of what is given, and where they are known."""
+        keep = given_mask[..., tf.newaxis]
+        x = tf.where(keep, given, tf.zeros_like(given))
+        self.check_input(x)
+        x, mask = tf.cast(x, tf.float32), tf.cast(keep, tf.float32)
+        axes = range(1, len(x.shape) - 1)
+        mean = tf.math.divide_no_nan(
+            tf.reduce_sum(x, axes, keepdims=True),
+            tf.reduce_sum(mask, axes, keepdims=True),
+        )
+        x = tf.where(keep, x, mean)
+        quantizer = self.autoencoder.quantizer
+        codes = quantizer.encode(self.autoencoder.latents(x))
         factor = getattr(self.autoencoder.encoder, "downsampling", 1)
         # Minimum pooling: a code is known where all of its pixels are.
         mask = -keras.ops.max_pool(-mask, factor, padding="valid")
@@ -210,3 +240,34 @@ class LatentGenerator(DensityModel):
         for part in ("autoencoder", "prior"):
             config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(**config)
+
+
+def _check_fit(autoencoder, prior):
+    """Raises ValueError unless the prior is over the autoencoder's codes."""
+    quantizer = getattr(autoencoder, "quantizer", None)
+    if quantizer is None or not isinstance(prior, DensityModel):
+        raise ValueError(
+            "A LatentGenerator is made of (autoencoder, prior), a VQVAE and a "
+            f"density over its codes. Received: {type(autoencoder).__name__} "
+            f"and {type(prior).__name__}."
+        )
+    for name in ("num_embeddings", "num_codebooks"):
+        expected = getattr(quantizer, name)
+        received = getattr(prior, name, expected)
+        if received != expected:
+            raise ValueError(
+                f"The prior must be over the autoencoder's codes, with {name}="
+                f"{expected}. Received: a prior with {name}={received}."
+            )
+
+
+def _check_mask(given_mask, given):
+    """Returns the mask as bool; raises ValueError unless it fits `given`."""
+    mask = tf.convert_to_tensor(given_mask)
+    if not mask.shape.is_compatible_with(given.shape[:-1]):
+        raise ValueError(
+            "given_mask has the shape of given without its channels, "
+            f"{tuple(given.shape[:-1])}. Received: a mask of shape "
+            f"{tuple(mask.shape)}."
+        )
+    return tf.cast(mask, tf.bool)

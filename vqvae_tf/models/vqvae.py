@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from vqvae_tf.densities.base import LN2, event_size
 from vqvae_tf.layers.scaling import PixelScaling
-from vqvae_tf.step import StepModel
+from vqvae_tf.step import StepModel, total
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -24,7 +24,8 @@ class VQVAE(StepModel):
         decoder: a density p(x | quantized), for instance
             `FactorizedDensity(Decoder(...), Gaussian())`.
         preprocess: a layer between data as stored and the encoder;
-            `PixelScaling()` by default.
+            `PixelScaling()` by default, `CodeEmbedding` for the codes of
+            another VQ-VAE.
         event_shape: the shape of one example, `(height, width, channels)`
             for images; None where a size may vary. The channels must be
             known.
@@ -97,27 +98,27 @@ class VQVAE(StepModel):
 
     def compute_losses(self, x, context=None, weight=None, training=False):
         latents = self.latents(x, training)
-        mask = None if weight is None else tf.cast(weight > 0, tf.float32)
-        quantized = self.quantizer(latents, training=training, mask=mask)
+        # Now: a quantizer with a collective lets other replicas' threads in,
+        # whose calls replace the losses of these layers.
+        regularization = [*self.preprocess.losses, *self.encoder.losses]
+        quantized = self.quantizer(latents, training=training, mask=weight)
         # The identity drops the mask, which Keras hands on to the decoder.
         context = {**(context or {}), "local": tf.identity(quantized)}
         size = event_size(x)
         nll = -self.decoder.log_prob(x, context, training=training) / size
-        extra = tf.add_n([tf.zeros([]), *self.quantizer.losses])
-        extra += tf.add_n([tf.zeros([]), *self._regularization()])
+        quantizer_loss = total(self.quantizer.losses)
+        extra = quantizer_loss + total(regularization + self.decoder.losses)
         reconstruction = nll / LN2
         code_bits = self.code_bits(tf.shape(latents)) / size
-        valid = tf.cast(tf.shape(x)[0], tf.float32)
-        valid = valid if mask is None else tf.reduce_sum(mask)
+        if weight is None:
+            weight = tf.ones([tf.shape(x)[0]])
+        examples = tf.reduce_sum(tf.cast(weight, tf.float32))
         metrics = {
             "reconstruction": reconstruction,
             "bits_per_dim": reconstruction + code_bits,
-            "quantizer_loss": (extra, valid),
+            "quantizer_loss": (quantizer_loss, examples),
         }
         return nll, extra, metrics
-
-    def _regularization(self):
-        return self.encoder.losses + self.decoder.losses
 
     def code_bits(self, latents_shape):
         """Returns the bits of one example's codes under a uniform prior."""
@@ -143,6 +144,7 @@ class VQVAE(StepModel):
         Returns:
             int32 `[batch, *grid]`, with a last axis G for G > 1 codebooks.
         """
+        x = tf.convert_to_tensor(x)
         self.check_input(x)
         return self.quantizer.encode(self.latents(x))
 
@@ -157,14 +159,29 @@ class VQVAE(StepModel):
             `[batch, height, width, channels]`, uint8 for pictures.
         """
         local = self.quantizer.decode(codes)
+        rank = self._rank()
+        if len(local.shape) != rank + 2:
+            raise ValueError(
+                f"Codes have shape [batch, *grid] with {rank} sizes (and a "
+                "last axis for several codebooks). Received: codes of shape "
+                f"{tuple(tf.convert_to_tensor(codes).shape)}."
+            )
         return self.decoder.mode({**(context or {}), "local": local})
+
+    def _rank(self):
+        """The number of axes between batch and channels."""
+        return getattr(self.encoder, "rank", len(self.event_shape) - 1)
 
     def reconstruct(self, x, context=None):
         """Returns `decode(encode(x))`, of the shape of x."""
         return self.decode(self.encode(x), context)
 
+    def check_spec(self, spec):
+        self._check_event(spec)
+
     def check_input(self, x):
         """Raises ValueError for data that cannot be meant; eager only."""
+        self._check_event(x)
         if tf.is_tensor(x) and not hasattr(x, "numpy"):
             return
         if hasattr(self.preprocess, "check"):
@@ -183,14 +200,16 @@ class VQVAE(StepModel):
                     else ""
                 )
             )
-        channels = self.event_shape[-1]
-        if shape[-1] is not None and shape[-1] != channels:
+        rank = self._rank()
+        sizes, last = shape[1 : 1 + rank], shape[1 + rank :]
+        # Codes have no channels until `preprocess` embeds them.
+        channels = self.event_shape[rank:]
+        if last and None not in (*last, *channels) and last != channels:
             raise ValueError(
-                f"The model was made for {channels} channels, data of shape "
-                f"{names}. Received: shape {shape}, {shape[-1]} channels."
+                f"The model was made for {channels[0]} channels, data of shape "
+                f"{names}. Received: shape {shape}, {last[0]} channels."
             )
         factor = getattr(self.encoder, "downsampling", 1)
-        sizes = shape[1:-1]
         if any(size is not None and size % factor for size in sizes):
             raise ValueError(
                 f"Sizes must be multiples of the encoder's stride product, "
