@@ -8,11 +8,12 @@ from unittest import mock
 import numpy as np
 import pytest
 import small
+import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
 
-from vqvae_tf import cards, cli, presets, publishing, recipes
+from vqvae_tf import VQVAE, cli, presets, publishing, recipes
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,25 @@ def zoo(tmp_path_factory):
     model = small.generator(num_classes=2)
     publishing.publish(config, model, folder / "preset", str(folder))
     return folder
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A preset whose metadata say nothing of data."""
+    folder = tmp_path_factory.mktemp("plain")
+    small.autoencoder().save_to_preset(folder / "preset")
+    return folder
+
+
+@pytest.fixture
+def albums(tmp_path):
+    """Pictures of one name in two folders, and a text beside them."""
+    for album, picture in zip("ab", small.pictures(2, 20)):
+        (tmp_path / "albums" / album).mkdir(parents=True)
+        path = tmp_path / "albums" / album / "1.png"
+        Image.fromarray(picture[:18]).save(path)
+    (tmp_path / "albums" / "LICENCES.md").write_text("free")
+    return tmp_path / "albums"
 
 
 def run(*argv):
@@ -76,7 +96,7 @@ def test_encode_and_decode(zoo, tmp_path):
     with np.load(tmp_path / "c.npz") as arrays:
         codes, names = arrays["codes"], arrays["names"]
     assert codes.shape == (3, 4, 4)
-    assert [name[-6:] for name in names] == ["p0.png", "p1.png", "p2.png"]
+    assert list(names) == ["p0.png", "p1.png", "p2.png"]
     assert run("decode", zoo, tmp_path / "c.npz", tmp_path / "out") == 0
     model = presets.load(zoo)
     for i, picture in enumerate(model.decode(codes).numpy()):
@@ -102,6 +122,47 @@ def test_reconstruct(zoo, tmp_path, capsys):
     sheet = small.read_picture(tmp_path / "p1.png")
     assert sheet.shape == (2 * 18 + 2, 16 + 4, 3)
     assert "p1.png: " in capsys.readouterr().out
+
+
+def test_folders_inside_folders_are_kept(zoo, albums, tmp_path):
+    codes, out = tmp_path / "c.npz", tmp_path / "out"
+    assert run("encode", zoo, albums, codes) == 0
+    with np.load(codes) as arrays:
+        assert list(arrays["names"]) == ["a/1.png", "b/1.png"]
+    assert run("decode", zoo, codes, out / "decoded") == 0
+    assert run("reconstruct", zoo, albums, f"--output={out / 'pairs'}") == 0
+    written = {str(p.relative_to(out)) for p in out.rglob("*.png")}
+    assert written == {
+        "decoded/a/1.png",
+        "decoded/b/1.png",
+        "pairs/a/1.png",
+        "pairs/b/1.png",
+    }
+
+
+def test_preset_without_data(plain, zoo, tmp_path):
+    codes, photos = tmp_path / "c.npz", zoo / "photos"
+    assert run("encode", plain, photos, codes) == 0
+    with np.load(codes) as arrays:
+        assert arrays["codes"].shape == (3, 4, 4)
+    assert run("reconstruct", plain, photos, f"--output={tmp_path}") == 0
+    assert small.read_picture(tmp_path / "p1.png").shape == (38, 20, 3)
+
+
+def test_preset_of_any_size(plain, albums, tmp_path):
+    parts = presets.load(plain)
+    model = VQVAE(parts.encoder, parts.quantizer, parts.decoder)
+    model.save_to_preset(tmp_path / "open")
+    codes = tmp_path / "c.npz"
+    assert run("encode", tmp_path / "open", albums, codes) == 0
+    with np.load(codes) as arrays:
+        assert arrays["codes"].shape == (2, 16 // 4, 20 // 4)
+    images = small.pictures(2, 18)
+    np.savez(tmp_path / "x.npz", images=images)
+    assert run("encode", tmp_path / "open", tmp_path / "x.npz", codes) == 0
+    with np.load(codes) as arrays:
+        expected = model.encode(images[:, 1:17, 1:17])
+        np.testing.assert_array_equal(arrays["codes"], expected)
 
 
 def test_sample(zoo, tmp_path):
@@ -203,6 +264,57 @@ def test_codes_out_of_range(zoo, tmp_path, capsys):
     assert "Codes must be in 0..7" in error and "8..8" in error
 
 
+def test_files_of_one_name(zoo, albums, tmp_path, capsys):
+    files, out = [albums / "a" / "1.png", albums / "b" / "1.png"], tmp_path
+    error = refused(capsys, "reconstruct", zoo, *files, f"--output={out}")
+    assert f"{files[0]} and {files[1]} would both be written to 1.png" in error
+    assert not (tmp_path / "1.png").exists()
+
+
+def test_reconstruction_beside_its_picture(zoo, albums, capsys):
+    path = albums / "a" / "1.png"
+    before = path.read_bytes()
+    error = refused(capsys, "reconstruct", zoo, albums, f"--output={albums}")
+    assert f"{path} would be replaced" in error
+    assert path.read_bytes() == before
+
+
+def test_evaluate_without_data(plain, capsys):
+    error = refused(capsys, "evaluate", plain)
+    assert "does not say what to measure it on" in error
+    assert "lacks source, train_split" in error
+
+
+@pytest.mark.parametrize(
+    "mistake, words",
+    [
+        (lambda: tf.io.read_file("/none"), "/none; No such file or directory"),
+        (
+            lambda: tf.function(tf.strings.to_number)(tf.constant("a")),
+            "StringToNumberOp could not correctly convert string: a",
+        ),
+    ],
+    ids=["eager", "graph"],
+)
+def test_error_of_an_operation(capsys, monkeypatch, mistake, words):
+    monkeypatch.setitem(cli.COMMANDS, "demo", (mistake, 0, 0))
+    error = refused(capsys, "demo")
+    assert error == f"vqvae-tf: {words} (--verbosity=1 shows where)"
+
+
+def test_error_of_the_program_keeps_its_traceback(monkeypatch):
+    monkeypatch.setitem(cli.COMMANDS, "demo", (lambda: {}["key"], 0, 0))
+    with pytest.raises(KeyError):
+        run("demo")
+
+
+def test_npz_with_too_few_names(zoo, tmp_path, capsys):
+    codes = np.zeros([2, 4, 4], np.int32)
+    np.savez(tmp_path / "c.npz", codes=codes, names=["a"])
+    error = refused(capsys, "decode", zoo, tmp_path / "c.npz", tmp_path / "o")
+    assert "Received: 1 and 2" in error
+
+
 def test_npz_without_codes(zoo, tmp_path, capsys):
     np.savez(tmp_path / "c.npz", other=np.zeros(1))
     error = refused(capsys, "decode", zoo, tmp_path / "c.npz", tmp_path / "o")
@@ -234,10 +346,3 @@ def test_as_a_program():
         .splitlines()[-1]
         .startswith("vqvae-tf: Unknown command 'fly'")
     )
-
-
-def test_cards_compare_within_tolerance():
-    expected = {"psnr": 26.0, "usage": 1.0}
-    assert cards.compare({"psnr": 26.01, "usage": 1.0}, expected) == []
-    (line,) = cards.compare({"psnr": 25.0, "usage": 1.0}, expected)
-    assert "measured 25.00" in line and "26.00" in line

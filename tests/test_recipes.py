@@ -61,6 +61,21 @@ def test_unknown_keys_of_other_sections(section):
         recipes.check_recipe(config)
 
 
+@pytest.mark.parametrize("size", [None, 0])
+def test_no_image_size(size):
+    config = small.recipe()
+    config.data.image_size = size
+    with pytest.raises(ValueError, match=f"image_size .* Received: {size!r}"):
+        recipes.check_recipe(config)
+
+
+def test_autoencoder_of_any_size():
+    config = small.recipe()
+    config.data.image_size = None
+    model = recipes.make_autoencoder(config)
+    assert model.encode(small.pictures(2, 24)).shape == (2, 6, 6)
+
+
 def test_unknown_class():
     config = small.recipe()
     config.prior.name = "PixelRNN"

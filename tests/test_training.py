@@ -5,7 +5,6 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ import small
 import tensorflow as tf
 
 from vqvae_tf import recipes, training
+from vqvae_tf.data.source import ArrayImages
 
 HERE = pathlib.Path(__file__).parent
 
@@ -80,53 +80,96 @@ def test_stage_autoencoder_stops_early(run, tmp_path):
     assert not (tmp_path / "w" / "codes.npz").exists()
 
 
+@pytest.mark.parametrize("passes", [1, 2])
+def test_every_picture_is_encoded(passes):
+    config = small.recipe(num_classes=70)  # a label for each picture
+    config.data.flip = False
+    config.quantizer.num_embeddings = 40_000  # more than int16 holds
+    config.prior_training.encode_passes = passes
+    model = recipes.make_autoencoder(config)
+    images = np.random.default_rng(0).integers(0, 256, [70, 16, 16, 3])
+    images = images.astype(np.uint8)
+    names = [str(i) for i in range(70)]
+    source = ArrayImages("noise", images, np.arange(70), names)
+    arrays = training._encode(config, model, source)
+    codes, labels = arrays["codes"], arrays["labels"]
+    assert sorted(labels) == sorted([*range(70)] * passes)
+    np.testing.assert_array_equal(codes, model.encode(images).numpy()[labels])
+    assert codes.max() >= 2**15
+
+
+# A run that is killed before it can save the step that it has just made.
 _RUN = """
-import sys
+import os, signal, sys
 sys.path[:0] = [{tests!r}, {root!r}]
 import small
 from vqvae_tf import training
-config = small.recipe()
-config.training.steps = 4000
-config.training.steps_per_epoch = 50
-config.training.checkpoint_minutes = 0.005
-training.train(config, {work!r}, {data!r}, stage="autoencoder")
+
+class Killed(training.Checkpoints):
+    def on_train_batch_end(self, batch, logs=None):
+        here = os.path.basename(self.manager.directory) == {stage!r}
+        if here and int(self.optimizer.iterations) == {step}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().on_train_batch_end(batch, logs)
+
+training.Checkpoints = Killed
+config = small.recipe(num_classes=2)
+config.training.checkpoint_minutes = 0.0
+config.prior_training.checkpoint_minutes = 0.0
+training.train(config, {work!r}, {data!r})
 """
 
 
-def _newest(work):
-    state = tf.train.get_checkpoint_state(str(work / "autoencoder"))
-    return int(state.model_checkpoint_path.rsplit("-", 1)[1]) if state else 0
-
-
-def test_a_killed_run_goes_on(tmp_path):
-    small.write_data(tmp_path)
-    work = tmp_path / "work"
+def _run_until_killed(work, data_dir, stage, step):
     code = _RUN.format(
         tests=str(HERE),
         root=str(HERE.parent),
         work=str(work),
-        data=str(tmp_path),
+        data=str(data_dir),
+        stage=stage,
+        step=step,
     )
-    steps = []
-    for _ in range(2):
-        process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-        before, deadline = _newest(work), time.monotonic() + 120
-        while _newest(work) <= before and time.monotonic() < deadline:
-            assert process.poll() is None, "the run ended by itself"
-            time.sleep(0.1)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        steps.append(_newest(work))
-    assert 0 < steps[0] < steps[1]
-    # And the checkpoint can be used: go on to just beyond it.
-    config = small.recipe()
-    model = recipes.make_autoencoder(config)
-    model.compile(recipes.make_optimizer(config.training))
-    model.optimizer.build(model.trainable_variables)
-    found = training.Checkpoints(model, work / "autoencoder", 1).restore()
-    assert found == steps[1]
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert result.returncode == -signal.SIGKILL, result.stderr
+
+
+def _newest(directory):
+    return int(tf.train.latest_checkpoint(str(directory)).rsplit("-", 1)[1])
+
+
+def test_a_killed_run_goes_on(run, tmp_path, monkeypatch):
+    """Killed in each stage, a run ends as one that was left alone."""
+    folder, _, uninterrupted = run
+    work = tmp_path / "work"
+    _run_until_killed(work, folder, "autoencoder", step=4)
+    assert _newest(work / "autoencoder") == 3
+    _run_until_killed(work, folder, "prior", step=3)
+    assert _newest(work / "autoencoder") == 6
+    assert _newest(work / "prior") == 2
+    kept = ["autoencoder/checkpoint", "codes.npz"]
+    written = [(work / name).stat().st_mtime_ns for name in kept]
+    starts = []
+    restore = training.Checkpoints.restore
+    monkeypatch.setattr(
+        training.Checkpoints,
+        "restore",
+        lambda self: starts.append(restore(self)) or starts[-1],
+    )
+    config = small.recipe(num_classes=2)
+    config.training.checkpoint_minutes = 0.0
+    config.prior_training.checkpoint_minutes = 0.0
+    model = training.train(config, work, str(folder))
+    assert starts == [6, 2]  # all of stage 1, and the prior so far
+    assert int(model.autoencoder.optimizer.iterations) == 6
+    assert int(model.prior.optimizer.iterations) == _newest(work / "prior") == 4
+    assert [(work / name).stat().st_mtime_ns for name in kept] == written
+    for a, b in zip(
+        model.get_weights(), uninterrupted.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)

@@ -1,6 +1,7 @@
 """The `vqvae-tf` command."""
 
 import pathlib
+import re
 import sys
 
 from absl import app, flags, logging
@@ -82,10 +83,40 @@ def _main(argv):
         sys.exit(function(*arguments))
     except KeyboardInterrupt:
         _fail("Interrupted.", 130)
-    except (ValueError, OSError, CommandError) as error:
-        if FLAGS.verbosity > 0:
+    except Exception as error:
+        message = _expected(error)
+        if message is None or FLAGS.verbosity > 0:
             raise
-        _fail(error)
+        _fail(message)
+
+
+def _expected(error) -> str | None:
+    """Returns what to tell of an error in data, files or arguments.
+
+    None is for other errors: those of the program, which need a traceback.
+    """
+    import tensorflow as tf
+
+    if isinstance(error, tf.errors.OpError):
+        return _op_message(error.message)
+    if isinstance(error, (ValueError, OSError, CommandError)):
+        return str(error)
+    return None
+
+
+def _op_message(text) -> str:
+    """Returns the line of an operation's error that says what is wrong."""
+    # Names of nodes and functions: {{node x}}, [[{{node x}}]], [Op:x] name: y
+    text = re.sub(r"\{\{.*?\}\}|\[\[.*?\]\]|\[Op:\w+\]( name: \S*)?", "", text)
+    frames = ("Graph execution error", "Detected at node", "File ", "Traceback")
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [
+        line
+        for line in lines
+        if line and not line.startswith(frames) and "root error(s)" not in line
+    ]
+    line = lines[0] if lines else "TensorFlow failed"
+    return f"{line} (--verbosity=1 shows where)"
 
 
 def _fail(error, code=1):
@@ -135,19 +166,38 @@ def evaluate(preset):
     from vqvae_tf import cards, presets
 
     metadata = presets.verify(presets.find_preset(preset))
+    description = _described_data(preset, metadata)
     model = presets.load(preset)
-    print(f"{preset} on {metadata['data']['source']}, ", end="")
-    print(f"split {metadata['data']['eval_split']}:")
-    figures = cards.measure(model, metadata["data"], FLAGS.data_dir)
+    print(f"{preset} on {description['source']}, ", end="")
+    print(f"split {description['eval_split']}:")
+    figures = cards.measure(model, description, FLAGS.data_dir)
     for title, value in cards.table(figures):
         print(f"  {title:50} {value}")
-    differences = cards.compare(figures, metadata["metrics"])
+    differences = cards.compare(figures, metadata.get("metrics", {}))
     if differences:
         print("These do not agree with the card:")
         print("\n".join(f"  {line}" for line in differences))
         return 1
     print("All figures agree with the card.")
     return 0
+
+
+def _described_data(preset, metadata):
+    """Returns what data the metadata say that figures are of."""
+    from vqvae_tf import cards
+
+    description = metadata.get("data")
+    if not isinstance(description, dict):
+        description = {}
+    missing = [key for key in cards.DATA_KEYS if key not in description]
+    if missing:
+        raise CommandError(
+            f"The preset {preset} does not say what to measure it on: its "
+            f"metadata's `data` lacks {', '.join(missing)}. Save it with these "
+            "(`vqvae-tf train` does), or call vqvae_tf.evaluation.evaluate "
+            "with batches of your own."
+        )
+    return description
 
 
 def sample(preset):
@@ -189,31 +239,62 @@ def reconstruct(preset, *inputs):
     """Writes each picture beside its reconstruction."""
     import numpy as np
 
-    from vqvae_tf import evaluation, presets, sheets
+    from vqvae_tf import evaluation, picture_inputs, sheets
 
     output = pathlib.Path(FLAGS.output or "reconstructions")
-    model = presets.load(preset)
-    size = _image_size(preset)
-    for path, image in _pictures(inputs, size):
+    inputs = picture_inputs.list_inputs(inputs)
+    targets = _reconstruction_targets(inputs, output)
+    model, form = _load_for_pictures(preset)
+    for name, image in picture_inputs.read_pictures(
+        inputs, form, FLAGS.on_corrupt
+    ):
         again = model.reconstruct(image[None]).numpy()[0]
         error = np.mean((again.astype(np.float64) - image) ** 2)
-        target = output / f"{path.stem}.png"
+        target = targets[name]
         sheets.save_picture(target, sheets.pairs(image[None], again[None]))
         print(f"{target}: {evaluation.psnr(error):.2f} dB")
+
+
+def _reconstruction_targets(inputs, output):
+    """Returns the file to write for each name; none is an input."""
+    from vqvae_tf import picture_inputs
+
+    names = picture_inputs.output_names(inputs)
+    targets = {name: output / target for name, target in names.items()}
+    for path, name in inputs:
+        if targets[name].resolve() == path.resolve():
+            raise CommandError(
+                f"{path} would be replaced by its reconstruction. Choose "
+                f"another folder. Received: --output={output}."
+            )
+    return targets
+
+
+def _load_for_pictures(preset):
+    """Returns a preset's model, and the format of its pictures."""
+    from vqvae_tf import picture_inputs, presets
+
+    metadata = presets.load_metadata(presets.find_preset(preset))
+    model = presets.load(preset)
+    return model, picture_inputs.picture_format(model, metadata)
 
 
 def encode(preset, source, target):
     """Writes the codes of pictures, with their names."""
     import numpy as np
 
-    from vqvae_tf import presets
+    from vqvae_tf import picture_inputs
     from vqvae_tf.files import write_atomically
 
-    model = presets.load(preset)
+    model, form = _load_for_pictures(preset)
     names, codes = [], []
-    for batch_names, images in _picture_batches(source, _image_size(preset)):
+    for batch_names, images in picture_inputs.picture_batches(
+        source, form, FLAGS.on_corrupt
+    ):
         names += batch_names
         codes.append(model.encode(images).numpy())
+    if not codes:
+        raise CommandError(f"No picture of {source} could be read.")
     with write_atomically(target) as temporary:
         with open(temporary, "wb") as file:
             np.savez_compressed(
@@ -229,18 +310,8 @@ def decode(preset, source, target):
     from vqvae_tf import presets, sheets
     from vqvae_tf.files import write_atomically
 
-    if not pathlib.Path(source).is_file():
-        raise CommandError(f"There is no file {source}.")
+    codes, targets = _read_codes(source)
     model = presets.load(preset)
-    with np.load(source, allow_pickle=False) as arrays:
-        if "codes" not in arrays:
-            raise CommandError(
-                f"Expected an array `codes` in {source}. "
-                f"Received: {', '.join(arrays)}."
-            )
-        codes = arrays["codes"]
-        names = arrays["names"] if "names" in arrays else range(len(codes))
-        names = [pathlib.Path(str(name)).stem for name in names]
     images = [
         model.decode(codes[i : i + 16]).numpy()
         for i in range(0, len(codes), 16)
@@ -251,9 +322,34 @@ def decode(preset, source, target):
             with open(temporary, "wb") as file:
                 np.savez_compressed(file, images=images)
     else:
-        for name, image in zip(names, images):
-            sheets.save_picture(pathlib.Path(target) / f"{name}.png", image)
+        for name, image in zip(targets, images):
+            sheets.save_picture(pathlib.Path(target) / name, image)
     print(f"Wrote {len(images)} pictures to {target}.")
+
+
+def _read_codes(source):
+    """Returns the codes of an npz file, and the PNG to write for each."""
+    import numpy as np
+
+    from vqvae_tf import picture_inputs
+
+    if not pathlib.Path(source).is_file():
+        raise CommandError(f"There is no file {source}.")
+    with np.load(source, allow_pickle=False) as arrays:
+        if "codes" not in arrays:
+            raise CommandError(
+                f"Expected an array `codes` in {source}. "
+                f"Received: {', '.join(arrays)}."
+            )
+        codes = arrays["codes"]
+        names = arrays["names"] if "names" in arrays else range(len(codes))
+    if len(names) != len(codes):
+        raise CommandError(
+            f"Expected as many `names` as `codes` in {source}. Received: "
+            f"{len(names)} and {len(codes)}."
+        )
+    rows = [(f"row {i}", str(name)) for i, name in enumerate(names)]
+    return codes, list(picture_inputs.output_names(rows).values())
 
 
 def export(preset, target):
@@ -270,62 +366,6 @@ def demo():
     from vqvae_tf import demo as demonstration
 
     demonstration.run(pathlib.Path(FLAGS.output or "demo"))
-
-
-# Pictures -------------------------------------------------------------------
-
-
-def _image_size(preset):
-    from vqvae_tf import presets
-
-    metadata = presets.load_metadata(presets.find_preset(preset))
-    return metadata["data"]["image_size"]
-
-
-def _pictures(inputs, size):
-    from vqvae_tf import data
-
-    for name in inputs:
-        path = pathlib.Path(name)
-        if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.is_file())
-            if not files:
-                raise CommandError(f"There are no files below {path}.")
-            yield from _pictures(files, size)
-            continue
-        try:
-            yield path, data.load_picture(path, size)
-        except (ValueError, OSError) as error:
-            if FLAGS.on_corrupt == "error":
-                raise
-            logging.warning("Skipped: %s", error)
-
-
-def _picture_batches(source, size, batch_size=16):
-    """Yields names and uint8 [batch, size, size, 3] of a file or a folder."""
-    import numpy as np
-
-    from vqvae_tf import data
-
-    if source.endswith(".npz"):
-        path = pathlib.Path(source)
-        images = data.open_images(f"npz:{path.name}", "all", str(path.parent))
-        batches = data.evaluation_batches(images, batch_size, size)
-        first = 0
-        for x, _, weight in batches:
-            count = int(weight.numpy().sum())
-            yield [str(first + i) for i in range(count)], x.numpy()[:count]
-            first += count
-        return
-    names, images = [], []
-    for path, image in _pictures([source], size):
-        names.append(str(path))
-        images.append(image)
-        if len(images) == batch_size:
-            yield names, np.stack(images)
-            names, images = [], []
-    if images:
-        yield names, np.stack(images)
 
 
 COMMANDS = {

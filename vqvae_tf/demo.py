@@ -1,5 +1,6 @@
 """`vqvae-tf demo`: the package at work on the photos that it carries."""
 
+import math
 import pathlib
 import subprocess
 import sys
@@ -33,16 +34,21 @@ def run(output: pathlib.Path):
 def _reconstruct(photos, images, output):
     batch = data.array_evaluation_batches(images, len(images))
     figures = evaluation.evaluate(photos, batch, progress=False)
-    sheet = sheets.pairs(images, photos.reconstruct(images), columns=6)
+    codes = photos.encode(images)
+    sheet = sheets.pairs(images, photos.decode(codes), columns=6)
     sheets.save_picture(output / "reconstructions.png", sheet)
     print("reconstructions.png: photos, and below each what is left of it.")
     stored = images[0].size * 8
-    coded = int(np.prod(photos.prior.event_shape)) * 9
+    bits_per_code = math.log2(photos.autoencoder.quantizer.num_embeddings)
+    coded = codes[0].numpy().size * bits_per_code
     entropy = figures["prior_bits_per_dim"] * images[0].size
     return [
         ("photos", str(len(images))),
         ("bits of a photo as stored", f"{stored:,}"),
-        ("bits of its codes", f"{coded:,} ({stored / coded:.1f} times fewer)"),
+        (
+            "bits of its codes",
+            f"{coded:,.0f} ({stored / coded:.2f} times fewer)",
+        ),
         ("bits of its codes under the prior", f"{entropy:,.0f}"),
         *cards.table(figures),
     ]
@@ -98,12 +104,18 @@ def _serve(photos, images, output):
         check=True,
     )
     with np.load(answer) as arrays:
-        same = np.array_equal(arrays["codes"], photos.encode(images))
-        equal = np.array_equal(arrays["images"], photos.reconstruct(images))
+        same_codes = np.mean(arrays["codes"] == photos.encode(images))
+        same_values = np.mean(arrays["images"] == photos.reconstruct(images))
         bits = float(arrays["bits"].mean())
-    if not (same and equal):
-        raise ValueError("The SavedModel answers differently from the model.")
+    # Another graph may round otherwise, where two codes are equally near.
+    if min(same_codes, same_values) < 0.99:
+        raise ValueError(
+            "The SavedModel and the model disagree: "
+            f"{same_codes:.2%} of the codes and {same_values:.2%} of the "
+            "pictures' values are equal, where at least 99% should be."
+        )
     return [
-        ("SavedModel, loaded without this package", "codes and pictures equal"),
-        ("SavedModel, score (bits/dim)", f"{bits:.4f}"),
+        ("SavedModel without this package, codes equal", f"{same_codes:.2%}"),
+        ("the same, values of pictures equal", f"{same_values:.2%}"),
+        ("the same, score (bits/dim)", f"{bits:.4f}"),
     ]

@@ -15,7 +15,11 @@ def publish(config, model, folder, data_dir=None):
 
     Returns:
         The sha256 of its metadata.json.
+
+    Raises:
+        ValueError: for what `recipes.check_recipe` refuses.
     """
+    recipes.check_recipe(config)
     model = recipes.in_float32(config, model)
     description = cards.describe(config)
     figures = cards.measure(model, description, data_dir)

@@ -105,7 +105,7 @@ def load_recipe(path) -> ml_collections.ConfigDict:
 
 
 def check_recipe(config):
-    """Raises ValueError for keys that no part of the package reads."""
+    """Raises ValueError for unknown keys, or where the size is not given."""
     known = defaults()
     _check_keys("recipe", config.keys(), known.keys())
     _check_keys("data", config.data.keys(), _DATA_KEYS)
@@ -124,7 +124,18 @@ def check_recipe(config):
                 options.keys(),
                 _arguments(section, module, options.name),
             )
+    _check_image_size(config.data.get("image_size"))
     return config
+
+
+def _check_image_size(size):
+    # A model takes any size; figures, card and samples are of one.
+    if not isinstance(size, int) or size < 1:
+        raise ValueError(
+            "The recipe's data.image_size must be a positive integer, the side "
+            f"of the pictures in pixels. Received: {size!r}. Set it in the "
+            "recipe, for instance config.data.image_size = 32."
+        )
 
 
 _MODULES = {

@@ -146,23 +146,26 @@ def _encode(config, autoencoder, images):
         lambda x: model.quantizer.encode(model.latents(x)),
         reduce_retracing=True,
     )
+    rows = passes * images.num_examples
     size = min(64, images.num_examples)
-    steps = max(passes * images.num_examples // size, 1)
+    steps = -(-rows // size)
     training = config.training.copy_and_resolve_references()
     training.update(batch_size=size, crop_size=None)
     batches = _batches(config, images, training, 0, classes).take(steps)
+    dtype = np.min_scalar_type(model.quantizer.num_embeddings - 1)
     codes, labels = [], []
     progress = keras.utils.Progbar(steps, verbose=_verbosity())
     logging.info("Encoding %d batches of %d.", steps, size)
     for batch in batches:
         x, context = batch if classes else (batch, None)
-        codes.append(encode(x).numpy().astype(np.int16))
+        codes.append(encode(x).numpy().astype(dtype))
         if classes:
             labels.append(np.argmax(context["global"], axis=-1))
         progress.add(1)
-    arrays = {"codes": np.concatenate(codes)}
+    # Batches are whole permutations end to end: these rows are all pictures.
+    arrays = {"codes": np.concatenate(codes)[:rows]}
     if classes:
-        arrays["labels"] = np.concatenate(labels).astype(np.int64)
+        arrays["labels"] = np.concatenate(labels)[:rows].astype(np.int64)
     return arrays
 
 

@@ -1,0 +1,85 @@
+"""Model cards: tables, comparisons, and what the text promises."""
+
+import math
+
+import numpy as np
+import pytest
+import small
+
+from vqvae_tf import cards
+
+FIGURES = {"examples": 4, "psnr": 26.0, "usage": 1.0, "mse": 163.3}
+PRIOR = {"prior_bits_per_code": 5.25, "bits_per_dim": 4.0}
+
+
+def test_table():
+    rows = cards.table({**FIGURES, **PRIOR})
+    assert [value for _, value in rows] == ["26.00", "1.000", "5.250", "4.0000"]
+    assert rows[0][0] == "PSNR, pooled over pixels (dB)"
+
+
+def test_compare_within_tolerance():
+    assert cards.compare({**FIGURES, "psnr": 26.01}, FIGURES) == []
+    (line,) = cards.compare({**FIGURES, "psnr": 25.0}, FIGURES)
+    assert line.endswith("measured 25.00, the card says 26.00")
+
+
+@pytest.mark.parametrize("name", cards.FIGURES)
+def test_compare_by_the_listed_tolerance_alone(name):
+    tolerance = cards.FIGURES[name][-1]
+    for value in (0.0, 10.0, 1000.0):
+        near, far = value + 0.9 * tolerance, value + 1.1 * tolerance
+        assert cards.compare({name: near}, {name: value}) == []
+        assert len(cards.compare({name: far}, {name: value})) == 1
+
+
+def test_compare_reports_what_one_lacks():
+    (line,) = cards.compare({"psnr": 26.0}, {"psnr": 26.0, "ssim": 0.9})
+    assert line.endswith("measured nothing, the card says 0.9000")
+    (line,) = cards.compare({"psnr": 26.0, "ssim": 0.9}, {"psnr": 26.0})
+    assert line.endswith("measured 0.9000, the card says nothing")
+
+
+def test_compare_infinite_and_undefined():
+    perfect = {"psnr": math.inf}
+    assert cards.compare(perfect, perfect) == []
+    assert len(cards.compare({"psnr": 40.0}, perfect)) == 1
+    assert len(cards.compare({"psnr": math.nan}, {"psnr": 40.0})) == 1
+
+
+def test_card_with_prior():
+    config = small.recipe(num_classes=2)
+    config.card.summary = "A small model."
+    text = cards.card(config, {**FIGURES, **PRIOR}, "6 steps of 4")
+    assert text.startswith("# small\n\nA small model.\n")
+    assert "![samples](samples.png)" in text
+    assert "A column for each class." in text
+    assert 'LatentGenerator.from_preset("small")' in text
+    assert "| the prior, bits/code | 5.250 |" in text
+    assert "seed 0, 6 steps of 4." in text
+
+
+def test_card_without_prior():
+    # The recipe names a prior; the model that was measured has none.
+    text = cards.card(small.recipe(), FIGURES, "6 steps of 4")
+    assert "samples.png" not in text and "Samples" not in text
+    assert "LatentGenerator" not in text and "prior" not in text
+    assert 'VQVAE.from_preset("small")' in text
+    assert "| PSNR, pooled over pixels (dB) | 26.00 |" in text
+    assert "data below.\n\n## Use\n" in text
+
+
+def test_describe_is_plain():
+    config = small.recipe(num_classes=2)
+    config.data.resize_range = (16, 20)
+    description = cards.describe(config)
+    assert description["resize_range"] == [16, 20]
+    assert set(cards.DATA_KEYS) <= set(description)
+
+
+def test_sample_sheet_has_a_column_for_each_class():
+    generator = small.generator(num_classes=2)
+    sheet = cards.sample_sheet(generator, 2, seed=1)
+    assert sheet.shape == (4 * 18 + 2, 2 * 18 + 2, 3)
+    again = cards.sample_sheet(generator, 2, seed=1)
+    np.testing.assert_array_equal(sheet, again)

@@ -1,0 +1,29 @@
+"""The demo, from the presets that ship to an answering SavedModel."""
+
+import re
+
+import pytest
+from PIL import Image
+
+from vqvae_tf import demo, presets
+
+
+@pytest.mark.slow
+def test_demo(tmp_path, capsys):
+    demo.run(tmp_path)
+    sheets = {"reconstructions", "completions"}
+    sheets |= {f"samples_{name}" for name in presets.BUILT_IN}
+    assert {path.stem for path in tmp_path.glob("*.png")} == sheets
+    for path in tmp_path.glob("*.png"):
+        with Image.open(path) as picture:
+            assert len(picture.getcolors(picture.width * picture.height)) > 1000
+    assert (tmp_path / "saved_model" / "1" / "saved_model.pb").is_file()
+    text = (tmp_path / "metrics.txt").read_text()
+    assert text in capsys.readouterr().out
+    assert "42.67 times fewer" in text
+    psnr = float(re.search(r"PSNR.* ([\d.]+)$", text, re.MULTILINE)[1])
+    assert psnr > 24
+    rows = r"(?:with the prior, bits/dim|score \(bits/dim\)) +([\d.]+)$"
+    scores = re.findall(rows, text, re.MULTILINE)
+    # The evaluation in Python and the exported model give one bound.
+    assert float(scores[-1]) == pytest.approx(float(scores[-2]), rel=1e-3)
