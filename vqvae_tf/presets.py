@@ -33,10 +33,10 @@ HUB = "hf://"
 # sha256 of metadata.json of each preset that comes with the package.
 BUILT_IN = {
     "vqvae_cifar10": (
-        "b448a697d564befb6637c9ce53a1d1d698841a5759db78c49cec837051723880"
+        "f0fa2ce1100ac3d2d74217c0dae1f0380d543d805c140d50daa7949bb0e38741"
     ),
     "vqvae_photo128": (
-        "a13248b7d3b9da4673e5fc9b13a0630504fb53bfa0479253d0b635bfc4013286"
+        "98cdadc2a1a052753c479480aa094c964f86a3d79ca4b1b5544c30dfc417d04c"
     ),
 }
 
