@@ -51,7 +51,11 @@ EXTRAS_REQUIRE = {
 
 # The zoo is beside the package in a checkout and inside it in a wheel;
 # vqvae_tf/zoo_path.py finds it in both.
-PACKAGE_DIR = {"vqvae_tf": "vqvae_tf", "vqvae_tf.zoo": "zoo"}
+PACKAGE_DIR = {
+    "vqvae_tf": "vqvae_tf",
+    "vqvae_tf_cli": "vqvae_tf_cli",
+    "vqvae_tf.zoo": "zoo",
+}
 PACKAGE_DATA = {
     "vqvae_tf.samples": ["*.jpg", "LICENCES.md"],
     "vqvae_tf.zoo": ["recipes/*.py"]
@@ -63,12 +67,14 @@ setuptools.setup(
     version=VERSION,
     description="VQ-VAE models for TensorFlow 2 and Keras 3, with a model zoo",
     python_requires=">=3.11",
-    packages=setuptools.find_packages(include=["vqvae_tf", "vqvae_tf.*"])
+    packages=setuptools.find_packages(
+        include=["vqvae_tf", "vqvae_tf.*", "vqvae_tf_cli"]
+    )
     + ["vqvae_tf.zoo"],
     package_dir=PACKAGE_DIR,
     package_data=PACKAGE_DATA,
     include_package_data=False,
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
-    entry_points={"console_scripts": ["vqvae-tf = vqvae_tf.cli:main"]},
+    entry_points={"console_scripts": ["vqvae-tf = vqvae_tf_cli.main:main"]},
 )

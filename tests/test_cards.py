@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import small
 
-from vqvae_tf import cards
+from vqvae_tf import cards, presets, recipes
 
 FIGURES = {"examples": 4, "psnr": 26.0, "usage": 1.0, "mse": 163.3}
 PRIOR = {"prior_bits_per_code": 5.25, "bits_per_dim": 4.0}
@@ -56,7 +56,7 @@ def test_card_with_prior():
     assert "A column for each class." in text
     assert 'LatentGenerator.from_preset("small")' in text
     assert "| the prior, bits/code | 5.250 |" in text
-    assert "seed 0, 6 steps of 4." in text
+    assert "Seed 0, 6 steps of 4, dtype policy float32." in text
 
 
 def test_card_without_prior():
@@ -66,7 +66,38 @@ def test_card_without_prior():
     assert "LatentGenerator" not in text and "prior" not in text
     assert 'VQVAE.from_preset("small")' in text
     assert "| PSNR, pooled over pixels (dB) | 26.00 |" in text
-    assert "data below.\n\n## Use\n" in text
+    assert "reconstruction.\n\n## Use\n" in text
+
+
+@pytest.mark.parametrize("name", recipes.built_in())
+def test_card_of_the_zoo(name):
+    folder = presets.find_preset(name)
+    metadata = presets.load_metadata(folder)
+    text = cards.card(
+        recipes.load_recipe(name),
+        metadata["metrics"],
+        metadata["steps"],
+        "elsewhere/preset",
+        f"vqvae-tf train --config={name}",
+    )
+    assert text == (folder / "README.md").read_text()
+
+
+def test_card_of_a_changed_recipe_makes_no_claims():
+    config = recipes.load_recipe("vqvae_photo128")
+    config.training.steps = 7
+    config.card.limits = "My words."
+    command = "vqvae-tf train --config=vqvae_photo128 --config.training.steps=7"
+    text = cards.card(config, FIGURES, "7 steps of 8", "my run/preset", command)
+    words = ("857", "two CPU cores", "ImageNet", "42.6", "not from the data")
+    assert [word for word in words if word in text] == []
+    assert text.startswith(
+        "# vqvae_photo128, changed\n\nA VQ-VAE of 128x128 pictures"
+    )
+    assert "My words." in text and f"`{command} --workdir=DIR`" in text
+    assert "7 steps of 8, dtype policy mixed_bfloat16.\n" in text
+    assert 'VQVAE.from_preset("my run/preset")' in text
+    assert "`vqvae-tf evaluate 'my run/preset' --data_dir=DIR`" in text
 
 
 def test_describe_is_plain():
@@ -80,6 +111,7 @@ def test_describe_is_plain():
 def test_sample_sheet_has_a_column_for_each_class():
     generator = small.generator(num_classes=2)
     sheet = cards.sample_sheet(generator, 2, seed=1)
-    assert sheet.shape == (4 * 18 + 2, 2 * 18 + 2, 3)
+    # Pictures of 16x16, each pixel 4x4.
+    assert sheet.shape == (4 * (4 * 18 + 2), 4 * (2 * 18 + 2), 3)
     again = cards.sample_sheet(generator, 2, seed=1)
     np.testing.assert_array_equal(sheet, again)

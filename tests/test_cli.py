@@ -1,9 +1,9 @@
 """The command: what it writes, and one line for each mistake."""
 
 import json
+import os
 import subprocess
 import sys
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,7 +13,10 @@ from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
 
+import vqvae_tf
 from vqvae_tf import VQVAE, cli, presets, publishing, recipes
+from vqvae_tf_cli import commands
+from vqvae_tf_cli.main import main
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +57,9 @@ def albums(tmp_path):
 def run(*argv):
     """Runs the command in this process; returns its exit code."""
     saved = flagsaver.save_flag_values()
-    argv = ["vqvae-tf", *map(str, argv)]
     try:
         flags.FLAGS.unparse_flags()
-        # Overrides of a recipe's keys are looked for in sys.argv itself.
-        with mock.patch.object(sys, "argv", argv):
-            cli._main(cli._parse(argv))
+        main(["vqvae-tf", *map(str, argv)])
     except SystemExit as end:
         return end.code or 0
     finally:
@@ -122,6 +122,10 @@ def test_reconstruct(zoo, tmp_path, capsys):
     sheet = small.read_picture(tmp_path / "p1.png")
     assert sheet.shape == (2 * 18 + 2, 16 + 4, 3)
     assert "p1.png: " in capsys.readouterr().out
+    arguments = [photo, f"--output={tmp_path}", "--size=native"]
+    assert run("reconstruct", zoo, *arguments) == 0
+    sheet = small.read_picture(tmp_path / "p1.png")
+    assert sheet.shape == (2 * 22 + 2, 20 + 4, 3)
 
 
 def test_folders_inside_folders_are_kept(zoo, albums, tmp_path):
@@ -176,7 +180,7 @@ def test_sample(zoo, tmp_path):
 
 
 def test_export(zoo, tmp_path):
-    assert run("export", zoo, tmp_path / "m", "--version=3") == 0
+    assert run("export", zoo, tmp_path / "m", "--model_version=3") == 0
     assert (tmp_path / "m" / "3" / "saved_model.pb").is_file()
 
 
@@ -199,13 +203,18 @@ def test_train(zoo, tmp_path, capsys):
     )
     work = tmp_path / "work"
     flags_ = [f"--config={recipe}", f"--workdir={work}", f"--data_dir={zoo}"]
-    assert run("train", *flags_, "--config.training.steps=3") == 0
+    flags_ += ["--config.training.steps=3", "--config.training.clip_norm=9"]
+    assert run("train", *flags_) == 0
     metadata = presets.verify(work / "preset")
     assert metadata["steps"] == "3 steps of 4, the prior 4 of 4"
     card = (work / "preset" / "README.md").read_text()
     assert f"{metadata['metrics']['psnr']:.2f}" in card
     saved = json.loads((work / "recipe.json").read_text())
     assert saved["training"]["steps"] == 3
+    assert saved["training"]["clip_norm"] == 9
+    assert f'from_preset("{work}/preset")' in card
+    command = f"vqvae-tf train --config={recipe} --config.training.steps=3"
+    assert f"`{command} --config.training.clip_norm=9 --workdir=DIR`" in card
 
 
 # Mistakes -------------------------------------------------------------------
@@ -216,7 +225,9 @@ def test_unknown_command(capsys):
 
 
 def test_wrong_number_of_arguments(capsys):
-    assert "takes other arguments" in refused(capsys, "encode", "a")
+    error = refused(capsys, "encode", "a")
+    assert "takes other arguments. Received: a." in error
+    assert commands.usage("encode") in error
 
 
 def test_unknown_preset(capsys):
@@ -228,17 +239,14 @@ def test_unknown_flag(capsys):
 
 
 def test_unknown_recipe_key(zoo, capsys, tmp_path):
-    from vqvae_tf.zoo_path import zoo_dir
-
-    recipe = zoo_dir() / "recipes" / "vqvae_cifar10.py"
     error = refused(
         capsys,
         "train",
-        f"--config={recipe}",
+        "--config=vqvae_cifar10",
         "--config.encoder.widht=3",
         f"--workdir={tmp_path}",
     )
-    assert "widht" in error
+    assert "The recipe has no key encoder.widht. " in error
 
 
 def test_train_without_recipe(capsys):
@@ -251,7 +259,8 @@ def test_corrupt_picture(zoo, tmp_path, capsys):
     (folder / "bad.jpg").write_bytes(b"no picture")
     Image.fromarray(small.pictures(1)[0]).save(folder / "good.png")
     target = tmp_path / "c.npz"
-    assert "bad.jpg" in refused(capsys, "encode", zoo, folder, target)
+    error = refused(capsys, "encode", zoo, folder, target)
+    assert "bad.jpg" in error and error.endswith("use --on_corrupt=skip.")
     assert not target.exists()
     assert run("encode", zoo, folder, target, "--on_corrupt=skip") == 0
     with np.load(target) as arrays:
@@ -297,13 +306,13 @@ def test_evaluate_without_data(plain, capsys):
     ids=["eager", "graph"],
 )
 def test_error_of_an_operation(capsys, monkeypatch, mistake, words):
-    monkeypatch.setitem(cli.COMMANDS, "demo", (mistake, 0, 0))
+    monkeypatch.setitem(cli.COMMANDS, "demo", mistake)
     error = refused(capsys, "demo")
     assert error == f"vqvae-tf: {words} (--verbosity=1 shows where)"
 
 
 def test_error_of_the_program_keeps_its_traceback(monkeypatch):
-    monkeypatch.setitem(cli.COMMANDS, "demo", (lambda: {}["key"], 0, 0))
+    monkeypatch.setitem(cli.COMMANDS, "demo", lambda: {}["key"])
     with pytest.raises(KeyError):
         run("demo")
 
@@ -333,16 +342,100 @@ def test_missing_data(zoo, tmp_path, capsys):
     assert "small.npz" in error
 
 
-def test_as_a_program():
-    """One real process: the exit code and stderr of a mistake."""
-    result = subprocess.run(
-        [sys.executable, "-m", "vqvae_tf.cli", "fly"],
+def test_decode_without_a_codes_file(zoo, tmp_path, capsys):
+    photo = zoo / "photos" / "p1.png"
+    error = refused(capsys, "decode", zoo, photo, tmp_path / "o")
+    assert "written by `vqvae-tf encode`). Received: " in error
+    np.savez(tmp_path / "c.npz", codes=np.array([{}]))
+    error = refused(capsys, "decode", zoo, tmp_path / "c.npz", tmp_path / "o")
+    assert "Expected a codes file" in error
+
+
+def test_endings_of_outputs(zoo, tmp_path, capsys):
+    error = refused(capsys, "encode", zoo, zoo / "photos", tmp_path / "codes")
+    assert "must end in .npz" in error
+    error = refused(capsys, "sample", zoo, f"--output={tmp_path / 'dir'}")
+    assert "must be a picture file (.jpg, " in error
+
+
+@pytest.mark.parametrize("source", ["npz:small.npz", "folder"])
+def test_no_data_dir(source, zoo, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    recipe, work = "--config=vqvae_photo128", tmp_path / "work"
+    source_flag = f"--config.data.source={source}"
+    error = refused(capsys, "train", recipe, source_flag, f"--workdir={work}")
+    inside = "small.npz" if "npz" in source else "train/ and test/"
+    assert f"train needs --data_dir=FOLDER with {inside} inside" in error
+    assert not work.exists()
+    if "npz" in source:
+        error = refused(capsys, "evaluate", zoo)
+        assert "evaluate needs --data_dir=FOLDER with small.npz" in error
+
+
+def test_flag_of_another_command(capsys):
+    error = refused(capsys, "list", "--num=3")
+    assert "`vqvae-tf list` has no flag --num." in error
+
+
+@pytest.mark.parametrize("name", commands.COMMANDS)
+def test_help(name, capsys):
+    assert set(commands.COMMANDS) == set(cli.COMMANDS)
+    assert run(name, "--help") == 0
+    output = capsys.readouterr()
+    assert output.err == "" and output.out.startswith(f"Usage: vqvae-tf {name}")
+    assert f"Example:\n  vqvae-tf {name}" in output.out
+    for flag in commands.COMMANDS[name].flags:
+        assert f"--{flag} " in output.out
+
+
+def test_general_help(capsys):
+    assert run("--help") == 0
+    output = capsys.readouterr().out
+    for name in [*commands.COMMANDS, "--temperature", "--config.KEY"]:
+        assert f"  {name}" in output
+
+
+# What a process prints that has imported nothing before.
+_PROCESS = """
+import sys
+from vqvae_tf_cli.main import main
+try:
+    main()
+finally:
+    print("tensorflow" in sys.modules)
+"""
+
+
+def process(*argv):
+    environment = {**os.environ}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    return subprocess.run(
+        [sys.executable, "-c", _PROCESS, *map(str, argv)],
         capture_output=True,
         text=True,
+        env=environment,
     )
-    assert result.returncode == 1
-    assert (
-        result.stderr.strip()
-        .splitlines()[-1]
-        .startswith("vqvae-tf: Unknown command 'fly'")
-    )
+
+
+@pytest.mark.parametrize(
+    "argv, code",
+    [("fly", 1), ("list --nope", 1), ("train", 1), ("encode -h", 0)],
+)
+def test_without_tensorflow(argv, code):
+    """One real process: the exit code and stderr, at once."""
+    result = process(*argv.split())
+    assert result.returncode == code, result.stderr
+    assert result.stdout.endswith("False\n")
+    assert result.stderr.startswith("vqvae-tf: " if code else "")
+
+
+def test_version():
+    result = process("--version")
+    assert result.stdout == f"vqvae_tf {vqvae_tf.__version__}\nFalse\n"
+
+
+def test_only_its_own_lines():
+    """What TensorFlow prints when it is imported is held back."""
+    result = process("evaluate", "none")
+    assert result.returncode == 1 and result.stdout == "True\n"
+    assert result.stderr.startswith("vqvae-tf: There is no preset 'none'")

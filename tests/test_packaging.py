@@ -70,7 +70,7 @@ def test_every_sample_picture_has_a_licence():
 
 def _copy_sources(destination):
     # The build writes beside setup.py: not into the checkout.
-    for name in ("vqvae_tf", "zoo"):
+    for name in ("vqvae_tf", "vqvae_tf_cli", "zoo"):
         shutil.copytree(
             ROOT / name,
             destination / name,
@@ -104,6 +104,7 @@ def test_wheel_holds_package_zoo_and_samples(tmp_path):
     wheel = _build_wheel(source, tmp_path / "wheel")
 
     files = sorted(p for p in source.glob("vqvae_tf/**/*") if p.is_file())
+    files += sorted(p for p in source.glob("vqvae_tf_cli/*") if p.is_file())
     files += sorted(p for p in source.glob("zoo/*/**/*") if p.is_file())
     expected = set()
     for path in files:
@@ -114,7 +115,9 @@ def test_wheel_holds_package_zoo_and_samples(tmp_path):
         entry = next(
             n for n in archive.namelist() if n.endswith("entry_points.txt")
         )
-        assert "vqvae-tf = vqvae_tf.cli:main" in archive.read(entry).decode()
+        assert (
+            "vqvae-tf = vqvae_tf_cli.main:main" in archive.read(entry).decode()
+        )
     assert names == expected
 
 

@@ -2,7 +2,6 @@
 
 import pathlib
 
-import keras
 import numpy as np
 import pytest
 import small
@@ -86,6 +85,18 @@ def test_unknown_class():
 def test_no_such_file():
     with pytest.raises(FileNotFoundError, match="no recipe at nowhere.py"):
         recipes.load_recipe("nowhere.py")
+    with pytest.raises(FileNotFoundError, match="own: vqvae_cifar10, "):
+        recipes.load_recipe("nowhere")
+
+
+def test_built_in_recipes():
+    config = recipes.load_recipe("vqvae_photo128")
+    assert recipes.is_built_in(config)
+    config.card.limits = "None."
+    assert recipes.is_built_in(config)
+    config.training.steps += 1
+    assert not recipes.is_built_in(config)
+    assert not recipes.is_built_in(small.recipe())
 
 
 def test_no_get_config(tmp_path):
@@ -107,15 +118,3 @@ def test_learning_rate_warms_up_and_decays():
     rates = [float(schedule(step)) for step in (0, 5, 10, 55, 100)]
     expected = [0, 5e-3, 1e-2, (1e-2 + 1e-4) / 2, 1e-4]
     np.testing.assert_allclose(rates, expected, rtol=1e-5)
-
-
-def test_in_float32_keeps_weights():
-    config = small.recipe()
-    config.dtype_policy = "mixed_bfloat16"
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    model = recipes.make_autoencoder(config)
-    copy = recipes.in_float32(config, model)
-    assert copy.encoder.compute_dtype == "float32"
-    assert keras.config.dtype_policy().name == "mixed_bfloat16"
-    for a, b in zip(model.get_weights(), copy.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import small
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from vqvae_tf import recipes, training
 from vqvae_tf.data.source import ArrayImages
+from vqvae_tf.step import StepModel
 
 HERE = pathlib.Path(__file__).parent
 
@@ -69,6 +71,13 @@ def test_another_recipe_is_refused(run):
     other.training.learning_rate = 0.5
     with pytest.raises(ValueError, match="training.learning_rate"):
         training.train(other, folder / "work", str(folder))
+
+
+def test_a_run_without_data_claims_nothing(tmp_path):
+    work = tmp_path / "work"
+    with pytest.raises(FileNotFoundError):
+        training.train(small.recipe(), work, str(tmp_path))
+    assert not work.exists()
 
 
 def test_stage_autoencoder_stops_early(run, tmp_path):
@@ -173,3 +182,32 @@ def test_a_killed_run_goes_on(run, tmp_path, monkeypatch):
         model.get_weights(), uninterrupted.get_weights(), strict=True
     ):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+class Norms(StepModel):
+    """Layers in a list, with state that is not trained."""
+
+    def __init__(self):
+        super().__init__()
+        self.norms = [keras.layers.BatchNormalization() for _ in range(2)]
+
+    def build(self, input_shape=None):
+        for norm in self.norms:
+            norm.build((None, 3))
+        self.built = True
+
+
+def test_checkpoints_hold_every_variable(tmp_path):
+    model, fresh = Norms(), Norms()
+    for made in (model, fresh):
+        made.build()
+        made.compile("adam")
+        made.optimizer.build(made.trainable_variables)
+    for i, variable in enumerate(model.variables):
+        variable.assign(np.full(variable.shape, i + 2.0))
+    model.optimizer.iterations.assign(7)
+    training.Checkpoints(model, tmp_path, 1).save()
+    assert training.Checkpoints(fresh, tmp_path, 1).restore() == 7
+    assert len(fresh.variables) == 8
+    for a, b in zip(fresh.variables, model.variables):
+        np.testing.assert_array_equal(a, b, err_msg=a.path)

@@ -1,10 +1,13 @@
 """From a trained recipe to a preset: figures, model card, sample sheets."""
 
 import math
+import re
+import shlex
+import sys
 
 import numpy as np
 
-from vqvae_tf import data, evaluation, sheets
+from vqvae_tf import data, evaluation, recipes, sheets
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.samples import sample_pictures
 
@@ -49,6 +52,7 @@ def open_split(description, split, data_dir=None):
         split,
         data_dir=data_dir,
         on_corrupt=description.get("on_corrupt", "error"),
+        progress=sys.stderr.isatty(),
     )
 
 
@@ -136,43 +140,80 @@ def reconstruction_sheet(model, image_size):
     """The package's free photos, each above its reconstruction."""
     images = [data.load_picture(p, image_size) for p in sample_pictures()]
     images = np.stack(images)
-    return sheets.pairs(images, model.reconstruct(images), columns=6)
+    return _readable(
+        sheets.pairs(images, model.reconstruct(images), columns=6), image_size
+    )
+
+
+def _readable(sheet, image_size):
+    """Enlarges a sheet of pictures below 64 pixels."""
+    return sheets.enlarge(sheet, max(1, 64 // image_size))
 
 
 def sample_sheet(generator, num_classes=None, count=None, seed=0, **options):
     """A sheet of samples; with classes one column for each class."""
     if num_classes is None:
-        count = count or 16
-        return sheets.grid(generator.sample(count, seed=seed, **options))
+        draws = generator.sample(count or 16, seed=seed, **options)
+        return _readable(sheets.grid(draws), draws.shape[1])
     columns = min(num_classes, 10)
     count = count or 4 * columns
     context = {
         "global": data.one_hot(np.arange(count) % num_classes, num_classes)
     }
     draws = generator.sample(count, context=context, seed=seed, **options)
-    return sheets.grid(draws, columns)
+    return _readable(sheets.grid(draws, columns), draws.shape[1])
 
 
-def card(config, figures, steps) -> str:
+def summary(config, has_prior) -> str:
+    """Returns what the model is, in the recipe's words where they hold."""
+    if words := _own_words(config).summary:
+        return words
+    size = config.data.image_size
+    prior = f", with a {config.prior.name} prior" if has_prior else ""
+    return (
+        f"A VQ-VAE of {size}x{size} pictures with "
+        f"K={config.quantizer.num_embeddings} codes{prior}."
+    )
+
+
+def _own_words(config):
+    """Returns the recipe's `card` without words that tell of another run.
+
+    A recipe that was made from one of the zoo may have its words still.
+    """
+    notes = config.card.copy_and_resolve_references()
+    if not recipes.is_built_in(config):
+        zoo = [recipes.load_recipe(p).card for p in recipes.built_in().values()]
+        for key, words in notes.items():
+            if any(words == other[key] for other in zoo):
+                notes[key] = ""
+    return notes
+
+
+def card(config, figures, steps, path=None, command=None) -> str:
     """Writes the README.md of a preset.
 
     Args:
-        config: the recipe.
+        config: the recipe. Where it is one of the zoo's, unchanged, the card
+            is that of the built-in preset.
         figures: from `measure`; those of a prior say that there is one.
         steps: what training took, as text.
+        path: the preset's folder, to load it by; by default the recipe's name.
+        command: the command that trained it, without --workdir.
     """
-    options, name = config.data, config.name
+    options, built_in = config.data, recipes.is_built_in(config)
+    name = config.name if built_in else str(path or config.name)
     rows = "\n".join(f"| {a} | {b} |" for a, b in table(figures))
-    notes = config.card
+    notes = _own_words(config)
     has_prior = "prior_bits_per_code" in figures
-    return f"""# {name}
+    text = f"""# {_title(config, built_in)}
 
-{notes.summary}
+{summary(config, has_prior)}
 
 ![originals above reconstructions](reconstructions.png)
 
 Photos under free licences (`vqvae_tf/samples/LICENCES.md`), each above its
-reconstruction. They are not from the data below.
+reconstruction.{" They are not from the data below." if built_in else ""}
 {_samples_text(options.num_classes) if has_prior else ""}
 ## Use
 
@@ -187,7 +228,7 @@ reconstruction. They are not from the data below.
 
 ## Figures
 
-`vqvae-tf evaluate {name} --data_dir=DIR` measures them again:
+`vqvae-tf evaluate {shlex.quote(name)} --data_dir=DIR` measures them again:
 
 | figure on `{options.eval_split}` | value |
 | --- | --- |
@@ -195,13 +236,29 @@ reconstruction. They are not from the data below.
 
 ## Training
 
-`vqvae-tf train --config=zoo/recipes/{name}.py --workdir=DIR`, seed \
-{config.seed}, {steps}. {notes.training}
-
-## Limits
-
-{notes.limits}
+{_training_text(config, steps, command, built_in)} \
+{notes.training}
 """
+    if notes.limits:
+        text += f"\n## Limits\n\n{notes.limits}\n"
+    # Where there are no words of the recipe.
+    return re.sub(" +$", "", text, flags=re.MULTILINE)
+
+
+def _title(config, built_in):
+    changed = not built_in and config.name in recipes.built_in()
+    return f"{config.name}, changed" if changed else config.name
+
+
+def _training_text(config, steps, command, built_in):
+    facts = f"seed {config.seed}, {steps}"
+    if built_in:
+        command = f"vqvae-tf train --config=zoo/recipes/{config.name}.py"
+    else:
+        facts += f", dtype policy {config.dtype_policy}"
+    if command is None:
+        return f"S{facts.removeprefix('s')}."
+    return f"`{command} --workdir=DIR`, {facts}."
 
 
 def _samples_text(num_classes):

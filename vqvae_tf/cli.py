@@ -1,96 +1,22 @@
-"""The `vqvae-tf` command."""
+"""The commands of `vqvae-tf`; `vqvae_tf_cli` reads their arguments."""
 
+import dataclasses
+import os
 import pathlib
 import re
-import sys
+import shlex
+import zipfile
 
-from absl import app, flags, logging
-from ml_collections import config_flags
+from absl import flags
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("data_dir", None, "Data; by default TFDS_DATA_DIR.")
-flags.DEFINE_string("workdir", None, "train: the run's directory.")
-flags.DEFINE_string("output", None, "The file or folder to write.")
-flags.DEFINE_integer("num", 16, "sample: how many.", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "sample: the seed.")
-flags.DEFINE_integer("label", None, "sample: the class; all by default.")
-flags.DEFINE_float("temperature", 1.0, "sample: of the prior.", 0.0)
-flags.DEFINE_integer("top_k", None, "sample: most likely codes to draw from.")
-flags.DEFINE_float("top_p", None, "sample: probability mass to draw from.")
-flags.DEFINE_enum(
-    "stage", "all", ["all", "autoencoder"], "train: where to stop."
-)
-flags.DEFINE_enum(
-    "on_corrupt",
-    "error",
-    ["error", "skip"],
-    "encode, reconstruct: what to do with a picture that cannot be read.",
-)
-flags.DEFINE_integer("version", 1, "export: the model's version.")
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "train: a recipe, such as zoo/recipes/vqvae_cifar10.py."
-)
-
-USAGE = """vqvae-tf COMMAND ...
-
-  list                              what the zoo holds, with its figures
-  train --config=RECIPE --workdir=DIR
-                                    train a recipe, or go on where it stopped
-  evaluate PRESET                   measure the card's figures again
-  sample PRESET --output=FILE       draw pictures
-  reconstruct PRESET IN... --output=DIR
-  encode PRESET IN OUT.npz          pictures (files, folders, npz) to codes
-  decode PRESET IN.npz OUT          codes to pictures
-  export PRESET DIR                 write a SavedModel for serving
-  demo --output=DIR                 see it all work on a few photos
-
-PRESET is a built-in name, a preset's folder or a training's work directory.
-"""
 
 
 class CommandError(Exception):
     """A mistake of the caller's, told in one line."""
 
 
-def main():
-    """Runs the command line; the entry point of the package."""
-    app.run(_main, flags_parser=_parse)
-
-
-def _parse(argv):
-    if len(argv) < 2 or argv[1] in ("help", "--help", "-h"):
-        print(USAGE + "\n" + FLAGS.main_module_help())
-        sys.exit(0 if len(argv) > 1 else 2)
-    try:
-        return FLAGS(argv)
-    except KeyError as error:
-        _fail(f"The recipe has no key {error}; see the recipe for its keys.")
-    except Exception as error:
-        # Flags read the recipe, so anything a recipe does can fail here.
-        _fail(error)
-
-
-def _main(argv):
-    logging.set_verbosity(logging.INFO)
-    logging.use_absl_handler()
-    name, arguments = argv[1], argv[2:]
-    if name not in COMMANDS:
-        _fail(f"Unknown command {name!r}. Expected: {', '.join(COMMANDS)}.")
-    function, least, most = COMMANDS[name]
-    if not least <= len(arguments) <= most:
-        _fail(f"`vqvae-tf {name}` takes other arguments.\n\n{USAGE}")
-    try:
-        sys.exit(function(*arguments))
-    except KeyboardInterrupt:
-        _fail("Interrupted.", 130)
-    except Exception as error:
-        message = _expected(error)
-        if message is None or FLAGS.verbosity > 0:
-            raise
-        _fail(message)
-
-
-def _expected(error) -> str | None:
+def explain(error) -> str | None:
     """Returns what to tell of an error in data, files or arguments.
 
     None is for other errors: those of the program, which need a traceback.
@@ -119,11 +45,6 @@ def _op_message(text) -> str:
     return f"{line} (--verbosity=1 shows where)"
 
 
-def _fail(error, code=1):
-    print(f"vqvae-tf: {error}", file=sys.stderr)
-    sys.exit(code)
-
-
 # Commands -------------------------------------------------------------------
 
 
@@ -144,21 +65,45 @@ def list_presets():
         print()
 
 
-def train():
-    """Trains a recipe and writes WORKDIR/preset."""
-    if FLAGS.config is None or FLAGS.workdir is None:
-        raise CommandError(
-            "train needs a recipe and a directory: vqvae-tf train "
-            "--config=zoo/recipes/NAME.py --workdir=DIR."
-        )
-    from vqvae_tf import publishing, recipes, training
+def train(recipe, overrides):
+    """Trains a recipe and writes WORKDIR/preset.
 
-    config = recipes.check_recipe(FLAGS.config)
+    Args:
+        recipe: a recipe's file, or the name of a built-in one.
+        overrides: arguments `--config.KEY=VALUE`.
+    """
+    from vqvae_tf import publishing, recipe_flags, recipes, training
+
+    config = recipes.read_recipe(recipes.find_recipe(recipe))
+    config = recipe_flags.override(config, overrides)
+    recipes.check_recipe(config)
+    _check_data_dir("train", config.data)
     model = training.train(config, FLAGS.workdir, FLAGS.data_dir, FLAGS.stage)
     if FLAGS.stage == "all":
         folder = pathlib.Path(FLAGS.workdir) / "preset"
-        publishing.publish(config, model, folder, FLAGS.data_dir)
+        words = ["vqvae-tf", "train", f"--config={recipe}", *overrides]
+        publishing.publish(
+            config, model, folder, FLAGS.data_dir, shlex.join(words)
+        )
         print(f"Saved the preset {folder}.")
+
+
+def _check_data_dir(command, description):
+    """Raises CommandError where the source is relative to no folder."""
+    kind, _, name = description["source"].partition(":")
+    given = FLAGS.data_dir or os.environ.get("TFDS_DATA_DIR")
+    if given or kind not in ("folder", "npz") or os.path.isabs(name):
+        return
+    splits = (description["train_split"], description["eval_split"])
+    inside = " and ".join(f"{split}/" for split in splits)
+    if kind == "npz":
+        inside = name
+    elif name:
+        inside = f"{name}/ (with {inside})"
+    raise CommandError(
+        f"{command} needs --data_dir=FOLDER with {inside} inside; "
+        "TFDS_DATA_DIR is not set either."
+    )
 
 
 def evaluate(preset):
@@ -167,6 +112,9 @@ def evaluate(preset):
 
     metadata = presets.verify(presets.find_preset(preset))
     description = _described_data(preset, metadata)
+    _check_data_dir("evaluate", description)
+    if FLAGS.on_corrupt == "skip":
+        description = {**description, "on_corrupt": "skip"}
     model = presets.load(preset)
     print(f"{preset} on {description['source']}, ", end="")
     print(f"split {description['eval_split']}:")
@@ -206,6 +154,7 @@ def sample(preset):
     from vqvae_tf.models import LatentGenerator
 
     output = FLAGS.output or "samples.png"
+    _check_picture_suffix(output)
     generator = LatentGenerator.from_preset(preset)
     options = dict(
         seed=FLAGS.seed,
@@ -219,7 +168,17 @@ def sample(preset):
     else:
         sheet = cards.sample_sheet(generator, classes, FLAGS.num, **options)
     sheets.save_picture(output, sheet)
-    print(f"Wrote {output}.")
+    print(f"Wrote {output}; a prior of few photos draws textures, not objects.")
+
+
+def _check_picture_suffix(output):
+    from vqvae_tf.data.folder import EXTENSIONS
+
+    if pathlib.Path(output).suffix.lower() not in EXTENSIONS:
+        raise CommandError(
+            f"--output must be a picture file ({', '.join(EXTENSIONS)}). "
+            f"Received: {output}."
+        )
 
 
 def _samples_of_class(generator, classes, options):
@@ -245,6 +204,8 @@ def reconstruct(preset, *inputs):
     inputs = picture_inputs.list_inputs(inputs)
     targets = _reconstruction_targets(inputs, output)
     model, form = _load_for_pictures(preset)
+    if FLAGS.size == "native":
+        form = dataclasses.replace(form, size=None)
     for name, image in picture_inputs.read_pictures(
         inputs, form, FLAGS.on_corrupt
     ):
@@ -286,6 +247,11 @@ def encode(preset, source, target):
     from vqvae_tf import picture_inputs
     from vqvae_tf.files import write_atomically
 
+    if not target.endswith(".npz"):
+        raise CommandError(
+            "The file to write must end in .npz, such as "
+            f"{target}.npz. Received: {target}."
+        )
     model, form = _load_for_pictures(preset)
     names, codes = [], []
     for batch_names, images in picture_inputs.picture_batches(
@@ -335,14 +301,23 @@ def _read_codes(source):
 
     if not pathlib.Path(source).is_file():
         raise CommandError(f"There is no file {source}.")
-    with np.load(source, allow_pickle=False) as arrays:
-        if "codes" not in arrays:
-            raise CommandError(
-                f"Expected an array `codes` in {source}. "
-                f"Received: {', '.join(arrays)}."
-            )
-        codes = arrays["codes"]
-        names = arrays["names"] if "names" in arrays else range(len(codes))
+    expected = "Expected a codes file (.npz, written by `vqvae-tf encode`)"
+    if not zipfile.is_zipfile(source):
+        raise CommandError(f"{expected}. Received: {source}.")
+    try:
+        with np.load(source, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise CommandError(f"{expected}. Received: {source} ({error}).") from (
+            error
+        )
+    if "codes" not in found:
+        raise CommandError(
+            f"Expected an array `codes` in {source}. "
+            f"Received: {', '.join(found)}."
+        )
+    codes = found["codes"]
+    names = found.get("names", range(len(codes)))
     if len(names) != len(codes):
         raise CommandError(
             f"Expected as many `names` as `codes` in {source}. Received: "
@@ -357,7 +332,7 @@ def export(preset, target):
     from vqvae_tf import presets
     from vqvae_tf.export import export as write
 
-    path = write(presets.load(preset), target, version=FLAGS.version)
+    path = write(presets.load(preset), target, version=FLAGS.model_version)
     print(f"Wrote the SavedModel {path}.")
 
 
@@ -369,16 +344,19 @@ def demo():
 
 
 COMMANDS = {
-    "list": (list_presets, 0, 0),
-    "train": (train, 0, 0),
-    "evaluate": (evaluate, 1, 1),
-    "sample": (sample, 1, 1),
-    "reconstruct": (reconstruct, 2, 10_000),
-    "encode": (encode, 3, 3),
-    "decode": (decode, 3, 3),
-    "export": (export, 2, 2),
-    "demo": (demo, 0, 0),
+    "list": list_presets,
+    "train": train,
+    "evaluate": evaluate,
+    "sample": sample,
+    "reconstruct": reconstruct,
+    "encode": encode,
+    "decode": decode,
+    "export": export,
+    "demo": demo,
 }
 
 if __name__ == "__main__":
+    # `python -m vqvae_tf.cli`, which has imported TensorFlow by now.
+    from vqvae_tf_cli.main import main
+
     main()

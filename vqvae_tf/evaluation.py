@@ -27,7 +27,7 @@ def evaluate(model, batches, training_counts=None, progress=True) -> dict:
             `data.evaluation_batches`; rows of weight 0 are padding.
         training_counts: how often each code occurs in the training set,
             `[K]` or `[G, K]`, for the unigram's cross-entropy; or None.
-        progress: show a progress bar.
+        progress: show a progress bar, where stderr is a terminal.
 
     Returns:
         A dict of floats. `examples`; `mse` in squared pixel levels; `nmse`,
@@ -177,4 +177,5 @@ def _bar(batches, progress):
         return batches
     from tqdm import tqdm
 
-    return tqdm(batches, unit=" batches", leave=False, delay=1)
+    # disable=None: only where stderr is a terminal.
+    return tqdm(batches, unit=" batches", leave=False, delay=1, disable=None)

@@ -139,7 +139,9 @@ def read_pictures(inputs, form, on_corrupt="error"):
             yield name, form.fit(image)
         except (ValueError, OSError) as error:
             if on_corrupt == "error":
-                raise
+                raise ValueError(
+                    f"{error} Repair or remove it, or use --on_corrupt=skip."
+                ) from error
             logging.warning("Skipped: %s", error)
 
 

@@ -1,10 +1,11 @@
 """From a trained recipe to a preset: measure, draw, write the card."""
 
-from vqvae_tf import cards, presets, recipes, sheets
+from vqvae_tf import cards, presets, recipes
 from vqvae_tf.models import LatentGenerator
+from vqvae_tf.precision import in_float32
 
 
-def publish(config, model, folder, data_dir=None):
+def publish(config, model, folder, data_dir=None, command=None):
     """Writes a trained model as a preset, with figures, card and pictures.
 
     Args:
@@ -12,6 +13,7 @@ def publish(config, model, folder, data_dir=None):
         model: the `VQVAE` or `LatentGenerator` that `training.train` returned.
         folder: the preset's folder.
         data_dir: where the data lies.
+        command: the command that trained it, without --workdir, for the card.
 
     Returns:
         The sha256 of its metadata.json.
@@ -20,29 +22,29 @@ def publish(config, model, folder, data_dir=None):
         ValueError: for what `recipes.check_recipe` refuses.
     """
     recipes.check_recipe(config)
-    model = recipes.in_float32(config, model)
+    model = in_float32(model)
     description = cards.describe(config)
     figures = cards.measure(model, description, data_dir)
     pictures = _pictures(model, description)
+    has_prior = isinstance(model, LatentGenerator)
     steps = f"{config.training.steps} steps of {config.training.batch_size}"
-    if isinstance(model, LatentGenerator):
+    if has_prior:
         prior = config.prior_training
         steps += f", the prior {prior.steps} of {prior.batch_size}"
     metadata = {
         "recipe": config.name,
-        "summary": config.card.summary,
+        "summary": cards.summary(config, has_prior),
         "data": description,
         "seed": config.seed,
         "steps": steps,
         "metrics": figures,
     }
-    card = cards.card(config, figures, steps)
+    card = cards.card(config, figures, steps, folder, command)
     return presets.save(model, folder, metadata, card, pictures)
 
 
 def _pictures(model, description):
     """Returns the preset's pictures: a dict of file name to uint8 picture."""
-    scale = max(1, 64 // description["image_size"])
     pictures = {
         "reconstructions.png": cards.reconstruction_sheet(
             model, description["image_size"]
@@ -52,7 +54,4 @@ def _pictures(model, description):
         pictures["samples.png"] = cards.sample_sheet(
             model, description["num_classes"]
         )
-    return {
-        name: sheets.enlarge(picture, scale)
-        for name, picture in pictures.items()
-    }
+    return pictures

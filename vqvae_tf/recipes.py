@@ -7,13 +7,15 @@ may set. Unknown keys are errors, in the file as on the command line.
 import copy
 import importlib.util
 import inspect
+import json
 import pathlib
 
 import keras
 import ml_collections
 
 from vqvae_tf import densities, layers, networks
-from vqvae_tf.models import VQVAE, LatentGenerator
+from vqvae_tf.models import VQVAE
+from vqvae_tf.zoo_path import zoo_dir
 
 
 def defaults() -> ml_collections.ConfigDict:
@@ -80,28 +82,69 @@ _DATA_KEYS = (
 ).split()
 
 
+def built_in() -> dict[str, pathlib.Path]:
+    """Returns the files of the zoo's recipes by their names."""
+    folder = zoo_dir() / "recipes"
+    return {path.stem: path for path in sorted(folder.glob("*.py"))}
+
+
+def find_recipe(name) -> pathlib.Path:
+    """Returns a recipe's file.
+
+    Args:
+        name: the file, or the name of one of the zoo's recipes.
+
+    Raises:
+        FileNotFoundError: if there is neither.
+    """
+    if pathlib.Path(name).is_file():
+        return pathlib.Path(name)
+    if str(name) in built_in():
+        return built_in()[str(name)]
+    raise FileNotFoundError(
+        f"There is no recipe at {name}. Expected a Python file with a function "
+        f"get_config(), or one of the package's own: {', '.join(built_in())}."
+    )
+
+
 def load_recipe(path) -> ml_collections.ConfigDict:
     """Reads a recipe file and checks its keys.
 
     Args:
-        path: a Python file with `get_config()`.
+        path: a Python file with `get_config()`, or a name of `built_in()`.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it has no get_config, or sets unknown keys.
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no recipe at {path}. Expected a Python file with a "
-            "function get_config(); the package's own are in zoo/recipes."
-        )
+    return check_recipe(read_recipe(find_recipe(path)))
+
+
+def read_recipe(path) -> ml_collections.ConfigDict:
+    """Reads a recipe file, whose keys may still be changed, and then checked.
+
+    Raises:
+        ValueError: if it has no get_config.
+    """
     spec = importlib.util.spec_from_file_location("recipe", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not hasattr(module, "get_config"):
         raise ValueError(f"The recipe {path} defines no get_config().")
-    return check_recipe(module.get_config())
+    return module.get_config()
+
+
+def to_json(config) -> str:
+    """Returns a recipe as JSON, without `card`: words, which may change."""
+    recipe = config.to_dict()
+    recipe.pop("card")
+    return json.dumps(recipe, indent=2, sort_keys=True, default=list)
+
+
+def is_built_in(config) -> bool:
+    """Returns whether a recipe is one of the zoo's, unchanged but for words."""
+    path = built_in().get(config.name)
+    return path is not None and to_json(load_recipe(path)) == to_json(config)
 
 
 def check_recipe(config):
@@ -229,23 +272,3 @@ def make_optimizer(training) -> keras.optimizers.Optimizer:
         schedule,
         global_clipnorm=training.clip_norm,
     )
-
-
-def in_float32(config, model):
-    """Returns the recipe's model in float32 with the same weights.
-
-    Args:
-        config: the recipe.
-        model: its `VQVAE`, or a `LatentGenerator` of that and its prior.
-    """
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        copy = make_autoencoder(config)
-        if isinstance(model, LatentGenerator):
-            copy = LatentGenerator(copy, make_prior(config))
-            copy.build()
-    finally:
-        keras.config.set_dtype_policy(policy)
-    copy.set_weights(model.get_weights())
-    return copy

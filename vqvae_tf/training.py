@@ -24,6 +24,7 @@ from absl import logging
 from vqvae_tf import data, recipes, sheets
 from vqvae_tf.files import write_atomically
 from vqvae_tf.models import LatentGenerator
+from vqvae_tf.precision import in_float32
 
 
 def train(config, workdir, data_dir=None, stage="all"):
@@ -42,15 +43,16 @@ def train(config, workdir, data_dir=None, stage="all"):
         ValueError: if workdir holds a run of another recipe.
     """
     workdir = pathlib.Path(workdir)
-    workdir.mkdir(parents=True, exist_ok=True)
     recipes.check_recipe(config)
-    _claim(config, workdir)
+    _compare_recipe(config, workdir)
     keras.config.set_dtype_policy(config.dtype_policy)
     keras.utils.set_random_seed(config.seed)
     images = _open(config, config.data.train_split, data_dir)
     held_out = _open(config, config.data.eval_split, data_dir)
     autoencoder = recipes.make_autoencoder(config)
     examples = _examples(config, held_out)
+    # Only now: a run that could not start leaves the directory to others.
+    _note_recipe(config, workdir)
     _fit(
         autoencoder,
         config.training,
@@ -93,6 +95,7 @@ def _open(config, split, data_dir):
         split,
         data_dir=data_dir,
         on_corrupt=config.data.on_corrupt,
+        progress=sys.stderr.isatty(),
     )
 
 
@@ -141,7 +144,7 @@ def _encode(config, autoencoder, images):
     passes = config.prior_training.encode_passes
     classes = config.data.num_classes
     # Float32, as the codes will be made when the model is used.
-    model = recipes.in_float32(config, autoencoder)
+    model = in_float32(autoencoder)
     encode = tf.function(
         lambda x: model.quantizer.encode(model.latents(x)),
         reduce_retracing=True,
@@ -236,7 +239,12 @@ class Checkpoints(keras.callbacks.Callback):
     def __init__(self, model, directory, minutes):
         super().__init__()
         self.minutes = minutes
-        checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+        # By number: a checkpoint of the model itself would not see what is
+        # in lists of layers, and lose their state that is not trained.
+        checkpoint = tf.train.Checkpoint(
+            variables=[variable.value for variable in model.variables],
+            optimizer=model.optimizer,
+        )
         self.manager = tf.train.CheckpointManager(
             checkpoint, str(directory), max_to_keep=2
         )
@@ -292,23 +300,25 @@ class Summaries(keras.callbacks.Callback):
 # The run's directory --------------------------------------------------------
 
 
-def _claim(config, workdir):
-    """Notes the recipe in the directory, or compares it with the one there."""
+def _compare_recipe(config, workdir):
+    """Raises ValueError if the directory holds a run of another recipe."""
     path = workdir / "recipe.json"
-    recipe = config.to_dict()
-    recipe.pop("card")  # words, which may change
-    text = json.dumps(recipe, indent=2, sort_keys=True, default=list)
     if not path.exists():
-        with write_atomically(path) as temporary:
-            pathlib.Path(temporary).write_text(text)
         return
-    old, new = json.loads(path.read_text()), json.loads(text)
+    old, new = json.loads(path.read_text()), json.loads(recipes.to_json(config))
     if old != new:
         raise ValueError(
             f"{workdir} holds a run of another recipe; they differ in "
             f"{', '.join(_differences(old, new))}. Go on with the old recipe, "
             "or choose another --workdir."
         )
+
+
+def _note_recipe(config, workdir):
+    path = workdir / "recipe.json"
+    if not path.exists():
+        with write_atomically(path) as temporary:
+            pathlib.Path(temporary).write_text(recipes.to_json(config))
 
 
 def _differences(old, new, prefix=""):

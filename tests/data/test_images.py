@@ -243,7 +243,7 @@ def test_npz_that_is_none(tmp_path):
             "folder:pets",
             "validation",
             ValueError,
-            r"\['train', 'test', 'all'\]",
+            "such as train/ and test/.* for: train, test",
         ),
     ],
 )

@@ -62,8 +62,10 @@ def _split_folder(root, split):
     if split == "train" and not present:
         return root, [root]
     raise ValueError(
-        f"{root!r} has no sub-folder for this split. Expected one of "
-        f"{present + ['all']}. Received: split={split!r}."
+        f"{root!r} has no sub-folder for this split. Expected a folder with a "
+        "sub-folder of pictures for each split, such as train/ and test/. "
+        f"Received: split={split!r}, and sub-folders for: "
+        f"{', '.join(present) or 'none'}."
     )
 
 

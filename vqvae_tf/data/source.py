@@ -209,6 +209,8 @@ class OpenOptions:
         """Raises ValueError on a corrupt picture, or logs that it is left."""
         if self.on_corrupt == "error":
             raise ValueError(
-                f'{message} Repair or remove it, or use on_corrupt="skip".'
+                f'{message} Repair or remove it, or use on_corrupt="skip" '
+                "(vqvae-tf evaluate: --on_corrupt=skip; vqvae-tf train: "
+                "--config.data.on_corrupt=skip)."
             ) from cause
         logging.warning("Skipped: %s", message)

@@ -1,0 +1,246 @@
+"""What commands and flags there are, and their help texts."""
+
+import dataclasses
+import importlib.util
+import pathlib
+import textwrap
+
+from absl import flags, logging  # noqa: F401  (logging defines --verbosity)
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("data_dir", None, "the data's folder; or TFDS_DATA_DIR")
+flags.DEFINE_string("workdir", None, "the run's directory")
+flags.DEFINE_string("output", None, "the file or folder to write")
+flags.DEFINE_integer("num", 16, "how many pictures", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "equal seeds draw equal pictures")
+flags.DEFINE_integer("label", None, "the class, 0 and up; all by default")
+flags.DEFINE_float("temperature", 1.0, "of the prior; lower is safer", 0.0)
+flags.DEFINE_integer("top_k", None, "draw from so many likeliest codes")
+flags.DEFINE_float("top_p", None, "draw from so much probability mass")
+flags.DEFINE_enum(
+    "stage",
+    "all",
+    ["all", "autoencoder"],
+    "autoencoder stops before the prior",
+)
+flags.DEFINE_enum(
+    "on_corrupt",
+    "error",
+    ["error", "skip"],
+    "what to do with a picture that cannot be read",
+)
+flags.DEFINE_enum(
+    "size",
+    "preset",
+    ["preset", "native"],
+    "preset: the central square, resized to the preset's size; native: each "
+    "picture's own size, cropped to a multiple of the model's stride",
+)
+flags.DEFINE_integer("model_version", 1, "the version's sub-folder")
+
+_PRESET = "a built-in name, a preset's folder or a training's work directory"
+_INPUTS = "picture files, and folders of them"
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A command: its help, and how many arguments it takes.
+
+    Attributes:
+        summary: half a line for the list of commands.
+        text: what it does.
+        arguments: a dict of the arguments' names to what they are.
+        flags: the names of its flags.
+        example: a command line.
+        output: what --output is by default.
+        most: how many arguments at most; by default as many as are named.
+    """
+
+    summary: str
+    text: str
+    example: str
+    arguments: dict[str, str] = dataclasses.field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    output: str | None = None
+    most: int | None = None
+
+    def takes(self, count) -> bool:
+        """Returns whether it takes so many arguments."""
+        least = len(self.arguments)
+        return least <= count <= (self.most or least)
+
+
+COMMANDS = {
+    "list": Command(
+        "what the zoo holds, with its figures",
+        "Lists the presets that come with the package, and their figures.",
+        "vqvae-tf list",
+    ),
+    "train": Command(
+        "train a recipe, or go on where it stopped",
+        "Trains a recipe and writes WORKDIR/preset: the model with its "
+        "figures and its card. Killed, it goes on from the last checkpoint "
+        "when it is called again. --config and --workdir must be given.",
+        "vqvae-tf train --config=vqvae_photo128 --workdir=runs/photos "
+        "--data_dir=PHOTOS",
+        flags=("config", "config.KEY", "workdir", "data_dir", "stage"),
+    ),
+    "evaluate": Command(
+        "measure the card's figures again",
+        "Measures a preset's figures again and compares them with its card; "
+        "exits with 1 where they differ.",
+        "vqvae-tf evaluate vqvae_photo128 --data_dir=PHOTOS",
+        {"PRESET": _PRESET},
+        ("data_dir", "on_corrupt"),
+    ),
+    "sample": Command(
+        "draw pictures",
+        "Draws codes from a preset's prior and writes the pictures that they "
+        "stand for as one sheet. A prior of few photos has learnt textures, "
+        "not objects.",
+        "vqvae-tf sample vqvae_photo128 --num=16 --output=samples.png",
+        {"PRESET": _PRESET},
+        ("output", "num", "seed", "label", "temperature", "top_k", "top_p"),
+        output="samples.png",
+    ),
+    "reconstruct": Command(
+        "write pictures beside what their codes keep",
+        "Writes each picture beside its reconstruction, and prints the PSNR. "
+        "By default a picture is resized and cropped to the central square "
+        "of the preset's size (128x128 for vqvae_photo128); --size=native "
+        "takes it as large as it is.",
+        "vqvae-tf reconstruct vqvae_photo128 holiday.jpg --output=out",
+        {"PRESET": _PRESET, "IN...": _INPUTS},
+        ("output", "size", "on_corrupt"),
+        output="reconstructions",
+        most=10_000,
+    ),
+    "encode": Command(
+        "pictures (a file, a folder, an npz) to codes",
+        "Writes the codes of pictures, with the pictures' names. Pictures "
+        "are resized and cropped to the central square of the preset's size.",
+        "vqvae-tf encode vqvae_photo128 photos codes.npz",
+        {
+            "PRESET": _PRESET,
+            "IN": "a picture file, a folder, or an npz file with `images`",
+            "OUT.npz": "the file to write: arrays `codes` and `names`",
+        },
+        ("on_corrupt",),
+    ),
+    "decode": Command(
+        "codes to pictures",
+        "Writes the pictures that codes stand for.",
+        "vqvae-tf decode vqvae_photo128 codes.npz pictures",
+        {
+            "PRESET": _PRESET,
+            "IN.npz": "a codes file of `vqvae-tf encode`",
+            "OUT": "a folder for PNG files, or an npz file",
+        },
+    ),
+    "export": Command(
+        "write a SavedModel for serving",
+        "Writes a SavedModel in TensorFlow Serving's layout, DIR/VERSION.",
+        "vqvae-tf export vqvae_photo128 serving/vqvae_photo128",
+        {"PRESET": _PRESET, "DIR": "the model's folder"},
+        ("model_version",),
+    ),
+    "demo": Command(
+        "see it all work on a few photos",
+        "Reconstructs, samples, completes and serves the photos that come "
+        "with the package; writes pictures, figures and a SavedModel.",
+        "vqvae-tf demo --output=demo",
+        flags=("output",),
+        output="demo",
+    ),
+}
+
+
+def usage(name) -> str:
+    """Returns a command's usage line."""
+    command = COMMANDS[name]
+    words = ["vqvae-tf", name, *command.arguments]
+    return " ".join(words + ["[--FLAG=VALUE ...]"] * bool(command.flags))
+
+
+def general_help() -> str:
+    """Returns what `vqvae-tf --help` prints."""
+    commands = _table({k: v.summary for k, v in COMMANDS.items()})
+    names = [n for n in FLAGS if any(n in c.flags for c in COMMANDS.values())]
+    rows = {f"--{n}": f"{FLAGS[n].help} ({_users(n)})" for n in sorted(names)}
+    rows |= {f"--{n}": text for n, text in _config_help().items()}
+    rows["--verbosity"] = "1 shows every log line, and where an error arose"
+    return f"""vqvae-tf COMMAND ...
+
+Commands; `vqvae-tf COMMAND --help` says more of each:
+{commands}
+
+PRESET is {_PRESET}.
+
+Flags, and the commands that take them:
+{_table(rows)}
+  --help, --version"""
+
+
+def _users(flag):
+    return ", ".join(n for n, c in COMMANDS.items() if flag in c.flags)
+
+
+def command_help(name) -> str:
+    """Returns what `vqvae-tf COMMAND --help` prints."""
+    command = COMMANDS[name]
+    parts = [f"Usage: {usage(name)}", textwrap.fill(command.text, 79)]
+    if command.arguments:
+        parts.append("Arguments:\n" + _table(command.arguments))
+    if command.flags:
+        parts.append("Flags:\n" + _table(_flag_rows(command)))
+    parts.append(f"Example:\n  {command.example}")
+    return "\n\n".join(parts)
+
+
+def _flag_rows(command):
+    rows, config = {}, _config_help()
+    for name in command.flags:
+        if name in config:
+            rows[f"--{name}"] = config[name]
+            continue
+        default = command.output if name == "output" else FLAGS[name].default
+        # "all by default" and the like say it for those without a default.
+        known = "" if default is None else f" (default: {default})"
+        rows[f"--{name}"] = FLAGS[name].help + known
+    return rows
+
+
+def _config_help():
+    names = ", ".join(recipe_names())
+    return {
+        "config": f"the recipe: a Python file, or one of {names}",
+        "config.KEY": "another value for a key of the recipe, such as "
+        "--config.training.steps=500",
+    }
+
+
+def _table(rows):
+    width = max(map(len, rows)) + 2
+    return "\n".join(
+        textwrap.fill(
+            f"{name:{width}}{text}",
+            79,
+            initial_indent="  ",
+            subsequent_indent=" " * (width + 2),
+            break_on_hyphens=False,
+        )
+        for name, text in rows.items()
+    )
+
+
+def recipe_names() -> list[str]:
+    """Returns the names of the recipes that come with the package."""
+    package = pathlib.Path(importlib.util.find_spec("vqvae_tf").origin).parent
+    # By its file: `import vqvae_tf.zoo_path` would import TensorFlow.
+    spec = importlib.util.spec_from_file_location(
+        "zoo_path", package / "zoo_path.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    folder = module.zoo_dir() / "recipes"
+    return sorted(path.stem for path in folder.glob("*.py"))

@@ -1,0 +1,140 @@
+"""`vqvae-tf`: reads the arguments, answers for help, starts the command."""
+
+import importlib.metadata
+import re
+import sys
+
+from absl import flags
+
+from vqvae_tf_cli import commands, quiet
+
+FLAGS = flags.FLAGS
+_HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
+
+
+def main(argv=None):
+    """Runs the command line and exits; the entry point of the package."""
+    try:
+        sys.exit(_run(list(sys.argv if argv is None else argv)))
+    except KeyboardInterrupt:
+        print(file=sys.stderr)  # below a progress bar that is not finished
+        _fail("Interrupted.", 130)
+
+
+def _run(argv):
+    text = _information(argv[1:])
+    if text is not None:
+        print(text)
+        return 0 if len(argv) > 1 else 2
+    name, arguments = _parse(argv)
+    functions = _import_functions()
+    try:
+        return functions.COMMANDS[name](*arguments)
+    except Exception as error:
+        message = functions.explain(error)
+        if message is None or FLAGS.verbosity > 0:
+            raise
+        _close_progress_bars()
+        _fail(message)
+
+
+def _information(words):
+    """Returns the text that is asked for, None for a command to run."""
+    if words[:1] == ["--version"]:
+        return f"vqvae_tf {importlib.metadata.version('vqvae_tf')}"
+    if words and words[0] != "help" and not set(words) & set(_HELP):
+        return None
+    names = [word for word in words if word in commands.COMMANDS]
+    return commands.command_help(names[0]) if names else commands.general_help()
+
+
+def _parse(argv):
+    """Returns the command's name and its arguments; sets the flags."""
+    rest, recipe, overrides = _split_config(argv)
+    try:
+        _, *words = FLAGS(rest)
+    except flags.Error as error:
+        _fail(error)
+    name, *arguments = words or [""]
+    if name not in commands.COMMANDS:
+        names = ", ".join(commands.COMMANDS)
+        _fail(f"Unknown command {name!r}. Expected: {names}.")
+    if not commands.COMMANDS[name].takes(len(arguments)):
+        _fail_of_usage(
+            name,
+            f"`vqvae-tf {name}` takes other arguments. Received: "
+            f"{' '.join(arguments) or 'none'}.",
+        )
+    _check_flags(name, recipe or overrides)
+    if name != "train":
+        return name, arguments
+    if recipe is None or FLAGS.workdir is None:
+        _fail_of_usage(
+            name,
+            "train needs a recipe and a directory: --config=RECIPE "
+            "--workdir=DIR.",
+        )
+    return name, [recipe, overrides]
+
+
+def _split_config(argv):
+    """Takes `--config` and `--config.KEY` out of the arguments.
+
+    They need the recipe, which is read when all else is known to be right.
+    """
+    rest, recipe, overrides = [], None, []
+    words = list(argv)
+    while words:
+        word = words.pop(0)
+        if not re.match(r"--?(no)?config([.=]|$)", word):
+            rest.append(word)
+            continue
+        # "--config.data.flip" is whole; so is one that a flag follows.
+        if "=" not in word and words and not re.match("-+[a-z]", words[0]):
+            word += "=" + words.pop(0)
+        name, _, value = word.partition("=")
+        if name.lstrip("-") == "config":
+            recipe = value
+        else:
+            overrides.append(word)
+    return rest, recipe, overrides
+
+
+def _check_flags(name, has_config):
+    known = commands.COMMANDS[name].flags
+    given = {f for c in commands.COMMANDS.values() for f in c.flags}
+    given = [f for f in sorted(given) if f in FLAGS and FLAGS[f].present]
+    wrong = [f for f in given + ["config"] * bool(has_config) if f not in known]
+    if wrong:
+        _fail_of_usage(name, f"`vqvae-tf {name}` has no flag --{wrong[0]}.")
+
+
+def _import_functions():
+    """Imports the commands themselves, and TensorFlow with them."""
+    try:
+        functions = quiet.import_quietly("vqvae_tf.cli")
+    except ImportError as error:
+        if FLAGS.verbosity > 0:
+            raise
+        _fail(error)
+    quiet.set_up_logging(functions)
+    return functions
+
+
+def _close_progress_bars():
+    # Those of an interrupted loop, which a message would be glued to.
+    tqdm = sys.modules.get("tqdm")
+    for bar in list(getattr(tqdm and tqdm.tqdm, "_instances", ())):
+        bar.close()
+
+
+def _fail_of_usage(name, message):
+    _fail(
+        f"{message}\nUsage: {commands.usage(name)}\n"
+        f"`vqvae-tf {name} --help` says more."
+    )
+
+
+def _fail(message, code=1):
+    print(f"vqvae-tf: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,79 @@
+"""The package, imported without what TensorFlow's C++ prints meanwhile."""
+
+import contextlib
+import importlib
+import logging as python_logging
+import os
+import pathlib
+import sys
+import tempfile
+
+from absl import flags, logging
+
+_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+
+
+def import_quietly(name):
+    """Imports a module; shows what it printed to stderr only if it fails.
+
+    Where the user has set TF_CPP_MIN_LOG_LEVEL, all is left as it is.
+    """
+    if _LEVEL in os.environ:
+        return importlib.import_module(name)
+    os.environ[_LEVEL] = "3"
+    # The first lines come before TensorFlow reads its log level.
+    with _stderr_held_back():
+        return importlib.import_module(name)
+
+
+@contextlib.contextmanager
+def _stderr_held_back():
+    """Redirects file descriptor 2, which C++ writes to, to a file."""
+    try:
+        stderr = os.dup(2)
+    except OSError:  # closed: there is nothing to hold back
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        sys.stderr.flush()
+        os.dup2(held.fileno(), 2)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            if failed:
+                held.seek(0)
+                sys.stderr.write(held.read().decode(errors="replace"))
+
+
+def set_up_logging(package):
+    """Shows log lines of `package` from INFO on, others from WARNING on.
+
+    `--verbosity` decides where it is given.
+    """
+    logging.use_absl_handler()
+    if flags.FLAGS["verbosity"].present:
+        return
+    logging.set_verbosity(logging.INFO)
+    # TensorFlow's Python half has a logger and a handler of its own.
+    python_logging.getLogger("tensorflow").setLevel(python_logging.WARNING)
+    folder = str(pathlib.Path(package.__file__).parent)
+    handler = logging.get_absl_handler()
+    for old in handler.filters[:]:
+        if isinstance(old, _OwnLines):
+            handler.removeFilter(old)
+    handler.addFilter(_OwnLines(folder))
+
+
+class _OwnLines(python_logging.Filter):
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder + os.sep
+
+    def filter(self, record):
+        important = record.levelno >= python_logging.WARNING
+        return important or record.pathname.startswith(self.folder)
