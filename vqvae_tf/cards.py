@@ -150,16 +150,28 @@ def _readable(sheet, image_size):
     return sheets.enlarge(sheet, max(1, 64 // image_size))
 
 
-def sample_sheet(generator, num_classes=None, count=None, seed=0, **options):
-    """A sheet of samples; with classes one column for each class."""
-    if num_classes is None:
-        draws = generator.sample(count or 16, seed=seed, **options)
-        return _readable(sheets.grid(draws), draws.shape[1])
-    columns = min(num_classes, 10)
-    count = count or 4 * columns
-    context = {
-        "global": data.one_hot(np.arange(count) % num_classes, num_classes)
-    }
+def sample_sheet(generator, count=None, seed=0, label=None, **options):
+    """A sheet of samples; with classes one column for each, or one class.
+
+    Args:
+        generator: a `LatentGenerator`.
+        count: how many; by default 16, or 4 of each class.
+        seed: as of `LatentGenerator.sample`, like `options`.
+        label: the class to draw, or None for all.
+
+    Returns:
+        uint8 `[height, width, channels]`.
+    """
+    classes = generator.prior.global_channels
+    columns, context = None, None
+    if classes is None or label is not None:
+        count = count or 16
+    else:
+        columns = min(classes, 10)
+        count = count or 4 * columns
+    if classes is not None:
+        labels = np.arange(count) if label is None else np.full(count, label)
+        context = {"global": data.one_hot(labels % classes, classes)}
     draws = generator.sample(count, context=context, seed=seed, **options)
     return _readable(sheets.grid(draws, columns), draws.shape[1])
 

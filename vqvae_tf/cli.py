@@ -162,13 +162,12 @@ def sample(preset):
         top_k=FLAGS.top_k,
         top_p=FLAGS.top_p,
     )
-    classes = generator.prior.global_channels
-    if FLAGS.label is not None:
-        sheet = _samples_of_class(generator, classes, options)
-    else:
-        sheet = cards.sample_sheet(generator, classes, FLAGS.num, **options)
+    _check_label(generator.prior.global_channels)
+    sheet = cards.sample_sheet(
+        generator, FLAGS.num, label=FLAGS.label, **options
+    )
     sheets.save_picture(output, sheet)
-    print(f"Wrote {output}; a prior of few photos draws textures, not objects.")
+    print(f"Wrote {output}.")
 
 
 def _check_picture_suffix(output):
@@ -181,17 +180,15 @@ def _check_picture_suffix(output):
         )
 
 
-def _samples_of_class(generator, classes, options):
-    from vqvae_tf import data, sheets
-
+def _check_label(classes):
+    if FLAGS.label is None:
+        return
     if not classes or not 0 <= FLAGS.label < classes:
         raise CommandError(
             f"--label must be in 0..{classes - 1}. Received: {FLAGS.label}."
             if classes
             else "This preset has no classes. Received: --label."
         )
-    context = {"global": data.one_hot([FLAGS.label] * FLAGS.num, classes)}
-    return sheets.grid(generator.sample(FLAGS.num, context=context, **options))
 
 
 def reconstruct(preset, *inputs):

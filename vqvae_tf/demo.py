@@ -59,7 +59,7 @@ def _sample(output):
         start = time.monotonic()
         generator = LatentGenerator.from_preset(name)
         classes = generator.prior.global_channels
-        sheet = cards.sample_sheet(generator, classes, seed=1)
+        sheet = cards.sample_sheet(generator, seed=1)
         sheets.save_picture(output / f"samples_{name}.png", sheet)
         print(
             f"samples_{name}.png: drawn from the prior"

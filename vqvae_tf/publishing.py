@@ -51,7 +51,5 @@ def _pictures(model, description):
         )
     }
     if isinstance(model, LatentGenerator):
-        pictures["samples.png"] = cards.sample_sheet(
-            model, description["num_classes"]
-        )
+        pictures["samples.png"] = cards.sample_sheet(model)
     return pictures
