@@ -55,10 +55,9 @@ def _step(autoencoder, generator):
     @tf.function(reduce_retracing=True)
     def step(x, context):
         codes = autoencoder.quantizer.encode(autoencoder.latents(x))
-        local = {
-            **(context or {}),
-            "local": autoencoder.quantizer.decode(codes),
-        }
+        local = autoencoder.decoder_context(
+            context, autoencoder.quantizer.decode(codes)
+        )
         outputs = {
             "codes": codes,
             "reconstruction": autoencoder.decoder.mode(local),

@@ -258,6 +258,26 @@ def test_codes_in_and_out(model):
     np.testing.assert_array_equal(model.reconstruct(x), decoded)
 
 
+def test_classes_of_the_prior_alone():
+    """A PixelCNN decoder that knows no classes, after a prior that does."""
+    keras.utils.set_random_seed(0)
+    sizes = dict(hidden_channels=8, num_layers=1, head_channels=8)
+    autoencoder = VQVAE(
+        Encoder(4, hidden_channels=8, num_downsamples=1),
+        VectorQuantizer(8, 4),
+        PixelCNN(256, (4, 4), 3, local_channels=4, local_upsampling=2, **sizes),
+        event_shape=(4, 4, 3),
+    )
+    prior = PixelCNN(8, (2, 2), global_channels=2, **sizes)
+    model = LatentGenerator(autoencoder, prior)
+    x = small.pictures(3, 4)
+    reconstruction, code_log_prob = parts(model, x, CLASSES)
+    np.testing.assert_allclose(
+        model.log_prob(x, CLASSES), reconstruction + code_log_prob, rtol=1e-5
+    )
+    assert model.sample(context=CLASSES, seed=0).shape == x.shape
+
+
 def test_fit_is_refused(plain):
     plain.compile("adam")
     before = [v.numpy() for v in plain.trainable_variables]

@@ -29,7 +29,7 @@ class LatentGenerator(DensityModel):
         ValueError: if the prior is not over codes of the autoencoder's kind.
 
     Context is passed to both, `{"global": one-hot classes [batch, C]}` with a
-    class-conditional prior.
+    class-conditional prior; a decoder without `global_channels` gets none.
 
     Example:
 
@@ -68,7 +68,7 @@ class LatentGenerator(DensityModel):
         """Returns log p(x | z_q) and log p(z_q), each float32 [batch]."""
         codes = self.autoencoder.quantizer.encode(self.autoencoder.latents(x))
         local = self.autoencoder.quantizer.decode(codes)
-        full = {**(context or {}), "local": local}
+        full = self.autoencoder.decoder_context(context, local)
         return (
             self.autoencoder.decoder.log_prob(x, full),
             self.prior.log_prob(codes, context),
@@ -158,7 +158,7 @@ class LatentGenerator(DensityModel):
 
     def _decode(self, codes, context, temperature, seed):
         local = self.autoencoder.quantizer.decode(codes)
-        full = {**(context or {}), "local": local}
+        full = self.autoencoder.decoder_context(context, local)
         if isinstance(temperature, (int, float)) and temperature == 0:
             return self.autoencoder.decoder.mode(full)
         return self.autoencoder.decoder.sample(

@@ -217,6 +217,19 @@ class VQVAE(StepModel):
                 f"(for instance to {[-(-s // factor) * factor for s in sizes]})"
             )
 
+    def decoder_context(self, context, local):
+        """Returns what the decoder takes of a prior's context, and latents.
+
+        Args:
+            context: a dict, or None; its `"global"` entry is left out where
+                the decoder has no `global_channels`.
+            local: quantised latents `[batch, *grid, G * D]`.
+        """
+        taken = dict(context or {})
+        if getattr(self.decoder, "global_channels", ...) is None:
+            taken.pop("global", None)
+        return {**taken, "local": local}
+
     # Saving -----------------------------------------------------------------
 
     _parts = ("encoder", "quantizer", "decoder", "preprocess")
