@@ -1,13 +1,12 @@
 """Sources that stock tensorflow_datasets prepared: a small one, made here."""
 
-import json
 import pathlib
 import shutil
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from data_helpers import noise
+from tfds_sets import prepare
 
 from vqvae_tf import data
 from vqvae_tf.data.source import ArrayImages, LazyImages
@@ -15,39 +14,10 @@ from vqvae_tf.data.source import ArrayImages, LazyImages
 tfds = pytest.importorskip("tensorflow_datasets")
 
 ROWS = {"train": 7, "test": 3}
-TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 
 def pictures(split):
     return noise(ROWS[split], 6, 5, 3, seed=len(split))
-
-
-def prepare(data_dir, name, features, examples):
-    """Writes a data set as `tfds` stores it, in two shards a split."""
-    folder = data_dir / name / "1.0.0"
-    folder.mkdir(parents=True)
-    features = tfds.features.FeaturesDict(features)
-    features.save_config(folder)
-    splits = []
-    for split, rows in examples.items():
-        shards = rows[: -(-len(rows) // 2)], rows[-(-len(rows) // 2) :]
-        for number, shard_rows in enumerate(shards):
-            file = f"{name}-{split}.tfrecord-{number:05}-of-00002"
-            with tf.io.TFRecordWriter(str(folder / file)) as writer:
-                for row in shard_rows:
-                    row = features.encode_example(row)
-                    writer.write(features.serialize_example(row))
-        splits.append(
-            {
-                "filepathTemplate": TEMPLATE,
-                "name": split,
-                "numBytes": "1",
-                "shardLengths": [str(len(rows)) for rows in shards],
-            }
-        )
-    info = {"fileFormat": "tfrecord", "name": name, "version": "1.0.0"}
-    text = json.dumps({**info, "splits": splits})
-    (folder / "dataset_info.json").write_text(text)
 
 
 @pytest.fixture(scope="module")

@@ -7,17 +7,24 @@ from vqvae_tf.data.batching import (
     one_hot,
     training_batches,
 )
+from vqvae_tf.data.clips import clip_batches, clip_evaluation_batches
+from vqvae_tf.data.episodes import Episodes
 from vqvae_tf.data.images import open_images
 from vqvae_tf.data.pictures import load_picture, resize_and_crop
+from vqvae_tf.data.rlds import open_episodes
 from vqvae_tf.data.source import ImageSource
 
 __all__ = [
+    "Episodes",
     "ImageSource",
     "array_batches",
     "array_evaluation_batches",
+    "clip_batches",
+    "clip_evaluation_batches",
     "evaluation_batches",
     "load_picture",
     "one_hot",
+    "open_episodes",
     "open_images",
     "resize_and_crop",
     "training_batches",

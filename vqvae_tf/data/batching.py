@@ -102,7 +102,7 @@ def training_batches(
     batches = _fetch(
         images, indices, batch_size, None if still else transform, finish
     )
-    return _pipeline_options(batches)
+    return pipeline_options(batches)
 
 
 def evaluation_batches(
@@ -156,7 +156,7 @@ def evaluation_batches(
         images, indices, batch_size, None if still else transform, finish
     )
     steps = -(-images.num_examples // batch_size)
-    return _pipeline_options(
+    return pipeline_options(
         batches.apply(tf.data.experimental.assert_cardinality(steps))
     )
 
@@ -193,14 +193,14 @@ def array_batches(
     >>> next(iter(array_batches(codes, batch_size=4))).shape.as_list()
     [4, 8, 8]
     """
-    rows, arrays = _arrays(values, context)
+    rows, arrays = as_tensors(values, context)
     steps = order.training_order(rows, batch_size, seed, skip_steps)
 
     def batch(step, index):
-        x, found = _gather(arrays, index)
+        x, found = gather(arrays, index)
         return x if context is None else (x, found)
 
-    return _pipeline_options(steps.map(batch))
+    return pipeline_options(steps.map(batch))
 
 
 def array_evaluation_batches(
@@ -226,10 +226,10 @@ def array_evaluation_batches(
     >>> len(array_evaluation_batches(codes, batch_size=4))
     3
     """
-    rows, arrays = _arrays(values, context)
+    rows, arrays = as_tensors(values, context)
     indices = order.evaluation_order(rows, batch_size)
-    return _pipeline_options(
-        indices.map(lambda index, weight: (*_gather(arrays, index), weight))
+    return pipeline_options(
+        indices.map(lambda index, weight: (*gather(arrays, index), weight))
     )
 
 
@@ -314,7 +314,9 @@ def _already(images, image_size, resize_range=None):
     return square and resize_range in (None, (image_size, image_size))
 
 
-def _arrays(values, context):
+def as_tensors(values, context):
+    """Returns the number of rows, and (values, context) as CPU tensors."""
+
     def convert(array):
         array = np.asarray(array)
         if array.dtype == np.float64:
@@ -333,11 +335,13 @@ def _arrays(values, context):
     return shapes[0][0], arrays
 
 
-def _gather(arrays, index):
+def gather(arrays, index):
+    """Returns the rows `index` of each array of a structure."""
     return tf.nest.map_structure(lambda a: tf.gather(a, index), arrays)
 
 
-def _pipeline_options(batches):
+def pipeline_options(batches):
+    """Returns batches in a fixed order, prefetched, split by data."""
     options = tf.data.Options()
     options.deterministic = True
     options.experimental_distribute.auto_shard_policy = (

@@ -42,13 +42,15 @@ def open_images(
             Transparency is laid over white.
         download: let TFDS download and prepare a missing set.
         cache_bytes: decoded pictures stay in memory up to this size;
-            otherwise they are decoded each time they are used.
+            otherwise they are decoded each time they are used (the frames of
+            a TFDS set of episodes, RLDS, must fit).
 
     Returns:
         An `ImageSource`.
 
     Raises:
-        ValueError: an unknown source, split or option, or a bad picture.
+        ValueError: an unknown source, split or option, a bad picture, or
+            episodes of more than `cache_bytes`.
         FileNotFoundError: the folder, file or prepared set is not there.
 
     Example:
@@ -67,12 +69,6 @@ def open_images(
             'source must be "tfds:NAME", "folder", "folder:SUBDIR" or '
             f'"npz:FILE". Received: {source!r}.'
         )
-    if on_corrupt not in ("error", "skip"):
-        raise ValueError(
-            f'on_corrupt must be "error" or "skip". Received: {on_corrupt!r}.'
-        )
-    if channels not in (1, 3):
-        raise ValueError(f"channels must be 1 or 3. Received: {channels!r}.")
     options = sources.OpenOptions(
         split, data_dir, on_corrupt, progress, channels, download, cache_bytes
     )

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.data import pictures
+from vqvae_tf.data import builders, pictures, rlds
 from vqvae_tf.data import source as sources
 
 _READ = 64  # pictures that are fetched at once
@@ -20,8 +20,10 @@ def open_tfds(name: str, options: sources.OpenOptions) -> sources.ImageSource:
     fit the memory bound is read at random places of its TFRecord files; unless
     on_corrupt="skip", its pictures are then first checked when they are used.
     """
-    builder = _builder(name, options)
-    split = _split(builder, name, options.split)
+    builder = builders.open_builder(name, options)
+    split = builders.find_split(builder, name, options.split)
+    if rlds.is_rlds(builder):
+        return rlds.frames_of(rlds.load(builder, split, name, options))
     image_key, label_key = _feature_keys(builder.info.features, name)
     features = _only(builder.info.features, image_key, label_key)
     shape = (*features[image_key].shape[:2], options.channels)
@@ -40,7 +42,7 @@ def open_tfds(name: str, options: sources.OpenOptions) -> sources.ImageSource:
     records, loaded = None, None
     if _fits(shape, split.num_examples, options):
         try:
-            raw = _stream(builder, options.split)
+            raw = builders.stream(builder, options.split)
             loaded = _load(raw.map(example), shape, split.num_examples, options)
         except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as e:
             records = _sound(_Records(split), decode, options, e)
@@ -59,55 +61,6 @@ def open_tfds(name: str, options: sources.OpenOptions) -> sources.ImageSource:
         lambda index: decode(records.read(index)),
         names,
     )
-
-
-def _builder(name, options):
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise ImportError(
-            "tensorflow_datasets is needed for this source; install it with "
-            f"`pip install tensorflow-datasets`. Received: tfds:{name}."
-        ) from error
-    data_dir = options.data_dir or os.environ.get("TFDS_DATA_DIR")
-    try:
-        builder = tfds.builder(name, data_dir=data_dir)
-    except tfds.core.DatasetNotFoundError:  # its message lists all data sets
-        raise ValueError(
-            "tensorflow_datasets knows no data set of this name, and none is "
-            f"prepared in {data_dir or 'its default folder'}. "
-            f"Received: 'tfds:{name}'."
-        ) from None
-    if options.download:
-        builder.download_and_prepare()
-    if not builder.is_prepared():
-        raise FileNotFoundError(
-            f"The data set is not prepared: nothing in {builder.data_path}. "
-            "Give the folder that holds it as data_dir or TFDS_DATA_DIR, or "
-            f"let it be downloaded (download=True). Received: 'tfds:{name}'."
-        )
-    return builder
-
-
-def _split(builder, name, split):
-    """Returns tfds' description of a split, slice or sum of splits."""
-    try:
-        found = builder.info.splits[_spelled(builder, split)]
-        empty = not found.num_examples
-    except (KeyError, ValueError):
-        empty = True
-    if empty:
-        sizes = {k: v.num_examples for k, v in builder.info.splits.items()}
-        raise ValueError(
-            f"tfds:{name} has no examples for this split. Expected one of "
-            f'{sizes}, "all", or a slice as "train[:90%]". '
-            f"Received: split={split!r}."
-        )
-    return found
-
-
-def _spelled(builder, split):
-    return "+".join(builder.info.splits) if split == "all" else split
 
 
 def _feature_keys(features, name):
@@ -138,19 +91,6 @@ def _only(features, *keys):
 
     return tfds.features.FeaturesDict(
         {key: features[key] for key in keys if key}
-    )
-
-
-def _stream(builder, split):
-    """Returns tfds' own dataset of a split, in the order of its files."""
-    import tensorflow_datasets as tfds
-
-    return builder.as_dataset(
-        split=_spelled(builder, split),
-        shuffle_files=False,
-        read_config=tfds.ReadConfig(
-            interleave_cycle_length=1, try_autocache=False
-        ),
     )
 
 

@@ -174,7 +174,7 @@ def _example(image, labels, index):
 
 @dataclasses.dataclass(frozen=True)
 class OpenOptions:
-    """The arguments of `open_images`, already checked, for its openers."""
+    """The arguments of `open_images` and `open_episodes`, checked."""
 
     split: str
     data_dir: str | None = None
@@ -184,6 +184,17 @@ class OpenOptions:
     download: bool = False
     cache_bytes: int = CACHE_BYTES
 
+    def __post_init__(self):
+        if self.on_corrupt not in ("error", "skip"):
+            raise ValueError(
+                'on_corrupt must be "error" or "skip". '
+                f"Received: {self.on_corrupt!r}."
+            )
+        if self.channels not in (1, 3):
+            raise ValueError(
+                f"channels must be 1 or 3. Received: {self.channels!r}."
+            )
+
     @property
     def base(self) -> str:
         """The folder that relative paths start from."""
@@ -191,14 +202,14 @@ class OpenOptions:
             self.data_dir or os.environ.get("TFDS_DATA_DIR") or "."
         )
 
-    def bar(self, total, iterable=None):
+    def bar(self, total, iterable=None, unit="pictures"):
         """Returns a tqdm progress bar that shows after a second."""
         from tqdm import tqdm
 
         return tqdm(
             iterable,
             total=total,
-            unit=" pictures",
+            unit=f" {unit}",
             delay=1,
             mininterval=0.5,
             leave=False,
