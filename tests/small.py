@@ -32,28 +32,75 @@ def autoencoder(num_codebooks=1, quantizer=vq.VectorQuantizerEMA):
     )
     model.build()
     # Latents of the size of the codebook, so that several codes are used.
-    model.quantizer.embeddings.assign(
-        tf.random.stateless_normal(model.quantizer.embeddings.shape, [0, 1])
-        * 0.05
-    )
+    _assign_normal(model.quantizer.embeddings, 0.05)
     return model
+
+
+def prior(num_codebooks=1, event_shape=(4, 4), **kwargs):
+    """A PixelCNN of codes of `autoencoder()`, or of those above them."""
+    sizes = dict(hidden_channels=8, num_layers=2, first_kernel_size=3)
+    return vq.PixelCNN(
+        8,
+        event_shape,
+        num_codebooks=num_codebooks,
+        head_channels=8,
+        **{**sizes, **kwargs},
+    )
 
 
 def generator(num_codebooks=1, num_classes=None):
     """`autoencoder()` with an untrained PixelCNN prior."""
-    prior = vq.PixelCNN(
-        8,
-        event_shape=(4, 4),
-        num_codebooks=num_codebooks,
-        hidden_channels=8,
-        num_layers=2,
-        first_kernel_size=3,
-        head_channels=8,
-        global_channels=num_classes,
+    model = vq.LatentGenerator(
+        autoencoder(num_codebooks),
+        prior(num_codebooks, global_channels=num_classes),
     )
-    model = vq.LatentGenerator(autoencoder(num_codebooks), prior)
     model.build()
     return model
+
+
+def two_levels():
+    """`autoencoder()`, three codes above its maps and a prior of the three."""
+    above = vq.VQVAE(
+        vq.GlobalEncoder(4, 3 * 4, hidden_channels=8),
+        vq.VectorQuantizerEMA(8, 4, num_codebooks=3, seed=1),
+        prior(local_channels=3 * 4, local_upsampling=4),
+        preprocess=vq.CodeEmbedding(8, 6),
+        event_shape=(4, 4),
+    )
+    top = vq.LatentGenerator(above, prior(3, (1, 1), num_layers=1))
+    model = vq.LatentGenerator(autoencoder(), top)
+    model.build()
+    # As in `autoencoder`, so that several codes are used.
+    _assign_normal(above.preprocess.embeddings, 1.0)
+    _assign_normal(above.quantizer.embeddings, 0.05)
+    return model
+
+
+def video(num_actions=5, action_size=None):
+    """`autoencoder()` with an untrained prior of the frame after two."""
+    network = vq.PastFrames(
+        8,
+        num_past=2,
+        num_actions=num_actions,
+        action_size=action_size,
+        embedding_dim=4,
+        hidden_channels=8,
+        num_residual_layers=1,
+    )
+    model = vq.VideoGenerator(
+        autoencoder(), vq.ConditionalDensity(network, prior(local_channels=8))
+    )
+    model.build()
+    # So that frames and actions make a difference.
+    _assign_normal(network.embedding.embeddings, 1.0)
+    if network.of_action is not None:
+        _assign_normal(network.of_action.kernel, 3.0)
+    return model
+
+
+def _assign_normal(variable, scale):
+    values = tf.random.stateless_normal(variable.shape, [0, 1])
+    variable.assign(values * scale)
 
 
 def recipe(num_classes=None):

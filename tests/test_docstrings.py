@@ -12,8 +12,12 @@ import tensorflow as tf
 
 import vqvae_tf
 
-# Slow, and tests/test_export.py does the same.
-NOT_RUN = {"vqvae_tf.export.export"}
+NOT_RUN = {
+    # Slow, and tests/test_export.py does the same.
+    "vqvae_tf.export.export",
+    # Needs prepared episodes; tests/data/test_rlds.py opens the same.
+    "vqvae_tf.data.rlds.open_episodes",
+}
 
 
 def modules():
@@ -52,12 +56,33 @@ def untrained_preset(name=None):
     return generator
 
 
+def untrained_video(name=None):
+    """Stands in for the presets: 84x84 frames, 21x21 codes, 9 actions."""
+    autoencoder = untrained_preset().autoencoder
+    video = vqvae_tf.VideoGenerator(
+        autoencoder,
+        vqvae_tf.ConditionalDensity(
+            vqvae_tf.PastFrames(8, 6, 9, hidden_channels=8),
+            vqvae_tf.PixelCNN(
+                8,
+                (21, 21),
+                hidden_channels=8,
+                num_layers=1,
+                local_channels=8,
+            ),
+        ),
+    )
+    video.build()
+    return video
+
+
 @pytest.mark.parametrize("example", list(examples()))
 def test_example(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         vqvae_tf.LatentGenerator, "from_preset", untrained_preset
     )
+    monkeypatch.setattr(vqvae_tf.VideoGenerator, "from_preset", untrained_video)
     if "generator" in example.docstring:
         example.globs["generator"] = untrained_preset()
         example.globs["images"] = np.zeros([2, 32, 32, 3], np.uint8)

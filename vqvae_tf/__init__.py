@@ -12,6 +12,7 @@ from vqvae_tf import data, densities, layers, models, networks  # noqa: E402
 from vqvae_tf.densities import (  # noqa: E402
     Bernoulli,
     Categorical,
+    ConditionalDensity,
     DensityModel,
     DiscretizedLogistic,
     DiscretizedLogisticMixture,
@@ -27,8 +28,13 @@ from vqvae_tf.layers import (  # noqa: E402
     VectorQuantizer,
     VectorQuantizerEMA,
 )
-from vqvae_tf.models import VQVAE, LatentGenerator  # noqa: E402
-from vqvae_tf.networks import Decoder, Encoder  # noqa: E402
+from vqvae_tf.models import VQVAE, LatentGenerator, VideoGenerator  # noqa: E402
+from vqvae_tf.networks import (  # noqa: E402
+    Decoder,
+    Encoder,
+    GlobalEncoder,
+    PastFrames,
+)
 
 __version__ = "0.1.0"
 
@@ -36,6 +42,7 @@ __all__ = [
     "Bernoulli",
     "Categorical",
     "CodeEmbedding",
+    "ConditionalDensity",
     "Decoder",
     "DensityModel",
     "DiscretizedLogistic",
@@ -43,7 +50,9 @@ __all__ = [
     "Encoder",
     "FactorizedDensity",
     "Gaussian",
+    "GlobalEncoder",
     "LatentGenerator",
+    "PastFrames",
     "PixelCNN",
     "PixelScaling",
     "ResidualBlock",
@@ -51,6 +60,7 @@ __all__ = [
     "VQVAE",
     "VectorQuantizer",
     "VectorQuantizerEMA",
+    "VideoGenerator",
     "data",
     "densities",
     "layers",

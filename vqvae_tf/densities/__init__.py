@@ -1,6 +1,7 @@
 """Densities: decoders p(x | z) and priors p(z) behind one interface."""
 
 from vqvae_tf.densities.base import DensityModel
+from vqvae_tf.densities.conditional import ConditionalDensity
 from vqvae_tf.densities.factorized import FactorizedDensity
 from vqvae_tf.densities.likelihoods import (
     Bernoulli,
@@ -15,6 +16,7 @@ from vqvae_tf.densities.pixel_cnn import PixelCNN
 __all__ = [
     "Bernoulli",
     "Categorical",
+    "ConditionalDensity",
     "DensityModel",
     "DiscretizedLogistic",
     "DiscretizedLogisticMixture",

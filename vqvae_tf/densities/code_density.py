@@ -1,7 +1,5 @@
 """What autoregressive densities of codes share: checks and sampling."""
 
-import functools
-
 import tensorflow as tf
 
 from vqvae_tf import random
@@ -15,6 +13,7 @@ from vqvae_tf.densities.conditioning import (
     size_of,
 )
 from vqvae_tf.densities.filtering import check_filters, filter_logits
+from vqvae_tf.graphs import Graphs
 
 
 class CodeDensity(DensityModel):
@@ -33,7 +32,7 @@ class CodeDensity(DensityModel):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self._graphs = _Graphs()
+        self._graphs = Graphs()
 
     def visit(self, num_samples, grid, context, choose, record=False):
         """Visits all positions in order and chooses the codes there.
@@ -262,21 +261,6 @@ class CodeDensity(DensityModel):
             if not tf.is_tensor(size):
                 check_positive("Each size of event_shape", size)
         return shape
-
-
-class _Graphs:
-    """The graphs made so far; an object that Keras does not track."""
-
-    def __init__(self):
-        self._made = {}
-
-    def get(self, function, *key):
-        """Returns `function(*key, ...)` as a graph, made once for each key."""
-        if key not in self._made:
-            self._made[key] = tf.function(
-                functools.partial(function, *key), reduce_retracing=True
-            )
-        return self._made[key]
 
 
 def _present(context):

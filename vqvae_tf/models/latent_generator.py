@@ -28,6 +28,9 @@ class LatentGenerator(DensityModel):
     Raises:
         ValueError: if the prior is not over codes of the autoencoder's kind.
 
+    A `LatentGenerator` can be the prior of another one: that is a second stage,
+    `LatentGenerator(vqvae, LatentGenerator(vqvae_of_its_codes, prior))`.
+
     Context is passed to both, `{"global": one-hot classes [batch, C]}` with a
     class-conditional prior; a decoder without `global_channels` gets none.
 
@@ -49,6 +52,30 @@ class LatentGenerator(DensityModel):
         _check_fit(autoencoder, prior)
         self.autoencoder = autoencoder
         self.prior = prior
+
+    @property
+    def num_embeddings(self):
+        """K where the data are codes themselves, of another VQ-VAE."""
+        return getattr(self.autoencoder.decoder, "num_embeddings", None)
+
+    @property
+    def num_codebooks(self):
+        """The codebooks of the data, where they are codes."""
+        return getattr(self.autoencoder.decoder, "num_codebooks", None)
+
+    @property
+    def event_shape(self):
+        """The shape of one example."""
+        return self.autoencoder.event_shape
+
+    @property
+    def global_channels(self):
+        """Channels of the prior's global context, None without one."""
+        return getattr(self.prior, "global_channels", None)
+
+    @property
+    def _of_codes(self):
+        return self.num_embeddings is not None
 
     def build(self, input_shape=None):
         for part in (self.autoencoder, self.prior):
@@ -110,7 +137,7 @@ class LatentGenerator(DensityModel):
         seed=None,
         given=None,
         given_mask=None,
-        decoder_temperature=0.0,
+        decoder_temperature=None,
     ):
         """Draws codes from the prior and decodes them.
 
@@ -125,16 +152,24 @@ class LatentGenerator(DensityModel):
                 The rest of `given` is not looked at: the encoder sees the
                 mean of the kept data there. A code is kept where all of its
                 data is.
-            decoder_temperature: of the decoder; 0 gives its point estimate,
-                as is usual for pictures.
+            decoder_temperature: of the decoder. By default 0, its point
+                estimate, as is usual for pictures; that of the prior where
+                the decoder is autoregressive and has no such estimate.
 
         Returns:
             Data `[num_samples, *event]`.
         """
         seed = random.make_seed(seed)
         check_given(given, given_mask)
+        if decoder_temperature is None:
+            decoder_temperature = temperature if self._of_codes else 0.0
         known_codes, known = None, None
         if given is not None:
+            if self._of_codes:
+                raise ValueError(
+                    "Codes cannot be completed through the codes above them. "
+                    "Received: given, for a model of codes."
+                )
             given = tf.convert_to_tensor(given)
             given_mask = _check_mask(given_mask, given)
             known_codes, known = self._given_codes(given, given_mask)
@@ -159,7 +194,9 @@ class LatentGenerator(DensityModel):
     def _decode(self, codes, context, temperature, seed):
         local = self.autoencoder.quantizer.decode(codes)
         full = self.autoencoder.decoder_context(context, local)
-        if isinstance(temperature, (int, float)) and temperature == 0:
+        zero = isinstance(temperature, (int, float)) and temperature == 0
+        # The mode of an autoregressive decoder is but a sample.
+        if zero and not self._of_codes:
             return self.autoencoder.decoder.mode(full)
         return self.autoencoder.decoder.sample(
             context=full, temperature=temperature, seed=seed

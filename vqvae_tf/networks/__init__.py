@@ -2,5 +2,7 @@
 
 from vqvae_tf.networks.decoder import Decoder
 from vqvae_tf.networks.encoder import Encoder
+from vqvae_tf.networks.global_encoder import GlobalEncoder
+from vqvae_tf.networks.past_frames import PastFrames
 
-__all__ = ["Decoder", "Encoder"]
+__all__ = ["Decoder", "Encoder", "GlobalEncoder", "PastFrames"]

@@ -1,0 +1,357 @@
+"""Video from codes: an autoencoder of frames and a prior of the next one."""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf import random
+from vqvae_tf.checks import check_positive
+from vqvae_tf.densities.filtering import check_filters
+from vqvae_tf.graphs import Graphs
+from vqvae_tf.step import StepModel
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class VideoGenerator(StepModel):
+    """Goes on with a video in the space of codes; pixels come at the end.
+
+    Section 4.4 of arXiv:1711.00937: given a few frames and what will be done,
+    the codes of one frame after another are drawn from the prior, and decoded
+    when all are there. The autoencoder and the prior are trained apart, each
+    by its own `fit`.
+
+    Args:
+        autoencoder: a `VQVAE` of frames.
+        prior: p(next codes | codes of the past frames, action), a
+            `ConditionalDensity` of a `PastFrames` network and a `PixelCNN`.
+
+    Raises:
+        ValueError: if the prior is not over codes of the autoencoder's kind,
+            or has no network of past frames.
+
+    Example: three futures of one start.
+
+    >>> video = VideoGenerator.from_preset("video_dmlab84")
+    >>> start = tf.zeros([1, 6, 84, 84, 3], tf.uint8)
+    >>> left = tf.fill([1, 10], 4)
+    >>> video.rollout(start, left, num_futures=3, seed=0).shape
+    TensorShape([3, 10, 84, 84, 3])
+
+    References:
+        van den Oord et al. 2017, arXiv:1711.00937, section 4.4.
+    """
+
+    loss_names = ()
+
+    def __init__(self, autoencoder, prior, **kwargs):
+        super().__init__(**kwargs)
+        _check_fit(autoencoder, prior)
+        self.autoencoder = autoencoder
+        self.prior = prior
+        self._graphs = Graphs()
+
+    @property
+    def num_past(self) -> int:
+        """How many frames the prior is given."""
+        return self.prior.network.num_past
+
+    @property
+    def num_actions(self) -> int | None:
+        """Actions are 0..num_actions-1; None where they are not integers."""
+        return self.prior.network.num_actions
+
+    def build(self, input_shape=None):
+        for part in (self.autoencoder, self.prior):
+            if not part.built:
+                part.build()
+        self.built = True
+
+    # Codes ------------------------------------------------------------------
+
+    def encode(self, frames):
+        """Returns the codes of frames.
+
+        Args:
+            frames: `[batch, time, height, width, channels]` in 0..255.
+
+        Returns:
+            int32 `[batch, time, *grid]`.
+        """
+        frames = self._check_frames(frames)
+        return _each(self.autoencoder.encode, frames)
+
+    def decode(self, codes):
+        """Returns frames uint8 for codes `[batch, time, *grid]`."""
+        codes = tf.convert_to_tensor(codes)
+        if len(codes.shape) != 4:
+            raise ValueError(
+                "Codes of video have shape [batch, time, height, width]. "
+                f"Received: codes of shape {tuple(codes.shape)}."
+            )
+        return _each(self.autoencoder.decode, codes)
+
+    def reconstruct(self, frames):
+        """Returns `decode(encode(frames))`."""
+        return self.decode(self.encode(frames))
+
+    # Rollouts ---------------------------------------------------------------
+
+    def rollout(
+        self,
+        context_frames,
+        actions=None,
+        num_frames=None,
+        num_futures=1,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        seed=None,
+    ):
+        """Goes on from the given frames.
+
+        Args:
+            context_frames: `[batch, time, height, width, channels]` in 0..255;
+                the last `num_past` of them are used.
+            actions: integers `[batch, num_frames]` (or floats, with a last
+                axis `action_size`): the first is taken at the last given
+                frame, and leads to the first new one. None goes on without.
+            num_frames: how many frames to draw; by default one an action.
+            num_futures: how many continuations of each start, F.
+            temperature, top_k, top_p: of the prior; temperature 0 takes the
+                most probable code at each position.
+            seed: an integer, or int32 [2].
+
+        Returns:
+            uint8 `[batch * F, num_frames, height, width, channels]`; the
+            futures of one start follow each other.
+
+        Raises:
+            ValueError: for fewer than `num_past` frames, frames of another
+                size, unknown actions, and neither actions nor num_frames.
+        """
+        codes = self.encode(self._check_context(context_frames))
+        return self.decode(
+            self.rollout_codes(
+                codes,
+                actions,
+                num_frames,
+                num_futures,
+                temperature,
+                top_k,
+                top_p,
+                seed,
+            )
+        )
+
+    def rollout_codes(
+        self,
+        codes,
+        actions=None,
+        num_frames=None,
+        num_futures=1,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        seed=None,
+    ):
+        """Goes on from given codes, int32 `[batch, time, *grid]`.
+
+        Arguments as of `rollout`; returns int32 `[batch * F, num_frames,
+        *grid]`.
+        """
+        check_filters(temperature, top_k, top_p)
+        past = self._check_context(codes, "codes")[:, -self.num_past :]
+        if not self.built:
+            self.build()
+        if tf.executing_eagerly():
+            self.prior.network.embedding.check(past)
+        past = tf.cast(past, tf.int32)
+        actions, num_frames = self._check_actions(actions, num_frames, past)
+        for name, number in (
+            ("num_frames", num_frames),
+            ("num_futures", num_futures),
+        ):
+            if not tf.is_tensor(number):
+                check_positive(name, number)
+        arguments = {
+            "past": tf.repeat(past, num_futures, axis=0),
+            "actions": actions
+            if actions is None
+            else tf.repeat(actions, num_futures, axis=0),
+            "num_frames": tf.convert_to_tensor(num_frames),
+            "temperature": tf.cast(temperature, tf.float32),
+            "seed": random.make_seed(seed),
+        }
+        if not tf.executing_eagerly():
+            return self._roll(top_k, top_p, arguments)
+        return self._graphs.get(self._roll, top_k, top_p)(arguments)
+
+    def _roll(self, top_k, top_p, arguments):
+        past, actions = arguments["past"], arguments["actions"]
+        num_frames, seed = arguments["num_frames"], arguments["seed"]
+        drawn = tf.TensorArray(
+            tf.int32, num_frames, element_shape=_shape(past[:, 0])
+        )
+
+        def next_frame(t, past, drawn):
+            context = {"past": past}
+            if actions is not None:
+                context["action"] = tf.gather(actions, t, axis=1)
+            codes = self.prior.sample(
+                tf.shape(past)[0],
+                context,
+                temperature=arguments["temperature"],
+                top_k=top_k,
+                top_p=top_p,
+                seed=random.fold_in(seed, t),
+            )
+            codes = tf.ensure_shape(codes, past[:, 0].shape)
+            moved = tf.concat([past[:, 1:], codes[:, tf.newaxis]], axis=1)
+            moved = tf.ensure_shape(moved, past.shape)
+            return t + 1, moved, drawn.write(t, codes)
+
+        _, _, drawn = tf.while_loop(
+            lambda t, *_: t < num_frames,
+            next_frame,
+            [tf.constant(0), past, drawn],
+        )
+        return tf.einsum("tbhw->bthw", drawn.stack())
+
+    # Checks -----------------------------------------------------------------
+
+    def _check_frames(self, frames):
+        frames = tf.convert_to_tensor(frames)
+        shape = tuple(frames.shape)
+        event = self.autoencoder.event_shape
+        fits = len(shape) == 5 and all(
+            a is None or b is None or a == b for a, b in zip(shape[2:], event)
+        )
+        if not fits:
+            names = ", ".join(map(str, ("batch", "time", *event)))
+            raise ValueError(
+                f"Expected frames of shape [{names}] (None: any size). "
+                f"Received: frames of shape {shape}."
+            )
+        return frames
+
+    def _check_context(self, values, name="context_frames"):
+        values = tf.convert_to_tensor(values)
+        if name == "context_frames":
+            self._check_frames(values)
+        elif len(values.shape) != 4:
+            raise ValueError(
+                "Codes of video have shape [batch, time, height, width]. "
+                f"Received: codes of shape {tuple(values.shape)}."
+            )
+        time = values.shape[1]
+        if time is not None and time < self.num_past:
+            raise ValueError(
+                f"The prior needs {self.num_past} frames to go on from. "
+                f"Received: {name} of shape {tuple(values.shape)}, {time} "
+                "frames. Give a longer clip."
+            )
+        return values
+
+    def _check_actions(self, actions, num_frames, past):
+        """Returns actions as a tensor, or None, and the number of frames."""
+        if actions is None:
+            if num_frames is None:
+                raise ValueError(
+                    "How many frames? Give actions [batch, num_frames], or "
+                    "num_frames. Received: neither."
+                )
+            return None, num_frames
+        network = self.prior.network
+        actions = tf.convert_to_tensor(actions)
+        axes = ["batch", "num_frames"]
+        if network.action_size is not None:
+            axes.append(str(network.action_size))
+        elif network.num_actions is None:
+            raise ValueError(
+                "The prior was trained without actions. Received: actions of "
+                f"shape {tuple(actions.shape)}; leave them out."
+            )
+        batch, sizes = past.shape[0], tuple(actions.shape)
+        if len(sizes) != len(axes) or (
+            None not in (batch, sizes[0]) and batch != sizes[0]
+        ):
+            raise ValueError(
+                f"actions must have shape [{', '.join(axes)}], with a batch of "
+                f"{batch}. Received: actions of shape {sizes}."
+            )
+        network.check_actions(actions)
+        available = sizes[1] if sizes[1] is not None else tf.shape(actions)[1]
+        if num_frames is None:
+            return actions, available
+        if isinstance(available, int) and num_frames > available:
+            raise ValueError(
+                f"There must be an action for each of {num_frames} frames. "
+                f"Received: actions of shape {sizes}."
+            )
+        return actions, num_frames
+
+    # Training ---------------------------------------------------------------
+
+    def compute_losses(self, x, context=None, weight=None, training=False):
+        raise RuntimeError(
+            "A VideoGenerator is trained in two stages: fit its autoencoder on "
+            "frames, then its prior on clips of their codes "
+            "(data.clip_batches). Received: a call of fit or evaluate."
+        )
+
+    # Saving -----------------------------------------------------------------
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "autoencoder": keras.saving.serialize_keras_object(
+                self.autoencoder
+            ),
+            "prior": keras.saving.serialize_keras_object(self.prior),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        for part in ("autoencoder", "prior"):
+            config[part] = keras.saving.deserialize_keras_object(config[part])
+        return cls(**config)
+
+
+def _each(function, values):
+    """Applies a function of `[batch, ...]` to `[batch, time, ...]`."""
+    shape = tf.shape(values)
+    flat = tf.reshape(values, [-1, *_sizes(values)[2:]])
+    results = function(flat)
+    sizes = tf.concat([shape[:2], tf.shape(results)[1:]], axis=0)
+    outputs = tf.reshape(results, sizes)
+    outputs.set_shape([*values.shape[:2], *results.shape[1:]])
+    return outputs
+
+
+def _sizes(values):
+    dynamic = tf.shape(values)
+    return [
+        dynamic[i] if size is None else size
+        for i, size in enumerate(values.shape)
+    ]
+
+
+def _shape(tensor):
+    return tf.TensorShape(tensor.shape)
+
+
+def _check_fit(autoencoder, prior):
+    network = getattr(prior, "network", None)
+    if not hasattr(network, "num_past"):
+        raise ValueError(
+            "A VideoGenerator is made of (autoencoder, prior); the prior is a "
+            "ConditionalDensity with a network of past frames (PastFrames). "
+            f"Received: {type(prior).__name__} with the network "
+            f"{type(network).__name__}."
+        )
+    expected = autoencoder.quantizer.num_embeddings
+    if prior.num_embeddings != expected or prior.num_codebooks != 1:
+        raise ValueError(
+            f"The prior must be over the autoencoder's codes: {expected} of "
+            f"them, in one codebook. Received: {prior.num_embeddings} codes in "
+            f"{prior.num_codebooks}."
+        )

@@ -1,0 +1,249 @@
+"""What a density of the next frame's codes is told of the past."""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf.checks import check_positive
+from vqvae_tf.layers.convolution import convolution
+from vqvae_tf.layers.residual import ResidualBlock
+from vqvae_tf.layers.scaling import CodeEmbedding
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class PastFrames(keras.layers.Layer):
+    """Maps the code maps of past frames, and an action, to a local context.
+
+    Each map is embedded; the maps are laid on top of each other with the
+    position's coordinates and pass through a convolution and residual blocks.
+    The action is added before every block. In training it is sometimes
+    withheld, so that the same network goes on without actions.
+
+    Args:
+        num_embeddings: K, codes are in 0..K-1.
+        num_past: P, the number of past frames.
+        num_actions: actions are integers 0..num_actions-1; None otherwise.
+        action_size: actions are vectors of this size; None otherwise. With
+            neither, there are no actions.
+        embedding_dim: channels of an embedded code.
+        hidden_channels: of the blocks, and of the result.
+        num_residual_layers: the number of blocks.
+        residual_channels: channels inside a block; hidden_channels by default.
+        kernel_size: window of the first convolution.
+        action_dropout: the share of examples whose action is withheld in
+            training.
+        seed: of the withholding.
+
+    Call arguments:
+        context: a dict with `"past"`, integers `[batch, P, height, width]`,
+            the oldest frame first, and perhaps `"action"`, integers `[batch]`
+            or floats `[batch, action_size]`: what was done at the last frame.
+        training: whether actions are withheld.
+
+    Returns:
+        `{"local": float [batch, height, width, hidden_channels]}`.
+
+    Raises:
+        ValueError: for another number of frames, actions of another kind, and
+            (eagerly) unknown actions or codes.
+
+    Example:
+
+    >>> network = PastFrames(512, num_past=6, num_actions=9)
+    >>> past = tf.zeros([2, 6, 21, 21], tf.int32)
+    >>> network({"past": past, "action": tf.constant([4, 5])})["local"].shape
+    TensorShape([2, 21, 21, 128])
+    """
+
+    def __init__(
+        self,
+        num_embeddings,
+        num_past,
+        num_actions=None,
+        action_size=None,
+        embedding_dim=32,
+        hidden_channels=128,
+        num_residual_layers=4,
+        residual_channels=None,
+        kernel_size=5,
+        action_dropout=0.1,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**{"autocast": False, **kwargs})
+        self.num_embeddings = check_positive("num_embeddings", num_embeddings)
+        self.num_past = check_positive("num_past", num_past)
+        if num_actions is not None and action_size is not None:
+            raise ValueError(
+                "Actions are integers (num_actions) or vectors (action_size). "
+                f"Received: num_actions={num_actions}, "
+                f"action_size={action_size}."
+            )
+        self.num_actions = num_actions
+        self.action_size = action_size
+        self.embedding_dim = check_positive("embedding_dim", embedding_dim)
+        self.hidden_channels = hidden_channels
+        self.num_residual_layers = num_residual_layers
+        self.residual_channels = residual_channels
+        self.kernel_size = kernel_size
+        self.action_dropout = action_dropout
+        self.seed = seed
+        self._make_layers()
+
+    def _make_layers(self):
+        dtype, channels = self.dtype_policy, self.hidden_channels
+        self.embedding = CodeEmbedding(
+            self.num_embeddings, self.embedding_dim, dtype=dtype
+        )
+        self.conv_in = convolution(
+            2, channels, self.kernel_size, dtype=dtype, name="conv_in"
+        )
+        self.blocks = [
+            ResidualBlock(
+                channels, self.residual_channels, dtype=dtype, name=f"block_{i}"
+            )
+            for i in range(self.num_residual_layers)
+        ]
+        self.of_action = None
+        if self._action_channels:
+            self.of_action = keras.layers.Dense(
+                max(1, self.num_residual_layers) * channels,
+                dtype=dtype,
+                name="of_action",
+            )
+        self._random = keras.random.SeedGenerator(self.seed)
+
+    @property
+    def _action_channels(self):
+        """Channels of an action as the network takes it; 0 without any."""
+        size = self.num_actions or self.action_size
+        # One more says that the action is not known.
+        return size + 1 if size else 0
+
+    def build(self, input_shape=None):
+        if not self.embedding.built:
+            self.embedding.build(None)
+        channels = self.num_past * self.embedding_dim + 2
+        self.conv_in.build((None, None, None, channels))
+        for block in self.blocks:
+            block.build((None, None, None, self.hidden_channels))
+        if self.of_action is not None:
+            self.of_action.build((None, self._action_channels))
+        self.built = True
+
+    def call(self, context, training=False):
+        past = self._check_past(context["past"])
+        action = self._embedded_action(
+            context.get("action"), tf.shape(past)[0], training
+        )
+        x = tf.cast(self.embedding(past), tf.float32)
+        x = tf.transpose(x, [0, 2, 3, 1, 4])
+        sizes = tf.shape(x)
+        channels = self.num_past * self.embedding_dim
+        x = tf.reshape(x, [*tf.unstack(sizes[:3]), channels])
+        x = tf.concat([x, _coordinates(x)], axis=-1)
+        x = self.conv_in(tf.cast(x, self.compute_dtype))
+        # Without any block the action is added all the same.
+        for i, block in enumerate(self.blocks or [tf.identity]):
+            x = block(x if action is None else x + action[i])
+        x.set_shape([None, *past.shape[2:], self.hidden_channels])
+        return {"local": tf.nn.relu(x)}
+
+    def _embedded_action(self, action, batch, training):
+        """Returns what each block adds, `[batch, 1, 1, channels]`."""
+        if self.of_action is None:
+            if action is not None:
+                raise ValueError(
+                    "The network was made without actions (num_actions and "
+                    "action_size are None). Received: a context with an "
+                    "action."
+                )
+            return None
+        size = self._action_channels
+        unknown = tf.one_hot(tf.fill([batch], size - 1), size)
+        vector = unknown
+        if action is not None:
+            vector = self._action_vector(tf.convert_to_tensor(action))
+            if training and self.action_dropout:
+                draw = keras.random.uniform([batch, 1], seed=self._random)
+                withheld = draw < self.action_dropout
+                vector = tf.where(withheld, unknown, vector)
+        projected = self.of_action(tf.cast(vector, self.compute_dtype))
+        projected = projected[:, tf.newaxis, tf.newaxis, :]
+        return tf.split(projected, max(1, len(self.blocks)), axis=-1)
+
+    def _action_vector(self, action):
+        if self.num_actions is not None:
+            _check_rank("integers [batch]", action, 1)
+            self.check_actions(action)
+            return tf.one_hot(tf.cast(action, tf.int32), self.num_actions + 1)
+        expected = f"[batch, {self.action_size}]"
+        _check_rank(expected, action, 2)
+        if action.shape[-1] != self.action_size:
+            raise ValueError(
+                f"Actions are {expected}. Received: actions of shape "
+                f"{tuple(action.shape)}."
+            )
+        action = tf.cast(action, tf.float32)
+        return tf.pad(action, [[0, 0], [0, 1]])
+
+    def check_actions(self, action):
+        """Raises ValueError for unknown actions; eagerly only."""
+        if self.num_actions is None:
+            return
+        whole = action.dtype.is_integer
+        low, high = 0, self.num_actions - 1
+        if whole and tf.executing_eagerly() and tf.size(action):
+            low = int(tf.reduce_min(action))
+            high = int(tf.reduce_max(action))
+        if not whole or low < 0 or high >= self.num_actions:
+            received = f"in {low}..{high}" if whole else action.dtype.name
+            raise ValueError(
+                f"Actions are integers in 0..{self.num_actions - 1}. "
+                f"Received: actions {received}."
+            )
+
+    def _check_past(self, past):
+        past = tf.convert_to_tensor(past)
+        if len(past.shape) != 4 or past.shape[1] not in (None, self.num_past):
+            raise ValueError(
+                f'context["past"] must have shape [batch, {self.num_past}, '
+                "height, width], the code maps of the past frames. Received: "
+                f"shape {tuple(past.shape)}."
+            )
+        if tf.executing_eagerly():
+            self.embedding.check(past)
+        return tf.ensure_shape(past, [None, self.num_past, None, None])
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_embeddings": self.num_embeddings,
+            "num_past": self.num_past,
+            "num_actions": self.num_actions,
+            "action_size": self.action_size,
+            "embedding_dim": self.embedding_dim,
+            "hidden_channels": self.hidden_channels,
+            "num_residual_layers": self.num_residual_layers,
+            "residual_channels": self.residual_channels,
+            "kernel_size": self.kernel_size,
+            "action_dropout": self.action_dropout,
+            "seed": self.seed,
+        }
+
+
+def _coordinates(x):
+    """Returns each position's row and column, from -1 to 1."""
+    batch, height, width = tf.unstack(tf.shape(x)[:3])
+    rows = tf.linspace(-1.0, 1.0, height)[:, tf.newaxis]
+    columns = tf.linspace(-1.0, 1.0, width)[tf.newaxis]
+    ones = tf.ones([height, width])
+    grid = tf.stack([rows * ones, columns * ones], axis=-1)
+    return tf.broadcast_to(grid, [batch, height, width, 2])
+
+
+def _check_rank(expected, action, rank):
+    if len(action.shape) != rank:
+        raise ValueError(
+            f"Actions are {expected}, one for each clip. Received: actions of "
+            f"shape {tuple(action.shape)}."
+        )
