@@ -1,12 +1,15 @@
 """Checks of exported SavedModels, by a process that knows TensorFlow alone."""
 
+import contextlib
 import subprocess
 import sys
 
 import numpy as np
+import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2
 
-from vqvae_tf.export import export
+from vqvae_tf.export import WARMUP_FILE, export
 
 _CLIENT = """
 import sys
@@ -28,6 +31,10 @@ for (number, signature), inputs in requests.items():
         answers[number + "/" + name] = value.numpy()
 np.savez(received, **answers)
 """
+
+
+# Seed and temperature of the samples that are compared.
+DRAWS = ((0, 1.0), (7, 0.5), (7, 0.0))
 
 
 def ask(path, requests):
@@ -76,15 +83,32 @@ def run_export_test(generator, folder, batches, labels=None):
     Returns:
         The version's folder.
     """
-    path = export(generator, folder)
     labels = [None] * len(batches) if labels is None else labels
     expected = []
     for images, label in zip(batches, labels):
-        expected += _autoencoder_answers(generator, images)
+        expected += autoencoder_answers(generator, images)
         if hasattr(generator, "prior"):
-            expected += _prior_answers(generator, images, label)
+            expected += prior_answers(generator, images, label)
+    return run_comparison(generator, folder, expected)
+
+
+def run_comparison(generator, folder, expected):
+    """Exports a model and compares its answers with those expected.
+
+    Args:
+        generator: any model that can be exported.
+        folder: where to export to.
+        expected: a list of (signature, inputs by name, outputs by name), of
+            all signatures but the default.
+
+    Returns:
+        The version's folder.
+    """
+    path = export(generator, folder)
+    encode = next(e for e in expected if e[0] == "encode")
+    expected = [*expected, ("serving_default", *encode[1:])]
     names, answers = ask(path, [request[:2] for request in expected])
-    assert set(names) == {"serving_default", *(name for name, *_ in expected)}
+    assert set(names) == {name for name, *_ in expected}
     for answer, (signature, _, outputs) in zip(answers, expected):
         assert set(answer) == set(outputs), signature
         for name, value in outputs.items():
@@ -92,18 +116,17 @@ def run_export_test(generator, folder, batches, labels=None):
     return path
 
 
-def _autoencoder_answers(model, images):
+def autoencoder_answers(model, images):
     codes = model.encode(images).numpy()
     again = {"images": model.decode(codes)}
     return [
         ("encode", {"images": images}, {"codes": codes}),
-        ("serving_default", {"images": images}, {"codes": codes}),
         ("decode", {"codes": codes}, again),
         ("reconstruct", {"images": images}, again),
     ]
 
 
-def _prior_answers(generator, images, label):
+def prior_answers(generator, images, label=None, draws=DRAWS):
     context, extra = None, {}
     if label is not None:
         label = np.asarray(label, np.int32)
@@ -111,7 +134,7 @@ def _prior_answers(generator, images, label):
         one_hot = tf.one_hot(label, generator.prior.global_channels)
         context = {"global": tf.repeat(one_hot, len(images) // len(label), 0)}
     answers = []
-    for seed, temperature in ((0, 1.0), (7, 0.5), (7, 0.0)):
+    for seed, temperature in draws:
         inputs = {
             "num_samples": np.int32(len(images)),
             "temperature": np.float32(temperature),
@@ -140,3 +163,76 @@ def _compare(received, expected, message):
         )
     else:
         np.testing.assert_array_equal(received, expected, message)
+
+
+def call(signatures, signature, inputs):
+    """Asks a SavedModel of this process; arrays by name in and out."""
+    inputs = {name: tf.constant(value) for name, value in inputs.items()}
+    return signatures[signature](**inputs)
+
+
+@contextlib.contextmanager
+def session_of(path):
+    """As TensorFlow Serving runs it: a session that checks dtypes alone.
+
+    Args:
+        path: the version's folder.
+
+    Yields:
+        A function of a signature and its inputs by name.
+    """
+    graph = tf.Graph()
+    session = tf.compat.v1.Session(graph=graph)
+    with graph.as_default():
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(path))
+
+    def run(signature, inputs):
+        definition = meta.signature_def[signature]
+        options = config_pb2.CallableOptions(
+            feed=[definition.inputs[name].name for name in inputs],
+            fetch=[output.name for output in definition.outputs.values()],
+        )
+        # session.run would check shapes, in Python.
+        function = session._make_callable_from_options(options)
+        outputs = function(*(np.asarray(v) for v in inputs.values()))
+        return dict(zip(definition.outputs, outputs))
+
+    # Not by `with session`, in which all other code would make graphs.
+    with contextlib.closing(session):
+        yield run
+
+
+def run_refusal_test(signatures, signature, inputs, expected, received):
+    """Checks that inputs are refused with a message that has both parts."""
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        call(signatures, signature, inputs)
+    message = str(error.value)
+    assert expected in message and received in message
+    assert "Received: " in message
+
+
+def run_warmup_test(path, signatures):
+    """Checks that the warm-up requests are for all signatures, and answered."""
+    logs = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+    answered = []
+    for record in tf.data.TFRecordDataset(str(path / WARMUP_FILE)):
+        log = logs.PredictionLog.FromString(record.numpy())
+        request = log.predict_log.request
+        assert request.model_spec.name == path.parent.name
+        inputs = {k: tf.make_ndarray(v) for k, v in request.inputs.items()}
+        signature = request.model_spec.signature_name
+        for output in call(signatures, signature, inputs).values():
+            assert output.shape[0] == 1
+        answered.append(signature)
+    assert sorted(answered) == sorted(signatures)
+
+
+def kinds_of_outputs(signatures):
+    """Returns dtype and rank of each output by name, by signature."""
+    return {
+        name: {
+            key: (value.dtype.name, value.shape.rank)
+            for key, value in function.structured_outputs.items()
+        }
+        for name, function in signatures.items()
+    }

@@ -7,16 +7,16 @@ import tempfile
 import tensorflow as tf
 from absl import logging
 
-from vqvae_tf.models import VQVAE, LatentGenerator
+from vqvae_tf.models import VQVAE, LatentGenerator, VideoGenerator
 from vqvae_tf.precision import in_float32
-from vqvae_tf.serving import Endpoints
+from vqvae_tf.serving import endpoints
 
 # Where TensorFlow Serving looks in a version's folder.
 WARMUP_FILE = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
 
 
 def export(generator, path, version=1) -> pathlib.Path:
-    """Writes a model of pictures as the SavedModel `path/<version>/`.
+    """Writes a model of pictures or video as a SavedModel, `path/<version>/`.
 
     Its signatures, with named inputs and outputs (B pictures of H x W pixels,
     codes on a grid of h x w; a last axis G with G > 1 codebooks):
@@ -33,16 +33,36 @@ def export(generator, path, version=1) -> pathlib.Path:
             bits per dimension, of which the first is the sum
 
     With a class-conditional prior, `sample` and `score` take another input
-    `labels`, int32 `[1]` (for all pictures) or one for each. `serving_default`
-    is `encode`. Batch, height and width are free; samples have the prior's
-    grid. Everything is computed in float32, from a copy if need be. What
-    cannot be meant is an InvalidArgumentError with a message.
+    `labels`, int32 `[1]` (for all pictures) or one for each. Batch, height
+    and width are free; samples have the prior's grid.
+
+    A model of two levels, a `LatentGenerator` whose prior is one, has these
+    and, for the G codes that stand for all of a picture,
+
+        encode_global(images) -> global_codes int32 [B, G]
+        decode_global(global_codes, temperature, seed) -> images, of code maps
+            drawn from the decoder
+
+    of which `encode_global` and `score` take pictures of one size. A
+    `VideoGenerator` has, for B clips of T frames,
+
+        encode(frames uint8 [B, T, H, W, 3]) -> codes int32 [B, T, h, w]
+        decode(codes) -> frames
+        continue(context_frames uint8 [B, T, H, W, 3], num_frames int32 [],
+            temperature, seed) -> frames uint8 [B, num_frames, H, W, 3]
+        rollout(context_frames, actions int32 [B, N] or float32 [B, N, size],
+            temperature, seed) -> frames uint8 [B, N, H, W, 3]
+
+    the last with a prior that knows actions. `serving_default` is `encode`.
+    Everything is computed in float32, from a copy if need be. What cannot be
+    meant is an InvalidArgumentError with a message.
 
     The folder appears when it is complete. With the package
     tensorflow-serving-api it holds warm-up requests for every signature.
 
     Args:
-        generator: a `VQVAE` of pictures, or a `LatentGenerator` with one.
+        generator: a `VQVAE` of pictures, a `LatentGenerator` with one, or a
+            `VideoGenerator`.
         path: the model's folder; its name is the model's in a server.
         version: a whole number of at least 1; servers take the highest.
 
@@ -50,8 +70,9 @@ def export(generator, path, version=1) -> pathlib.Path:
         The path of the version's folder.
 
     Raises:
-        TypeError: for anything but a VQVAE or a LatentGenerator.
-        ValueError: for a model that is not of pictures, a prior that needs a
+        TypeError: for anything but these.
+        ValueError: for a model that is not of pictures, a second level whose
+            codes do not stand for all of a picture, a prior that needs a
             local context, or another version.
         FileExistsError: if the version is there already.
 
@@ -68,8 +89,8 @@ def export(generator, path, version=1) -> pathlib.Path:
     """
     _check_generator(generator)
     target = _check_target(path, version)
-    endpoints = Endpoints(in_float32(generator))
-    signatures, examples = endpoints.signatures(), endpoints.examples()
+    served = endpoints(in_float32(generator))
+    signatures, examples = served.signatures(), served.examples()
     with _new_folder(target) as folder:
         _save(signatures, folder)
         _write_warmup(folder, target.parent.name, examples)
@@ -77,9 +98,9 @@ def export(generator, path, version=1) -> pathlib.Path:
 
 
 def _check_generator(generator):
-    if not isinstance(generator, (VQVAE, LatentGenerator)):
+    if not isinstance(generator, (VQVAE, LatentGenerator, VideoGenerator)):
         raise TypeError(
-            "export writes a VQVAE or a LatentGenerator. "
+            "export writes a VQVAE, a LatentGenerator or a VideoGenerator. "
             f"Received: {type(generator).__name__}."
         )
     autoencoder = getattr(generator, "autoencoder", generator)
@@ -90,11 +111,26 @@ def _check_generator(generator):
             f"width, channels). Received: event_shape={shape}."
         )
     prior = getattr(generator, "prior", None)
+    while isinstance(prior, LatentGenerator):
+        _check_level(prior.autoencoder)
+        prior = prior.prior
     if getattr(prior, "local_channels", None):
         raise ValueError(
             "A prior that needs a local context cannot be exported: no "
             "signature has an input for it. Received: a prior with "
             f"local_channels={prior.local_channels}."
+        )
+
+
+def _check_level(autoencoder):
+    shape = autoencoder.event_shape
+    factor = getattr(autoencoder.encoder, "downsampling", 1)
+    if shape != (factor, factor):
+        raise ValueError(
+            "A second level is exported where its codes stand for all of a "
+            "picture: with a GlobalEncoder, and the event_shape (grid_size, "
+            f"grid_size). Received: event_shape={shape}, and an encoder of "
+            f"{factor} x {factor} codes to one."
         )
 
 
