@@ -1,0 +1,44 @@
+"""Clips of DeepMind Lab, for the demo, cards and tests.
+
+Where they come from is in LICENCES.md beside them.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+
+# What the numbers of actions mean.
+ACTIONS = (
+    "forward",
+    "backward",
+    "strafe left",
+    "strafe right",
+    "look left",
+    "look right",
+    "look left and forward",
+    "look right and forward",
+    "fire",
+)
+
+
+def sample_clips() -> tuple[np.ndarray, np.ndarray]:
+    """Returns four clips of DeepMind Lab, from held-out episodes.
+
+    Returns:
+        Frames, uint8 `[4, 16, 84, 84, 3]`, and actions, int32 `[4, 16]`:
+        `actions[i, t]` was taken at frame t and led to frame t + 1. They are
+        numbered as in `ACTIONS`.
+    """
+    from PIL import Image
+
+    folder = pathlib.Path(__file__).resolve().parent
+    actions = json.loads((folder / "actions.json").read_text())
+    clips = []
+    for name in sorted(actions):
+        with Image.open(folder / name) as strip:
+            # Frames stand side by side.
+            frames = np.array(strip).reshape(84, 16, 84, 3)
+        clips.append(frames.transpose(1, 0, 2, 3))
+    numbers = [actions[name] for name in sorted(actions)]
+    return np.stack(clips), np.array(numbers, np.int32)
