@@ -69,7 +69,7 @@ def test_card_without_prior():
     assert "reconstruction.\n\n## Use\n" in text
 
 
-@pytest.mark.parametrize("name", recipes.built_in())
+@pytest.mark.parametrize("name", presets.BUILT_IN)
 def test_card_of_the_zoo(name):
     folder = presets.find_preset(name)
     metadata = presets.load_metadata(folder)

@@ -12,9 +12,10 @@ import pytest
 import small
 import tensorflow as tf
 
-from vqvae_tf import recipes, training
+from vqvae_tf import fitting, recipes, training
 from vqvae_tf.data.source import ArrayImages
 from vqvae_tf.step import StepModel
+from vqvae_tf.systems import pictures
 
 HERE = pathlib.Path(__file__).parent
 
@@ -100,7 +101,7 @@ def test_every_picture_is_encoded(passes):
     images = images.astype(np.uint8)
     names = [str(i) for i in range(70)]
     source = ArrayImages("noise", images, np.arange(70), names)
-    arrays = training._encode(config, model, source)
+    arrays = pictures.encode(config, model, source)
     codes, labels = arrays["codes"], arrays["labels"]
     assert sorted(labels) == sorted([*range(70)] * passes)
     np.testing.assert_array_equal(codes, model.encode(images).numpy()[labels])
@@ -112,16 +113,16 @@ _RUN = """
 import os, signal, sys
 sys.path[:0] = [{tests!r}, {root!r}]
 import small
-from vqvae_tf import training
+from vqvae_tf import fitting, training
 
-class Killed(training.Checkpoints):
+class Killed(fitting.Checkpoints):
     def on_train_batch_end(self, batch, logs=None):
         here = os.path.basename(self.manager.directory) == {stage!r}
         if here and int(self.optimizer.iterations) == {step}:
             os.kill(os.getpid(), signal.SIGKILL)
         super().on_train_batch_end(batch, logs)
 
-training.Checkpoints = Killed
+fitting.Checkpoints = Killed
 config = small.recipe(num_classes=2)
 config.training.checkpoint_minutes = 0.0
 config.prior_training.checkpoint_minutes = 0.0
@@ -164,9 +165,9 @@ def test_a_killed_run_goes_on(run, tmp_path, monkeypatch):
     kept = ["autoencoder/checkpoint", "codes.npz"]
     written = [(work / name).stat().st_mtime_ns for name in kept]
     starts = []
-    restore = training.Checkpoints.restore
+    restore = fitting.Checkpoints.restore
     monkeypatch.setattr(
-        training.Checkpoints,
+        fitting.Checkpoints,
         "restore",
         lambda self: starts.append(restore(self)) or starts[-1],
     )
@@ -206,8 +207,8 @@ def test_checkpoints_hold_every_variable(tmp_path):
     for i, variable in enumerate(model.variables):
         variable.assign(np.full(variable.shape, i + 2.0))
     model.optimizer.iterations.assign(7)
-    training.Checkpoints(model, tmp_path, 1).save()
-    assert training.Checkpoints(fresh, tmp_path, 1).restore() == 7
+    fitting.Checkpoints(model, tmp_path, 1).save()
+    assert fitting.Checkpoints(fresh, tmp_path, 1).restore() == 7
     assert len(fresh.variables) == 8
     for a, b in zip(fresh.variables, model.variables):
         np.testing.assert_array_equal(a, b, err_msg=a.path)

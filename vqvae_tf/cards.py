@@ -3,13 +3,10 @@
 import math
 import re
 import shlex
-import sys
 
 import numpy as np
 
-from vqvae_tf import data, evaluation, recipes, sheets
-from vqvae_tf.models import LatentGenerator
-from vqvae_tf.samples import sample_pictures
+from vqvae_tf import data, recipes, sheets, systems
 
 # The figures of a card: title, format, and the absolute difference that still
 # agrees. On another machine sums in another order move a code now and then; one
@@ -38,55 +35,73 @@ FIGURES = {
     "prior_bits_per_code": ("the prior, bits/code", "{:.3f}", 3e-3),
     "prior_bits_per_dim": ("the prior, bits/dim", "{:.4f}", 2e-4),
     "bits_per_dim": ("bound with the prior, bits/dim", "{:.4f}", 2e-3),
+    # Of a second stage.
+    "map_bits": ("the code map given its global codes, bits", "{:.1f}", 2.0),
+    "map_bits_swapped": (
+        "the code map given another frame's global codes, bits",
+        "{:.1f}",
+        4.0,
+    ),
+    "infonce_bits": (
+        "InfoNCE bound of the information in the global codes, bits",
+        "{:.2f}",
+        0.05,
+    ),
+    "global_prior_bits": ("the prior of the global codes, bits", "{:.2f}", 0.1),
+    "two_level_bits": ("code map and global codes, bits", "{:.1f}", 2.0),
+    "global_usage": (
+        "usage of each global codebook over the training set, least",
+        "{:.3f}",
+        5e-3,
+    ),
+    "global_psnr": ("PSNR of frames from global codes (dB)", "{:.2f}", 0.1),
+    # Of video.
+    "next_frame_bits": ("the next code map, bits", "{:.1f}", 2.0),
+    "next_frame_bits_wrong": (
+        "the next code map given a wrong action, mean of all, bits",
+        "{:.1f}",
+        3.0,
+    ),
+    "next_frame_bits_unknown": (
+        "the next code map without its action, bits",
+        "{:.1f}",
+        2.0,
+    ),
+    "repeat_psnr": (
+        "PSNR of repeating the last frame, steps 1 to 10, mean (dB)",
+        "{:.2f}",
+        0.05,
+    ),
+    "greedy_psnr": ("PSNR of greedy rollouts, the same (dB)", "{:.2f}", 0.1),
+    "mean_psnr": (
+        "PSNR of the mean of 8 rollouts, the same (dB)",
+        "{:.2f}",
+        0.1,
+    ),
+    "clips": ("clips of rollouts", "{:d}", 0),
 }
 
 
+_PRIOR_FIGURES = {"prior_bits_per_code", "global_prior_bits"}
+
 # What a preset's metadata say of the data that its figures are of.
 DATA_KEYS = ("source", "train_split", "eval_split", "image_size", "num_classes")
-
-
-def open_split(description, split, data_dir=None):
-    """Opens the data that a preset's metadata describes."""
-    return data.open_images(
-        description["source"],
-        split,
-        data_dir=data_dir,
-        on_corrupt=description.get("on_corrupt", "error"),
-        progress=sys.stderr.isatty(),
-    )
-
-
-def eval_batches(description, split, data_dir=None, batch_size=20):
-    """Returns the evaluation batches that a preset's metadata describes."""
-    return data.evaluation_batches(
-        open_split(description, split, data_dir),
-        batch_size,
-        image_size=description["image_size"],
-        num_classes=description["num_classes"],
-    )
 
 
 def measure(model, description, data_dir=None, progress=True) -> dict:
     """Measures a model on the held-out split of `description`.
 
     Args:
-        model: a `VQVAE` or a `LatentGenerator`.
-        description: a dict like a recipe's `data` section.
+        model: what `training.train` returned.
+        description: from `describe`.
         data_dir: where the data lies.
         progress: show progress bars.
 
     Returns:
-        The figures of `evaluation.evaluate`.
+        Some of `FIGURES`, and `examples`.
     """
-    autoencoder = getattr(model, "autoencoder", model)
-    counts = None
-    if isinstance(model, LatentGenerator):
-        training = eval_batches(
-            description, description["train_split"], data_dir
-        )
-        counts = evaluation.count_codes(autoencoder, training, progress)
-    batches = eval_batches(description, description["eval_split"], data_dir)
-    return evaluation.evaluate(model, batches, counts, progress)
+    system = systems.BY_KIND[description.get("kind", "pictures")]
+    return system.measure(model, description, data_dir, progress)
 
 
 def compare(measured: dict, expected: dict) -> list[str]:
@@ -129,19 +144,18 @@ def table(figures: dict) -> list[tuple[str, str]]:
 
 
 def describe(config) -> dict:
-    """Returns a recipe's data section as plain JSON values."""
+    """Returns a recipe's kind and data section as plain JSON values."""
     description = config.data.to_dict()
     if description["resize_range"] is not None:
         description["resize_range"] = list(description["resize_range"])
-    return description
+    return {**description, "kind": recipes.kind(config)}
 
 
-def reconstruction_sheet(model, image_size):
-    """The package's free photos, each above its reconstruction."""
-    images = [data.load_picture(p, image_size) for p in sample_pictures()]
-    images = np.stack(images)
+def reconstruction_sheet(model, images):
+    """Pictures, each above its reconstruction."""
     return _readable(
-        sheets.pairs(images, model.reconstruct(images), columns=6), image_size
+        sheets.pairs(images, model.reconstruct(images), columns=6),
+        images.shape[1],
     )
 
 
@@ -181,7 +195,19 @@ def summary(config, has_prior) -> str:
     if words := _own_words(config).summary:
         return words
     size = config.data.image_size
+    kind = recipes.kind(config)
+    if kind == "video":
+        return (
+            f"A prior of the next {size}x{size} frame's codes given those of "
+            f"{config.context.num_past}, over the codes of {config.base}."
+        )
     prior = f", with a {config.prior.name} prior" if has_prior else ""
+    if kind == "codes":
+        return (
+            f"A VQ-VAE of the code maps of {config.base}: "
+            f"{config.quantizer.get('num_codebooks', 1)} codes of "
+            f"K={config.quantizer.num_embeddings} for a frame{prior}."
+        )
     return (
         f"A VQ-VAE of {size}x{size} pictures with "
         f"K={config.quantizer.num_embeddings} codes{prior}."
@@ -217,20 +243,17 @@ def card(config, figures, steps, path=None, command=None) -> str:
     name = config.name if built_in else str(path or config.name)
     rows = "\n".join(f"| {a} | {b} |" for a, b in table(figures))
     notes = _own_words(config)
-    has_prior = "prior_bits_per_code" in figures
+    has_prior = not _PRIOR_FIGURES.isdisjoint(figures)
+    shown = _SHOWN[recipes.kind(config)]
     text = f"""# {_title(config, built_in)}
 
 {summary(config, has_prior)}
 
-![originals above reconstructions](reconstructions.png)
-
-Photos under free licences (`vqvae_tf/samples/LICENCES.md`), each above its
-reconstruction.{" They are not from the data below." if built_in else ""}
-{_samples_text(options.num_classes) if has_prior else ""}
+{shown(config, has_prior, built_in)}
 ## Use
 
 ```python
-{_use_text(name, has_prior)}
+{_use_text(name, recipes.kind(config), has_prior)}
 ```
 
 ## Data
@@ -273,6 +296,26 @@ def _training_text(config, steps, command, built_in):
     return f"`{command} --workdir=DIR`, {facts}."
 
 
+_SOURCES = {
+    "photos": "Photos under free licences (`vqvae_tf/samples/LICENCES.md`)",
+    "dmlab": "Held-out frames of DeepMind Lab (CC BY 4.0, "
+    "`vqvae_tf/clips/LICENCES.md`)",
+}
+
+
+def _pictures_shown(config, has_prior, built_in):
+    photos = config.card.samples == "photos"
+    other = " They are not from the data below." if built_in and photos else ""
+    text = f"""![originals above reconstructions](reconstructions.png)
+
+{_SOURCES[config.card.samples]}, each above its
+reconstruction.{other}
+"""
+    if has_prior:
+        text += _samples_text(config.data.num_classes)
+    return text
+
+
 def _samples_text(num_classes):
     columns = " A column for each class." if num_classes else ""
     return f"""
@@ -282,7 +325,58 @@ Samples: codes from the prior, decoded.{columns}
 """
 
 
-def _use_text(name, has_prior):
+def _codes_shown(config, has_prior, built_in):
+    return f"""![frames and what their codes keep](reconstructions.png)
+
+{_SOURCES["dmlab"]}; below each all of its
+codes, decoded; below that, twice, a code map drawn from its global codes.
+
+![swapped codes](swaps.png)
+
+In each row a frame; drawn from its own global codes; with one after the other
+taken from the other frame; and with one after the other set to 0. The noise is
+the same.
+{_samples_text(None)}"""
+
+
+def _video_shown(config, has_prior, built_in):
+    return f"""![rollouts](rollouts.gif)
+
+{_SOURCES["dmlab"]}, a column each. Rows: what came; a rollout with the same
+actions; looking left; looking right. The first {config.context.num_past} frames
+are given.
+
+![futures](rollouts.png)
+
+Every second frame of what came, and below it two rollouts with other seeds.
+
+![long rollouts](long.gif)
+
+Fifty frames without actions (above), and looking left while going forward.
+"""
+
+
+_SHOWN = {
+    "pictures": _pictures_shown,
+    "codes": _codes_shown,
+    "video": _video_shown,
+}
+
+
+def _use_text(name, kind, has_prior):
+    if kind == "video":
+        return f"""from vqvae_tf import VideoGenerator
+
+model = VideoGenerator.from_preset("{name}")
+# uint8 [batch, time, height, width, 3] and integers [batch, steps] in
+frames = model.rollout(context_frames, actions, seed=0)"""
+    if kind == "codes":
+        return f"""from vqvae_tf import LatentGenerator
+
+model = LatentGenerator.from_preset("{name}")
+codes = model.encode(frames)  # uint8 in, int32 code maps out
+global_codes = model.prior.encode(codes)  # [batch, 1, 1, codebooks]
+frames = model.decode(model.prior.decode(global_codes))"""
     cls = "LatentGenerator" if has_prior else "VQVAE"
     return f"""from vqvae_tf import {cls}
 

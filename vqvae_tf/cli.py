@@ -231,9 +231,13 @@ def _reconstruction_targets(inputs, output):
 def _load_for_pictures(preset):
     """Returns a preset's model, and the format of its pictures."""
     from vqvae_tf import picture_inputs, presets
+    from vqvae_tf.models import VideoGenerator
 
     metadata = presets.load_metadata(presets.find_preset(preset))
     model = presets.load(preset)
+    # Single pictures have no past.
+    if isinstance(model, VideoGenerator):
+        model = model.autoencoder
     return model, picture_inputs.picture_format(model, metadata)
 
 
@@ -242,7 +246,6 @@ def encode(preset, source, target):
     import numpy as np
 
     from vqvae_tf import picture_inputs
-    from vqvae_tf.files import write_atomically
 
     if not target.endswith(".npz"):
         raise CommandError(
@@ -258,11 +261,7 @@ def encode(preset, source, target):
         codes.append(model.encode(images).numpy())
     if not codes:
         raise CommandError(f"No picture of {source} could be read.")
-    with write_atomically(target) as temporary:
-        with open(temporary, "wb") as file:
-            np.savez_compressed(
-                file, codes=np.concatenate(codes), names=np.array(names)
-            )
+    _save_arrays(target, codes=np.concatenate(codes), names=np.array(names))
     print(f"Wrote the codes of {len(names)} pictures to {target}.")
 
 
@@ -271,7 +270,6 @@ def decode(preset, source, target):
     import numpy as np
 
     from vqvae_tf import presets, sheets
-    from vqvae_tf.files import write_atomically
 
     codes, targets = _read_codes(source)
     model = presets.load(preset)
@@ -281,9 +279,7 @@ def decode(preset, source, target):
     ]
     images = np.concatenate(images)
     if target.endswith(".npz"):
-        with write_atomically(target) as temporary:
-            with open(temporary, "wb") as file:
-                np.savez_compressed(file, images=images)
+        _save_arrays(target, images=images)
     else:
         for name, image in zip(targets, images):
             sheets.save_picture(pathlib.Path(target) / name, image)
@@ -324,6 +320,51 @@ def _read_codes(source):
     return codes, list(picture_inputs.output_names(rows).values())
 
 
+def rollout(preset, *source):
+    """Writes a film of what a model of video makes of a clip."""
+    from vqvae_tf import clip_inputs, sheets
+    from vqvae_tf.models import VideoGenerator
+
+    output = FLAGS.output or "rollout.gif"
+    if not output.endswith((".gif", ".npz")):
+        raise CommandError(
+            "--output must be a film (.gif) or an array of frames (.npz). "
+            f"Received: {output}."
+        )
+    video = VideoGenerator.from_preset(preset)
+    frames, known = clip_inputs.read_clip(source[0] if source else None, video)
+    actions, steps = clip_inputs.future_actions(
+        video, FLAGS.actions, FLAGS.num_frames, known
+    )
+    drawn = video.rollout(
+        frames[None, : video.num_past],
+        None if actions is None else actions[None],
+        steps,
+        num_futures=FLAGS.num_futures,
+        temperature=FLAGS.temperature,
+        top_k=FLAGS.top_k,
+        top_p=FLAGS.top_p,
+        seed=FLAGS.seed,
+    ).numpy()
+    if output.endswith(".npz"):
+        _save_arrays(output, frames=drawn)
+    else:
+        sheets.save_animation(
+            output, clip_inputs.film(frames, drawn, video.num_past)
+        )
+    print(f"Wrote {output}: {len(drawn)} futures of {steps} frames.")
+
+
+def _save_arrays(path, **arrays):
+    import numpy as np
+
+    from vqvae_tf.files import write_atomically
+
+    with write_atomically(path) as temporary:
+        with open(temporary, "wb") as file:
+            np.savez_compressed(file, **arrays)
+
+
 def export(preset, target):
     """Writes a SavedModel in TensorFlow Serving's layout."""
     from vqvae_tf import presets
@@ -348,6 +389,7 @@ COMMANDS = {
     "reconstruct": reconstruct,
     "encode": encode,
     "decode": decode,
+    "rollout": rollout,
     "export": export,
     "demo": demo,
 }

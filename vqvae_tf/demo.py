@@ -8,12 +8,14 @@ import time
 
 import numpy as np
 
-from vqvae_tf import cards, data, evaluation, presets, sheets
+from vqvae_tf import cards, data, evaluation, presets, sheets, showcase
+from vqvae_tf.clips import sample_clips
 from vqvae_tf.export import export
-from vqvae_tf.models import LatentGenerator
+from vqvae_tf.models import LatentGenerator, VideoGenerator
 from vqvae_tf.samples import sample_pictures
 
 PHOTOS = "vqvae_photo128"
+GLOBAL, VIDEO = "vqvae_dmlab84_global", "video_dmlab84"
 SIZE = 128
 
 
@@ -23,6 +25,7 @@ def run(output: pathlib.Path):
     images = np.stack([data.load_picture(p, SIZE) for p in sample_pictures()])
     rows = _reconstruct(photos, images, output)
     _sample(output)
+    _frames(output)
     _complete(photos, images, output)
     rows += _serve(photos, images, output)
     width = max(len(title) for title, _ in rows)
@@ -57,7 +60,9 @@ def _reconstruct(photos, images, output):
 def _sample(output):
     for name in sorted(presets.BUILT_IN):
         start = time.monotonic()
-        generator = LatentGenerator.from_preset(name)
+        generator = presets.load(name)
+        if isinstance(generator, VideoGenerator):
+            continue
         classes = generator.prior.global_channels
         sheet = cards.sample_sheet(generator, seed=1)
         sheets.save_picture(output / f"samples_{name}.png", sheet)
@@ -66,6 +71,28 @@ def _sample(output):
             f"{', a column for each class' if classes else ''}"
             # Of 857 photos; the other preset has seen 50,000 pictures.
             f"{'; few photos teach textures, not objects' * (name == PHOTOS)} "
+            f"({time.monotonic() - start:.0f} s)."
+        )
+
+
+def _frames(output):
+    """Frames of DeepMind Lab: their codes, three codes, and what comes next."""
+    if GLOBAL in presets.BUILT_IN:
+        model = LatentGenerator.from_preset(GLOBAL)
+        sheet = showcase.global_sheet(model, showcase.known_frames())
+        sheets.save_picture(output / "dmlab_codes.png", sheet)
+        print(
+            "dmlab_codes.png: frames; below, from 21x21 codes; below that, "
+            "twice, drawn from three codes (27 bits)."
+        )
+    if VIDEO in presets.BUILT_IN:
+        start = time.monotonic()
+        video = VideoGenerator.from_preset(VIDEO)
+        film = showcase.rollout_film(video, *sample_clips())
+        sheets.save_animation(output / "dmlab_rollouts.gif", film)
+        print(
+            "dmlab_rollouts.gif: what came; six frames continued with the same "
+            "actions; looking left; looking right "
             f"({time.monotonic() - start:.0f} s)."
         )
 

@@ -44,7 +44,7 @@ def evaluate(model, batches, training_counts=None, progress=True) -> dict:
     autoencoder = generator.autoencoder if generator else model
     totals = _Totals(autoencoder.quantizer)
     step = _step(autoencoder, generator)
-    for x, context, weight in _bar(batches, progress):
+    for x, context, weight in bar(batches, progress):
         count = int(np.sum(weight.numpy() > 0))
         context = {k: v for k, v in context.items()} or None
         totals.add(x.numpy()[:count], count, step(x, context))
@@ -164,14 +164,15 @@ def count_codes(autoencoder, batches, progress=True) -> np.ndarray:
         reduce_retracing=True,
     )
     counts = np.zeros((quantizer.num_codebooks, quantizer.num_embeddings))
-    for x, _, weight in _bar(batches, progress):
+    for x, _, weight in bar(batches, progress):
         codes = encode(x).numpy()[weight.numpy() > 0]
         codes = codes.reshape(-1, quantizer.num_codebooks).T
         counts += lookup.code_counts(codes, quantizer.num_embeddings).numpy()
     return counts
 
 
-def _bar(batches, progress):
+def bar(batches, progress):
+    """Wraps batches in a progress bar, shown where stderr is a terminal."""
     if not progress:
         return batches
     from tqdm import tqdm

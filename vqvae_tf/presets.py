@@ -21,7 +21,7 @@ import tensorflow as tf
 import vqvae_tf
 from vqvae_tf import sheets
 from vqvae_tf.files import write_atomically
-from vqvae_tf.models import LatentGenerator
+from vqvae_tf.models import LatentGenerator, VideoGenerator
 from vqvae_tf.precision import portable_config
 from vqvae_tf.zoo_path import zoo_dir
 
@@ -34,6 +34,9 @@ HUB = "hf://"
 BUILT_IN = {
     "vqvae_cifar10": (
         "f0fa2ce1100ac3d2d74217c0dae1f0380d543d805c140d50daa7949bb0e38741"
+    ),
+    "vqvae_dmlab84": (
+        "24f192f79dc1ea363eb3d682c33bcb7c190f30ba04feb958e25c7d22bc273f97"
     ),
     "vqvae_photo128": (
         "98cdadc2a1a052753c479480aa094c964f86a3d79ca4b1b5544c30dfc417d04c"
@@ -161,7 +164,8 @@ def load(name, expected_class=None):
         expected_class: the class that the preset must be (or have in it).
 
     Returns:
-        A `LatentGenerator` where the preset has a prior, else its model.
+        A `LatentGenerator` or a `VideoGenerator` where the preset has a
+        prior, else its model.
 
     Raises:
         PresetError: if it is not found, altered, incomplete, or of another
@@ -173,7 +177,7 @@ def load(name, expected_class=None):
     wants_model = expected_class and issubclass(type(model), expected_class)
     if PRIOR_CONFIG in metadata["files"] and not wants_model:
         prior = _load_part(folder, metadata, PRIOR_CONFIG, PRIOR_WEIGHTS)
-        model = LatentGenerator(model, prior)
+        model = _with_prior(model, prior)
         model.build()
     if expected_class and not isinstance(model, expected_class):
         raise PresetError(
@@ -182,6 +186,13 @@ def load(name, expected_class=None):
             f"{type(model).__name__}.from_preset."
         )
     return model
+
+
+def _with_prior(autoencoder, prior):
+    # Only a prior of video has a network that sees past frames.
+    if hasattr(prior, "network"):
+        return VideoGenerator(autoencoder, prior)
+    return LatentGenerator(autoencoder, prior)
 
 
 def _load_part(folder, metadata, config_name, weights_name):
@@ -253,7 +264,8 @@ def save(model, path, metadata=None, card=None, pictures=None):
         metadata: what to note besides versions, sizes and hashes: recipe,
             data, steps, seed, metrics.
         card: the text of README.md, or None.
-        pictures: a dict of file name to uint8 picture, or None.
+        pictures: a dict of file name to uint8 picture, or to frames `[time,
+            height, width, 3]` for those that end in .gif; or None.
 
     Returns:
         The sha256 of its metadata.json.
@@ -276,7 +288,9 @@ def save(model, path, metadata=None, card=None, pictures=None):
         if card is not None:
             (temporary / "README.md").write_text(card)
         for name, picture in (pictures or {}).items():
-            sheets.save_picture(temporary / name, picture)
+            animated = name.endswith(".gif")
+            save = sheets.save_animation if animated else sheets.save_picture
+            save(temporary / name, picture)
         write_metadata(
             temporary,
             {

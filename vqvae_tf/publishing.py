@@ -1,6 +1,6 @@
 """From a trained recipe to a preset: measure, draw, write the card."""
 
-from vqvae_tf import cards, presets, recipes
+from vqvae_tf import cards, presets, recipes, showcase
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.precision import in_float32
 
@@ -25,12 +25,9 @@ def publish(config, model, folder, data_dir=None, command=None):
     model = in_float32(model)
     description = cards.describe(config)
     figures = cards.measure(model, description, data_dir)
-    pictures = _pictures(model, description)
+    pictures = showcase.draw(model, config)
     has_prior = isinstance(model, LatentGenerator)
-    steps = f"{config.training.steps} steps of {config.training.batch_size}"
-    if has_prior:
-        prior = config.prior_training
-        steps += f", the prior {prior.steps} of {prior.batch_size}"
+    steps = _steps(config, has_prior)
     metadata = {
         "recipe": config.name,
         "summary": cards.summary(config, has_prior),
@@ -43,13 +40,12 @@ def publish(config, model, folder, data_dir=None, command=None):
     return presets.save(model, folder, metadata, card, pictures)
 
 
-def _pictures(model, description):
-    """Returns the preset's pictures: a dict of file name to uint8 picture."""
-    pictures = {
-        "reconstructions.png": cards.reconstruction_sheet(
-            model, description["image_size"]
-        )
-    }
-    if isinstance(model, LatentGenerator):
-        pictures["samples.png"] = cards.sample_sheet(model)
-    return pictures
+def _steps(config, has_prior):
+    """Returns what training took, as text."""
+    training, prior = config.training, config.prior_training
+    if recipes.kind(config) == "video":
+        return f"{prior.steps} steps of {prior.batch_size}"
+    steps = f"{training.steps} steps of {training.batch_size}"
+    if has_prior:
+        steps += f", the prior {prior.steps} of {prior.batch_size}"
+    return steps

@@ -24,6 +24,8 @@ def defaults() -> ml_collections.ConfigDict:
     config.name = "vqvae"
     config.seed = 0
     config.dtype_policy = "float32"
+    # A preset whose codes are the data: of a second stage, or of video.
+    config.base = None
     config.data = _section(
         source="tfds:cifar10",
         train_split="train",
@@ -36,18 +38,22 @@ def defaults() -> ml_collections.ConfigDict:
         on_corrupt="error",
     )
     # Keyword arguments of the classes; `name` picks the class.
+    config.preprocess = _section(name=None)
     config.encoder = _section(name="Encoder")
     config.quantizer = _section(name="VectorQuantizerEMA")
     config.likelihood = _section(name="Gaussian")
     config.decoder = _section(name="Decoder")
     config.training = _training()
+    # The network that tells a prior of video of the past.
+    config.context = _section(name=None)
     config.prior = _section(name=None)
     config.prior_training = _training()
     # How often the training set is encoded, each time with other crops.
     config.prior_training.encode_passes = 1
-    # What the model card says in words.
+    # What the model card says in words, and which pictures of the package it
+    # shows: "photos" or "dmlab".
     config.card = ml_collections.ConfigDict(
-        dict(summary="", data="", training="", limits="")
+        dict(summary="", data="", training="", limits="", samples="photos")
     )
     return config
 
@@ -159,16 +165,39 @@ def check_recipe(config):
         known.prior_training.keys(),
     )
     _check_keys("card", config.card.keys(), known.card.keys())
-    for section, module in _MODULES.items():
+    for section in _MODULES:
         options = config.get(section)
         if options.name is not None:
             _check_keys(
-                section,
-                options.keys(),
-                _arguments(section, module, options.name),
+                section, options.keys(), _arguments(section, options.name)
             )
     _check_image_size(config.data.get("image_size"))
+    _check_base(config)
     return config
+
+
+def kind(config) -> str:
+    """Returns what a recipe makes.
+
+    Returns:
+        "pictures" (an autoencoder of pictures, and a prior), "codes" (the same
+        of the codes of the preset `base`) or "video" (a prior of the next
+        frame's codes).
+    """
+    if config.context.name is not None:
+        return "video"
+    return "pictures" if config.base is None else "codes"
+
+
+def _check_base(config):
+    of_codes = config.preprocess.name is not None or kind(config) == "video"
+    if of_codes != (config.base is not None):
+        raise ValueError(
+            "A recipe of codes names in `base` the preset that makes them, and "
+            "in `preprocess` how they are embedded (or in `context`, for "
+            f"video). Received: base={config.base!r}, preprocess.name="
+            f"{config.preprocess.name!r}, context.name={config.context.name!r}."
+        )
 
 
 def _check_image_size(size):
@@ -182,26 +211,30 @@ def _check_image_size(size):
 
 
 _MODULES = {
-    "encoder": networks,
-    "decoder": networks,
-    "quantizer": layers,
-    "likelihood": densities,
-    "prior": densities,
+    "preprocess": (layers,),
+    "encoder": (networks,),
+    "decoder": (networks, densities),
+    "quantizer": (layers,),
+    "likelihood": (densities,),
+    "context": (networks,),
+    "prior": (densities,),
 }
 
 
-def _class(section, module, name):
-    if not hasattr(module, name):
-        raise ValueError(
-            f"Recipe: {section}.name must be a class of {module.__name__}: "
-            f"{', '.join(sorted(module.__all__))}. Received: {name!r}."
-        )
-    return getattr(module, name)
+def _class(section, name):
+    for module in _MODULES[section]:
+        if hasattr(module, name):
+            return getattr(module, name)
+    known = [n for module in _MODULES[section] for n in module.__all__]
+    raise ValueError(
+        f"Recipe: {section}.name must be one of {', '.join(sorted(known))}. "
+        f"Received: {name!r}."
+    )
 
 
-def _arguments(section, module, name):
+def _arguments(section, name):
     names = {"name"}
-    for base in _class(section, module, name).__mro__:
+    for base in _class(section, name).__mro__:
         if base.__module__.startswith("vqvae_tf"):
             parameters = inspect.signature(base.__init__).parameters
             names.update(parameters)
@@ -219,44 +252,70 @@ def _check_keys(section, received, known):
 
 def _make(config, section, **overrides):
     options = copy.deepcopy(config.get(section).to_dict())
-    cls = _class(section, _MODULES[section], options.pop("name"))
-    return cls(**{**options, **overrides})
+    name = options.pop("name")
+    if name is None:
+        return None
+    return _class(section, name)(**{**options, **overrides})
 
 
 def make_autoencoder(config) -> VQVAE:
     """Builds the recipe's VQ-VAE, with its variables."""
-    likelihood = _make(config, "likelihood")
-    size = config.data.image_size
-    channels = 3
-    decoder = _make(
-        config,
-        "decoder",
-        output_channels=likelihood.num_parameters(channels),
-    )
+    if kind(config) == "pictures":
+        decoder = _make_picture_decoder(config)
+        size = config.data.image_size
+        event_shape = (size, size, 3)
+    else:
+        quantizer = config.quantizer
+        channels = quantizer.get("num_codebooks", 1) * quantizer.embedding_dim
+        decoder = _make(config, "decoder", local_channels=channels)
+        event_shape = decoder.event_shape
     model = VQVAE(
         _make(config, "encoder"),
         _make(config, "quantizer"),
-        densities.FactorizedDensity(decoder, likelihood),
-        event_shape=(size, size, channels),
+        decoder,
+        preprocess=_make(config, "preprocess"),
+        event_shape=event_shape,
     )
     model.build()
     return model
+
+
+def _make_picture_decoder(config):
+    likelihood = _make(config, "likelihood")
+    network = _make(
+        config, "decoder", output_channels=likelihood.num_parameters(3)
+    )
+    return densities.FactorizedDensity(network, likelihood)
 
 
 def make_prior(config):
     """Builds the recipe's prior with its variables; None where it has none."""
     if config.prior.name is None:
         return None
-    quantizer = config.quantizer
-    prior = _make(
-        config,
-        "prior",
-        num_embeddings=quantizer.num_embeddings,
-        num_codebooks=quantizer.get("num_codebooks", 1),
-        global_channels=config.data.num_classes,
-    )
+    if kind(config) == "video":
+        prior = _make_video_prior(config)
+    else:
+        quantizer = config.quantizer
+        prior = _make(
+            config,
+            "prior",
+            num_embeddings=quantizer.num_embeddings,
+            num_codebooks=quantizer.get("num_codebooks", 1),
+            global_channels=config.data.num_classes,
+        )
     prior.build()
     return prior
+
+
+def _make_video_prior(config):
+    network = _make(config, "context")
+    density = _make(
+        config,
+        "prior",
+        num_embeddings=network.num_embeddings,
+        local_channels=network.hidden_channels,
+    )
+    return densities.ConditionalDensity(network, density)
 
 
 def make_optimizer(training) -> keras.optimizers.Optimizer:

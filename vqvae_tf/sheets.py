@@ -81,3 +81,33 @@ def save_picture(path, picture):
         picture = picture[..., 0]
     with write_atomically(path) as temporary:
         Image.fromarray(picture).save(temporary)
+
+
+def save_animation(path, frames, frames_per_second=6):
+    """Writes frames as an endless GIF, in one piece.
+
+    Args:
+        path: the file.
+        frames: uint8 `[time, height, width, 3]`.
+        frames_per_second: its pace.
+    """
+    from PIL import Image
+
+    frames = np.asarray(frames, np.uint8)
+    # One palette for all frames, so that still parts do not flicker.
+    palette = Image.fromarray(
+        np.concatenate(frames[:: max(1, len(frames) // 8)])
+    ).quantize(256)
+    images = [
+        Image.fromarray(frame).quantize(palette=palette, dither=0)
+        for frame in frames
+    ]
+    with write_atomically(path) as temporary:
+        images[0].save(
+            temporary,
+            format="GIF",
+            save_all=True,
+            append_images=images[1:],
+            duration=round(1000 / frames_per_second),
+            loop=0,
+        )

@@ -17,6 +17,13 @@ flags.DEFINE_integer("label", None, "the class, 0 and up; all by default")
 flags.DEFINE_float("temperature", 1.0, "of the prior; lower is safer", 0.0)
 flags.DEFINE_integer("top_k", None, "draw from so many likeliest codes")
 flags.DEFINE_float("top_p", None, "draw from so much probability mass")
+flags.DEFINE_list(
+    "actions", None, "one a frame, such as 4,4,4,0; by default the clip's own"
+)
+flags.DEFINE_integer(
+    "num_frames", None, "how many frames, by default one an action, or 10", 1
+)
+flags.DEFINE_integer("num_futures", 1, "how many continuations", 1)
 flags.DEFINE_enum(
     "stage",
     "all",
@@ -136,6 +143,30 @@ COMMANDS = {
             "IN.npz": "a codes file of `vqvae-tf encode`",
             "OUT": "a folder for PNG files, or an npz file",
         },
+    ),
+    "rollout": Command(
+        "go on with a video",
+        "Goes on with a clip, in the space of codes, and writes a film: what "
+        "came, where the clip goes on, and the futures drawn, side by side. IN "
+        "is an npz file with `frames` [time, height, width, 3] and perhaps "
+        "`actions` [time], or a folder of pictures in the order of their "
+        "names; by default a clip that the package carries. Without actions "
+        "the model goes on by itself.",
+        "vqvae-tf rollout video_dmlab84 --actions=4,4,4,4,5,5,5,5 "
+        "--output=turns.gif",
+        {"PRESET": _PRESET},
+        (
+            "output",
+            "actions",
+            "num_frames",
+            "num_futures",
+            "seed",
+            "temperature",
+            "top_k",
+            "top_p",
+        ),
+        output="rollout.gif",
+        most=2,
     ),
     "export": Command(
         "write a SavedModel for serving",

@@ -1,0 +1,164 @@
+"""What recipes make of codes and of video, from data to a preset."""
+
+import re
+
+import numpy as np
+import pytest
+import small
+from tfds_sets import write_clips
+
+from vqvae_tf import (
+    LatentGenerator,
+    VideoGenerator,
+    cards,
+    presets,
+    publishing,
+    recipes,
+    training,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Episodes of 16x16 pictures, and a preset `base` of 4x4 codes."""
+    path = tmp_path_factory.mktemp("systems")
+    small.write_data(path)
+    write_clips(path, "clips", small.SIZE)
+    small.autoencoder().save_to_preset(
+        path / "base", metadata={"data": {"image_size": small.SIZE}}
+    )
+    return path
+
+
+def recipe_of_codes(folder):
+    config = small.recipe()
+    config.name = "small_global"
+    config.base = str(folder / "base")
+    config.preprocess.update(
+        name="CodeEmbedding", num_embeddings=8, embedding_dim=4
+    )
+    config.encoder = recipes.defaults().encoder
+    config.encoder.update(
+        name="GlobalEncoder",
+        grid_size=4,
+        output_channels=12,
+        hidden_channels=8,
+    )
+    config.quantizer.num_codebooks = 3
+    config.decoder = recipes.defaults().decoder
+    config.decoder.update(
+        name="PixelCNN",
+        num_embeddings=8,
+        event_shape=(4, 4),
+        hidden_channels=8,
+        num_layers=2,
+        first_kernel_size=3,
+        head_channels=8,
+        local_upsampling=4,
+    )
+    config.prior.event_shape = (1, 1)
+    return config
+
+
+def recipe_of_video(folder):
+    config = small.recipe()
+    config.name = "small_video"
+    config.base = str(folder / "base")
+    config.data.source = "tfds:clips"
+    config.context.update(
+        name="PastFrames",
+        num_embeddings=8,
+        num_past=2,
+        num_actions=9,
+        embedding_dim=4,
+        hidden_channels=8,
+        num_residual_layers=1,
+    )
+    return config
+
+
+RECIPES = {"codes": recipe_of_codes, "video": recipe_of_video}
+
+
+@pytest.fixture(scope="module", params=["codes", "video"])
+def run(request, folder):
+    config = RECIPES[request.param](folder)
+    work = folder / request.param
+    model = training.train(config, work, str(folder))
+    return request.param, config, model, work
+
+
+def test_kind_and_class(run):
+    kind, config, model, _ = run
+    assert recipes.kind(config) == kind
+    cls = {"codes": LatentGenerator, "video": VideoGenerator}[kind]
+    assert type(model) is cls
+    assert int(model.prior.optimizer.iterations if kind == "video" else 4) == 4
+
+
+def test_the_base_is_left_alone(run, folder):
+    _, _, model, _ = run
+    base = presets.load(folder / "base")
+    for a, b in zip(model.autoencoder.get_weights(), base.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_same_command_finds_all_done(run, folder):
+    _, config, model, work = run
+    again = training.train(config, work, str(folder))
+    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_preset(run, folder, tmp_path, monkeypatch):
+    kind, config, model, _ = run
+    config = config.copy_and_resolve_references()
+    # The pictures of a card are of 84x84 frames; these models take 16x16.
+    from vqvae_tf import showcase
+
+    clips = np.stack([small.pictures(12)[i : i + 6] for i in (0, 2, 4, 6)])
+    actions = np.arange(24).reshape(4, 6) % 9
+    monkeypatch.setattr(showcase, "sample_clips", lambda: (clips, actions))
+    monkeypatch.setattr(
+        showcase, "long_film", lambda video, clips: np.zeros([3, 9, 9, 3])
+    )
+    preset = tmp_path / "preset"
+    publishing.publish(config, model, preset, str(folder))
+    metadata = presets.verify(preset)
+    files = {path.name for path in preset.iterdir()}
+    card = (preset / "README.md").read_text()
+    shown = set(re.findall(r"!\[.*?\]\((.*?)\)", card))
+    assert shown and shown <= files
+    loaded = presets.load(preset)
+    assert type(loaded) is type(model)
+    assert f"{type(model).__name__}.from_preset" in card
+    figures = cards.measure(loaded, metadata["data"], str(folder), False)
+    assert cards.compare(figures, metadata["metrics"]) == []
+    expected = {
+        "codes": {"map_bits", "infonce_bits", "global_usage"},
+        "video": {"next_frame_bits", "next_frame_bits_wrong", "greedy_psnr"},
+    }
+    assert expected[kind] <= set(figures)
+
+
+def test_a_base_of_other_codes_is_refused(folder, tmp_path):
+    config = recipe_of_codes(folder)
+    config.decoder.num_embeddings = 16
+    with pytest.raises(ValueError, match="codes of 8. Received: .* of 16"):
+        training.train(config, tmp_path / "a", str(folder))
+    config = recipe_of_video(folder)
+    config.prior.event_shape = (5, 5)
+    with pytest.raises(ValueError, match=r"code maps of \(4, 4\)"):
+        training.train(config, tmp_path / "b", str(folder))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_recipe_of_codes_needs_a_base(folder):
+    config = recipe_of_codes(folder)
+    config.base = None
+    with pytest.raises(ValueError, match="names in `base`"):
+        recipes.check_recipe(config)
+    config = small.recipe()
+    config.base = str(folder / "base")
+    with pytest.raises(ValueError, match="names in `base`"):
+        recipes.check_recipe(config)

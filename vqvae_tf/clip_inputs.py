@@ -1,0 +1,134 @@
+"""The clips and actions that a command is given."""
+
+import pathlib
+
+import numpy as np
+
+from vqvae_tf import data, picture_inputs, sheets
+from vqvae_tf.clips import sample_clips
+
+
+def read_clip(source, video) -> tuple[np.ndarray, np.ndarray | None]:
+    """Reads frames, and the actions taken at them where there are any.
+
+    Args:
+        source: an npz file with `frames` and perhaps `actions`, a folder of
+            pictures, or None for a clip that the package carries.
+        video: the `VideoGenerator` that they are for.
+
+    Returns:
+        uint8 `[time, height, width, 3]`, and `[time]` or None.
+
+    Raises:
+        FileNotFoundError: if there is no such file or folder.
+        ValueError: for another kind of file, or too few frames.
+    """
+    if source is None:
+        clips, actions = sample_clips()
+        frames, actions = clips[1], actions[1]
+    elif pathlib.Path(source).is_dir():
+        paths = [path for path, _ in picture_inputs.list_inputs([source])]
+        size = video.autoencoder.event_shape[0]
+        frames = np.stack([data.load_picture(path, size) for path in paths])
+        actions = None
+    else:
+        frames, actions = _from_npz(pathlib.Path(source))
+    if len(frames) < video.num_past:
+        raise ValueError(
+            f"The model needs {video.num_past} frames to go on from. "
+            f"Received: {source} with {len(frames)}."
+        )
+    return frames, actions
+
+
+def _from_npz(path):
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file or folder {path}.")
+    if path.suffix != ".npz":
+        raise ValueError(
+            "Expected a folder of pictures, or an npz file with `frames` "
+            f"[time, height, width, 3]. Received: {path}."
+        )
+    with np.load(path, allow_pickle=False) as arrays:
+        if "frames" not in arrays:
+            raise ValueError(
+                f"Expected an array `frames` in {path}. "
+                f"Received: {', '.join(arrays)}."
+            )
+        frames = arrays["frames"]
+        actions = arrays["actions"] if "actions" in arrays else None
+    if frames.ndim != 4 or frames.dtype != np.uint8:
+        raise ValueError(
+            "`frames` must be uint8 [time, height, width, 3]. "
+            f"Received: {frames.dtype} of shape {frames.shape}."
+        )
+    if actions is not None and len(actions) != len(frames):
+        raise ValueError(
+            "`actions` must have one entry a frame, what was done there. "
+            f"Received: {len(actions)} for {len(frames)} frames."
+        )
+    return frames, actions
+
+
+def future_actions(video, chosen, num_frames, known):
+    """Returns what is done from the last given frame on, and for how long.
+
+    Args:
+        video: a `VideoGenerator`.
+        chosen: strings of integers, or None.
+        num_frames: how many frames, or None.
+        known: the clip's own actions, one a frame, or None.
+
+    Returns:
+        Integers `[num_frames]` or None, and num_frames.
+
+    Raises:
+        ValueError: for actions that are no integers, or too few of them.
+    """
+    actions = None
+    if chosen is not None:
+        try:
+            actions = np.array([int(word) for word in chosen])
+        except ValueError:
+            raise ValueError(
+                "--actions are integers, such as 4,4,0. Received: "
+                f"--actions={','.join(chosen)}."
+            ) from None
+    elif known is not None and video.num_actions is not None:
+        # The action at a clip's last frame leads out of it.
+        actions = known[video.num_past - 1 : -1]
+        if not len(actions) or len(actions) < (num_frames or 0):
+            actions = None
+    if actions is None:
+        return None, num_frames or 10
+    steps = num_frames or len(actions)
+    if steps > len(actions):
+        raise ValueError(
+            f"There must be an action for each of {steps} frames. Received: "
+            f"{len(actions)}."
+        )
+    return actions[:steps], steps
+
+
+def film(frames, futures, num_past) -> np.ndarray:
+    """Lays what came and the futures side by side, frame by frame.
+
+    Args:
+        frames: uint8 `[time, height, width, 3]`, the given ones first.
+        futures: uint8 `[F, steps, height, width, 3]`.
+        num_past: how many frames were given.
+
+    Returns:
+        uint8 `[num_past + steps, height', width', 3]`. Where the clip ends
+        before the futures, its last frame stays.
+    """
+    steps = futures.shape[1]
+    shown = []
+    for t in range(num_past + steps):
+        row = [frames[min(t, len(frames) - 1)]]
+        if t < num_past:
+            row += [frames[t]] * len(futures)
+        else:
+            row += list(futures[:, t - num_past])
+        shown.append(sheets.grid(np.stack(row), columns=len(row)))
+    return np.stack(shown)

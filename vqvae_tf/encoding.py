@@ -1,0 +1,59 @@
+"""The training set as codes, encoded once and kept in a file."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from vqvae_tf.files import write_atomically
+from vqvae_tf.fitting import verbosity
+from vqvae_tf.precision import in_float32
+
+
+def once(path, encode) -> dict:
+    """Returns the arrays of an npz file, which `encode()` makes if need be."""
+    if not path.exists():
+        arrays = encode()
+        with write_atomically(path) as temporary:
+            with open(temporary, "wb") as file:
+                np.savez_compressed(file, **arrays)
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays}
+
+
+def encode_batches(autoencoder, batches, steps) -> tuple[np.ndarray, list]:
+    """Encodes batches by the float32 model, as codes will be made in use.
+
+    Args:
+        autoencoder: a `VQVAE`.
+        batches: of x, or of (x, context, ...).
+        steps: how many to take.
+
+    Returns:
+        Codes in the smallest integer type, and the list of contexts.
+    """
+    model = in_float32(autoencoder)
+    encode = tf.function(
+        lambda x: model.quantizer.encode(model.latents(x)),
+        reduce_retracing=True,
+    )
+    dtype = np.min_scalar_type(model.quantizer.num_embeddings - 1)
+    progress = keras.utils.Progbar(steps, verbose=verbosity())
+    logging.info("Encoding %d batches.", steps)
+    codes, contexts = [], []
+    for batch in batches.take(steps):
+        pair = batch if isinstance(batch, tuple) else (batch,)
+        x, context = (*pair, None)[:2]
+        codes.append(encode(x).numpy().astype(dtype))
+        contexts.append(context)
+        progress.add(1)
+    return np.concatenate(codes), contexts
+
+
+def encode_array(autoencoder, values, batch_size=64) -> np.ndarray:
+    """Encodes an array in memory, in order."""
+    from vqvae_tf import data
+
+    batches = data.array_evaluation_batches(values, batch_size)
+    codes, _ = encode_batches(autoencoder, batches, len(batches))
+    return codes[: len(values)]

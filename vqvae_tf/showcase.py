@@ -1,0 +1,189 @@
+"""The pictures of a preset's card: what its model makes of known data."""
+
+import numpy as np
+
+from vqvae_tf import cards, data, recipes, sheets
+from vqvae_tf.clips import ACTIONS, sample_clips
+from vqvae_tf.models import LatentGenerator
+from vqvae_tf.samples import sample_pictures
+
+
+def draw(model, config) -> dict[str, np.ndarray]:
+    """Returns a card's pictures.
+
+    Args:
+        model: what `training.train` returned.
+        config: its recipe.
+
+    Returns:
+        File names to uint8 pictures `[height, width, channels]`, or with an
+        axis time first for those that end in .gif.
+    """
+    kind = recipes.kind(config)
+    if kind == "video":
+        return _video(model)
+    if kind == "codes":
+        return {
+            "reconstructions.png": global_sheet(model, known_frames()),
+            "swaps.png": swap_sheet(model, known_frames(2, apart=True)),
+            "samples.png": _samples(model),
+        }
+    images = known_images(config.card.samples, config.data.image_size)
+    pictures = {
+        "reconstructions.png": cards.reconstruction_sheet(model, images)
+    }
+    if isinstance(model, LatentGenerator):
+        pictures["samples.png"] = _samples(model)
+    return pictures
+
+
+def _samples(model):
+    return cards.sample_sheet(model)
+
+
+def known_images(kind, size) -> np.ndarray:
+    """Returns pictures that the package carries, uint8 `[12, size, size, 3]`.
+
+    Args:
+        kind: "photos", or "dmlab" for frames of DeepMind Lab.
+        size: their side in pixels.
+    """
+    if kind == "photos":
+        paths = sample_pictures()
+        return np.stack([data.load_picture(path, size) for path in paths])
+    if kind == "dmlab":
+        frames = known_frames(12)
+        return np.stack([data.resize_and_crop(f, size) for f in frames])
+    raise ValueError(
+        'card.samples must be "photos" or "dmlab", which pictures of the '
+        f"package a card shows. Received: {kind!r}."
+    )
+
+
+def known_frames(count=8, apart=False) -> np.ndarray:
+    """Returns frames of DeepMind Lab, uint8 `[count, 84, 84, 3]`.
+
+    Args:
+        count: how many, up to 64.
+        apart: take the first frames of clips, else all clips in turn.
+    """
+    clips, _ = sample_clips()
+    if apart:
+        return clips[:count, 0]
+    times = np.linspace(0, clips.shape[1] - 1, -(-count // len(clips)))
+    frames = clips[:, times.astype(int)].reshape(-1, *clips.shape[2:])
+    return frames[:count]
+
+
+# Two levels -------------------------------------------------------------------
+
+
+def from_global(model, global_codes, seed=0):
+    """Returns frames drawn from global codes, int32 `[batch, 1, 1, G]`."""
+    inner = model.prior.autoencoder
+    local = inner.quantizer.decode(global_codes)
+    codes = inner.decoder.sample(context={"local": local}, seed=seed)
+    return model.decode(codes).numpy()
+
+
+def global_sheet(model, frames) -> np.ndarray:
+    """Draws frames; below each all its codes; below, twice its few codes."""
+    codes = model.encode(frames)
+    global_codes = model.prior.encode(codes)
+    rows = [frames, model.decode(codes).numpy()]
+    rows += [from_global(model, global_codes, seed) for seed in (0, 1)]
+    return sheets.grid(np.concatenate(rows), columns=len(frames))
+
+
+def swap_sheet(model, frames) -> np.ndarray:
+    """Draws what each global code changes.
+
+    For each frame a row: the frame; drawn from its own codes; with one code
+    after the other taken from the next frame; and with one after the other set
+    to 0. All from the same noise.
+    """
+    codes = model.prior.encode(model.encode(frames)).numpy()
+    groups = codes.shape[-1]
+    rows = []
+    for i, frame in enumerate(frames):
+        changed = [codes[i]]
+        for source in (codes[(i + 1) % len(codes)], np.zeros_like(codes[i])):
+            for g in range(groups):
+                one = codes[i].copy()
+                one[..., g] = source[..., g]
+                changed.append(one)
+        drawn = [from_global(model, one[None])[0] for one in changed]
+        rows += [frame, *drawn]
+    return sheets.grid(np.stack(rows), columns=2 + 2 * groups)
+
+
+# Video ------------------------------------------------------------------------
+
+
+def _video(video):
+    clips, actions = sample_clips()
+    return {
+        "rollouts.gif": rollout_film(video, clips, actions),
+        "rollouts.png": rollout_sheet(video, clips, actions),
+        "long.gif": long_film(video, clips),
+    }
+
+
+def rollout_film(video, clips, actions, seed=0) -> np.ndarray:
+    """Films what came and what the model makes of it.
+
+    Columns are clips. Rows: what came; a rollout with the same actions; one
+    of looking left, and one of looking right. The first `num_past` frames are
+    given.
+
+    Returns:
+        uint8 `[time, height, width, 3]`.
+    """
+    past, steps = video.num_past, clips.shape[1] - video.num_past
+    rows = [clips]
+    left = np.full([len(clips), steps], ACTIONS.index("look left"))
+    right = np.full([len(clips), steps], ACTIONS.index("look right"))
+    for chosen in (actions[:, past - 1 : -1], left, right):
+        drawn = video.rollout(clips[:, :past], chosen, seed=seed).numpy()
+        rows.append(np.concatenate([clips[:, :past], drawn], axis=1))
+    return np.stack(
+        [
+            sheets.grid(np.concatenate([r[:, t] for r in rows]), len(clips))
+            for t in range(clips.shape[1])
+        ]
+    )
+
+
+def rollout_sheet(video, clips, actions, futures=2, seed=0) -> np.ndarray:
+    """Draws every other frame of clips, and below each several futures."""
+    past = video.num_past
+    drawn = video.rollout(
+        clips[:, :past],
+        actions[:, past - 1 : -1],
+        num_futures=futures,
+        seed=seed,
+    ).numpy()
+    drawn = drawn.reshape(len(clips), futures, *drawn.shape[1:])
+    shown = slice(past % 2 + 1, None, 2)
+    rows = []
+    for clip, each in zip(clips, drawn):
+        rows.append(clip[past:][shown])
+        rows += [future[shown] for future in each]
+    columns = len(rows[0])
+    return sheets.grid(np.concatenate(rows), columns)
+
+
+def long_film(video, clips, steps=50, seed=0) -> np.ndarray:
+    """Films `steps` frames without actions, and turning, from each clip."""
+    past = clips[:, : video.num_past]
+    turn = np.full([len(clips), steps], ACTIONS.index("look left and forward"))
+    rows = [
+        video.rollout(past, chosen, steps, seed=seed).numpy()
+        for chosen in (None, turn)
+    ]
+    return np.stack(
+        [
+            sheets.grid(np.concatenate([r[:, t] for r in rows]), len(clips))
+            for t in range(steps)
+        ]
+    )

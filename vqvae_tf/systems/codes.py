@@ -1,0 +1,120 @@
+"""A second stage: the code maps of a preset to a few codes, and a prior.
+
+Section 4.2 of arXiv:1711.00937: the 21x21 codes of a frame become three codes,
+and a PixelCNN models the map given the three.
+"""
+
+import numpy as np
+
+from vqvae_tf import (
+    code_evaluation,
+    data,
+    encoding,
+    fitting,
+    presets,
+    recipes,
+    sheets,
+)
+from vqvae_tf.models import LatentGenerator
+from vqvae_tf.systems import pictures
+
+
+def train(config, workdir, data_dir, stage, start):
+    """Trains both parts of the second stage; see `pictures.train`."""
+    base = load_base(config)
+    images = pictures.open_split(config.data, config.data.train_split, data_dir)
+    held_out = pictures.open_split(
+        config.data, config.data.eval_split, data_dir
+    )
+    autoencoder = recipes.make_autoencoder(config)
+    check_base(base, autoencoder)
+    examples = base.encode(pictures.first_pictures(config, held_out))
+    start()
+    codes = encoding.once(
+        workdir / "base_codes.npz",
+        lambda: pictures.encode(config, base, images),
+    )["codes"].astype(np.int32)
+    fitting.fit(
+        autoencoder,
+        config.training,
+        lambda skip: data.array_batches(
+            codes, config.training.batch_size, config.seed, skip_steps=skip
+        ),
+        workdir / "autoencoder",
+        lambda: {
+            "reconstructions": sheets.pairs(
+                base.decode(examples),
+                base.decode(autoencoder.reconstruct(examples)),
+            )
+        },
+    )
+    prior = recipes.make_prior(config)
+    if prior is None or stage == "autoencoder":
+        return autoencoder
+    arrays = encoding.once(
+        workdir / "codes.npz",
+        lambda: {"codes": encoding.encode_array(autoencoder, codes)},
+    )
+    generator = LatentGenerator(base, LatentGenerator(autoencoder, prior))
+    pictures.fit_prior(
+        config,
+        prior,
+        arrays["codes"],
+        None,
+        workdir / "prior",
+        lambda: sheets.grid(generator.sample(16, seed=0)),
+    )
+    return generator
+
+
+def load_base(config):
+    """Returns the autoencoder of the preset that the recipe stands on."""
+    model = presets.load(config.base)
+    return getattr(model, "autoencoder", model)
+
+
+def check_base(base, model):
+    """Raises ValueError unless a model is of the codes of `base`.
+
+    Args:
+        base: a `VQVAE` of pictures.
+        model: anything with `event_shape`, and a `decoder` or itself with
+            `num_embeddings`.
+    """
+    density = getattr(model, "decoder", model)
+    expected = base.quantizer.num_embeddings
+    if density.num_embeddings != expected:
+        raise ValueError(
+            f"The base makes codes of {expected}. Received: a recipe for codes "
+            f"of {density.num_embeddings}."
+        )
+    factor = base.encoder.downsampling
+    grid = tuple(size // factor for size in base.event_shape[:2])
+    if tuple(density.event_shape) != grid:
+        raise ValueError(
+            f"The base makes code maps of {grid}. Received: a recipe for "
+            f"{tuple(density.event_shape)}."
+        )
+
+
+def measure(model, description, data_dir=None, progress=True) -> dict:
+    """Measures a two-level model; see `pictures.measure`.
+
+    Returns:
+        The figures of `code_evaluation.evaluate`, and `global_usage`, over the
+        training set: that of the codebook that uses least.
+    """
+    splits = [description["train_split"], description["eval_split"]]
+    training, held_out = (
+        _frames(description, split, data_dir) for split in splits
+    )
+    figures = code_evaluation.evaluate(model, held_out, progress)
+    codes = encoding.encode_array(model.autoencoder, training)
+    usage = code_evaluation.usage(model.prior.autoencoder, codes)
+    return {**figures, "global_usage": float(usage.min())}
+
+
+def _frames(description, split, data_dir):
+    batches = pictures.eval_batches(description, split, data_dir, 64)
+    frames = [x.numpy()[weight.numpy() > 0] for x, _, weight in batches]
+    return np.concatenate(frames)

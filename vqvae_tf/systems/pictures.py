@@ -1,0 +1,180 @@
+"""Pictures to codes, and a prior over the codes: the whole of section 4.1."""
+
+import sys
+
+import numpy as np
+
+from vqvae_tf import data, encoding, evaluation, fitting, recipes, sheets
+from vqvae_tf.models import LatentGenerator
+
+
+def train(config, workdir, data_dir, stage, start):
+    """Trains both stages; see `training.train`.
+
+    Args:
+        config, workdir, data_dir, stage: as there.
+        start: called when the data are open and the model is made.
+    """
+    images = open_split(config.data, config.data.train_split, data_dir)
+    held_out = open_split(config.data, config.data.eval_split, data_dir)
+    autoencoder = recipes.make_autoencoder(config)
+    examples = first_pictures(config, held_out)
+    start()
+    fitting.fit(
+        autoencoder,
+        config.training,
+        lambda skip: _batches(config, images, config.training, skip),
+        workdir / "autoencoder",
+        lambda: {
+            "reconstructions": sheets.pairs(
+                examples, autoencoder.reconstruct(examples)
+            )
+        },
+    )
+    prior = recipes.make_prior(config)
+    if prior is None or stage == "autoencoder":
+        return autoencoder
+    arrays = encoding.once(
+        workdir / "codes.npz", lambda: encode(config, autoencoder, images)
+    )
+    generator = LatentGenerator(autoencoder, prior)
+    fit_prior(
+        config,
+        prior,
+        arrays["codes"],
+        _class_context(config, arrays.get("labels")),
+        workdir / "prior",
+        lambda: sheets.grid(_samples(config, generator)),
+    )
+    return generator
+
+
+def fit_prior(config, prior, codes, context, directory, samples):
+    """Fits a prior on codes in memory.
+
+    Args:
+        config: a recipe.
+        prior: a density.
+        codes: integers `[n, *grid]`.
+        context: None, or a dict of arrays `[n, ...]`.
+        directory: of its checkpoints.
+        samples: a function that returns a picture to log.
+    """
+    codes = codes.astype(np.int32)
+    fitting.fit(
+        prior,
+        config.prior_training,
+        lambda skip: data.array_batches(
+            codes,
+            config.prior_training.batch_size,
+            seed=config.seed,
+            context=context,
+            skip_steps=skip,
+        ),
+        directory,
+        lambda: {"samples": samples()},
+    )
+
+
+def _batches(config, images, training, skip_steps, num_classes=None):
+    options = config.data
+    resize_range = options.resize_range
+    return data.training_batches(
+        images,
+        training.batch_size,
+        image_size=training.crop_size or options.image_size,
+        crop=options.crop,
+        resize_range=None if resize_range is None else tuple(resize_range),
+        flip=options.flip,
+        seed=config.seed,
+        num_classes=num_classes,
+        skip_steps=skip_steps,
+    )
+
+
+def first_pictures(config, images, count=8):
+    """Returns the first pictures of a split, as evaluation sees them."""
+    batches = data.evaluation_batches(images, count, config.data.image_size)
+    return next(iter(batches))[0]
+
+
+def encode(config, autoencoder, images) -> dict:
+    """Encodes the training set, several times with other crops on request.
+
+    Returns:
+        A dict with `codes` [n, *grid] and, with classes, int64 `labels` [n].
+    """
+    classes = config.data.num_classes
+    rows = config.prior_training.encode_passes * images.num_examples
+    size = min(64, images.num_examples)
+    training = config.training.copy_and_resolve_references()
+    training.update(batch_size=size, crop_size=None)
+    codes, contexts = encoding.encode_batches(
+        autoencoder,
+        _batches(config, images, training, 0, classes),
+        -(-rows // size),
+    )
+    # Batches are whole permutations end to end: these rows are all pictures.
+    arrays = {"codes": codes[:rows]}
+    if classes:
+        labels = [np.argmax(context["global"], axis=-1) for context in contexts]
+        arrays["labels"] = np.concatenate(labels)[:rows].astype(np.int64)
+    return arrays
+
+
+def _class_context(config, labels):
+    if labels is None:
+        return None
+    return {"global": data.one_hot(labels, config.data.num_classes)}
+
+
+def _samples(config, generator, count=16):
+    context = None
+    if config.data.num_classes:
+        labels = np.arange(count) % config.data.num_classes
+        context = {"global": data.one_hot(labels, config.data.num_classes)}
+    return generator.sample(count, context=context, seed=0)
+
+
+def measure(model, description, data_dir=None, progress=True) -> dict:
+    """Measures a model on the held-out split of `description`.
+
+    Args:
+        model: a `VQVAE` or a `LatentGenerator`.
+        description: a dict like a recipe's `data` section.
+        data_dir: where the data lies.
+        progress: show progress bars.
+
+    Returns:
+        The figures of `evaluation.evaluate`.
+    """
+    autoencoder = getattr(model, "autoencoder", model)
+    counts = None
+    if isinstance(model, LatentGenerator):
+        training = eval_batches(
+            description, description["train_split"], data_dir
+        )
+        counts = evaluation.count_codes(autoencoder, training, progress)
+    batches = eval_batches(description, description["eval_split"], data_dir)
+    return evaluation.evaluate(model, batches, counts, progress)
+
+
+def open_split(description, split, data_dir=None):
+    """Opens the data that a preset's metadata describes."""
+    return data.open_images(
+        description["source"],
+        split,
+        data_dir=data_dir,
+        on_corrupt=description.get("on_corrupt", "error"),
+        progress=sys.stderr.isatty(),
+    )
+
+
+def eval_batches(description, split, data_dir=None, batch_size=20):
+    """Returns the evaluation batches that a preset's metadata describes."""
+    return data.evaluation_batches(
+        open_split(description, split, data_dir),
+        batch_size,
+        image_size=description["image_size"],
+        num_classes=description["num_classes"],
+    )

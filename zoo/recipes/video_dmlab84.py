@@ -1,0 +1,59 @@
+"""Video of DeepMind Lab: the next frame's codes, given six and an action.
+
+Section 4.4 of arXiv:1711.00937: frames are generated in the space of the codes
+of vqvae_dmlab84, and decoded at the end.
+"""
+
+from vqvae_tf.recipes import defaults
+
+
+def get_config():
+    config = defaults()
+    config.name = "video_dmlab84"
+    config.seed = 1
+    config.dtype_policy = "mixed_bfloat16"
+    config.base = "vqvae_dmlab84"
+    config.data.source = "tfds:dmlab_episodes"
+    config.data.image_size = 84
+    config.data.flip = False
+
+    config.context.update(
+        name="PastFrames",
+        num_embeddings=512,
+        num_past=6,
+        num_actions=9,
+        embedding_dim=32,
+        hidden_channels=128,
+        num_residual_layers=5,
+        residual_channels=64,
+        kernel_size=5,
+        action_dropout=0.1,
+    )
+    config.prior.update(
+        name="PixelCNN",
+        event_shape=(21, 21),
+        hidden_channels=64,
+        num_layers=4,
+        first_kernel_size=3,
+        head_channels=128,
+        dropout=0.1,
+    )
+    config.prior_training.update(
+        steps=9_000,
+        batch_size=24,
+        learning_rate=2e-3,
+        steps_per_epoch=500,
+    )
+    config.card.update(
+        summary="The next 84x84 frame of DeepMind Lab, in 21x21 codes of "
+        "vqvae_dmlab84, given six frames and one of nine actions; rollouts of "
+        "any length.",
+        data="146 episodes of 128 frames train it, 15 others test it; a random "
+        "policy, one frame for four game frames.",
+        training="Trained in bfloat16 on two CPU cores.",
+        limits="Six frames are all that it remembers: what leaves the view "
+        "comes back as something else. Fine textures change from frame to "
+        "frame.",
+        samples="dmlab",
+    )
+    return config
