@@ -2,6 +2,7 @@
 
 import numpy as np
 import small
+from PIL import Image
 
 from vqvae_tf import sheets
 
@@ -48,3 +49,17 @@ def test_save_picture(tmp_path):
     sheets.save_picture(tmp_path / "grey.png", picture[..., :1])
     grey = small.read_picture(tmp_path / "grey.png")
     np.testing.assert_array_equal(grey, picture[..., 0])
+
+
+def test_animation(tmp_path):
+    frames = np.zeros([5, 8, 6, 3], np.uint8)
+    frames[np.arange(5), np.arange(5), 0] = [255, 0, 0]
+    path = tmp_path / "film.gif"
+    sheets.save_animation(path, frames, frames_per_second=10)
+    with Image.open(path) as film:
+        assert (film.n_frames, film.size) == (5, (6, 8))
+        assert (film.info["duration"], film.info["loop"]) == (100, 0)
+        for t in range(5):
+            film.seek(t)
+            np.testing.assert_array_equal(film.convert("RGB"), frames[t])
+    assert [p.name for p in tmp_path.iterdir()] == ["film.gif"]

@@ -78,6 +78,11 @@ class PastFrames(keras.layers.Layer):
                 f"Received: num_actions={num_actions}, "
                 f"action_size={action_size}."
             )
+        if not 0 <= action_dropout <= 1:
+            raise ValueError(
+                "action_dropout must be a share in [0, 1]. "
+                f"Received: {action_dropout!r}."
+            )
         self.num_actions = num_actions
         self.action_size = action_size
         self.embedding_dim = check_positive("embedding_dim", embedding_dim)
@@ -131,7 +136,7 @@ class PastFrames(keras.layers.Layer):
         self.built = True
 
     def call(self, context, training=False):
-        past = self._check_past(context["past"])
+        past = self._check_past(context.get("past"))
         action = self._embedded_action(
             context.get("action"), tf.shape(past)[0], training
         )
@@ -203,6 +208,11 @@ class PastFrames(keras.layers.Layer):
             )
 
     def _check_past(self, past):
+        if past is None:
+            raise ValueError(
+                'The context must have an entry "past", the code maps of '
+                f"{self.num_past} frames. Received: none."
+            )
         past = tf.convert_to_tensor(past)
         if len(past.shape) != 4 or past.shape[1] not in (None, self.num_past):
             raise ValueError(
