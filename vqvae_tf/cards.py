@@ -78,7 +78,7 @@ FIGURES = {
         "{:.2f}",
         0.1,
     ),
-    "clips": ("clips of rollouts", "{:d}", 0.5),
+    "clips": ("clips of rollouts", "{:.0f}", 0.5),
 }
 
 
