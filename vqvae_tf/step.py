@@ -58,6 +58,8 @@ class StepModel(keras.Model):
     """
 
     loss_names = ("loss",)
+    # Arguments of the constructor that are layers or models themselves.
+    parts = ()
 
     def __init__(self, **kwargs):
         # Inputs are data as stored; a bfloat16 policy must not round them.
@@ -90,6 +92,21 @@ class StepModel(keras.Model):
 
     def build_from_config(self, config):
         self.build()
+
+    def get_config(self):
+        config = super().get_config()
+        for part in self.parts:
+            config[part] = keras.saving.serialize_keras_object(
+                getattr(self, part)
+            )
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        for part in cls.parts:
+            config[part] = keras.saving.deserialize_keras_object(config[part])
+        return cls(**config)
 
     @classmethod
     def from_preset(cls, name):

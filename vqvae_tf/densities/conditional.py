@@ -30,6 +30,8 @@ class ConditionalDensity(DensityModel):
     TensorShape([2])
     """
 
+    parts = ("network", "density")
+
     def __init__(self, network, density, **kwargs):
         super().__init__(**kwargs)
         self.network = network
@@ -77,16 +79,3 @@ class ConditionalDensity(DensityModel):
             self.build()
         inner = self.network(context, training=training)
         return {k: tf.cast(v, tf.float32) for k, v in inner.items()}
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "network": keras.saving.serialize_keras_object(self.network),
-            "density": keras.saving.serialize_keras_object(self.density),
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        for part in ("network", "density"):
-            config[part] = keras.saving.deserialize_keras_object(config[part])
-        return cls(**config)

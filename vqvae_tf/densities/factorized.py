@@ -36,6 +36,8 @@ class FactorizedDensity(DensityModel):
     TensorShape([2])
     """
 
+    parts = ("network", "likelihood")
+
     def __init__(self, network, likelihood, local_shape=None, **kwargs):
         super().__init__(**kwargs)
         self.network = network
@@ -159,18 +161,7 @@ class FactorizedDensity(DensityModel):
             return tf.identity(value)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "network": keras.saving.serialize_keras_object(self.network),
-            "likelihood": keras.saving.serialize_keras_object(self.likelihood),
-            "local_shape": self.local_shape,
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        for part in ("network", "likelihood"):
-            config[part] = keras.saving.deserialize_keras_object(config[part])
-        return cls(**config)
+        return {**super().get_config(), "local_shape": self.local_shape}
 
 
 def _keys(context):

@@ -46,6 +46,7 @@ class LatentGenerator(DensityModel):
     """
 
     loss_names = ("loss", "bits_per_dim", "reconstruction_bits", "prior_bits")
+    parts = ("autoencoder", "prior")
 
     def __init__(self, autoencoder, prior, **kwargs):
         super().__init__(**kwargs)
@@ -262,21 +263,6 @@ class LatentGenerator(DensityModel):
         # Without the quantizer's, which count in its own training alone.
         results = super().get_metrics_result()
         return {name: results[name] for name in self.loss_names}
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "autoencoder": keras.saving.serialize_keras_object(
-                self.autoencoder
-            ),
-            "prior": keras.saving.serialize_keras_object(self.prior),
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        for part in ("autoencoder", "prior"):
-            config[part] = keras.saving.deserialize_keras_object(config[part])
-        return cls(**config)
 
 
 def _check_fit(autoencoder, prior):

@@ -41,6 +41,7 @@ class VideoGenerator(StepModel):
     """
 
     loss_names = ()
+    parts = ("autoencoder", "prior")
 
     def __init__(self, autoencoder, prior, **kwargs):
         super().__init__(**kwargs)
@@ -297,23 +298,6 @@ class VideoGenerator(StepModel):
             "frames, then its prior on clips of their codes "
             "(data.clip_batches). Received: a call of fit or evaluate."
         )
-
-    # Saving -----------------------------------------------------------------
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "autoencoder": keras.saving.serialize_keras_object(
-                self.autoencoder
-            ),
-            "prior": keras.saving.serialize_keras_object(self.prior),
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        for part in ("autoencoder", "prior"):
-            config[part] = keras.saving.deserialize_keras_object(config[part])
-        return cls(**config)
 
 
 def _each(function, values):

@@ -60,6 +60,7 @@ class VQVAE(StepModel):
     """
 
     loss_names = ("loss", "reconstruction", "bits_per_dim", "quantizer_loss")
+    parts = ("encoder", "quantizer", "decoder", "preprocess")
 
     def __init__(
         self,
@@ -232,22 +233,5 @@ class VQVAE(StepModel):
 
     # Saving -----------------------------------------------------------------
 
-    _parts = ("encoder", "quantizer", "decoder", "preprocess")
-
     def get_config(self):
-        parts = {
-            part: keras.saving.serialize_keras_object(getattr(self, part))
-            for part in self._parts
-        }
-        return {
-            **super().get_config(),
-            **parts,
-            "event_shape": self.event_shape,
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        for part in cls._parts:
-            config[part] = keras.saving.deserialize_keras_object(config[part])
-        config["event_shape"] = tuple(config["event_shape"])
-        return cls(**config)
+        return {**super().get_config(), "event_shape": self.event_shape}

@@ -26,7 +26,7 @@ def get_config():
         hidden_channels=128,
         num_residual_layers=5,
         residual_channels=64,
-        kernel_size=5,
+        kernel_size=3,
         action_dropout=0.1,
     )
     config.prior.update(
@@ -39,8 +39,8 @@ def get_config():
         dropout=0.1,
     )
     config.prior_training.update(
-        steps=9_000,
-        batch_size=24,
+        steps=14_000,
+        batch_size=16,
         learning_rate=2e-3,
         steps_per_epoch=500,
     )
