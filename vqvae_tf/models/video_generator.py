@@ -83,11 +83,7 @@ class VideoGenerator(StepModel):
     def decode(self, codes):
         """Returns frames uint8 for codes `[batch, time, *grid]`."""
         codes = tf.convert_to_tensor(codes)
-        if len(codes.shape) != 4:
-            raise ValueError(
-                "Codes of video have shape [batch, time, height, width]. "
-                f"Received: codes of shape {tuple(codes.shape)}."
-            )
+        _check_codes(codes)
         return _each(self.autoencoder.decode, codes)
 
     def reconstruct(self, frames):
@@ -129,7 +125,8 @@ class VideoGenerator(StepModel):
             ValueError: for fewer than `num_past` frames, frames of another
                 size, unknown actions, and neither actions nor num_frames.
         """
-        codes = self.encode(self._check_context(context_frames))
+        frames = self._check_context(context_frames)
+        codes = self.encode(frames[:, -self.num_past :])
         return self.decode(
             self.rollout_codes(
                 codes,
@@ -238,11 +235,8 @@ class VideoGenerator(StepModel):
         values = tf.convert_to_tensor(values)
         if name == "context_frames":
             self._check_frames(values)
-        elif len(values.shape) != 4:
-            raise ValueError(
-                "Codes of video have shape [batch, time, height, width]. "
-                f"Received: codes of shape {tuple(values.shape)}."
-            )
+        else:
+            _check_codes(values)
         time = values.shape[1]
         if time is not None and time < self.num_past:
             raise ValueError(
@@ -297,6 +291,14 @@ class VideoGenerator(StepModel):
             "A VideoGenerator is trained in two stages: fit its autoencoder on "
             "frames, then its prior on clips of their codes "
             "(data.clip_batches). Received: a call of fit or evaluate."
+        )
+
+
+def _check_codes(codes):
+    if len(codes.shape) != 4:
+        raise ValueError(
+            "Codes of video have shape [batch, time, height, width]. "
+            f"Received: codes of shape {tuple(codes.shape)}."
         )
 
 
