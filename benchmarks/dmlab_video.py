@@ -9,7 +9,7 @@ On the held-out episodes it prints
   against repeating the last frame, at each step, on clips that move;
 - the share of starts at which looking left and right move the picture in
   opposite directions;
-- the frames a second of a rollout.
+- the frames a second of rollouts, drawn and greedy.
 """
 
 import argparse
@@ -77,17 +77,25 @@ def turns(video, coded, count):
     print(f"\nLeft and right in opposite directions: {share:.1%} of {count}")
 
 
-def speed(video, coded, steps=10):
+def speed(video, coded):
     """Prints the frames a second of rollouts from codes to pixels."""
     print()
     for batch in (1, 8):
-        past = np.repeat(coded.values[None, : video.num_past], batch, axis=0)
-        actions = np.full([batch, steps], LEFT)
-        video.decode(video.rollout_codes(past, actions, seed=0))
+        for name, temperature in (("drawn", 1.0), ("greedy", 0.0)):
+            rate = frames_a_second(video, coded, batch, temperature)
+            print(f"{rate:.1f} frames a second, {name}, {batch} at a time")
+
+
+def frames_a_second(video, coded, batch, temperature, steps=10):
+    past = np.repeat(coded.values[None, : video.num_past], batch, axis=0)
+    actions = np.full([batch, steps], LEFT)
+    for seed in (0, 1):  # The first makes the graph.
         start = time.perf_counter()
-        video.decode(video.rollout_codes(past, actions, seed=1)).numpy()
-        rate = batch * steps / (time.perf_counter() - start)
-        print(f"{rate:.1f} frames a second, {batch} at a time")
+        codes = video.rollout_codes(
+            past, actions, temperature=temperature, seed=seed
+        )
+        video.decode(codes).numpy()
+    return batch * steps / (time.perf_counter() - start)
 
 
 def main():

@@ -76,7 +76,7 @@ def two_levels():
     return model
 
 
-def video(num_actions=5, action_size=None):
+def video(num_actions=5, action_size=None, **marginals):
     """`autoencoder()` with an untrained prior of the frame after two."""
     network = vq.PastFrames(
         8,
@@ -87,9 +87,10 @@ def video(num_actions=5, action_size=None):
         hidden_channels=8,
         num_residual_layers=1,
     )
-    model = vq.VideoGenerator(
-        autoencoder(), vq.ConditionalDensity(network, prior(local_channels=8))
+    density = vq.ConditionalDensity(
+        network, prior(local_channels=8), **marginals
     )
+    model = vq.VideoGenerator(autoencoder(), density)
     model.build()
     # So that frames and actions make a difference.
     _assign_normal(network.embedding.embeddings, 1.0)

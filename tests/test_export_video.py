@@ -58,7 +58,7 @@ def answers(video, frames, actions, temperature, seed):
 def served(tmp_path_factory):
     """A model of video with five actions, exported."""
     keras.utils.set_random_seed(1)
-    video = small.video(num_actions=5)
+    video = small.video(num_actions=5, marginal_channels=8)
     expected = [
         *answers(video, clips(2, 3), some_actions(2, 4), 1.0, seed=0),
         *answers(video, clips(3, 2), some_actions(3, 1), 0.5, seed=7),

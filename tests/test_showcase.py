@@ -70,3 +70,8 @@ def test_films():
     # Of frames 2 to 5 the second and the fourth; three rows for each clip.
     assert sheet.shape == (2 + 6 * CELL, 2 + 2 * CELL, 3)
     np.testing.assert_array_equal(cell(sheet, 3, 1), clips[1, 5])
+    greedy = video.rollout(
+        clips[:, :past], actions[:, past - 1 : -1], temperature=0
+    ).numpy()
+    np.testing.assert_array_equal(cell(sheet, 1, 0), greedy[0, 1])
+    np.testing.assert_array_equal(cell(sheet, 5, 1), drawn[1, 3])

@@ -65,6 +65,7 @@ def recipe_of_video(folder):
     config.name = "small_video"
     config.base = str(folder / "base")
     config.data.source = "tfds:clips"
+    config.marginals.channels = 8
     config.context.update(
         name="PastFrames",
         num_embeddings=8,

@@ -348,7 +348,8 @@ are given.
 
 ![futures](rollouts.png)
 
-Every second frame of what came, and below it two rollouts with other seeds.
+Every second frame of what came; below it a rollout at temperature 0, each code
+the most probable one; below that, one that is drawn.
 
 ![long rollouts](long.gif)
 

@@ -46,6 +46,10 @@ def defaults() -> ml_collections.ConfigDict:
     config.training = _training()
     # The network that tells a prior of video of the past.
     config.context = _section(name=None)
+    # The head of that prior which foresees each code by itself.
+    config.marginals = ml_collections.ConfigDict(
+        dict(channels=None, weight=1.0), convert_dict=True
+    )
     config.prior = _section(name=None)
     config.prior_training = _training()
     # How often the training set is encoded, each time with other crops.
@@ -164,6 +168,7 @@ def check_recipe(config):
         config.prior_training.keys(),
         known.prior_training.keys(),
     )
+    _check_keys("marginals", config.marginals.keys(), known.marginals.keys())
     _check_keys("card", config.card.keys(), known.card.keys())
     for section in _MODULES:
         options = config.get(section)
@@ -315,7 +320,9 @@ def _make_video_prior(config):
         num_embeddings=network.num_embeddings,
         local_channels=network.hidden_channels,
     )
-    return densities.ConditionalDensity(network, density)
+    return densities.ConditionalDensity(
+        network, density, config.marginals.channels, config.marginals.weight
+    )
 
 
 def make_optimizer(training) -> keras.optimizers.Optimizer:

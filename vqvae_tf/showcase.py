@@ -154,23 +154,21 @@ def rollout_film(video, clips, actions, seed=0) -> np.ndarray:
     )
 
 
-def rollout_sheet(video, clips, actions, futures=2, seed=0) -> np.ndarray:
-    """Draws every other frame of clips, and below each several futures."""
+def rollout_sheet(video, clips, actions, seed=0) -> np.ndarray:
+    """Draws every other frame of clips; below, what the model makes of them.
+
+    Under each clip two rollouts with its actions: at temperature 0, and drawn.
+    """
     past = video.num_past
-    drawn = video.rollout(
-        clips[:, :past],
-        actions[:, past - 1 : -1],
-        num_futures=futures,
-        seed=seed,
-    ).numpy()
-    drawn = drawn.reshape(len(clips), futures, *drawn.shape[1:])
+    given = clips[:, :past], actions[:, past - 1 : -1]
+    drawn = [
+        video.rollout(*given, temperature=temperature, seed=seed).numpy()
+        for temperature in (0.0, 1.0)
+    ]
     shown = slice(past % 2 + 1, None, 2)
-    rows = []
-    for clip, each in zip(clips, drawn):
-        rows.append(clip[past:][shown])
-        rows += [future[shown] for future in each]
-    columns = len(rows[0])
-    return sheets.grid(np.concatenate(rows), columns)
+    rows = np.stack([clips[:, past:], *drawn], axis=1)[:, :, shown]
+    columns = rows.shape[2]
+    return sheets.grid(rows.reshape(-1, *rows.shape[3:]), columns)
 
 
 def long_film(video, clips, steps=50, seed=0) -> np.ndarray:

@@ -1,5 +1,7 @@
 """A density and the network of its context, as one density."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from vqvae_tf.presets import load
 K, P = 8, 2
 
 
-def make(action_dropout=0.0, **kwargs):
+def make(action_dropout=0.0, num_codebooks=1, **kwargs):
     """A density that says more of its context than at the start."""
     network = PastFrames(
         K,
@@ -30,12 +32,14 @@ def make(action_dropout=0.0, **kwargs):
         action_dropout=action_dropout,
         seed=1,
     )
-    density = ConditionalDensity(
-        network, small.prior(local_channels=8, num_layers=1), **kwargs
-    )
+    inner = small.prior(num_codebooks, local_channels=8, num_layers=1)
+    density = ConditionalDensity(network, inner, **kwargs)
     density.build()
     rng = np.random.default_rng(1)
-    for v in network.trainable_variables:
+    variables = list(network.trainable_variables)
+    if density.marginals is not None:
+        variables += density.marginals.trainable_variables
+    for v in variables:
         v.assign(v + 0.2 * rng.normal(size=v.shape))
     return density
 
@@ -119,21 +123,27 @@ def test_gradients_reach_both(density):
     assert_all_get_gradients(tape, target, variables)
 
 
-def test_harness():
+@pytest.mark.parametrize("marginal_channels", [None, 6])
+def test_harness(marginal_channels):
     context = past_and_action()
     mask = np.random.default_rng(0).integers(0, 2, [4, 4, 4]).astype(bool)
     # Integers have no gradients: what `fits` does is done by the others.
     run_density_test(
-        make, code_maps(), context, (4, 4, 4), mask=mask, fits=False
+        functools.partial(make, marginal_channels=marginal_channels),
+        code_maps(),
+        context,
+        (4, 4, 4),
+        mask=mask,
+        fits=False,
     )
 
 
-def test_saving_after_fit():
+@pytest.mark.parametrize("marginal_channels", [None, 6])
+def test_saving_after_fit(marginal_channels):
     sizes = dict(hidden_channels=8, num_residual_layers=1)
     network = PastFrames(K, P, 5, action_dropout=0.0, seed=1, **sizes)
-    model = ConditionalDensity(
-        network, small.prior(local_channels=8, num_layers=1)
-    )
+    inner = small.prior(local_channels=8, num_layers=1)
+    model = ConditionalDensity(network, inner, marginal_channels)
     check_saving_after_fit(model, code_maps(), past_and_action())
 
 
@@ -163,6 +173,83 @@ def test_two_replicas_are_one():
     _, history = run_two_replica_test(compiled, dataset, epochs=2, steps=2)
     assert set(history) == {"loss", "bits_per_dim"}
     assert history["loss"][-1] < 0.99 * history["loss"][0]
+
+
+# Marginals --------------------------------------------------------------------
+
+
+def log_softmax(logits):
+    logits = logits - logits.max(axis=-1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+
+
+@pytest.mark.parametrize("num_codebooks", [1, 3])
+def test_marginals_join_the_loss(num_codebooks):
+    density = make(
+        num_codebooks=num_codebooks, marginal_channels=6, marginal_weight=0.3
+    )
+    codes, context = code_maps(), past_and_action()
+    if num_codebooks > 1:
+        codes = np.stack([codes, (codes + 1) % K, (codes + 2) % K], axis=-1)
+    logits = density.marginal_logits(context).numpy()
+    assert logits.shape == (*codes.shape, K) and logits.dtype == np.float32
+    found = log_softmax(logits)
+    found = np.take_along_axis(found, codes[..., None], axis=-1)
+    marginal = -found.reshape(4, -1).mean(axis=-1)
+    nll = -density.log_prob(codes, context).numpy() / codes[0].size
+    loss, extra, metrics = density.compute_losses(codes, context)
+    np.testing.assert_allclose(loss, nll + 0.3 * marginal, rtol=1e-5)
+    assert extra == 0
+    bits = {name: value * np.log(2) for name, value in metrics.items()}
+    np.testing.assert_allclose(bits["bits_per_dim"], nll, rtol=1e-5)
+    np.testing.assert_allclose(
+        bits["marginal_bits_per_dim"], marginal, rtol=1e-5
+    )
+    mode = density.mode(context)
+    np.testing.assert_array_equal(mode, logits.argmax(axis=-1))
+    assert mode.dtype == tf.int32
+
+
+def test_marginals_know_nothing_of_the_value():
+    density = make(marginal_channels=6)
+    context = past_and_action()
+    other = {**context, "action": context["action"] + 1}
+    changes = density.marginal_logits(other) - density.marginal_logits(context)
+    # The action reaches all positions.
+    assert np.all(np.any(abs(changes.numpy()) > 1e-4, axis=-1))
+
+
+def test_marginals_are_trained():
+    density = make(marginal_channels=6)
+    density.compile(keras.optimizers.Adam(0.02))
+    data = (code_maps(), past_and_action())
+    history = density.fit(*data, epochs=8, verbose=0).history
+    for name in ("loss", "bits_per_dim", "marginal_bits_per_dim"):
+        assert history[name][-1] < 0.99 * history[name][0], name
+    right = density.mode(data[1]) == data[0]
+    assert np.mean(right) > 1.5 / K
+
+
+@pytest.mark.parametrize(
+    "inner, message",
+    [
+        (dict(), "Marginals need a density with a local context"),
+        (
+            dict(local_channels=8, local_upsampling=2),
+            "on its own grid. Received: .*local_upsampling=2",
+        ),
+    ],
+)
+def test_densities_without_marginals(inner, message):
+    with pytest.raises(ValueError, match=message):
+        ConditionalDensity(
+            PastFrames(K, P), small.prior(**inner), marginal_channels=6
+        )
+
+
+def test_marginals_that_are_not_there(density):
+    with pytest.raises(ValueError, match="made without marginals"):
+        density.marginal_logits(past_and_action())
 
 
 @pytest.mark.parametrize("context", [None, {}])

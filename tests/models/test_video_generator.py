@@ -185,6 +185,23 @@ def test_temperature_0_is_greedy(video, start):
     np.testing.assert_array_equal(np.argmax(logits, axis=-1), first)
 
 
+def test_temperature_0_takes_the_mode_of_each_code_with_marginals(start):
+    video = make(marginal_channels=8)
+    actions = some_actions(2, 4)
+    received = video.rollout_codes(start, actions, temperature=0).numpy()
+    past = start[:, -2:]
+    for t in range(4):
+        context = {"past": past, "action": actions[:, t]}
+        logits = video.prior.marginal_logits(context)
+        expected = np.argmax(logits, axis=-1)
+        np.testing.assert_array_equal(received[:, t], expected)
+        past = np.concatenate([past[:, 1:], received[:, t : t + 1]], axis=1)
+    # Otherwise codes are drawn by the density, as ever.
+    warm = video.rollout_codes(start, actions, temperature=0.5, seed=3)
+    expected = by_loop(video, start, actions, 4, 3, temperature=0.5)
+    np.testing.assert_array_equal(warm, expected)
+
+
 def test_futures(video, start):
     actions = some_actions(2, 3)
     drawn = video.rollout_codes(start, actions, num_futures=3, seed=3).numpy()

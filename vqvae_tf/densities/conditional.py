@@ -3,17 +3,33 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf.densities.base import DensityModel
+from vqvae_tf.checks import check_positive
+from vqvae_tf.densities.base import LN2, DensityModel, event_size
+from vqvae_tf.densities.code_head import CodeHead
+from vqvae_tf.step import total
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class ConditionalDensity(DensityModel):
     """p(value | network(context)): network and density are trained together.
 
+    An autoregressive density knows the value's earlier codes, and asks less of
+    its context than it might. With `marginal_channels` a second head learns
+    each code's own distribution given the context alone, `sum_t -log p(x_t |
+    context)`: the network then hears directly what it should foresee, and
+    `mode` has an answer, in one pass for all positions.
+
     Args:
         network: a layer that maps a context, a dict, to the density's own
             context; for instance `networks.PastFrames`.
         density: a density, for instance a `PixelCNN` with `local_channels`.
+        marginal_channels: hidden units, at each position, of the head of
+            marginals; None for no such head.
+        marginal_weight: of the marginals in the loss, beside 1 of the density.
+
+    Raises:
+        ValueError: for marginals of a density without a local context on its
+            own grid.
 
     Example: the codes of the next frame, given six frames and an action.
 
@@ -32,18 +48,50 @@ class ConditionalDensity(DensityModel):
 
     parts = ("network", "density")
 
-    def __init__(self, network, density, **kwargs):
+    def __init__(
+        self,
+        network,
+        density,
+        marginal_channels=None,
+        marginal_weight=1.0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.network = network
         self.density = density
+        self.marginal_channels = marginal_channels
+        self.marginal_weight = marginal_weight
+        self.marginals = None
+        if marginal_channels is not None:
+            self.marginals = self._make_marginals()
+            name = "marginal_bits_per_dim"
+            self._trackers[name] = keras.metrics.Mean(name)
+
+    def _make_marginals(self):
+        density = self.density
+        check_positive("marginal_channels", self.marginal_channels)
+        if not density.local_channels or density.local_upsampling > 1:
+            raise ValueError(
+                "Marginals need a density with a local context on its own "
+                f"grid. Received: local_channels={density.local_channels}, "
+                f"local_upsampling={density.local_upsampling}."
+            )
+        return CodeHead(
+            density.num_codebooks * density.num_embeddings,
+            1,  # The codebooks' marginals, too, do not depend on each other.
+            self.marginal_channels,
+            density.local_channels,
+            dtype=self.dtype_policy,
+            name="marginals",
+        )
 
     num_embeddings = property(lambda self: self.density.num_embeddings)
     num_codebooks = property(lambda self: self.density.num_codebooks)
     event_shape = property(lambda self: self.density.event_shape)
 
     def build(self, input_shape=None):
-        for part in (self.network, self.density):
-            if not part.built:
+        for part in (self.network, self.density, self.marginals):
+            if part is not None and not part.built:
                 part.build(None)
         self.built = True
 
@@ -63,8 +111,58 @@ class ConditionalDensity(DensityModel):
         )
 
     def mode(self, context=None):
-        """Returns the density's point estimate."""
-        return self.density.mode(self._context(context))
+        """Returns the most probable code of each position, by the marginals.
+
+        Without marginals, the density's point estimate.
+        """
+        if self.marginals is None:
+            return self.density.mode(self._context(context))
+        logits = self.marginal_logits(context)
+        return tf.argmax(logits, axis=-1, output_type=tf.int32)
+
+    def marginal_logits(self, context, training=False):
+        """Returns logits of each code given the context alone.
+
+        Returns:
+            float32 `[batch, *grid, K]`, or `[..., G, K]` with G > 1 codebooks.
+
+        Raises:
+            ValueError: for a density that was made without marginals.
+        """
+        if self.marginals is None:
+            raise ValueError(
+                "The density was made without marginals. Received: "
+                "marginal_channels=None; set it to a number."
+            )
+        return self._marginal_logits(self._context(context, training))
+
+    def _marginal_logits(self, inner):
+        local = tf.cast(inner["local"], self.compute_dtype)
+        logits = self.marginals(local, local[..., tf.newaxis, :])[..., 0, :]
+        if self.num_codebooks == 1:
+            return logits
+        shape = tf.concat(
+            [tf.shape(logits)[:-1], [self.num_codebooks, self.num_embeddings]],
+            axis=0,
+        )
+        return tf.reshape(logits, shape)
+
+    def compute_losses(self, x, context=None, weight=None, training=False):
+        if self.marginals is None:
+            return super().compute_losses(x, context, weight, training)
+        inner = self._context(context, training)
+        nll = -self.density.log_prob(x, inner, training=training)
+        nll /= event_size(x)
+        marginal = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            tf.cast(x, tf.int32), self._marginal_logits(inner)
+        )
+        marginal = tf.reduce_mean(marginal, axis=range(1, len(x.shape)))
+        loss = nll + self.marginal_weight * marginal
+        metrics = {
+            "bits_per_dim": nll / LN2,
+            "marginal_bits_per_dim": marginal / LN2,
+        }
+        return loss, total(self.losses), metrics
 
     def check_input(self, x):
         self.density.check_input(x)
@@ -79,3 +177,10 @@ class ConditionalDensity(DensityModel):
             self.build()
         inner = self.network(context, training=training)
         return {k: tf.cast(v, tf.float32) for k, v in inner.items()}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "marginal_channels": self.marginal_channels,
+            "marginal_weight": self.marginal_weight,
+        }

@@ -113,8 +113,10 @@ class VideoGenerator(StepModel):
                 frame, and leads to the first new one. None goes on without.
             num_frames: how many frames to draw; by default one an action.
             num_futures: how many continuations of each start, F.
-            temperature, top_k, top_p: of the prior; temperature 0 takes the
-                most probable code at each position.
+            temperature, top_k, top_p: of the prior. Temperature 0 takes the
+                most probable code of each position: given the past frames, by
+                the prior's marginals, where it has them (a frame then costs
+                one pass of the network); else given the codes before it.
             seed: an integer, or int32 [2].
 
         Returns:
@@ -194,8 +196,7 @@ class VideoGenerator(StepModel):
             context = {"past": past}
             if actions is not None:
                 context["action"] = tf.gather(actions, t, axis=1)
-            codes = self.prior.sample(
-                tf.shape(past)[0],
+            codes = self._next_codes(
                 context,
                 temperature=arguments["temperature"],
                 top_k=top_k,
@@ -213,6 +214,19 @@ class VideoGenerator(StepModel):
             [tf.constant(0), past, drawn],
         )
         return tf.einsum("tbhw->bthw", drawn.stack())
+
+    def _next_codes(self, context, temperature, **options):
+        def draw():
+            return self.prior.sample(
+                tf.shape(context["past"])[0],
+                context,
+                temperature=temperature,
+                **options,
+            )
+
+        if getattr(self.prior, "marginals", None) is None:
+            return draw()
+        return tf.cond(temperature > 0, draw, lambda: self.prior.mode(context))
 
     # Checks -----------------------------------------------------------------
 

@@ -29,6 +29,7 @@ def get_config():
         kernel_size=3,
         action_dropout=0.1,
     )
+    config.marginals.update(channels=256, weight=0.5)
     config.prior.update(
         name="PixelCNN",
         event_shape=(21, 21),
@@ -39,7 +40,7 @@ def get_config():
         dropout=0.1,
     )
     config.prior_training.update(
-        steps=14_000,
+        steps=12_000,
         batch_size=16,
         learning_rate=2e-3,
         steps_per_epoch=500,
