@@ -224,6 +224,8 @@ def test_pictures_of_a_preset_of_video(film, zoo, tmp_path):
     assert run("encode", film, zoo / "photos", codes) == 0
     with np.load(codes) as arrays:
         assert arrays["codes"].shape == (3, 4, 4)
+    assert run("decode", film, codes, tmp_path / "again") == 0
+    assert len(list((tmp_path / "again").glob("*.png"))) == 3
 
 
 def test_export(zoo, tmp_path):

@@ -61,7 +61,11 @@ def test_an_npz_file(video, tmp_path):
         ({"frames": small.pictures(1)}, "needs 2 frames.* with 1"),
         (
             {"frames": small.pictures(3), "actions": [1]},
-            "one entry a frame.*Received: 1 for 3",
+            r"one entry a frame.*Received: actions of shape \(1,\) for 3",
+        ),
+        (
+            {"frames": small.pictures(3), "actions": 1},
+            r"one entry a frame.*Received: actions of shape \(\) for 3",
         ),
     ],
 )
@@ -74,9 +78,10 @@ def test_bad_arrays(video, tmp_path, arrays, message):
 def test_no_such_clip(video, tmp_path):
     with pytest.raises(FileNotFoundError, match="no file or folder"):
         clip_inputs.read_clip(str(tmp_path / "a.npz"), video)
-    (tmp_path / "a.txt").write_text("a")
-    with pytest.raises(ValueError, match="Expected a folder.*a.txt"):
-        clip_inputs.read_clip(str(tmp_path / "a.txt"), video)
+    for name in ("a.txt", "a.npz"):
+        (tmp_path / name).write_text("a")
+        with pytest.raises(ValueError, match=f"Expected a folder.*{name}"):
+            clip_inputs.read_clip(str(tmp_path / name), video)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +92,8 @@ def test_no_such_clip(video, tmp_path):
         # The action at the last given frame (of two) is the first.
         (None, None, [1, 2, 3, 4], ([2, 3], 2)),
         (None, 1, [1, 2, 3, 4], ([2], 1)),
-        (None, 7, [1, 2, 3, 4], (None, 7)),
+        (["none"], 7, [1, 2, 3, 4], (None, 7)),
+        (["none"], None, None, (None, 10)),
         (None, None, None, (None, 10)),
         (None, None, [1, 2], (None, 10)),
     ],
@@ -106,6 +112,16 @@ def test_bad_actions(video):
         clip_inputs.future_actions(video, ["a", "1"], None, None)
     with pytest.raises(ValueError, match="each of 3 frames. Received: 2"):
         clip_inputs.future_actions(video, ["1", "1"], 3, None)
+    with pytest.raises(ValueError, match="each of 7 frames. Received: 2"):
+        clip_inputs.future_actions(video, None, 7, np.arange(4))
+
+
+def test_vectors_as_actions():
+    video = small.video(num_actions=None, action_size=2)
+    known = np.arange(8, dtype=np.float32).reshape(4, 2)
+    actions, steps = clip_inputs.future_actions(video, None, None, known)
+    assert steps == 2
+    np.testing.assert_array_equal(actions, known[1:3])
 
 
 def test_film():

@@ -4,9 +4,10 @@ import os
 import pathlib
 import stat
 
+import numpy as np
 import pytest
 
-from vqvae_tf.files import write_atomically
+from vqvae_tf.files import read_npz, write_atomically
 
 
 def test_writes_and_replaces(tmp_path):
@@ -38,3 +39,26 @@ def test_permissions_follow_the_umask(tmp_path):
     finally:
         os.umask(mask)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o644
+
+
+def test_reads_npz(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, a=np.arange(3), b=np.zeros([2, 2]))
+    arrays = read_npz(path, "numbers")
+    assert list(arrays) == ["a", "b"]
+    np.testing.assert_array_equal(arrays["a"], np.arange(3))
+
+
+def test_refuses_what_is_no_npz(tmp_path):
+    path = tmp_path / "a.npz"
+    with pytest.raises(FileNotFoundError, match="no file .*a.npz"):
+        read_npz(path, "numbers")
+    np.savez(path, a=np.array([{}], object))
+    objects = path.read_bytes()
+    np.save(tmp_path / "b.npy", np.arange(3))
+    np.savez(path, a=np.arange(999))
+    half = path.read_bytes()[:-999]
+    for content in (b"text", (tmp_path / "b.npy").read_bytes(), half, objects):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="Expected numbers. Received: "):
+            read_npz(path, "numbers")

@@ -11,11 +11,13 @@ from vqvae_tf import (
     LatentGenerator,
     VideoGenerator,
     cards,
+    data,
     presets,
     publishing,
     recipes,
     training,
 )
+from vqvae_tf.systems import video
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +96,8 @@ def test_kind_and_class(run):
     assert recipes.kind(config) == kind
     cls = {"codes": LatentGenerator, "video": VideoGenerator}[kind]
     assert type(model) is cls
-    assert int(model.prior.optimizer.iterations if kind == "video" else 4) == 4
+    prior = model.prior if kind == "video" else model.prior.prior
+    assert int(prior.optimizer.iterations) == 4
 
 
 def test_the_base_is_left_alone(run, folder):
@@ -111,18 +114,9 @@ def test_the_same_command_finds_all_done(run, folder):
         np.testing.assert_array_equal(a, b)
 
 
-def test_preset(run, folder, tmp_path, monkeypatch):
+def test_preset(run, folder, tmp_path):
+    """Whatever the frames and actions, a card shows some."""
     kind, config, model, _ = run
-    config = config.copy_and_resolve_references()
-    # The pictures of a card are of 84x84 frames; these models take 16x16.
-    from vqvae_tf import showcase
-
-    clips = np.stack([small.pictures(12)[i : i + 6] for i in (0, 2, 4, 6)])
-    actions = np.arange(24).reshape(4, 6) % 9
-    monkeypatch.setattr(showcase, "sample_clips", lambda: (clips, actions))
-    monkeypatch.setattr(
-        showcase, "long_film", lambda video, clips: np.zeros([3, 9, 9, 3])
-    )
     preset = tmp_path / "preset"
     publishing.publish(config, model, preset, str(folder))
     metadata = presets.verify(preset)
@@ -163,3 +157,51 @@ def test_a_recipe_of_codes_needs_a_base(folder):
     config.base = str(folder / "base")
     with pytest.raises(ValueError, match="names in `base`"):
         recipes.check_recipe(config)
+
+
+# Episodes that a model is not for ---------------------------------------------
+
+
+def episodes(frames=None, actions=None, lengths=(6,)):
+    frames = small.pictures(6) if frames is None else frames
+    return data.Episodes("mine", frames, actions, lengths)
+
+
+def test_suited_episodes():
+    whole = np.array([4, 0, 1, 2, 3, -1])  # the last means nothing
+    found = video.suited(small.video(), episodes(actions=whole))
+    np.testing.assert_array_equal(found.actions, whole)
+    vectors = np.ones([6, 3])
+    model = small.video(num_actions=None, action_size=3)
+    assert video.suited(model, episodes(actions=vectors)).action_size == 3
+    model = small.video(num_actions=None)
+    for actions in (whole, vectors, None):
+        assert video.suited(model, episodes(actions=actions)).actions is None
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"actions": np.array([5, 0, 0, 0, 0, 0])}, "0..4. Received: .* 0..5"),
+        ({"actions": np.array([0, -2, 0, 0, 0, 0])}, r"Received: .* -2..0"),
+        ({"actions": np.ones([6, 2])}, "Received: .* vectors of 2"),
+        ({}, "Received: .* no actions"),
+        (
+            {"frames": np.zeros([6, 20, 16, 3], np.uint8)},
+            r"frames of \(16, 16, 3\). Received: .* \(20, 16, 3\)",
+        ),
+        ({"lengths": (2, 2, 2)}, "3 steps of a clip. Received"),
+    ],
+)
+def test_other_episodes(given, message):
+    with pytest.raises(ValueError, match=message):
+        video.suited(small.video(), episodes(**given))
+
+
+def test_short_episodes_are_rolled_out_to_their_end():
+    model = small.video()
+    actions = np.zeros(6, np.int32)
+    assert video.future(model, episodes(actions=actions)) == 4
+    sheet = video.rollout_sheet(model, episodes(actions=actions))
+    # Four clips of two rows, of which each is the same here.
+    assert sheet.shape[0] // 18 == 8 and sheet.shape[1] // 18 == 4

@@ -7,6 +7,7 @@ import shlex
 import numpy as np
 
 from vqvae_tf import data, recipes, sheets, systems
+from vqvae_tf.clips import ACTIONS
 
 # The figures of a card: title, format, and the absolute difference that still
 # agrees. On another machine sums in another order move a code now and then; one
@@ -325,10 +326,23 @@ Samples: codes from the prior, decoded.{columns}
 """
 
 
+def shows_dmlab(config) -> bool:
+    """Returns whether a card shows the clips that the package carries.
+
+    Those are of 84x84 pixels, with nine actions.
+    """
+    actions = config.context.get("num_actions", len(ACTIONS))
+    return (
+        config.card.samples == "dmlab"
+        and config.data.image_size == 84
+        and actions == len(ACTIONS)
+    )
+
+
 def _codes_shown(config, has_prior, built_in):
     return f"""![frames and what their codes keep](reconstructions.png)
 
-{_SOURCES["dmlab"]}; below each all of its
+{_source_of_frames(config)}; below each all of its
 codes, decoded; below that, twice, a code map drawn from its global codes.
 
 ![swapped codes](swaps.png)
@@ -339,12 +353,22 @@ the same.
 {_samples_text(None)}"""
 
 
+def _source_of_frames(config):
+    if shows_dmlab(config):
+        return _SOURCES["dmlab"]
+    return f"Frames of the split `{config.data.eval_split}`"
+
+
 def _video_shown(config, has_prior, built_in):
+    rows = "two rollouts with\nits actions"
+    long = "Fifty frames without actions."
+    if shows_dmlab(config):
+        rows = "a rollout with the same\nactions; looking left; looking right"
+        long += " Below, looking left while going forward."
     return f"""![rollouts](rollouts.gif)
 
-{_SOURCES["dmlab"]}, a column each. Rows: what came; a rollout with the same
-actions; looking left; looking right. The first {config.context.num_past} frames
-are given.
+{_source_of_frames(config)}, a column each. Rows: what came; {rows}.
+The first {config.context.num_past} frames are given.
 
 ![futures](rollouts.png)
 
@@ -353,7 +377,7 @@ the most probable one; below that, one that is drawn.
 
 ![long rollouts](long.gif)
 
-Fifty frames without actions (above), and looking left while going forward.
+{long}
 """
 
 

@@ -5,7 +5,6 @@ import os
 import pathlib
 import re
 import shlex
-import zipfile
 
 from absl import flags
 
@@ -269,10 +268,10 @@ def decode(preset, source, target):
     """Writes the pictures of codes: one PNG each, or an npz."""
     import numpy as np
 
-    from vqvae_tf import presets, sheets
+    from vqvae_tf import sheets
 
     codes, targets = _read_codes(source)
-    model = presets.load(preset)
+    model, _ = _load_for_pictures(preset)
     images = [
         model.decode(codes[i : i + 16]).numpy()
         for i in range(0, len(codes), 16)
@@ -288,22 +287,12 @@ def decode(preset, source, target):
 
 def _read_codes(source):
     """Returns the codes of an npz file, and the PNG to write for each."""
-    import numpy as np
-
     from vqvae_tf import picture_inputs
+    from vqvae_tf.files import read_npz
 
-    if not pathlib.Path(source).is_file():
-        raise CommandError(f"There is no file {source}.")
-    expected = "Expected a codes file (.npz, written by `vqvae-tf encode`)"
-    if not zipfile.is_zipfile(source):
-        raise CommandError(f"{expected}. Received: {source}.")
-    try:
-        with np.load(source, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise CommandError(f"{expected}. Received: {source} ({error}).") from (
-            error
-        )
+    found = read_npz(
+        source, "a codes file (.npz, written by `vqvae-tf encode`)"
+    )
     if "codes" not in found:
         raise CommandError(
             f"Expected an array `codes` in {source}. "

@@ -6,6 +6,7 @@ import numpy as np
 
 from vqvae_tf import data, picture_inputs, sheets
 from vqvae_tf.clips import sample_clips
+from vqvae_tf.files import read_npz
 
 
 def read_clip(source, video) -> tuple[np.ndarray, np.ndarray | None]:
@@ -44,28 +45,27 @@ def read_clip(source, video) -> tuple[np.ndarray, np.ndarray | None]:
 def _from_npz(path):
     if not path.is_file():
         raise FileNotFoundError(f"There is no file or folder {path}.")
-    if path.suffix != ".npz":
+    arrays = read_npz(
+        path,
+        "a folder of pictures, or an npz file with `frames` [time, height, "
+        "width, 3]",
+    )
+    if "frames" not in arrays:
         raise ValueError(
-            "Expected a folder of pictures, or an npz file with `frames` "
-            f"[time, height, width, 3]. Received: {path}."
+            f"Expected an array `frames` in {path}. "
+            f"Received: {', '.join(arrays)}."
         )
-    with np.load(path, allow_pickle=False) as arrays:
-        if "frames" not in arrays:
-            raise ValueError(
-                f"Expected an array `frames` in {path}. "
-                f"Received: {', '.join(arrays)}."
-            )
-        frames = arrays["frames"]
-        actions = arrays["actions"] if "actions" in arrays else None
+    frames, actions = arrays["frames"], arrays.get("actions")
     if frames.ndim != 4 or frames.dtype != np.uint8:
         raise ValueError(
             "`frames` must be uint8 [time, height, width, 3]. "
             f"Received: {frames.dtype} of shape {frames.shape}."
         )
-    if actions is not None and len(actions) != len(frames):
+    if actions is not None and actions.shape[:1] != frames.shape[:1]:
         raise ValueError(
             "`actions` must have one entry a frame, what was done there. "
-            f"Received: {len(actions)} for {len(frames)} frames."
+            f"Received: actions of shape {actions.shape} for {len(frames)} "
+            "frames."
         )
     return frames, actions
 
@@ -75,7 +75,8 @@ def future_actions(video, chosen, num_frames, known):
 
     Args:
         video: a `VideoGenerator`.
-        chosen: strings of integers, or None.
+        chosen: strings of integers, "none" alone to go on without actions, or
+            None for the clip's own.
         num_frames: how many frames, or None.
         known: the clip's own actions, one a frame, or None.
 
@@ -85,27 +86,28 @@ def future_actions(video, chosen, num_frames, known):
     Raises:
         ValueError: for actions that are no integers, or too few of them.
     """
-    actions = None
+    network, actions = video.prior.network, None
+    if chosen == ["none"]:
+        return None, num_frames or 10
     if chosen is not None:
         try:
             actions = np.array([int(word) for word in chosen])
         except ValueError:
             raise ValueError(
-                "--actions are integers, such as 4,4,0. Received: "
+                "--actions are integers, such as 4,4,0, or none. Received: "
                 f"--actions={','.join(chosen)}."
             ) from None
-    elif known is not None and video.num_actions is not None:
+    elif known is not None and (network.num_actions or network.action_size):
         # The action at a clip's last frame leads out of it.
         actions = known[video.num_past - 1 : -1]
-        if not len(actions) or len(actions) < (num_frames or 0):
-            actions = None
-    if actions is None:
+    if actions is None or not len(actions):
         return None, num_frames or 10
     steps = num_frames or len(actions)
     if steps > len(actions):
         raise ValueError(
             f"There must be an action for each of {steps} frames. Received: "
-            f"{len(actions)}."
+            f"{len(actions)}, of the clip or of --actions. Give more, or "
+            "--actions=none to go on without."
         )
     return actions[:steps], steps
 

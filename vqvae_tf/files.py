@@ -4,6 +4,9 @@ import contextlib
 import os
 import pathlib
 import tempfile
+import zipfile
+
+import numpy as np
 
 
 @contextlib.contextmanager
@@ -35,6 +38,29 @@ def write_atomically(path):
         os.replace(temporary, path)
     finally:
         pathlib.Path(temporary).unlink(missing_ok=True)
+
+
+def read_npz(path, expected) -> dict[str, np.ndarray]:
+    """Returns the arrays of an npz file by their names.
+
+    Args:
+        path: the file.
+        expected: what it should be, for the message.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        ValueError: if it is no npz file, or holds Python objects.
+    """
+    if not pathlib.Path(path).is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
+    message = f"Expected {expected}. Received: {path}"
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{message}.")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{message} ({error}).") from error
 
 
 def _umask():

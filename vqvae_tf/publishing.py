@@ -10,7 +10,7 @@ def publish(config, model, folder, data_dir=None, command=None):
 
     Args:
         config: its recipe.
-        model: the `VQVAE` or `LatentGenerator` that `training.train` returned.
+        model: what `training.train` returned.
         folder: the preset's folder.
         data_dir: where the data lies.
         command: the command that trained it, without --workdir, for the card.
@@ -25,7 +25,7 @@ def publish(config, model, folder, data_dir=None, command=None):
     model = in_float32(model)
     description = cards.describe(config)
     figures = cards.measure(model, description, data_dir)
-    pictures = showcase.draw(model, config)
+    pictures = showcase.draw(model, config, data_dir)
     has_prior = isinstance(model, LatentGenerator)
     steps = _steps(config, has_prior)
     metadata = {

@@ -1,7 +1,7 @@
 """Recipes: what is trained, on what, and how, as one ml_collections config.
 
-A recipe file defines `get_config()`; `RECIPE_DEFAULTS` below are the keys it
-may set. Unknown keys are errors, in the file as on the command line.
+A recipe file defines `get_config()`; the keys it may set are those of
+`defaults()`. Unknown keys are errors, in the file as on the command line.
 """
 
 import copy

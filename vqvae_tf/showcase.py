@@ -6,14 +6,18 @@ from vqvae_tf import cards, data, recipes, sheets
 from vqvae_tf.clips import ACTIONS, sample_clips
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.samples import sample_pictures
+from vqvae_tf.systems import pictures as pictures_system
+from vqvae_tf.systems import video as video_system
 
 
-def draw(model, config) -> dict[str, np.ndarray]:
+def draw(model, config, data_dir=None) -> dict[str, np.ndarray]:
     """Returns a card's pictures.
 
     Args:
         model: what `training.train` returned.
         config: its recipe.
+        data_dir: where its data lies, of which the held-out split is shown
+            where the package carries nothing of the kind.
 
     Returns:
         File names to uint8 pictures `[height, width, channels]`, or with an
@@ -21,11 +25,24 @@ def draw(model, config) -> dict[str, np.ndarray]:
     """
     kind = recipes.kind(config)
     if kind == "video":
-        return _video(model)
+        if cards.shows_dmlab(config):
+            return _video(model)
+        held_out = video_system.open_split(
+            config.data, config.data.eval_split, data_dir
+        )
+        held_out = video_system.suited(model, held_out)
+        return _other_video(model, *video_system.far_apart(model, held_out))
     if kind == "codes":
+        frames, two = known_frames(), known_frames(2, apart=True)
+        if not cards.shows_dmlab(config):
+            held_out = pictures_system.open_split(
+                config.data, config.data.eval_split, data_dir
+            )
+            first = pictures_system.first_pictures(config, held_out)
+            frames, two = first.numpy(), first.numpy()[[0, -1]]
         return {
-            "reconstructions.png": global_sheet(model, known_frames()),
-            "swaps.png": swap_sheet(model, known_frames(2, apart=True)),
+            "reconstructions.png": global_sheet(model, frames),
+            "swaps.png": swap_sheet(model, two),
             "samples.png": _samples(model),
         }
     images = known_images(config.card.samples, config.data.image_size)
@@ -129,6 +146,23 @@ def _video(video):
     }
 
 
+def _other_video(video, clips, actions):
+    """The same for clips of other data, whose actions mean who knows what."""
+    given = clips[:, : video.num_past]
+    known = _after(video, clips, actions)
+    chosen = [(known, seed) for seed in (0, 1)]
+    return {
+        "rollouts.gif": _film_of(video, clips, chosen),
+        "rollouts.png": rollout_sheet(video, clips, actions),
+        "long.gif": _film([video.rollout(given, None, 50, seed=0).numpy()]),
+    }
+
+
+def _after(video, clips, actions):
+    """Returns the actions after the given frames, or None without any."""
+    return None if actions is None else actions[:, video.num_past - 1 : -1]
+
+
 def rollout_film(video, clips, actions, seed=0) -> np.ndarray:
     """Films what came and what the model makes of it.
 
@@ -139,17 +173,33 @@ def rollout_film(video, clips, actions, seed=0) -> np.ndarray:
     Returns:
         uint8 `[time, height, width, 3]`.
     """
-    past, steps = video.num_past, clips.shape[1] - video.num_past
-    rows = [clips]
-    left = np.full([len(clips), steps], ACTIONS.index("look left"))
-    right = np.full([len(clips), steps], ACTIONS.index("look right"))
-    for chosen in (actions[:, past - 1 : -1], left, right):
-        drawn = video.rollout(clips[:, :past], chosen, seed=seed).numpy()
+    known = _after(video, clips, actions)
+    turns = [
+        np.full_like(known, ACTIONS.index(name))
+        for name in ("look left", "look right")
+    ]
+    return _film_of(
+        video, clips, [(chosen, seed) for chosen in (known, *turns)]
+    )
+
+
+def _film_of(video, clips, rollouts):
+    """Films clips; below, rollouts of given (actions, seed)."""
+    past, rows = video.num_past, [clips]
+    for chosen, seed in rollouts:
+        drawn = video.rollout(
+            clips[:, :past], chosen, clips.shape[1] - past, seed=seed
+        ).numpy()
         rows.append(np.concatenate([clips[:, :past], drawn], axis=1))
+    return _film(rows)
+
+
+def _film(rows):
+    """Lays rows of clips `[clips, time, ...]` out as one film."""
     return np.stack(
         [
-            sheets.grid(np.concatenate([r[:, t] for r in rows]), len(clips))
-            for t in range(clips.shape[1])
+            sheets.grid(np.concatenate([r[:, t] for r in rows]), len(rows[0]))
+            for t in range(rows[0].shape[1])
         ]
     )
 
@@ -159,8 +209,8 @@ def rollout_sheet(video, clips, actions, seed=0) -> np.ndarray:
 
     Under each clip two rollouts with its actions: at temperature 0, and drawn.
     """
-    past = video.num_past
-    given = clips[:, :past], actions[:, past - 1 : -1]
+    past, steps = video.num_past, clips.shape[1] - video.num_past
+    given = clips[:, :past], _after(video, clips, actions), steps
     drawn = [
         video.rollout(*given, temperature=temperature, seed=seed).numpy()
         for temperature in (0.0, 1.0)
@@ -175,13 +225,9 @@ def long_film(video, clips, steps=50, seed=0) -> np.ndarray:
     """Films `steps` frames without actions, and turning, from each clip."""
     past = clips[:, : video.num_past]
     turn = np.full([len(clips), steps], ACTIONS.index("look left and forward"))
-    rows = [
-        video.rollout(past, chosen, steps, seed=seed).numpy()
-        for chosen in (None, turn)
-    ]
-    return np.stack(
+    return _film(
         [
-            sheets.grid(np.concatenate([r[:, t] for r in rows]), len(clips))
-            for t in range(steps)
+            video.rollout(past, chosen, steps, seed=seed).numpy()
+            for chosen in (None, turn)
         ]
     )

@@ -80,6 +80,9 @@ class StepModel(keras.Model):
     def check_input(self, x):
         """Raises ValueError for values that are legal but surely not meant."""
 
+    def check_context(self, context):
+        """Raises ValueError for a context that is surely not meant."""
+
     def check_spec(self, spec):
         """Raises ValueError for data of a shape that the model is not for."""
 
@@ -135,7 +138,7 @@ class StepModel(keras.Model):
 
         The context is Keras' `y`.
         """
-        x = self._prepare(x)
+        x = self._prepare(x, y)
         if isinstance(x, tf.data.Dataset) or inspect.isgenerator(x):
             kwargs.setdefault("shuffle", False)  # the data's own affair
         return super().fit(x, _context(y, **kwargs), *args, **kwargs)
@@ -145,14 +148,14 @@ class StepModel(keras.Model):
 
         The context is Keras' `y`.
         """
-        x = self._prepare(x)
+        x = self._prepare(x, y)
         return super().evaluate(x, _context(y, **kwargs), *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """As `keras.Model.predict`, after a look at the first batch."""
         return super().predict(self._prepare(x), *args, **kwargs)
 
-    def _prepare(self, x):
+    def _prepare(self, x, context=None):
         """Builds the model, checks the first batch; returns all the data."""
         if not self.built:
             # Not left to Keras, which would call it without its context.
@@ -164,19 +167,27 @@ class StepModel(keras.Model):
             # Drawing a batch may be slow, and bytes are pixels in any case.
             if getattr(spec, "dtype", tf.uint8) != tf.uint8:
                 for batch in x.take(1):
-                    self.check_input(unpack_batch(batch)[0])
+                    self._check_batch(batch)
         elif isinstance(x, keras.utils.PyDataset):
-            self.check_input(unpack_batch(x[0])[0])
+            self._check_batch(x[0])
         elif inspect.isgenerator(x):
             return self._checked_generator(x)
         elif hasattr(x, "shape"):
             self.check_input(x[:64])
+            if isinstance(context, dict):
+                first = keras.tree.map_structure(lambda c: c[:64], context)
+                self.check_context(first)
         return x
+
+    def _check_batch(self, batch):
+        x, context, _ = unpack_batch(batch)
+        self.check_input(x)
+        self.check_context(context)
 
     def _checked_generator(self, batches):
         for i, batch in enumerate(batches):
             if i == 0:
-                self.check_input(unpack_batch(batch)[0])
+                self._check_batch(batch)
             yield batch
 
     def train_step(self, data):

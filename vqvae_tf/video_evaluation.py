@@ -62,17 +62,24 @@ def moving_clips(frames, num_past, steps=STEPS, spacing=4) -> np.ndarray:
     Returns:
         The first steps of the clips, int64: those whose mean squared change
         from frame P to frame P + N is above the median, without those with a
-        jump between two frames after the first.
+        jump between two frames after the first. Where that leaves none, all
+        without a jump, or else all.
     """
     starts = frames.clip_starts(num_past + steps)[::spacing]
     last = frames.values[starts + num_past - 1].astype(np.float32)
     end = frames.values[starts + num_past + steps - 1].astype(np.float32)
     change = ((last - end) ** 2).mean(axis=(1, 2, 3))
     jumps = np.flatnonzero(is_jump(frames.values))
-    clean = [
-        not np.any((jumps > s) & (jumps < s + num_past + steps)) for s in starts
-    ]
-    return starts[(change > np.median(change)) & np.array(clean)]
+    clean = np.array(
+        [
+            not np.any((jumps > s) & (jumps < s + num_past + steps))
+            for s in starts
+        ]
+    )
+    for chosen in ((change > np.median(change)) & clean, clean):
+        if chosen.any():
+            return starts[chosen]
+    return starts
 
 
 def is_jump(values) -> np.ndarray:

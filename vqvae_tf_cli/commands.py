@@ -18,7 +18,9 @@ flags.DEFINE_float("temperature", 1.0, "of the prior; lower is safer", 0.0)
 flags.DEFINE_integer("top_k", None, "draw from so many likeliest codes")
 flags.DEFINE_float("top_p", None, "draw from so much probability mass")
 flags.DEFINE_list(
-    "actions", None, "one a frame, such as 4,4,4,0; by default the clip's own"
+    "actions",
+    None,
+    "one a frame, such as 4,4,4,0; by default the clip's own; none for none",
 )
 flags.DEFINE_integer(
     "num_frames", None, "how many frames, by default one an action, or 10", 1

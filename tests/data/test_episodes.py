@@ -114,3 +114,17 @@ def test_rows_and_lengths_must_fit(values, actions, lengths, message):
 def test_docstring_examples_run():
     found = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert found.attempted > 0 and found.failed == 0
+
+
+def test_kinds_of_actions():
+    taken = numbered([3, 2], np.array([1, 0, 7, 2, 9])).taken
+    assert taken.tolist() == [1, 0, 2]  # none of the last steps
+    assert numbered([3, 2]).taken is None
+    one = numbered([2], np.array([0.5, 2.0]))
+    assert one.actions.shape == (2, 1) and one.action_size == 1
+    assert one.actions.dtype == np.float32
+    several = numbered([2], np.zeros([2, 3, 2]))
+    assert several.action_size == 6 and several.num_actions is None
+    assert several.without_actions().actions is None
+    assert several.without_actions().action_size is None
+    assert numbered([2], np.array([1, 0])).action_size is None

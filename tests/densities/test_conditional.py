@@ -233,7 +233,7 @@ def test_marginals_are_trained():
 @pytest.mark.parametrize(
     "inner, message",
     [
-        (dict(), "Marginals need a density with a local context"),
+        (dict(), "Marginals need a density of codes with a local"),
         (
             dict(local_channels=8, local_upsampling=2),
             "on its own grid. Received: .*local_upsampling=2",
@@ -245,6 +245,54 @@ def test_densities_without_marginals(inner, message):
         ConditionalDensity(
             PastFrames(K, P), small.prior(**inner), marginal_channels=6
         )
+
+
+@pytest.mark.parametrize("num_codebooks", [1, 3])
+def test_temperature_0_gives_the_mode(num_codebooks):
+    density = make(num_codebooks=num_codebooks, marginal_channels=6)
+    context = past_and_action()
+    mode = density.mode(context).numpy()
+    cold = tf.function(lambda t: density.sample(context=context, temperature=t))
+    for received in (
+        density.sample(context=context, temperature=0),
+        cold(tf.constant(0.0)),
+    ):
+        np.testing.assert_array_equal(received, mode)
+    # Otherwise the density draws.
+    options = dict(seed=3, temperature=0.5)
+    np.testing.assert_array_equal(
+        density.sample(context=context, **options),
+        density.density.sample(context=density.network(context), **options),
+    )
+    given = (mode + 1) % K
+    keep = np.random.default_rng(0).integers(0, 2, [4, 4, 4]).astype(bool)
+    received = density.sample(
+        context=context, temperature=0, given=given, given_mask=keep
+    )
+    keep = keep if num_codebooks == 1 else keep[..., None]
+    np.testing.assert_array_equal(received, np.where(keep, given, mode))
+    first = {name: value[:1] for name, value in context.items()}
+    alike = density.sample(3, first, temperature=0)
+    np.testing.assert_array_equal(alike, np.repeat(mode[:1], 3, axis=0))
+    with pytest.raises(ValueError, match="temperature"):
+        density.sample(context=context, temperature=-1)
+
+
+@pytest.mark.parametrize("action", [5, -1])
+def test_unknown_actions_are_refused_before_training(action):
+    density = make()
+    density.compile("adam")
+    context = past_and_action()
+    context["action"] = np.full([4], action, np.int32)
+    batch = (code_maps(), context)
+    dataset = tf.data.Dataset.from_tensors(batch)
+    for call in (
+        lambda: density.fit(*batch, verbose=0),
+        lambda: density.evaluate(*batch, verbose=0),
+        lambda: density.fit(dataset, verbose=0),
+    ):
+        with pytest.raises(ValueError, match=rf"in 0..4.*in \D*{action}\b"):
+            call()
 
 
 def test_marginals_that_are_not_there(density):

@@ -408,6 +408,15 @@ def test_parts_that_do_not_fit(video):
         ),
         (of(9), "8 of them, in one codebook. Received: 9 codes in 1"),
         (of(8, num_codebooks=2), "Received: 8 codes in 2"),
+        (
+            ConditionalDensity(
+                PastFrames(9, 2, hidden_channels=8),
+                PixelCNN(8, (4, 4), local_channels=8),
+            ),
+            "Expected 8 codes that the network .* Received: 9",
+        ),
     ]:
         with pytest.raises(ValueError, match=message):
             VideoGenerator(video.autoencoder, prior)
+    with pytest.raises(ValueError, match="1 codebook .* Received: 3"):
+        VideoGenerator(small.autoencoder(num_codebooks=3), of(8))

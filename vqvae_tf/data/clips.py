@@ -88,7 +88,9 @@ def _clips(episodes, num_past):
     """Returns the number of clips and what gathers those of an index [B]."""
     num_past = check_positive("num_past", num_past)
     starts = episodes.clip_starts(num_past + 1)
-    actions = _actions(episodes)
+    actions = episodes.actions
+    if episodes.num_actions is not None:
+        actions = actions.astype(np.int32)
     _, (values, actions) = batching.as_tensors(
         episodes.values, {} if actions is None else {"action": actions}
     )
@@ -105,14 +107,3 @@ def _clips(episodes, num_past):
         return tf.gather(values, first + num_past), context
 
     return len(starts), clip
-
-
-def _actions(episodes):
-    """Returns int32 [steps], float32 [steps, size], or None for no actions."""
-    if episodes.actions is None:
-        return None
-    if episodes.num_actions is not None:
-        return episodes.actions.astype(np.int32)
-    return episodes.actions.astype(np.float32).reshape(
-        [len(episodes.actions), -1]
-    )

@@ -17,9 +17,10 @@ class Episodes:
         name: what was opened, for messages.
         values: `[steps, ...]`, for instance frames uint8 `[steps, height,
             width, channels]` or code maps `[steps, height, width]`.
-        actions: `[steps]` integers or `[steps, size]` floats: `actions[t]`
-            was taken at `values[t]` and led to `values[t + 1]`. That of an
-            episode's last step means nothing. None without actions.
+        actions: `[steps]` integers, or `[steps, size]` float32 (anything else
+            becomes that): `actions[t]` was taken at `values[t]` and led to
+            `values[t + 1]`. That of an episode's last step means nothing. None
+            without actions.
         lengths: int64 `[episodes]`, the steps of each.
         starts: int64 `[episodes]`, the first step of each.
 
@@ -42,7 +43,7 @@ class Episodes:
     ):
         self.name = name
         self.values = values
-        self.actions = None if actions is None else np.asarray(actions)
+        self.actions = None if actions is None else _normal(actions)
         self.lengths = np.asarray(lengths, np.int64)
         self.starts = np.cumsum(self.lengths) - self.lengths
         self._check()
@@ -67,12 +68,27 @@ class Episodes:
 
         Those of the last steps do not count.
         """
-        discrete = self.actions is not None and self.actions.ndim == 1
-        if not discrete or self.actions.dtype.kind not in "iu":
+        if self.actions is None or self.actions.ndim > 1:
+            return None
+        return int(self.taken.astype(np.int64).max(initial=-1)) + 1
+
+    @property
+    def taken(self) -> np.ndarray | None:
+        """The actions that led to a value, all but those of last steps."""
+        if self.actions is None:
             return None
         ends = self.starts + self.lengths - 1
-        taken = np.delete(self.actions.astype(np.int64), ends)
-        return int(taken.max(initial=-1)) + 1
+        return np.delete(self.actions, ends, axis=0)
+
+    @property
+    def action_size(self) -> int | None:
+        """Numbers of an action; None unless they are vectors."""
+        vectors = self.actions is not None and self.actions.ndim > 1
+        return self.actions.shape[1] if vectors else None
+
+    def without_actions(self) -> "Episodes":
+        """Returns these episodes without what was done in them."""
+        return Episodes(self.name, self.values, None, self.lengths)
 
     def with_values(self, values) -> "Episodes":
         """Returns these episodes with other values, a row for each step."""
@@ -97,3 +113,11 @@ class Episodes:
                 "Ask for shorter clips, or give longer episodes."
             )
         return starts.astype(np.int64)
+
+
+def _normal(actions) -> np.ndarray:
+    """Returns integers `[steps]` as they are, else float32 `[steps, size]`."""
+    actions = np.asarray(actions)
+    if not len(actions) or (actions.ndim == 1 and actions.dtype.kind in "iu"):
+        return actions
+    return actions.astype(np.float32).reshape([len(actions), -1])

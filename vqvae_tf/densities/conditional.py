@@ -1,11 +1,23 @@
 """A density whose context a network computes."""
 
+import math
+
 import keras
 import tensorflow as tf
 
 from vqvae_tf.checks import check_positive
-from vqvae_tf.densities.base import LN2, DensityModel, event_size
+from vqvae_tf.densities.base import (
+    LN2,
+    DensityModel,
+    check_given,
+    event_size,
+)
 from vqvae_tf.densities.code_head import CodeHead
+from vqvae_tf.densities.conditioning import (
+    broadcast_batch,
+    resolve_num_samples,
+)
+from vqvae_tf.densities.filtering import check_filters
 from vqvae_tf.step import total
 
 
@@ -70,11 +82,18 @@ class ConditionalDensity(DensityModel):
     def _make_marginals(self):
         density = self.density
         check_positive("marginal_channels", self.marginal_channels)
-        if not density.local_channels or density.local_upsampling > 1:
+        if not 0 < self.marginal_weight < math.inf:
             raise ValueError(
-                "Marginals need a density with a local context on its own "
-                f"grid. Received: local_channels={density.local_channels}, "
-                f"local_upsampling={density.local_upsampling}."
+                "marginal_weight must be a positive number. "
+                f"Received: {self.marginal_weight!r}."
+            )
+        channels = getattr(density, "local_channels", None)
+        upsampling = getattr(density, "local_upsampling", 1)
+        if not channels or upsampling > 1:
+            raise ValueError(
+                "Marginals need a density of codes with a local context on "
+                f"its own grid. Received: a {type(density).__name__} with "
+                f"local_channels={channels}, local_upsampling={upsampling}."
             )
         return CodeHead(
             density.num_codebooks * density.num_embeddings,
@@ -105,10 +124,41 @@ class ConditionalDensity(DensityModel):
         return self.density.logits(value, inner, training)
 
     def sample(self, num_samples=None, context=None, **options):
-        """Draws values; arguments as of the density's own `sample`."""
-        return self.density.sample(
-            num_samples, self._context(context), **options
+        """Draws values; arguments as of the density's own `sample`.
+
+        With marginals, temperature 0 gives `mode`, and not the chain of most
+        probable codes, each given those before it, which is the limit for
+        small temperatures: an edge whose place is uncertain is improbable at
+        every position, so the chain never draws it.
+        """
+        temperature = options.get("temperature", 1.0)
+        check_filters(temperature, options.get("top_k"), options.get("top_p"))
+        inner = self._context(context)
+
+        def draw():
+            return self.density.sample(num_samples, inner, **options)
+
+        if self.marginals is None:
+            return draw()
+        given = options.get("given"), options.get("given_mask")
+        return tf.cond(
+            tf.cast(temperature, tf.float32) > 0,
+            draw,
+            lambda: self._most_probable(num_samples, inner, *given),
         )
+
+    def _most_probable(self, num_samples, inner, given=None, given_mask=None):
+        check_given(given, given_mask)
+        logits = self._marginal_logits(inner)
+        codes = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        codes = broadcast_batch(
+            "context", codes, resolve_num_samples(num_samples, [given, codes])
+        )
+        if given is None:
+            return codes
+        keep = tf.cast(given_mask, tf.bool)
+        keep = keep if self.num_codebooks == 1 else keep[..., tf.newaxis]
+        return tf.where(keep, tf.cast(given, tf.int32), codes)
 
     def mode(self, context=None):
         """Returns the most probable code of each position, by the marginals.
@@ -117,8 +167,7 @@ class ConditionalDensity(DensityModel):
         """
         if self.marginals is None:
             return self.density.mode(self._context(context))
-        logits = self.marginal_logits(context)
-        return tf.argmax(logits, axis=-1, output_type=tf.int32)
+        return self._most_probable(None, self._context(context))
 
     def marginal_logits(self, context, training=False):
         """Returns logits of each code given the context alone.
@@ -166,6 +215,10 @@ class ConditionalDensity(DensityModel):
 
     def check_input(self, x):
         self.density.check_input(x)
+
+    def check_context(self, context):
+        if context and hasattr(self.network, "check_context"):
+            self.network.check_context(context)
 
     def _context(self, context, training=False):
         if not context:

@@ -146,7 +146,8 @@ class LatentGenerator(DensityModel):
             num_samples: how many; by default the batch of context or given.
             context: as in the class, or None.
             event_shape: the grid of codes; the prior's own by default.
-            temperature, top_k, top_p: of the prior.
+            temperature, top_k, top_p: of the prior, and of a decoder that
+                models codes.
             seed: an integer, or int32 [2].
             given: data `[batch, *event]` to complete.
             given_mask: bool `[batch, *sizes]`, true where `given` is kept.
@@ -186,21 +187,24 @@ class LatentGenerator(DensityModel):
             given_mask=known,
         )
         seed = random.fold_in(seed, 1)
-        draw = self._decode(codes, context, decoder_temperature, seed)
+        draw = self._decode(
+            codes, context, decoder_temperature, top_k, top_p, seed
+        )
         if given is None:
             return draw
         keep = given_mask[..., tf.newaxis]
         return tf.where(keep, tf.cast(given, draw.dtype), draw)
 
-    def _decode(self, codes, context, temperature, seed):
+    def _decode(self, codes, context, temperature, top_k, top_p, seed):
         local = self.autoencoder.quantizer.decode(codes)
         full = self.autoencoder.decoder_context(context, local)
         zero = isinstance(temperature, (int, float)) and temperature == 0
         # The mode of an autoregressive decoder is but a sample.
         if zero and not self._of_codes:
             return self.autoencoder.decoder.mode(full)
+        options = dict(top_k=top_k, top_p=top_p) if self._of_codes else {}
         return self.autoencoder.decoder.sample(
-            context=full, temperature=temperature, seed=seed
+            context=full, temperature=temperature, seed=seed, **options
         )
 
     def _given_codes(self, given, given_mask):

@@ -114,9 +114,10 @@ class VideoGenerator(StepModel):
             num_frames: how many frames to draw; by default one an action.
             num_futures: how many continuations of each start, F.
             temperature, top_k, top_p: of the prior. Temperature 0 takes the
-                most probable code of each position: given the past frames, by
-                the prior's marginals, where it has them (a frame then costs
-                one pass of the network); else given the codes before it.
+                most probable code of each position: by the prior's marginals,
+                where it has them (see `ConditionalDensity.sample`; a frame
+                then costs one pass of the network); else given the codes
+                before it.
             seed: an integer, or int32 [2].
 
         Returns:
@@ -196,7 +197,8 @@ class VideoGenerator(StepModel):
             context = {"past": past}
             if actions is not None:
                 context["action"] = tf.gather(actions, t, axis=1)
-            codes = self._next_codes(
+            codes = self.prior.sample(
+                tf.shape(past)[0],
                 context,
                 temperature=arguments["temperature"],
                 top_k=top_k,
@@ -214,19 +216,6 @@ class VideoGenerator(StepModel):
             [tf.constant(0), past, drawn],
         )
         return tf.einsum("tbhw->bthw", drawn.stack())
-
-    def _next_codes(self, context, temperature, **options):
-        def draw():
-            return self.prior.sample(
-                tf.shape(context["past"])[0],
-                context,
-                temperature=temperature,
-                **options,
-            )
-
-        if getattr(self.prior, "marginals", None) is None:
-            return draw()
-        return tf.cond(temperature > 0, draw, lambda: self.prior.mode(context))
 
     # Checks -----------------------------------------------------------------
 
@@ -355,3 +344,16 @@ def _check_fit(autoencoder, prior):
             f"them, in one codebook. Received: {prior.num_embeddings} codes in "
             f"{prior.num_codebooks}."
         )
+    others = {
+        "codebook of the autoencoder": (
+            autoencoder.quantizer.num_codebooks,
+            1,
+        ),
+        "codes that the network of past frames embeds": (
+            getattr(network, "num_embeddings", expected),
+            expected,
+        ),
+    }
+    for what, (received, wanted) in others.items():
+        if received != wanted:
+            raise ValueError(f"Expected {wanted} {what}. Received: {received}.")

@@ -78,6 +78,12 @@ class PastFrames(keras.layers.Layer):
                 f"Received: num_actions={num_actions}, "
                 f"action_size={action_size}."
             )
+        for name, size in (
+            ("num_actions", num_actions),
+            ("action_size", action_size),
+        ):
+            if size is not None:
+                check_positive(name, size)
         if not 0 <= action_dropout <= 1:
             raise ValueError(
                 "action_dropout must be a share in [0, 1]. "
@@ -180,7 +186,8 @@ class PastFrames(keras.layers.Layer):
         if self.num_actions is not None:
             _check_rank("integers [batch]", action, 1)
             self.check_actions(action)
-            return tf.one_hot(tf.cast(action, tf.int32), self.num_actions + 1)
+            vector = tf.one_hot(tf.cast(action, tf.int32), self.num_actions)
+            return tf.pad(vector, [[0, 0], [0, 1]])
         expected = f"[batch, {self.action_size}]"
         _check_rank(expected, action, 2)
         if action.shape[-1] != self.action_size:
@@ -190,6 +197,12 @@ class PastFrames(keras.layers.Layer):
             )
         action = tf.cast(action, tf.float32)
         return tf.pad(action, [[0, 0], [0, 1]])
+
+    def check_context(self, context):
+        """Raises ValueError for unknown actions or codes; eagerly only."""
+        self._check_past(context.get("past"))
+        if context.get("action") is not None:
+            self.check_actions(tf.convert_to_tensor(context["action"]))
 
     def check_actions(self, action):
         """Raises ValueError for unknown actions; eagerly only."""

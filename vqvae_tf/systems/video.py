@@ -15,18 +15,18 @@ from vqvae_tf import (
 from vqvae_tf.models import VideoGenerator
 from vqvae_tf.systems import codes
 
-_FUTURE = 10  # frames of a logged rollout
-
 
 def train(config, workdir, data_dir, stage, start):
     """Trains the prior; the autoencoder is the base's. See `pictures.train`."""
     del stage  # there is but one
     base = codes.load_base(config)
-    episodes = open_split(config.data, config.data.train_split, data_dir)
-    held_out = open_split(config.data, config.data.eval_split, data_dir)
     prior = recipes.make_prior(config)
     codes.check_base(base, prior)
     video = VideoGenerator(base, prior)
+    episodes, held_out = (
+        suited(video, open_split(config.data, split, data_dir))
+        for split in (config.data.train_split, config.data.eval_split)
+    )
     start()
     arrays = encoding.once(
         workdir / "codes.npz",
@@ -60,22 +60,97 @@ def open_split(description, split, data_dir=None):
     )
 
 
-def rollout_sheet(video, episodes, count=4) -> np.ndarray:
-    """Draws what came and, below, a rollout, of clips far apart."""
-    starts = episodes.clip_starts(video.num_past + _FUTURE)
-    chosen = starts[np.linspace(0, len(starts) - 1, count).astype(int)]
-    rows = []
-    for start in chosen:
-        first = start + video.num_past
-        frames = episodes.values[start : first + _FUTURE]
-        actions = episodes.actions
-        if actions is not None:
-            actions = actions[None, first - 1 : first + _FUTURE - 1]
-        drawn = video.rollout(
-            frames[None, : video.num_past], actions, _FUTURE, seed=0
+def suited(video, episodes):
+    """Returns episodes as a model of video takes them.
+
+    Args:
+        video: a `VideoGenerator`.
+        episodes: `data.Episodes` of frames.
+
+    Returns:
+        The episodes, without actions where the model takes none.
+
+    Raises:
+        ValueError: for frames of another size, actions of another kind or
+            unknown ones, and where no episode has a frame to foresee.
+    """
+    size, expected = episodes.values.shape[1:], video.autoencoder.event_shape
+    if any(b not in (None, a) for a, b in zip(size, expected, strict=True)):
+        raise ValueError(
+            f"The autoencoder was trained on frames of {tuple(expected)}. "
+            f"Received: {episodes.name} with frames of {size}. Resize them, or "
+            "train an autoencoder of that size."
         )
-        rows += [frames[video.num_past :], drawn[0].numpy()]
-    return sheets.grid(np.concatenate(rows), columns=_FUTURE)
+    episodes.clip_starts(video.num_past + 1)
+    network = video.prior.network
+    if network.num_actions is None and network.action_size is None:
+        return episodes.without_actions()
+    if not _fit(network, episodes):
+        raise ValueError(
+            f"The network of past frames takes {_kind(network)}. Received: "
+            f"{episodes.name} with {_kind(episodes)}. Set num_actions or "
+            "action_size of the recipe's context."
+        )
+    return episodes
+
+
+def _fit(network, episodes):
+    """Returns whether a network takes the actions of episodes."""
+    if network.action_size is not None or episodes.num_actions is None:
+        return (
+            episodes.actions is not None
+            and episodes.action_size == network.action_size
+        )
+    taken = episodes.taken
+    return taken.min(initial=0) >= 0 and taken.max(initial=0) < (
+        network.num_actions
+    )
+
+
+def _kind(of):
+    """Says which actions a network takes, or episodes have."""
+    if of.action_size is not None:
+        return f"vectors of {of.action_size} as actions"
+    if of.num_actions is None:
+        return "no actions"
+    taken = getattr(of, "taken", None)
+    low = 0 if taken is None else taken.min(initial=0)
+    return f"the actions {low}..{of.num_actions - 1}"
+
+
+def future(video, episodes) -> int:
+    """Returns how many frames rollouts go on for: 10, or all there are."""
+    available = int(episodes.lengths.max()) - video.num_past
+    return min(video_evaluation.STEPS, available)
+
+
+def far_apart(video, episodes, count=4):
+    """Returns `count` clips that lie far apart.
+
+    Returns:
+        Frames `[count, num_past + steps, ...]` with the steps of `future`, and
+        the actions at them `[count, num_past + steps, ...]` or None.
+    """
+    length = video.num_past + future(video, episodes)
+    starts = episodes.clip_starts(length)
+    chosen = starts[np.linspace(0, len(starts) - 1, count).astype(int)]
+    steps = chosen[:, None] + np.arange(length)
+    actions = episodes.actions
+    return episodes.values[steps], None if actions is None else actions[steps]
+
+
+def rollout_sheet(video, episodes) -> np.ndarray:
+    """Draws what came and, below, a rollout, of clips far apart."""
+    frames, actions = far_apart(video, episodes)
+    past = video.num_past
+    drawn = video.rollout(
+        frames[:, :past],
+        None if actions is None else actions[:, past - 1 : -1],
+        frames.shape[1] - past,
+        seed=0,
+    ).numpy()
+    rows = np.stack([frames[:, past:], drawn], axis=1)
+    return sheets.grid(rows.reshape(-1, *rows.shape[3:]), rows.shape[2])
 
 
 def measure(model, description, data_dir=None, progress=True) -> dict:
@@ -87,16 +162,19 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
         `repeat_psnr`, `greedy_psnr` and `mean_psnr`, the means of steps 1 to
         10 over `clips` that move; `examples`, the frames foreseen.
     """
-    frames = open_split(description, description["eval_split"], data_dir)
+    frames = suited(
+        model, open_split(description, description["eval_split"], data_dir)
+    )
     codes = encoding.encode_array(model.autoencoder, frames.values)
     coded = frames.with_values(codes.astype(np.int32))
     true = video_evaluation.next_frame_bits(model, coded, progress=progress)
     figures = {"examples": len(true), "next_frame_bits": float(true.mean())}
     if model.num_actions:
         figures |= _wrong_actions(model, coded, progress)
-    starts = video_evaluation.moving_clips(frames, model.num_past)
+    steps = future(model, frames)
+    starts = video_evaluation.moving_clips(frames, model.num_past, steps)
     found = video_evaluation.rollouts(
-        model, frames, coded, starts, progress=progress
+        model, frames, coded, starts, steps, progress
     )
     figures["clips"] = len(starts)
     for name in ("repeat", "greedy", "mean"):
