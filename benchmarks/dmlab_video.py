@@ -8,7 +8,8 @@ On the held-out episodes it prints
 - PSNR and code accuracy of 10-frame rollouts, greedy and the mean of 8 samples,
   against repeating the last frame, at each step, on clips that move;
 - the share of starts at which looking left and right move the picture in
-  opposite directions;
+  opposite directions, of all starts and of those at which the player is seen to
+  be able to turn;
 - the frames a second of rollouts, drawn and greedy.
 """
 
@@ -68,13 +69,19 @@ def rollouts(video, frames, coded):
         print(f"{name:17}", " ".join(f"{value:6.3g}" for value in values))
 
 
-def turns(video, coded, count):
+def turns(video, frames, coded, count):
     """Prints how often left and right turn the right way."""
-    starts = coded.clip_starts(video.num_past)
-    chosen = np.linspace(0, len(starts) - 1, count).astype(int)
-    past = coded.values[starts[chosen][:, None] + np.arange(video.num_past)]
-    share = video_evaluation.opposite_turns(video, past, LEFT, RIGHT)
-    print(f"\nLeft and right in opposite directions: {share:.1%} of {count}")
+    looks = [a for a, name in enumerate(ACTIONS) if name.startswith("look")]
+    able = video_evaluation.turning_starts(frames, video.num_past, looks)
+    print("\nLeft and right in opposite directions:")
+    for name, starts in (
+        ("players seen to turn", able),
+        ("all", coded.clip_starts(video.num_past)),
+    ):
+        chosen = np.linspace(0, len(starts) - 1, count).astype(int)
+        past = coded.values[starts[chosen][:, None] + np.arange(video.num_past)]
+        share = video_evaluation.opposite_turns(video, past, LEFT, RIGHT)
+        print(f"{share:.1%} of {count} starts of {len(starts)}, {name}")
 
 
 def speed(video, coded):
@@ -104,7 +111,7 @@ def main():
     parser.add_argument("--source", default="tfds:dmlab_episodes")
     parser.add_argument("--split", default="test")
     parser.add_argument("--data_dir")
-    parser.add_argument("--starts", type=int, default=200)
+    parser.add_argument("--starts", type=int, default=400)
     options = parser.parse_args()
     video = VideoGenerator.from_preset(options.preset)
     frames = data.open_episodes(options.source, options.split, options.data_dir)
@@ -112,7 +119,7 @@ def main():
     coded = frames.with_values(codes.astype(np.int32))
     next_frames(video, coded)
     rollouts(video, frames, coded)
-    turns(video, coded, options.starts)
+    turns(video, frames, coded, options.starts)
     speed(video, coded)
 
 

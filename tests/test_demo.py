@@ -11,9 +11,12 @@ from vqvae_tf import demo, presets
 @pytest.mark.slow
 def test_demo(tmp_path, capsys):
     demo.run(tmp_path)
-    sheets = {"reconstructions", "completions"}
+    sheets = {"reconstructions", "completions", "dmlab_codes"}
     sheets |= {f"samples_{name}" for name in presets.BUILT_IN}
+    sheets -= {"samples_video_dmlab84"}  # it has a film instead
     assert {path.stem for path in tmp_path.glob("*.png")} == sheets
+    with Image.open(tmp_path / "dmlab_rollouts.gif") as film:
+        assert film.n_frames == 16
     for path in tmp_path.glob("*.png"):
         with Image.open(path) as picture:
             assert len(picture.getcolors(picture.width * picture.height)) > 1000

@@ -18,6 +18,9 @@ def test_snippets_run():
     assert names["codes"].shape == (8, 8, 8)
     assert names["pictures"].shape == (8, 32, 32, 3)
     assert names["samples"].shape == (4, 32, 32, 3)
+    assert names["futures"].shape == (8, 2, 84, 84, 3)
+    assert names["likely"].shape == (4, 10, 84, 84, 3)
+    assert names["three"].shape == (4, 1, 1, 3)
     assert set(names["bits"]) == {"total", "reconstruction", "prior"}
 
 

@@ -266,6 +266,20 @@ def test_opposite_turns(speeds, expected):
     assert received == expected
 
 
+def test_turning_starts():
+    """Clips of three frames, in one of which action 4 moves the picture."""
+    moving, still = pan(6, seed=1), np.repeat(pan(1, seed=2), 6, axis=0)
+    frames = np.concatenate([moving, still])
+    actions = np.array([0, 4, 0, 0, 0, 4, 4, 4, 4, 4, 4, 4])
+    episodes = data.Episodes("two", frames, actions, [6, 6])
+    received = video_evaluation.turning_starts(episodes, 3, [4, 5])
+    # 4 at step 1 moved it; at step 5 it is an episode's last, and no turn.
+    np.testing.assert_array_equal(received, [0, 1])
+    assert not len(video_evaluation.turning_starts(episodes, 3, [5]))
+    far = video_evaluation.turning_starts(episodes, 3, [4], least=30)
+    assert not len(far)
+
+
 def test_opposite_turns_of_a_model(video, coded):
     # Both actions look one way, so that no start can turn both ways.
     share = video_evaluation.opposite_turns(

@@ -32,11 +32,17 @@ HUB = "hf://"
 
 # sha256 of metadata.json of each preset that comes with the package.
 BUILT_IN = {
+    "video_dmlab84": (
+        "296872597693b749ea4965ee7a983894a713ca8888ea6f8c9778de64fe32dc60"
+    ),
     "vqvae_cifar10": (
         "f0fa2ce1100ac3d2d74217c0dae1f0380d543d805c140d50daa7949bb0e38741"
     ),
     "vqvae_dmlab84": (
         "24f192f79dc1ea363eb3d682c33bcb7c190f30ba04feb958e25c7d22bc273f97"
+    ),
+    "vqvae_dmlab84_global": (
+        "706186b3ba83eb06c3f6fd055e31db394c8ff75c3465bc8f89e7bee731775bdd"
     ),
     "vqvae_photo128": (
         "98cdadc2a1a052753c479480aa094c964f86a3d79ca4b1b5544c30dfc417d04c"

@@ -221,6 +221,31 @@ def _accuracy(codes, truth):
     return (codes == truth).mean(axis=(-2, -1)).sum(axis=0)
 
 
+def turning_starts(frames, num_past, turns, least=2) -> np.ndarray:
+    """Finds starts whose given frames show that turning turns the view.
+
+    Players who are out of the game stand still, whatever they do.
+
+    Args:
+        frames: `data.Episodes` of frames.
+        num_past: frames that a rollout is given, P.
+        turns: the actions that turn.
+        least: by how many pixels one of them must have moved the picture.
+
+    Returns:
+        The first steps of the clips of P frames, int64.
+    """
+    starts = frames.clip_starts(num_past)
+    grey = frames.values.astype(np.float32).mean(axis=-1)
+    largest = grey.shape[2] // 3
+    turned = np.zeros(len(grey), bool)
+    for t in np.flatnonzero(np.isin(frames.actions[:-1], turns)):
+        shift, _ = best_shift(grey[t], grey[t + 1], largest)
+        turned[t] = abs(shift) >= least
+    seen = [turned[s : s + num_past - 1].any() for s in starts]
+    return starts[seen]
+
+
 def opposite_turns(video, past, left, right, steps=4, seed=0) -> float:
     """Returns the share of starts at which turning moves the picture rightly.
 

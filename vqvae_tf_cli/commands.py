@@ -148,8 +148,8 @@ COMMANDS = {
     ),
     "rollout": Command(
         "go on with a video",
-        "Goes on with a clip, in the space of codes, and writes a film: what "
-        "came, where the clip goes on, and the futures drawn, side by side. IN "
+        "Goes on from the first frames of a clip, in the space of codes, and "
+        "writes a film: what came, and the futures drawn, side by side. IN "
         "is an npz file with `frames` [time, height, width, 3] and perhaps "
         "`actions` [time], or a folder of pictures in the order of their "
         "names; by default a clip that the package carries. Without actions "

@@ -46,7 +46,7 @@ def get_config():
         local_upsampling=21,
     )
     config.training.update(
-        steps=4_500,
+        steps=4_000,
         batch_size=32,
         learning_rate=2e-3,
         steps_per_epoch=250,
