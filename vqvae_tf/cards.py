@@ -401,6 +401,7 @@ frames = model.rollout(context_frames, actions, seed=0)"""
 model = LatentGenerator.from_preset("{name}")
 codes = model.encode(frames)  # uint8 in, int32 code maps out
 global_codes = model.prior.encode(codes)  # [batch, 1, 1, codebooks]
+# a frame with these codes, always the same
 frames = model.decode(model.prior.decode(global_codes))"""
     cls = "LatentGenerator" if has_prior else "VQVAE"
     return f"""from vqvae_tf import {cls}

@@ -33,7 +33,7 @@ HUB = "hf://"
 # sha256 of metadata.json of each preset that comes with the package.
 BUILT_IN = {
     "video_dmlab84": (
-        "296872597693b749ea4965ee7a983894a713ca8888ea6f8c9778de64fe32dc60"
+        "efd5e18328989bf9bfda0d4aa70fd71c3992c82defad070570301745a5d0c052"
     ),
     "vqvae_cifar10": (
         "f0fa2ce1100ac3d2d74217c0dae1f0380d543d805c140d50daa7949bb0e38741"
@@ -42,7 +42,7 @@ BUILT_IN = {
         "24f192f79dc1ea363eb3d682c33bcb7c190f30ba04feb958e25c7d22bc273f97"
     ),
     "vqvae_dmlab84_global": (
-        "706186b3ba83eb06c3f6fd055e31db394c8ff75c3465bc8f89e7bee731775bdd"
+        "8370f74e0855117cb740f76086200884beaf3e8ccd80be52416a75bfb79fe92b"
     ),
     "vqvae_photo128": (
         "98cdadc2a1a052753c479480aa094c964f86a3d79ca4b1b5544c30dfc417d04c"

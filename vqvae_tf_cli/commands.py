@@ -75,8 +75,9 @@ class Command:
 
     def takes(self, count) -> bool:
         """Returns whether it takes so many arguments."""
-        least = len(self.arguments)
-        return least <= count <= (self.most or least)
+        named = len(self.arguments)
+        least = sum(not name.startswith("[") for name in self.arguments)
+        return least <= count <= (self.most or named)
 
 
 COMMANDS = {
@@ -149,14 +150,21 @@ COMMANDS = {
     "rollout": Command(
         "go on with a video",
         "Goes on from the first frames of a clip, in the space of codes, and "
-        "writes a film: what came, and the futures drawn, side by side. IN "
+        "writes a film (.gif): what came, and the futures drawn, side by side; "
+        "or the futures alone as an array (.npz). IN "
         "is an npz file with `frames` [time, height, width, 3] and perhaps "
         "`actions` [time], or a folder of pictures in the order of their "
-        "names; by default a clip that the package carries. Without actions "
-        "the model goes on by itself.",
+        "names; by default a clip that the package carries. Where there are no "
+        "actions, or with --actions=none, the model goes on by itself. Those "
+        "of video_dmlab84 are 0 forward, 1 backward, 2 and 3 strafe left and "
+        "right, 4 and 5 look left and right, 6 and 7 the same going forward, "
+        "8 fire.",
         "vqvae-tf rollout video_dmlab84 --actions=4,4,4,4,5,5,5,5 "
         "--output=turns.gif",
-        {"PRESET": _PRESET},
+        {
+            "PRESET": _PRESET,
+            "[IN]": "an npz file with frames, or a folder of pictures",
+        },
         (
             "output",
             "actions",
@@ -168,7 +176,6 @@ COMMANDS = {
             "top_p",
         ),
         output="rollout.gif",
-        most=2,
     ),
     "export": Command(
         "write a SavedModel for serving",
@@ -178,9 +185,10 @@ COMMANDS = {
         ("model_version",),
     ),
     "demo": Command(
-        "see it all work on a few photos",
+        "see it all work on a few photos and clips",
         "Reconstructs, samples, completes and serves the photos that come "
-        "with the package; writes pictures, figures and a SavedModel.",
+        "with the package, redraws frames of DeepMind Lab from three codes and "
+        "goes on with clips of it; writes pictures, figures and a SavedModel.",
         "vqvae-tf demo --output=demo",
         flags=("output",),
         output="demo",

@@ -54,7 +54,9 @@ def get_config():
         training="Trained in bfloat16 on two CPU cores.",
         limits="Six frames are all that it remembers: what leaves the view "
         "comes back as something else. Fine textures change from frame to "
-        "frame.",
+        "frame. Greedy rollouts lose them, and small things, within a few "
+        "frames, and their walls bend or grow. Actions are numbered as in "
+        "vqvae_tf.clips.ACTIONS.",
         samples="dmlab",
     )
     return config

@@ -74,8 +74,8 @@ def get_config():
         "a PixelCNN decoder, and a prior over the three.",
         data="146 episodes of 128 frames train it, 15 others test it.",
         training="Both parts were trained in bfloat16 on two CPU cores.",
-        limits="27 bits name the kind of place and the rough lie of walls, not "
-        "the view: what was seen is drawn anew.",
+        limits="27 bits tell the kind of place, not always rightly, and the "
+        "rough lie of walls, not the view: what was seen is drawn anew.",
         samples="dmlab",
     )
     return config

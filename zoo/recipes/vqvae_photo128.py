@@ -1,6 +1,6 @@
 """VQ-VAE on 128x128 crops of photos: 32x32 codes of 512, and a prior.
 
-128 * 128 * 3 * 8 bits become 32 * 32 * 9 bits, 42.6 times fewer (section 4.1
+128 * 128 * 3 * 8 bits become 32 * 32 * 9 bits, 42.6 times fewer (section 4.2
 of arXiv:1711.00937). `--data_dir` names a folder with `train/` and `test/`.
 """
 
