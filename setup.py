@@ -34,6 +34,9 @@ INSTALL_REQUIRES = [
 ]
 
 EXTRAS_REQUIRE = {
+    # Needs protobuf 6, pillow 12 and pyarrow 25, older ones than those in
+    # constraints.txt: an environment of its own (docs/encoding.md).
+    "beam": ["apache-beam>=2.77,<3"],
     # Presets from hf://user/repository.
     "hub": ["huggingface_hub"],
     "plots": ["matplotlib"],
