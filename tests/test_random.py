@@ -176,3 +176,29 @@ def test_impossible_categories_are_never_drawn():
     for temperature in (0.0, 1.0, 10.0):
         draws = random.categorical(logits, random.make_seed(0), temperature)
         assert 1 not in draws.numpy()
+
+
+# Rows ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [[6], [6, 1], [6, 5], [6, 2, 4]])
+def test_rows_do_not_depend_on_the_others(shape):
+    seed = random.make_seed(3)
+    for whole in in_three_modes(lambda: random.uniform_rows(shape, seed)):
+        assert whole.shape == tuple(shape)
+        parts = [
+            random.uniform_rows([2, *shape[1:]], seed, first)
+            for first in (0, 2, 4)
+        ]
+        np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_rows_are_uniform():
+    draws = random.uniform_rows([1000, COUNT // 1000], random.make_seed(1))
+    assert distribution_distance(np.ravel(draws), lambda x: x) < 2.5
+    assert len(np.unique(draws)) > 0.98 * COUNT
+
+
+def test_seeds_have_other_rows():
+    a, b = (random.uniform_rows([4, 8], random.make_seed(s)) for s in (1, 2))
+    assert np.all(np.asarray(a) != b)

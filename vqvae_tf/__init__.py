@@ -22,6 +22,7 @@ from vqvae_tf.densities import (  # noqa: E402
 )
 from vqvae_tf.layers import (  # noqa: E402
     CodeEmbedding,
+    Dropout,
     PixelScaling,
     ResidualBlock,
     ResidualStack,
@@ -47,6 +48,7 @@ __all__ = [
     "DensityModel",
     "DiscretizedLogistic",
     "DiscretizedLogisticMixture",
+    "Dropout",
     "Encoder",
     "FactorizedDensity",
     "Gaussian",

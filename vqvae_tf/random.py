@@ -52,7 +52,45 @@ def uniform(shape, seed: tf.Tensor) -> tf.Tensor:
     bits = tf.random.stateless_uniform(
         shape, seed, minval=None, maxval=None, dtype=tf.int32, alg="philox"
     )
-    bits = tf.bitcast(bits, tf.uint32)
+    return _to_unit(tf.bitcast(bits, tf.uint32))
+
+
+def uniform_rows(shape, seed: tf.Tensor, first_row=0) -> tf.Tensor:
+    """Returns rows `first_row` and on of an endless table of uniforms.
+
+    What stands in a row depends on the seed and its number alone: replicas
+    that draw for their own rows of a batch draw what one would for all.
+
+    Args:
+        shape: int32 vector, the rows and the shape of one, `[rows, ...]`.
+        seed: int32 [2], from `make_seed`.
+        first_row: the number of the first row.
+
+    Returns:
+        float32 of that shape in the open interval (0, 1).
+
+    References:
+        Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3": a
+        block of four numbers is a function of a key and a counter.
+    """
+    shape = tf.convert_to_tensor(shape, tf.int32)
+    size = tf.reduce_prod(shape[1:])
+    blocks = (size + 3) // 4  # a row takes whole blocks
+    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+    skipped = tf.cast(first_row, tf.uint64) * tf.cast(blocks, tf.uint64)
+    bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=tf.stack([shape[0] * blocks * 4]),
+        key=key,
+        counter=counter + tf.stack([skipped, tf.zeros([], tf.uint64)]),
+        alg=1,  # Philox
+        dtype=tf.uint32,
+    )
+    rows = tf.reshape(bits, tf.stack([shape[0], blocks * 4]))[:, :size]
+    return tf.reshape(_to_unit(rows), shape)
+
+
+def _to_unit(bits):
+    """Turns uint32 bits into float32 in the open interval (0, 1)."""
     high = tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32))
     return (tf.cast(high, tf.float32) + 0.5) * (1 / 2**23)
 

@@ -30,3 +30,14 @@ def sum_over_replicas(tensors):
         return tensors
     context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+
+
+def first_row(rows) -> tf.Tensor:
+    """Returns where this replica's rows of the global batch begin, int64.
+
+    Args:
+        rows: how many rows this replica has; the others have as many.
+    """
+    context = tf.distribute.get_replica_context()
+    number = context.replica_id_in_sync_group if context is not None else 0
+    return tf.cast(number, tf.int64) * tf.cast(rows, tf.int64)

@@ -15,6 +15,7 @@ from vqvae_tf.densities.conditioning import (
     size_of,
 )
 from vqvae_tf.densities.gated_layer import GatedLayer
+from vqvae_tf.layers.dropout import Dropout
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -157,7 +158,7 @@ class PixelCNN(CodeDensity):
             )
             for i in range(self.num_layers)
         ]
-        self.drop = keras.layers.Dropout(self.dropout, dtype=dtype)
+        self.drop = Dropout(self.dropout, dtype=dtype)
         self.head = CodeHead(
             self.num_embeddings,
             self.num_codebooks,

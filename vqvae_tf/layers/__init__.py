@@ -1,5 +1,6 @@
 """Layers to drop into any Keras model."""
 
+from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.layers.residual import ResidualBlock, ResidualStack
 from vqvae_tf.layers.scaling import CodeEmbedding, PixelScaling
 from vqvae_tf.layers.usage import CodebookUsage
@@ -9,6 +10,7 @@ from vqvae_tf.layers.vector_quantizer_ema import VectorQuantizerEMA
 __all__ = [
     "CodeEmbedding",
     "CodebookUsage",
+    "Dropout",
     "PixelScaling",
     "ResidualBlock",
     "ResidualStack",

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from vqvae_tf.checks import check_positive
 from vqvae_tf.layers.convolution import convolution
+from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.layers.residual import ResidualBlock
 from vqvae_tf.layers.scaling import CodeEmbedding
 
@@ -121,7 +122,9 @@ class PastFrames(keras.layers.Layer):
                 dtype=dtype,
                 name="of_action",
             )
-        self._random = keras.random.SeedGenerator(self.seed)
+            self.drop_action = Dropout(
+                self.action_dropout, seed=self.seed, name="drop_action"
+            )
 
     @property
     def _action_channels(self):
@@ -175,9 +178,8 @@ class PastFrames(keras.layers.Layer):
         if action is not None:
             vector = self._action_vector(tf.convert_to_tensor(action))
             if training and self.action_dropout:
-                draw = keras.random.uniform([batch, 1], seed=self._random)
-                withheld = draw < self.action_dropout
-                vector = tf.where(withheld, unknown, vector)
+                kept = self.drop_action(tf.ones([batch, 1]), training=True)
+                vector = tf.where(kept > 0, vector, unknown)
         projected = self.of_action(tf.cast(vector, self.compute_dtype))
         projected = projected[:, tf.newaxis, tf.newaxis, :]
         return tf.split(projected, max(1, len(self.blocks)), axis=-1)
