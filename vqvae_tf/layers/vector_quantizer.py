@@ -16,7 +16,7 @@ class _Candidates(typing.NamedTuple):
     """Latents that may become codes."""
 
     vectors: tf.Tensor  # float32 [G, K, D], equal on all replicas
-    exist: tf.Tensor  # bool scalar: whether any replica has a latent
+    usable: tf.Tensor  # bool scalar: whether there are any, all of them finite
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -39,6 +39,12 @@ class VectorQuantizer(keras.layers.Layer):
 
     Distances are computed in float32 whatever the dtype policy, and latents
     are not cast on the way in.
+
+    A training step with a NaN or infinite latent (float16 overflows), on any
+    replica, says nothing about the codebook: no average, restart or initial
+    value is taken from it. A codebook that is trained by gradient gets a
+    gradient of 0 from that replica. The loss is not finite then, so that a
+    `keras.optimizers.LossScaleOptimizer` leaves out the step for the weights.
 
     Args:
         num_embeddings: K, the number of embeddings of a codebook.
@@ -173,7 +179,9 @@ class VectorQuantizer(keras.layers.Layer):
         candidates = self._candidates(z, weights) if update else None
         if candidates is not None and self.initialize_from_data:
             self._initialize(candidates)
-        embeddings = tf.convert_to_tensor(self.embeddings)
+        embeddings = _with_finite_gradient(
+            tf.convert_to_tensor(self.embeddings)
+        )
         codes = lookup.nearest_codes(
             tf.stop_gradient(z), tf.stop_gradient(embeddings)
         )
@@ -339,12 +347,12 @@ class VectorQuantizer(keras.layers.Layer):
 
     def _count_step(self, candidates):
         if candidates is not None:
-            self.steps.assign_add(tf.cast(candidates.exist, tf.int32))
+            self.steps.assign_add(tf.cast(candidates.usable, tf.int32))
 
     def _restart(self, counts, candidates):
-        # A step without latents says nothing about any code.
-        missed = tf.cast(candidates.exist, tf.int32)
-        unused = tf.where(counts > 0, 0, self.unused_steps + missed)
+        unused = tf.where(counts > 0, 0, self.unused_steps + 1)
+        # A step without usable latents says nothing about any code.
+        unused = tf.where(candidates.usable, unused, self.unused_steps)
         dead = unused >= self.restart_after
         self.unused_steps.assign(tf.where(dead, 0, unused))
         self._replace(dead, candidates.vectors)
@@ -353,7 +361,7 @@ class VectorQuantizer(keras.layers.Layer):
         self.restart_metric.update_state(restarts / replicas.num_replicas())
 
     def _initialize(self, candidates):
-        first = tf.equal(self.steps, 0) & candidates.exist
+        first = tf.equal(self.steps, 0) & candidates.usable
         shape = candidates.vectors.shape[:2]
         self._replace(tf.fill(shape, first), candidates.vectors)
 
@@ -374,6 +382,7 @@ class VectorQuantizer(keras.layers.Layer):
         if not self.initialize_from_data and self.restart_after is None:
             return None
         z = tf.stop_gradient(z)
+        finite = tf.reduce_all(tf.math.is_finite(z))
         count = tf.shape(z)[1]
         if weights is not None:
             # Latents that are masked out stand last and are not drawn.
@@ -395,7 +404,11 @@ class VectorQuantizer(keras.layers.Layer):
             lambda: tf.zeros([*shape, self.embedding_dim]),
         )
         picked = tf.where(here[..., tf.newaxis], picked, 0.0)
-        return _Candidates(replicas.sum_over_replicas(picked), size > 0)
+        # The sum then tells all replicas.
+        picked = tf.where(finite, picked, float("nan"))
+        vectors = replicas.sum_over_replicas(picked)
+        finite = tf.reduce_all(tf.math.is_finite(vectors))
+        return _Candidates(vectors, (size > 0) & finite)
 
     def _global_rows(self, size):
         """Returns the rows of all replicas, and where this one's start."""
@@ -441,6 +454,16 @@ class VectorQuantizer(keras.layers.Layer):
             "restart_after": self.restart_after,
             "seed": self.seed,
         }
+
+
+@tf.custom_gradient
+def _with_finite_gradient(x):
+    """Returns x, whose gradient is 0 where it would not be finite."""
+
+    def gradient(dy):
+        return tf.where(tf.reduce_all(tf.math.is_finite(dy)), dy, 0.0)
+
+    return tf.identity(x), gradient
 
 
 def _mean_squares(difference, weights):

@@ -21,7 +21,8 @@ class VectorQuantizerEMA(VectorQuantizer):
 
     Counts start at 1 and sums at the codebook, so a code that is not used
     keeps its place, bit for bit. Loss and codes of a step use the codebook
-    from before its update. The loss is the commitment term alone.
+    from before its update. The loss is the commitment term alone. A step with
+    a NaN or infinite latent, on any replica, changes none of the three.
 
     Args:
         num_embeddings: K, the number of embeddings of a codebook.
@@ -91,10 +92,13 @@ class VectorQuantizerEMA(VectorQuantizer):
         step = 1.0 - self.decay
         ema_counts = self.decay * self.ema_counts + step * counts
         ema_sums = self.decay * self.ema_sums + step * sums
-        self.ema_counts.assign(ema_counts)
-        self.ema_sums.assign(ema_sums)
+        # A latent that is not finite makes the sum of its code so, and all
+        # replicas have the same sums.
+        finite = tf.reduce_all(tf.math.is_finite(sums))
+        self.ema_counts.assign(tf.where(finite, ema_counts, self.ema_counts))
+        self.ema_sums.assign(tf.where(finite, ema_sums, self.ema_sums))
         means = ema_sums / ema_counts[..., tf.newaxis]
-        used = counts[..., tf.newaxis] > 0
+        used = (counts[..., tf.newaxis] > 0) & finite
         self.embeddings.assign(tf.where(used, means, self.embeddings))
         if self.restart_after is not None:
             self._restart(counts, candidates)
