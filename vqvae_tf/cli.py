@@ -241,16 +241,40 @@ def _load_for_pictures(preset):
 
 
 def encode(preset, source, target):
-    """Writes the codes of pictures, with their names."""
+    """Writes codes: of a data set to a folder, of pictures to an npz file."""
+    if target.endswith(".npz"):
+        _encode_pictures(preset, source, target)
+        return
+    from vqvae_tf import code_sets
+
+    done = code_sets.encode_dataset(
+        preset,
+        source,
+        target,
+        split=FLAGS.split,
+        data_dir=FLAGS.data_dir,
+        file_format=FLAGS.format,
+        num_shards=FLAGS.num_shards,
+        batch_size=FLAGS.batch_size,
+        on_corrupt=FLAGS.on_corrupt,
+    )
+    print(
+        f"The codes of {done['examples']} pictures are in {target}: "
+        f"{done['made']} shards made, {done['kept']} were there."
+    )
+
+
+def _encode_pictures(preset, source, target):
     import numpy as np
 
     from vqvae_tf import picture_inputs
 
-    if not target.endswith(".npz"):
-        raise CommandError(
-            "The file to write must end in .npz, such as "
-            f"{target}.npz. Received: {target}."
-        )
+    for name in ("data_dir", "split", "format", "num_shards", "batch_size"):
+        if FLAGS[name].present:
+            raise CommandError(
+                f"--{name} is for data sets, whose codes are written to a "
+                f"folder. Received: --{name} and {target}."
+            )
     model, form = _load_for_pictures(preset)
     names, codes = [], []
     for batch_names, images in picture_inputs.picture_batches(
@@ -270,6 +294,9 @@ def decode(preset, source, target):
 
     from vqvae_tf import sheets
 
+    if pathlib.Path(source).is_dir():
+        _decode_dataset(preset, source, pathlib.Path(target))
+        return
     codes, targets = _read_codes(source)
     model, _ = _load_for_pictures(preset)
     images = [
@@ -283,6 +310,25 @@ def decode(preset, source, target):
         for name, image in zip(targets, images):
             sheets.save_picture(pathlib.Path(target) / name, image)
     print(f"Wrote {len(images)} pictures to {target}.")
+
+
+def _decode_dataset(preset, source, target):
+    """Writes the pictures of a folder of codes as PNG files, in its order."""
+    from vqvae_tf import code_pictures, sheets
+
+    if target.suffix == ".npz":
+        raise CommandError(
+            "The pictures of a folder of codes are written to a folder. "
+            f"Received: {target}."
+        )
+    model, _ = _load_for_pictures(preset)
+    count = 0
+    for name, image in code_pictures.decoded(
+        model, preset, source, FLAGS.split
+    ):
+        sheets.save_picture(target / name, image)
+        count += 1
+    print(f"Wrote {count} pictures to {target}.")
 
 
 def _read_codes(source):

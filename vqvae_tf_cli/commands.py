@@ -45,10 +45,27 @@ flags.DEFINE_enum(
     "preset: the central square, resized to the preset's size; native: each "
     "picture's own size, cropped to a multiple of the model's stride",
 )
+flags.DEFINE_string(
+    "split",
+    "all",
+    "names joined by commas, such as train,test; of tfds sets also slices, "
+    "such as train[:10%]; all is each that there is",
+)
+flags.DEFINE_enum(
+    "format", "tfrecord", ["tfrecord", "array_record"], "of the shards"
+)
+flags.DEFINE_integer(
+    "num_shards",
+    None,
+    "of each split, by default one for 10,000 pictures or 100 episodes",
+    1,
+)
+flags.DEFINE_integer("batch_size", 64, "pictures that are encoded at once", 1)
 flags.DEFINE_integer("model_version", 1, "the version's sub-folder")
 
 _PRESET = "a built-in name, a preset's folder or a training's work directory"
 _INPUTS = "picture files, and folders of them"
+_DATASET = ("data_dir", "split", "format", "num_shards", "batch_size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,16 +143,21 @@ COMMANDS = {
         most=10_000,
     ),
     "encode": Command(
-        "pictures (a file, a folder, an npz) to codes",
-        "Writes the codes of pictures, with the pictures' names. Pictures "
-        "are resized and cropped to the central square of the preset's size.",
-        "vqvae-tf encode vqvae_photo128 photos codes.npz",
+        "pictures, or a whole data set, to codes",
+        "Writes the codes of pictures, resized and cropped to the central "
+        "square of the preset's size. To OUT.npz: of a picture file, a folder "
+        "or an npz file, with the pictures' names. To another OUT, a folder: "
+        "of a data set of any size, in shards that tensorflow_datasets reads, "
+        "with labels and names (docs/encoding.md). Killed, it goes on where it "
+        "was when it is called again.",
+        "vqvae-tf encode vqvae_cifar10 tfds:cifar10 codes --split=train,test",
         {
             "PRESET": _PRESET,
-            "IN": "a picture file, a folder, or an npz file with `images`",
-            "OUT.npz": "the file to write: arrays `codes` and `names`",
+            "IN": "a folder or an npz file with `images`; for OUT.npz also a "
+            "picture file, for a folder also tfds:NAME, pictures or episodes",
+            "OUT": "codes.npz (arrays `codes` and `names`), or a folder",
         },
-        ("on_corrupt",),
+        ("on_corrupt", *_DATASET),
     ),
     "decode": Command(
         "codes to pictures",
@@ -143,9 +165,10 @@ COMMANDS = {
         "vqvae-tf decode vqvae_photo128 codes.npz pictures",
         {
             "PRESET": _PRESET,
-            "IN.npz": "a codes file of `vqvae-tf encode`",
-            "OUT": "a folder for PNG files, or an npz file",
+            "IN": "a codes file or folder of `vqvae-tf encode`",
+            "OUT": "a folder for PNG files; or, for a codes file, an npz file",
         },
+        ("split",),
     ),
     "rollout": Command(
         "go on with a video",

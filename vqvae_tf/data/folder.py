@@ -26,14 +26,14 @@ def open_folder(name: str, options: sources.OpenOptions) -> sources.ImageSource:
             "No such folder of pictures; give data_dir or TFDS_DATA_DIR. "
             f"Received: {root!r}."
         )
-    folder, siblings = _split_folder(root, options.split)
+    folder, siblings = split_folder(root, options.split)
     files = list_pictures(folder)
     if not files:
         raise ValueError(
             f"No picture file ({', '.join(EXTENSIONS)}) in or below the "
             f"folder. Received: {folder!r}."
         )
-    names = _class_names(siblings)
+    names = class_names(siblings)
     return _verified(f"folder {folder}", folder, files, names, options)
 
 
@@ -50,7 +50,7 @@ def list_pictures(folder: str) -> list[str]:
     return sorted(found)
 
 
-def _split_folder(root, split):
+def split_folder(root, split):
     """Returns the folder to read and those whose classes count, all splits."""
     present = [s for s in SPLITS if os.path.isdir(os.path.join(root, s))]
     folder = os.path.join(root, split)
@@ -69,7 +69,7 @@ def _split_folder(root, split):
     )
 
 
-def _class_names(folders):
+def class_names(folders):
     """Returns the names of the class folders, or None for fewer than two.
 
     All splits are looked at, so that a class has one number in each of them.
@@ -84,7 +84,7 @@ def _class_names(folders):
     return sorted(names) if len(names) > 1 else None
 
 
-def _labels(files, names):
+def labels_of(files, names):
     """Returns int64 [n], or None where a picture is outside of the classes."""
     if names is None:
         return None
@@ -113,7 +113,7 @@ def _verified(title, folder, files, names, options):
             kept.append(picture)
         else:
             kept.clear()
-    labels = _labels(sound, names)
+    labels = labels_of(sound, names)
     names = None if labels is None else names
     if len(kept) == len(sound):
         return sources.in_memory(title, kept, labels, names)

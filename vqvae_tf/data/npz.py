@@ -31,7 +31,7 @@ def open_npz(name: str, options: sources.OpenOptions) -> sources.ImageSource:
     title = f"npz:{name} ({options.split})"
     if labels is None:
         return sources.ArrayImages(title, images)
-    _check_labels(path, labels, len(images))
+    check_labels(path, labels, len(images))
     classes = int(labels.max()) + 1 if labels.size else 0
     names = [str(number) for number in range(classes)]
     return sources.ArrayImages(title, images, labels, names)
@@ -40,7 +40,7 @@ def open_npz(name: str, options: sources.OpenOptions) -> sources.ImageSource:
 def _read(path, split):
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            for images, labels in _keys(split):
+            for images, labels in keys(split):
                 if images in arrays:
                     return arrays[images], (
                         arrays[labels] if labels in arrays else None
@@ -51,14 +51,14 @@ def _read(path, split):
             f"An npz file of plain arrays was expected ({error}). "
             f"Received: {path!r}."
         ) from error
-    wanted = [images for images, _ in _keys(split)]
+    wanted = [images for images, _ in keys(split)]
     raise ValueError(
         f"{path!r} has no pictures for this split: one of {wanted} was "
         f"expected among {found}. Received: split={split!r}."
     )
 
 
-def _keys(split):
+def keys(split):
     keys = [
         (f"{split}_images", f"{split}_labels"),
         (f"x_{split}", f"y_{split}"),
@@ -67,7 +67,7 @@ def _keys(split):
     return keys + [("images", "labels")] * (split in ("train", "all"))
 
 
-def _check_labels(path, labels, rows):
+def check_labels(path, labels, rows):
     integers = np.issubdtype(labels.dtype, np.integer)
     if labels.shape != (rows,) or not integers or (labels < 0).any():
         raise ValueError(

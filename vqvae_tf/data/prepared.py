@@ -24,8 +24,8 @@ def open_tfds(name: str, options: sources.OpenOptions) -> sources.ImageSource:
     split = builders.find_split(builder, name, options.split)
     if rlds.is_rlds(builder):
         return rlds.frames_of(rlds.load(builder, split, name, options))
-    image_key, label_key = _feature_keys(builder.info.features, name)
-    features = _only(builder.info.features, image_key, label_key)
+    image_key, label_key = feature_keys(builder.info.features, name)
+    features = only(builder.info.features, image_key, label_key)
     shape = (*features[image_key].shape[:2], options.channels)
     names = features[label_key].names if label_key else None
     title = f"tfds:{name} ({options.split})"
@@ -63,7 +63,7 @@ def open_tfds(name: str, options: sources.OpenOptions) -> sources.ImageSource:
     )
 
 
-def _feature_keys(features, name):
+def feature_keys(features, name):
     """Returns the keys of the picture and of the class label (or None)."""
     import tensorflow_datasets as tfds
 
@@ -85,7 +85,7 @@ def _feature_keys(features, name):
     return images[0], "label" if is_class and label.num_classes else None
 
 
-def _only(features, *keys):
+def only(features, *keys):
     """Returns the features without those that are not needed."""
     import tensorflow_datasets as tfds
 

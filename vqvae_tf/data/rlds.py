@@ -101,13 +101,14 @@ def load(builder, split, name, options) -> Episodes:
             missing step, or more than `options.cache_bytes`.
     """
     title, count = f"tfds:{name} ({options.split})", split.num_examples
-    path = _picture_path(builder.info.features[STEPS].feature, title)
+    path = picture_path(builder.info.features[STEPS].feature, title)
     examples = builders.stream(builder, options.split)
     frames, actions, lengths, size = [], [], [], 0
     with options.bar(count, unit="episodes") as bar:
-        for number, found in enumerate(_read(examples, path, options, title)):
+        read = read_episodes(examples, path, options, title)
+        for number, found in enumerate(read):
             bar.update(1)
-            fault = found if isinstance(found, str) else _fault(found)
+            fault = found if isinstance(found, str) else find_fault(found)
             if fault:
                 options.refuse(f"Episode {number} of {title} {fault}.")
                 continue
@@ -125,7 +126,7 @@ def load(builder, split, name, options) -> Episodes:
     )
 
 
-def _read(examples, path, options, title):
+def read_episodes(examples, path, options, title):
     """Yields each episode's arrays `[steps, ...]`, or why it has none."""
 
     def whole(episode):  # many times faster than to fetch it by the step
@@ -163,7 +164,7 @@ def _wanted(steps, path, channels):
     return {"frames": convert_channels(frames, channels), **parts}
 
 
-def _fault(found) -> str | None:
+def find_fault(found) -> str | None:
     """Returns what is wrong with an episode, None for nothing."""
     first, last = found.get("is_first"), found.get("is_last")
     if first is not None and (not first[0] or first[1:].any()):
@@ -195,7 +196,7 @@ def _fault(found) -> str | None:
     return None
 
 
-def _picture_path(features, title):
+def picture_path(features, title):
     """Returns the keys that lead to a step's one uint8 picture."""
     paths = sorted(_pictures(features, ()))
     named = [path for path in paths if path[-1] in ("pixels", "image")]

@@ -221,7 +221,7 @@ class OpenOptions:
         if self.on_corrupt == "error":
             raise ValueError(
                 f'{message} Repair or remove it, or use on_corrupt="skip" '
-                "(vqvae-tf evaluate: --on_corrupt=skip; vqvae-tf train: "
+                "(vqvae-tf evaluate, encode: --on_corrupt=skip; train: "
                 "--config.data.on_corrupt=skip)."
             ) from cause
         logging.warning("Skipped: %s", message)

@@ -1,0 +1,253 @@
+"""Folders of pictures and npz files to encode, read piece by piece."""
+
+import hashlib
+import os
+import re
+import zipfile
+from concurrent import futures
+
+import numpy as np
+
+from vqvae_tf import data
+from vqvae_tf.code_source_tfds import check_one_size, fitted
+from vqvae_tf.data import folder as folders
+from vqvae_tf.data import npz
+from vqvae_tf.data.pictures import convert_channels
+from vqvae_tf.pieces import batched
+
+_CHUNK = 64  # pictures that are read at once
+
+
+def open_folder(name, options):
+    """Opens a folder of pictures; see `code_sources.open_source`.
+
+    Unlike `data.open_images` it decodes no picture before it is encoded.
+    """
+    root = os.path.join(options.base, name) if name else options.base
+    if not os.path.isdir(root):
+        raise FileNotFoundError(
+            "No such folder of pictures; give data_dir or TFDS_DATA_DIR. "
+            f"Received: {root!r}."
+        )
+    found = [
+        split
+        for split in folders.SPLITS
+        if os.path.isdir(os.path.join(root, split))
+    ]
+
+    def open_split(split, form):
+        return _Folder(*folders.split_folder(root, split), form, options)
+
+    return open_split, found or ["train"]
+
+
+class _Folder:
+    """Pictures with their path inside the split's folder, and their class."""
+
+    unit = "pictures"
+
+    def __init__(self, folder, siblings, form, options):
+        self._folder, self._form, self._options = folder, form, options
+        self._files = folders.list_pictures(folder)
+        if not self._files:
+            raise ValueError(
+                f"No picture file ({', '.join(folders.EXTENSIONS)}) in or "
+                f"below the folder. Received: {folder!r}."
+            )
+        names = folders.class_names(siblings)
+        self._labels = folders.labels_of(self._files, names)
+        self._names = None if self._labels is None else names
+        self.origin = {"files_sha256": _digest(folder, self._files)}
+
+    def __len__(self):
+        return len(self._files)
+
+    @property
+    def features(self):
+        return _features(self._names)
+
+    def batches(self, start, stop, batch_size):
+        """Yields dicts of `image`, `name` and perhaps `label`."""
+        yield from batched(self._rows(start, stop), batch_size)
+
+    def _rows(self, start, stop):
+        shape = None
+        for number, image in self._loaded(start, stop):
+            file = self._files[number]
+            if isinstance(image, Exception):
+                self._options.refuse(str(image), image)
+                continue
+            shape = shape or (file, image.shape)
+            check_one_size(*shape, file, image.shape)
+            row = {"image": image[None]}
+            if self._labels is not None:
+                row["label"] = self._labels[number : number + 1]
+            yield {**row, "name": np.array([file], object)}
+
+    def _loaded(self, start, stop):
+        """Yields (number, picture or exception), decoding on all cores."""
+        with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for low in range(start, stop, _CHUNK):  # bounds the memory
+                numbers = range(low, min(low + _CHUNK, stop))
+                yield from zip(numbers, pool.map(self._load, numbers))
+
+    def _load(self, number):
+        path = os.path.join(self._folder, self._files[number])
+        form = self._form
+        try:
+            return form.fit(data.load_picture(path, form.size, form.channels))
+        except (ValueError, FileNotFoundError) as error:
+            return error
+
+
+def _digest(folder, files):
+    """Returns a sha256 of names and sizes: what is there, cheap to know."""
+    digest = hashlib.sha256()
+    for file in files:
+        size = os.path.getsize(os.path.join(folder, file))
+        digest.update(f"{file}\0{size}\0".encode())
+    return digest.hexdigest()
+
+
+def open_npz(name, options):
+    """Opens an npz file; see `code_sources.open_source`."""
+    path = os.path.join(options.base, name)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            "No such npz file; give its folder as data_dir. "
+            f"Received: {path!r}."
+        )
+    if not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"An npz file of plain arrays was expected. Received: {path!r}."
+        )
+    with zipfile.ZipFile(path) as archive:
+        arrays = [n.removesuffix(".npy") for n in archive.namelist()]
+    splits = []
+    for array in arrays:
+        match = re.fullmatch(r"(?:(\w+)_images|x_(\w+)|images)", array)
+        if match:
+            splits.append(match[1] or match[2] or "train")
+
+    def open_split(split, form):
+        for images, labels in npz.keys(split):
+            if images in arrays:
+                labels = labels if labels in arrays else None
+                return _Npz(path, images, labels, form)
+        raise ValueError(
+            f"{path!r} has no pictures for this split, only for: "
+            f"{', '.join(splits) or 'none'}. Received: split={split!r}."
+        )
+
+    return open_split, splits or ["train"]
+
+
+class _Npz:
+    """Rows of an array of an npz file, which is never read as a whole."""
+
+    unit = "pictures"
+
+    def __init__(self, path, images, labels, form):
+        self._path, self._key, self._form = path, images, form
+        with _Array(path, images) as array:
+            shape, dtype = array.shape, array.dtype
+        if dtype != np.uint8 or len(shape) not in (3, 4):
+            raise ValueError(
+                f"The images in {path!r} must be uint8 [n, height, width] or "
+                "[n, height, width, channels] in 0..255. Received: "
+                f"{dtype} of shape {shape}."
+            )
+        self._rows, self._labels = shape[0], None
+        if labels is not None:
+            with np.load(path, allow_pickle=False) as arrays:
+                self._labels = arrays[labels]
+            npz.check_labels(path, self._labels, self._rows)
+        with zipfile.ZipFile(path) as archive:
+            self.origin = {"crc32": archive.getinfo(f"{images}.npy").CRC}
+
+    def __len__(self):
+        return self._rows
+
+    @property
+    def features(self):
+        if self._labels is None:
+            return _features(None)
+        count = int(self._labels.max(initial=-1)) + 1
+        return _features([str(number) for number in range(count)])
+
+    def batches(self, start, stop, batch_size):
+        """Yields dicts of `image`, `name` (the row) and perhaps `label`."""
+        with _Array(self._path, self._key) as array:
+            array.skip(start)
+            for low in range(start, stop, batch_size):
+                high = min(low + batch_size, stop)
+                names = [str(row) for row in range(low, high)]
+                batch = {
+                    "image": self._fitted(array.read(high - low)),
+                    "name": np.array(names, object),
+                }
+                if self._labels is not None:
+                    batch["label"] = self._labels[low:high].astype(np.int64)
+                yield batch
+
+    def _fitted(self, images):
+        if images.ndim == 3:
+            images = images[..., None]
+        images = convert_channels(images, self._form.channels).numpy()
+        size = self._form.size
+        if size is not None and images.shape[1:3] != (size, size):
+            images = np.stack([fitted(image, self._form) for image in images])
+        return self._form.fit(images)
+
+
+class _Array:
+    """An array inside an npz file, read row by row from its beginning."""
+
+    def __init__(self, path, key):
+        self._path, self._key = path, key
+
+    def __enter__(self):
+        self._archive = zipfile.ZipFile(self._path)
+        self._file = self._archive.open(f"{self._key}.npy")
+        version = np.lib.format.read_magic(self._file)
+        read = np.lib.format.read_array_header_2_0
+        if version == (1, 0):
+            read = np.lib.format.read_array_header_1_0
+        self.shape, fortran, self.dtype = read(self._file)
+        if fortran or self.dtype.hasobject:
+            raise ValueError(
+                "An array of numbers, row after row, was expected. Received: "
+                f"{self._key} of {self._path!r} in another order."
+            )
+        self._row = int(np.prod(self.shape[1:])) * self.dtype.itemsize
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+        self._archive.close()
+
+    def skip(self, rows):
+        self._file.seek(rows * self._row, os.SEEK_CUR)
+
+    def read(self, rows):
+        try:
+            content = self._file.read(rows * self._row)
+        except zipfile.BadZipFile as error:
+            raise ValueError(
+                f"The npz file {self._path!r} is damaged ({error}). Get it "
+                "again."
+            ) from error
+        return np.frombuffer(content, self.dtype).reshape(
+            [rows, *self.shape[1:]]
+        )
+
+
+def _features(names):
+    import tensorflow_datasets as tfds
+
+    label = (
+        {}
+        if names is None
+        else {"label": tfds.features.ClassLabel(names=names)}
+    )
+    return {"name": tfds.features.Text(), **label}

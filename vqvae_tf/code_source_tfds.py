@@ -1,0 +1,240 @@
+"""Pictures and episodes of tfds sets to encode, read piece by piece."""
+
+import hashlib
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.data import builders, pictures, prepared, rlds
+from vqvae_tf.data.records import Records
+from vqvae_tf.pieces import batched
+
+
+def open_tfds(name, options):
+    """Opens "tfds:name"; see `code_sources.open_source`."""
+    builder = builders.open_builder(name, options)
+
+    def open_split(split, form):
+        found = builders.find_split(builder, name, split)
+        title = f"tfds:{name} ({split})"
+        kind = _Episodes if rlds.is_rlds(builder) else _Pictures
+        return kind(builder, Records(found, title), title, form, options)
+
+    return open_split, list(builder.info.splits)
+
+
+class _Pictures:
+    """Pictures with their label and their record's name.
+
+    Records are parsed and decoded a batch at a time, which takes a third of
+    the time of tfds' own reading: beside a quick encoder that counts.
+    """
+
+    unit = "pictures"
+
+    def __init__(self, builder, records, title, form, options):
+        features = builder.info.features
+        keys = prepared.feature_keys(features, title)
+        self._image, self._label = keys
+        self._features = prepared.only(features, *keys)
+        self._records, self._title = records, title
+        self._form, self._options = form, options
+        self._decode_one = tf.function(
+            self._decode,
+            input_signature=[tf.TensorSpec([], tf.string)],
+            autograph=False,
+        )
+        self.origin = _origin(builder, records)
+
+    def __len__(self):
+        return len(self._records)
+
+    @property
+    def features(self):
+        import tensorflow_datasets as tfds
+
+        label = {"label": self._features["label"]} if self._label else {}
+        return {"name": tfds.features.Text(), **label}
+
+    def batches(self, start, stop, batch_size):
+        """Yields dicts of `image`, `name` and perhaps `label`."""
+        names = self._records.names(start, stop)
+        records = self._records.dataset(start, stop, batch_size)
+        decoded = records.map(self._decode_batch, num_parallel_calls=2)
+        done = 0
+        try:
+            for batch in decoded.prefetch(2).as_numpy_iterator():
+                count = len(batch["image"])
+                done += count
+                yield {**batch, "name": _take(names, count)}
+        except tf.errors.DataLossError as error:
+            raise _damaged(self._title, error) from error
+        except (tf.errors.InvalidArgumentError, ValueError):
+            # A picture cannot be decoded: one by one, to find out which.
+            rest = self._one_by_one(start + done, stop)
+            yield from batched(rest, batch_size)
+
+    def _one_by_one(self, start, stop):
+        names = self._records.names(start, stop)
+        records = self._records.dataset(start, stop, 1).unbatch()
+        shape = None
+        for name, record in zip(names, records):
+            try:
+                found = self._decode_one(record)
+            except (tf.errors.InvalidArgumentError, ValueError) as error:
+                reason = str(getattr(error, "message", error)).splitlines()[0]
+                self._options.refuse(
+                    f"Cannot decode {name} of {self._title}: {reason}", error
+                )
+                continue
+            row = {k: v.numpy()[None] for k, v in found.items()}
+            shape = shape or (name, row["image"].shape[1:])
+            check_one_size(*shape, name, row["image"].shape[1:])
+            yield {**row, "name": np.array([name], object)}
+
+    def _decode_batch(self, records):
+        dtypes = {"image": tf.uint8}
+        if self._label:
+            dtypes["label"] = self._features["label"].tf_dtype
+        return tf.map_fn(
+            self._decode,
+            records,
+            fn_output_signature=dtypes,
+            parallel_iterations=1,
+        )
+
+    def _decode(self, record):
+        raw = self._features.deserialize_example(record)
+        image = pictures.convert_channels(raw[self._image], self._form.channels)
+        found = {"image": fitted(image, self._form)}
+        return {**found, "label": raw["label"]} if self._label else found
+
+
+class _Episodes:
+    """Frames with the number of their episode, their step and action.
+
+    An episode is decoded as a whole; rows go on from one to the next.
+    """
+
+    unit = "episodes"
+
+    def __init__(self, builder, records, title, form, options):
+        self._builder, self._records = builder, records
+        self._title, self._form, self._options = title, form, options
+        self._path = rlds.picture_path(
+            builder.info.features[rlds.STEPS].feature, title
+        )
+        self.origin = _origin(builder, records)
+
+    def __len__(self):
+        return len(self._records)
+
+    @property
+    def features(self):
+        import tensorflow_datasets as tfds
+
+        scalar = tfds.features.Scalar
+        action = self._action()
+        if action is None:
+            actions = {}
+        elif self._scalar_actions():
+            actions = {"action": scalar(np.int64)}
+        else:
+            size = int(np.prod(action.shape))
+            actions = {"action": tfds.features.Tensor((size,), np.float32)}
+        return {
+            "episode": scalar(np.int64),
+            "step": scalar(np.int64),
+            "is_last": scalar(np.bool_),
+            **actions,
+        }
+
+    def _action(self):
+        steps = self._builder.info.features[rlds.STEPS].feature
+        action = steps["action"] if "action" in steps else None
+        return action if hasattr(action, "np_dtype") else None
+
+    def _scalar_actions(self):
+        action = self._action()
+        return not action.shape and np.issubdtype(action.np_dtype, np.integer)
+
+    def batches(self, start, stop, batch_size):
+        """Yields dicts of `image`, `episode`, `step`, `is_last`, `action`."""
+        yield from batched(self._episodes(start, stop), batch_size)
+
+    def _episodes(self, start, stop):
+        records = self._records.dataset(start, stop, 1).unbatch()
+        examples = records.map(self._builder.info.features.deserialize_example)
+        read = rlds.read_episodes(
+            examples, self._path, self._options, self._title
+        )
+        for number, found in enumerate(read, start):
+            fault = found if isinstance(found, str) else rlds.find_fault(found)
+            if fault:
+                text = f"Episode {number} of {self._title} {fault}."
+                self._options.refuse(text)
+                continue
+            yield self._rows(number, found)
+
+    def _rows(self, number, found):
+        frames = found["frames"]
+        if self._form.size not in (None, *frames.shape[1:2]) or (
+            frames.shape[1] != frames.shape[2]
+        ):
+            frames = np.stack([fitted(f, self._form) for f in frames])
+        count = len(frames)
+        rows = {
+            "image": self._form.fit(frames),
+            "episode": np.full(count, number, np.int64),
+            "step": np.arange(count, dtype=np.int64),
+            "is_last": np.arange(count) == count - 1,
+        }
+        if self._action() is not None:
+            action = found["action"]
+            if self._scalar_actions():
+                rows["action"] = action.astype(np.int64)
+            else:
+                action = action.astype(np.float32)
+                rows["action"] = action.reshape([count, -1])
+        return rows
+
+
+def fitted(image, form) -> tf.Tensor:
+    """Brings uint8 `[height, width, channels]` to what the model takes."""
+    if image.shape[:2] == (form.size, form.size):
+        return image
+    if form.size is not None:
+        return pictures.resize_and_crop(image, form.size)
+    size = tf.shape(image)[:2]
+    cut = size - size % form.stride
+    top = (size - cut) // 2
+    return tf.slice(image, [top[0], top[1], 0], [cut[0], cut[1], -1])
+
+
+def check_one_size(first, expected, name, shape):
+    """Raises ValueError unless a picture has the shape of the first one."""
+    if shape != expected:
+        raise ValueError(
+            "The codes of one data set must be of pictures of one size; the "
+            f"preset names none. Received: {first} of shape {expected} and "
+            f"{name} of {shape}. Encode them apart, or resize them before."
+        )
+
+
+def _take(names, count):
+    return np.array([next(names) for _ in range(count)], object)
+
+
+def _origin(builder, records):
+    pieces = [(os.path.basename(p), *rest) for p, *rest in records.pieces]
+    digest = hashlib.sha256(repr(pieces).encode()).hexdigest()
+    return {"version": str(builder.version), "pieces_sha256": digest}
+
+
+def _damaged(title, error):
+    reason = error.message.split("{{")[0].strip(" [")
+    return ValueError(
+        "The prepared files are damaged; prepare the data set again. "
+        f"Received: {title}, {reason}."
+    )

@@ -1,0 +1,100 @@
+"""Long streams in small pieces: cut, batched, made ahead in a thread."""
+
+import queue
+import threading
+
+import numpy as np
+
+_END = object()
+
+
+def shard_ranges(units, num_shards) -> list[tuple[int, int]]:
+    """Cuts `units` into ranges whose lengths differ by at most one.
+
+    Example:
+
+    >>> shard_ranges(10, 3)
+    [(0, 3), (3, 6), (6, 10)]
+    """
+    edges = [i * units // num_shards for i in range(num_shards + 1)]
+    return list(zip(edges, edges[1:]))
+
+
+def batched(pieces, batch_size):
+    """Joins and cuts pieces of rows to batches; the last may be smaller.
+
+    Args:
+        pieces: dicts of arrays with equally many rows.
+        batch_size: rows of a batch.
+
+    Example:
+
+    >>> pieces = [{"a": np.arange(3)}, {"a": np.arange(3, 5)}]
+    >>> [batch["a"].tolist() for batch in batched(pieces, 2)]
+    [[0, 1], [2, 3], [4]]
+    """
+    kept, rows = [], 0
+    for piece in pieces:
+        kept.append(piece)
+        rows += len(next(iter(piece.values())))
+        while rows >= batch_size:
+            whole = _joined(kept)
+            yield {k: v[:batch_size] for k, v in whole.items()}
+            kept = [{k: v[batch_size:] for k, v in whole.items()}]
+            rows -= batch_size
+    if rows:
+        yield _joined(kept)
+
+
+def _joined(pieces):
+    if len(pieces) == 1:
+        return pieces[0]
+    return {k: np.concatenate([p[k] for p in pieces]) for k in pieces[0]}
+
+
+def ahead(items, size=2):
+    """Yields the items of an iterable, which a thread makes ahead of time.
+
+    At most `size` items wait. An error of the iterable is raised where the
+    items are used; when these are no longer wanted the thread ends.
+
+    Example:
+
+    >>> list(ahead(range(3)))
+    [0, 1, 2]
+    """
+    waiting, stopped = queue.Queue(size), threading.Event()
+
+    def put(item):
+        while not stopped.is_set():
+            try:
+                return waiting.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def work():
+        try:
+            for item in items:
+                put((item, None))
+                if stopped.is_set():
+                    return
+            put((_END, None))
+        except BaseException as error:  # raised again by the other thread
+            put((_END, error))
+        finally:
+            if hasattr(items, "close"):
+                items.close()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = waiting.get()
+            if error is not None:
+                raise error
+            if item is _END:
+                return
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
