@@ -48,8 +48,9 @@ def _nearest(latents, codebooks):
 
 
 def _nearest_chunked(latents, codebooks, rows):
-    groups, _, depth = latents.shape
-    count = tf.shape(latents)[1]
+    groups, count, depth = latents.shape
+    if count is None:  # else all sizes are static, as TPUs need them
+        count = tf.shape(latents)[1]
     chunks = (count + rows - 1) // rows
     latents = tf.pad(latents, [[0, 0], [0, chunks * rows - count], [0, 0]])
 

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from vqvae_tf import random
 from vqvae_tf.checks import check_positive
+from vqvae_tf.densities.conditioning import size_of
 from vqvae_tf.densities.filtering import check_filters
 from vqvae_tf.graphs import Graphs
 from vqvae_tf.step import StepModel
@@ -198,7 +199,7 @@ class VideoGenerator(StepModel):
             if actions is not None:
                 context["action"] = tf.gather(actions, t, axis=1)
             codes = self.prior.sample(
-                tf.shape(past)[0],
+                size_of(past, 0),
                 context,
                 temperature=arguments["temperature"],
                 top_k=top_k,
