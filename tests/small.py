@@ -132,6 +132,18 @@ def recipe(num_classes=None):
     return config
 
 
+def stateful_recipe():
+    """`recipe()` with all that has a state, saved after every step."""
+    config = recipe(num_classes=2)
+    config.quantizer.update(restart_after=2, initialize_from_data=True)
+    config.prior.dropout = 0.2
+    config.training.update(steps=11, steps_per_epoch=4, checkpoint_minutes=0.0)
+    config.prior_training.update(
+        steps=10, steps_per_epoch=4, checkpoint_minutes=0.0
+    )
+    return config
+
+
 def write_data(folder):
     """Writes small.npz, train and test pictures with labels 0 and 1."""
     images = pictures(12)

@@ -1,23 +1,17 @@
-"""Training: both stages, and going on after a kill."""
+"""Training: both stages, in a directory, on one device or two."""
 
-import os
-import pathlib
-import signal
-import subprocess
-import sys
+import json
 
-import keras
 import numpy as np
 import pytest
 import small
 import tensorflow as tf
+from harness import assert_close, two_replicas
 
-from vqvae_tf import fitting, recipes, training
+from vqvae_tf import recipes, training
 from vqvae_tf.data.source import ArrayImages
-from vqvae_tf.step import StepModel
+from vqvae_tf.history import read_history
 from vqvae_tf.systems import pictures
-
-HERE = pathlib.Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -108,107 +102,43 @@ def test_every_picture_is_encoded(passes):
     assert codes.max() >= 2**15
 
 
-# A run that is killed before it can save the step that it has just made.
-_RUN = """
-import os, signal, sys
-sys.path[:0] = [{tests!r}, {root!r}]
-import small
-from vqvae_tf import fitting, training
-
-class Killed(fitting.Checkpoints):
-    def on_train_batch_end(self, batch, logs=None):
-        here = os.path.basename(self.manager.directory) == {stage!r}
-        if here and int(self.optimizer.iterations) == {step}:
-            os.kill(os.getpid(), signal.SIGKILL)
-        super().on_train_batch_end(batch, logs)
-
-fitting.Checkpoints = Killed
-config = small.recipe(num_classes=2)
-config.training.checkpoint_minutes = 0.0
-config.prior_training.checkpoint_minutes = 0.0
-training.train(config, {work!r}, {data!r})
-"""
-
-
-def _run_until_killed(work, data_dir, stage, step):
-    code = _RUN.format(
-        tests=str(HERE),
-        root=str(HERE.parent),
-        work=str(work),
-        data=str(data_dir),
-        stage=stage,
-        step=step,
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    assert result.returncode == -signal.SIGKILL, result.stderr
-
-
-def _newest(directory):
-    return int(tf.train.latest_checkpoint(str(directory)).rsplit("-", 1)[1])
-
-
-def test_a_killed_run_goes_on(run, tmp_path, monkeypatch):
-    """Killed in each stage, a run ends as one that was left alone."""
-    folder, _, uninterrupted = run
-    work = tmp_path / "work"
-    _run_until_killed(work, folder, "autoencoder", step=4)
-    assert _newest(work / "autoencoder") == 3
-    _run_until_killed(work, folder, "prior", step=3)
-    assert _newest(work / "autoencoder") == 6
-    assert _newest(work / "prior") == 2
-    kept = ["autoencoder/checkpoint", "codes.npz"]
-    written = [(work / name).stat().st_mtime_ns for name in kept]
-    starts = []
-    restore = fitting.Checkpoints.restore
-    monkeypatch.setattr(
-        fitting.Checkpoints,
-        "restore",
-        lambda self: starts.append(restore(self)) or starts[-1],
-    )
-    config = small.recipe(num_classes=2)
-    config.training.checkpoint_minutes = 0.0
-    config.prior_training.checkpoint_minutes = 0.0
+def test_a_stage_that_has_not_begun_may_change(run, tmp_path):
+    """As after memory ran out in the prior: with a smaller batch."""
+    folder, _, _ = run
+    config = small.recipe()
+    work = tmp_path / "w"
+    training.train(config, work, str(folder), stage="autoencoder")
+    config.prior_training.batch_size = 2
+    config.prior.hidden_channels = 4
     model = training.train(config, work, str(folder))
-    assert starts == [6, 2]  # all of stage 1, and the prior so far
-    assert int(model.autoencoder.optimizer.iterations) == 6
-    assert int(model.prior.optimizer.iterations) == _newest(work / "prior") == 4
-    assert [(work / name).stat().st_mtime_ns for name in kept] == written
-    for a, b in zip(
-        model.get_weights(), uninterrupted.get_weights(), strict=True
-    ):
-        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+    assert model.prior.hidden_channels == 4
+    noted = json.loads((work / "recipe.json").read_text())
+    assert noted["prior_training"]["batch_size"] == 2
+    config.prior_training.batch_size = 4
+    with pytest.raises(ValueError, match="prior_training.batch_size"):
+        training.train(config, work, str(folder))
 
 
-class Norms(StepModel):
-    """Layers in a list, with state that is not trained."""
+def test_mirrored(run, tmp_path):
+    """Two replicas train both stages as one device does."""
+    folder, config, alone = run
+    model = training.train(
+        config, tmp_path / "w", str(folder), strategy=two_replicas()
+    )
+    for a, b in zip(model.get_weights(), alone.get_weights(), strict=True):
+        assert_close(a, b)
+    names = ["autoencoder", "prior"]
+    for name in names:
+        ours, theirs = (
+            read_history(work / "logs" / name / "history.jsonl")
+            for work in (tmp_path / "w", folder / "work")
+        )
+        for row, expected in zip(ours, theirs, strict=True):
+            assert row.keys() == expected.keys()
+            for key, value in expected.items():
+                assert_close(row[key], value, key)
+    assert isinstance(model.sample(2, context=small_context(2)), tf.Tensor)
 
-    def __init__(self):
-        super().__init__()
-        self.norms = [keras.layers.BatchNormalization() for _ in range(2)]
 
-    def build(self, input_shape=None):
-        for norm in self.norms:
-            norm.build((None, 3))
-        self.built = True
-
-
-def test_checkpoints_hold_every_variable(tmp_path):
-    model, fresh = Norms(), Norms()
-    for made in (model, fresh):
-        made.build()
-        made.compile("adam")
-        made.optimizer.build(made.trainable_variables)
-    for i, variable in enumerate(model.variables):
-        variable.assign(np.full(variable.shape, i + 2.0))
-    model.optimizer.iterations.assign(7)
-    fitting.Checkpoints(model, tmp_path, 1).save()
-    assert fitting.Checkpoints(fresh, tmp_path, 1).restore() == 7
-    assert len(fresh.variables) == 8
-    for a, b in zip(fresh.variables, model.variables):
-        np.testing.assert_array_equal(a, b, err_msg=a.path)
+def small_context(count):
+    return {"global": tf.one_hot([0] * count, 2)}

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import pathlib
-import re
 import shlex
 
 from absl import flags
@@ -22,26 +21,29 @@ def explain(error) -> str | None:
     """
     import tensorflow as tf
 
+    from vqvae_tf.checkpoints import CheckpointError
+    from vqvae_tf.fitting import WorkerLost
+    from vqvae_tf.messages import first_line
+
+    if isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError)):
+        return _memory_message(first_line(error))
     if isinstance(error, tf.errors.OpError):
-        return _op_message(error.message)
-    if isinstance(error, (ValueError, OSError, CommandError)):
+        return f"{first_line(error)} (--verbosity=1 shows where)"
+    own = (CommandError, CheckpointError, WorkerLost)
+    if isinstance(error, (ValueError, OSError, *own)):
         return str(error)
     return None
 
 
-def _op_message(text) -> str:
-    """Returns the line of an operation's error that says what is wrong."""
-    # Names of nodes and functions: {{node x}}, [[{{node x}}]], [Op:x] name: y
-    text = re.sub(r"\{\{.*?\}\}|\[\[.*?\]\]|\[Op:\w+\]( name: \S*)?", "", text)
-    frames = ("Graph execution error", "Detected at node", "File ", "Traceback")
-    lines = [line.strip() for line in text.splitlines()]
-    lines = [
-        line
-        for line in lines
-        if line and not line.startswith(frames) and "root error(s)" not in line
-    ]
-    line = lines[0] if lines else "TensorFlow failed"
-    return f"{line} (--verbosity=1 shows where)"
+def _memory_message(line):
+    if "No space left" in line:  # TensorFlow takes it for the same error
+        return f"The disk is full ({line}). Make room and call this again."
+    return (
+        f"Out of memory ({line}). Training: give a smaller batch "
+        "(--config.training.batch_size, --config.prior_training.batch_size; "
+        "a stage that has no checkpoint yet may be changed), or a smaller "
+        "model. Checkpoints are kept."
+    )
 
 
 # Commands -------------------------------------------------------------------
@@ -71,14 +73,23 @@ def train(recipe, overrides):
         recipe: a recipe's file, or the name of a built-in one.
         overrides: arguments `--config.KEY=VALUE`.
     """
-    from vqvae_tf import publishing, recipe_flags, recipes, training
+    from vqvae_tf import (
+        publishing,
+        recipe_flags,
+        recipes,
+        strategies,
+        training,
+    )
 
+    strategy = strategies.make_strategy(FLAGS.strategy)  # before all else
     config = recipes.read_recipe(recipes.find_recipe(recipe))
     config = recipe_flags.override(config, overrides)
     recipes.check_recipe(config)
     _check_data_dir("train", config.data)
-    model = training.train(config, FLAGS.workdir, FLAGS.data_dir, FLAGS.stage)
-    if FLAGS.stage == "all":
+    model = training.train(
+        config, FLAGS.workdir, FLAGS.data_dir, FLAGS.stage, strategy
+    )
+    if FLAGS.stage == "all" and strategies.is_chief(strategy):
         folder = pathlib.Path(FLAGS.workdir) / "preset"
         words = ["vqvae-tf", "train", f"--config={recipe}", *overrides]
         publishing.publish(

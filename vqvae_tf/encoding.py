@@ -5,18 +5,23 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from vqvae_tf import strategies
 from vqvae_tf.files import write_atomically
 from vqvae_tf.fitting import verbosity
 from vqvae_tf.precision import in_float32
 
 
 def once(path, encode) -> dict:
-    """Returns the arrays of an npz file, which `encode()` makes if need be."""
-    if not path.exists():
+    """Returns the arrays of an npz file, which `encode()` makes if need be.
+
+    Of several workers, the chief makes it, and the others wait.
+    """
+    if not path.exists() and strategies.is_chief():
         arrays = encode()
         with write_atomically(path) as temporary:
             with open(temporary, "wb") as file:
                 np.savez_compressed(file, **arrays)
+    strategies.wait_for_all()
     with np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays}
 

@@ -24,13 +24,22 @@ def in_float32(model):
     layers = model._flatten_layers()
     if all(layer.compute_dtype == "float32" for layer in layers):
         return model
-    config = portable_config(keras.saving.serialize_keras_object(model))
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        copy = keras.saving.deserialize_keras_object(config)
-        copy.build()
+        return copied(model)
     finally:
         keras.config.set_dtype_policy(policy)
+
+
+def copied(model):
+    """Returns a copy with its weights, in the dtype policy and strategy of now.
+
+    Args:
+        model: a built model of this package.
+    """
+    config = portable_config(keras.saving.serialize_keras_object(model))
+    copy = keras.saving.deserialize_keras_object(config)
+    copy.build()
     copy.set_weights(model.get_weights())
     return copy

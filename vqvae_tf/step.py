@@ -5,7 +5,7 @@ import inspect
 import keras
 import tensorflow as tf
 
-from vqvae_tf import replicas
+from vqvae_tf import replicas, strategies
 
 
 def unpack_batch(batch):
@@ -161,6 +161,7 @@ class StepModel(keras.Model):
             # Not left to Keras, which would call it without its context.
             with self.distribute_strategy.scope():
                 self.build()
+        self._build_optimizer()
         if isinstance(x, tf.data.Dataset):
             spec = unpack_batch(x.element_spec)[0]
             self.check_spec(spec)
@@ -178,6 +179,18 @@ class StepModel(keras.Model):
                 first = keras.tree.map_structure(lambda c: c[:64], context)
                 self.check_context(first)
         return x
+
+    def _build_optimizer(self):
+        # Not left to the first step, inside of a replica.
+        optimizer = getattr(self, "optimizer", None)
+        if optimizer is not None and not optimizer.built:
+            with self.distribute_strategy.scope():
+                optimizer.build(self.trainable_variables)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras would build from a mean of the replicas' data, or fail with
+        # several workers; `_prepare` has built the model.
+        pass
 
     def _check_batch(self, batch):
         x, context, _ = unpack_batch(batch)
@@ -197,11 +210,18 @@ class StepModel(keras.Model):
             scaled = self.optimizer.scale_loss(loss / replicas.num_replicas())
         variables = self.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
-        return self.get_metrics_result()
+        return self._step_logs()
 
     def test_step(self, data):
         self._loss_and_metrics(data, training=False)
-        return self.get_metrics_result()
+        return self._step_logs()
+
+    def _step_logs(self):
+        logs = self.get_metrics_result()
+        if strategies.is_multi_worker():
+            # Keras takes the mean over axis 0 then, which scalars have not.
+            logs = {k: tf.reshape(v, [1]) for k, v in logs.items()}
+        return logs
 
     def _loss_and_metrics(self, data, training):
         x, context, weight = unpack_batch(data)

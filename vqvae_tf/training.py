@@ -7,7 +7,8 @@ checkpoint:
     WORKDIR/autoencoder/       checkpoints of stage 1
     WORKDIR/*codes.npz         the training set, encoded once
     WORKDIR/prior/             checkpoints of stage 2
-    WORKDIR/logs/              TensorBoard: losses, usage, pictures
+    WORKDIR/logs/              TensorBoard: losses, usage, pictures; and
+                               history.jsonl, the metrics of each epoch
     WORKDIR/preset/            the result, as a preset
 """
 
@@ -16,12 +17,14 @@ import json
 import pathlib
 
 import keras
+import tensorflow as tf
 
-from vqvae_tf import recipes, systems
+from vqvae_tf import recipes, strategies, systems
 from vqvae_tf.files import write_atomically
+from vqvae_tf.precision import copied
 
 
-def train(config, workdir, data_dir=None, stage="all"):
+def train(config, workdir, data_dir=None, stage="all", strategy=None):
     """Trains a recipe, or goes on with it, and saves a preset.
 
     Args:
@@ -29,13 +32,16 @@ def train(config, workdir, data_dir=None, stage="all"):
         workdir: the run's directory; a run in it is continued.
         data_dir: where the data lies, or None for TFDS_DATA_DIR.
         stage: "all", or "autoencoder" to stop before the prior (not of video).
+        strategy: from `strategies.make_strategy`; None for one device. Of
+            several workers, each calls this, and all see the same workdir.
 
     Returns:
         The trained `VQVAE`, a `LatentGenerator` where there is a prior, or a
-        `VideoGenerator`.
+        `VideoGenerator`; outside of the strategy, ready for use.
 
     Raises:
         ValueError: if workdir holds a run of another recipe.
+        As `fitting.fit`.
     """
     workdir = pathlib.Path(workdir)
     recipes.check_recipe(config)
@@ -46,7 +52,11 @@ def train(config, workdir, data_dir=None, stage="all"):
     # to others.
     start = functools.partial(_note_recipe, config, workdir)
     system = systems.BY_KIND[recipes.kind(config)]
-    return system.train(config, workdir, data_dir, stage, start)
+    strategy = strategy or tf.distribute.get_strategy()
+    with strategy.scope():
+        model = system.train(config, workdir, data_dir, stage, start)
+    alone = strategy is tf.distribute.get_strategy()
+    return model if alone else copied(model)
 
 
 # The run's directory --------------------------------------------------------
@@ -58,19 +68,29 @@ def _compare_recipe(config, workdir):
     if not path.exists():
         return
     old, new = json.loads(path.read_text()), json.loads(recipes.to_json(config))
-    if old != new:
+    fixed = [d for d in _differences(old, new) if not _may_change(d, workdir)]
+    if fixed:
         raise ValueError(
             f"{workdir} holds a run of another recipe; they differ in "
-            f"{', '.join(_differences(old, new))}. Go on with the old recipe, "
-            "or choose another --workdir."
+            f"{', '.join(fixed)}. Go on with the old recipe, or choose another "
+            "--workdir."
         )
 
 
+def _may_change(difference, workdir):
+    """Returns whether a key is of a stage of which there is nothing yet."""
+    if difference.startswith("prior_training.encode_passes"):
+        return not (workdir / "codes.npz").exists()
+    of_prior = difference.startswith(("prior.", "prior_training.", "marginals"))
+    return of_prior and not any((workdir / "prior").glob("ckpt-*.index"))
+
+
 def _note_recipe(config, workdir):
-    path = workdir / "recipe.json"
-    if not path.exists():
-        with write_atomically(path) as temporary:
-            pathlib.Path(temporary).write_text(recipes.to_json(config))
+    path, text = workdir / "recipe.json", recipes.to_json(config)
+    if not strategies.is_chief() or path.exists() and path.read_text() == text:
+        return
+    with write_atomically(path) as temporary:
+        pathlib.Path(temporary).write_text(text)
 
 
 def _differences(old, new, prefix=""):

@@ -33,6 +33,13 @@ flags.DEFINE_enum(
     "autoencoder stops before the prior",
 )
 flags.DEFINE_enum(
+    "strategy",
+    "one",
+    ["one", "mirrored", "multiworker", "tpu"],
+    "one device; mirrored: all of this machine; multiworker: the machines of "
+    "TF_CONFIG; tpu: that of TPU_NAME, or of this virtual machine",
+)
+flags.DEFINE_enum(
     "on_corrupt",
     "error",
     ["error", "skip"],
@@ -110,7 +117,14 @@ COMMANDS = {
         "when it is called again. --config and --workdir must be given.",
         "vqvae-tf train --config=vqvae_photo128 --workdir=runs/photos "
         "--data_dir=PHOTOS",
-        flags=("config", "config.KEY", "workdir", "data_dir", "stage"),
+        flags=(
+            "config",
+            "config.KEY",
+            "workdir",
+            "data_dir",
+            "stage",
+            "strategy",
+        ),
     ),
     "evaluate": Command(
         "measure the card's figures again",

@@ -2,7 +2,9 @@
 
 import importlib.metadata
 import re
+import signal
 import sys
+import threading
 
 from absl import flags
 
@@ -15,10 +17,26 @@ _HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 def main(argv=None):
     """Runs the command line and exits; the entry point of the package."""
     try:
+        _obey_sigterm()
         sys.exit(_run(list(sys.argv if argv is None else argv)))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print(file=sys.stderr)  # below a progress bar that is not finished
-        _fail("Interrupted.", 130)
+        number = getattr(error, "signal", signal.SIGINT)
+        _fail(str(error) or "Interrupted.", 128 + number)
+
+
+class _Terminated(KeyboardInterrupt):
+    signal = signal.SIGTERM
+
+
+def _obey_sigterm():
+    """Has SIGTERM end the program as Ctrl-C does: what it was at is undone."""
+
+    def stop(number, frame):
+        raise _Terminated("Terminated.")
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
 
 
 def _run(argv):

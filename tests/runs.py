@@ -1,0 +1,158 @@
+"""A training in a process of its own, which may be killed at a moment.
+
+    python runs.py WORKDIR DATA_DIR [--kill_after SECONDS] [--strategy NAME]
+
+Two workers are started with a TF_CONFIG each. A second of `kill_after` is one
+of the training proper: the clock starts when the first stage does.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+
+HERE = pathlib.Path(__file__).parent
+
+
+# The parent's side ----------------------------------------------------------
+
+
+def start(work, data_dir, kill_after=None, strategy="one", env=None):
+    """Starts a training; returns its process."""
+    words = [sys.executable, __file__, str(work), str(data_dir)]
+    words += ["--strategy", strategy]
+    if kill_after is not None:
+        words += ["--kill_after", str(kill_after)]
+    return subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(env or {})},
+    )
+
+
+def start_workers(work, data_dir, kill_after=(None, None)):
+    """Starts two workers on this machine; returns their processes."""
+    ports = [_free_port() for _ in kill_after]
+    workers = [f"127.0.0.1:{port}" for port in ports]
+    processes = []
+    for index, moment in enumerate(kill_after):
+        task = {"type": "worker", "index": index}
+        config = {"cluster": {"worker": workers}, "task": task}
+        env = {"TF_CONFIG": json.dumps(config)}
+        processes.append(start(work, data_dir, moment, "multiworker", env))
+    return processes
+
+
+def _free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def finished(process, timeout=300) -> str:
+    """Waits for a process that must succeed; returns what it printed."""
+    text, _ = process.communicate(timeout=timeout)
+    assert process.returncode == 0, text[-4000:]
+    return text
+
+
+def seconds_of_training(text) -> float:
+    """Returns how long the training took, of what a run printed."""
+    return float(text.rsplit("trained in", 1)[1].split()[0])
+
+
+def results(work) -> dict:
+    """Returns all that a run leaves behind and that should be reproducible."""
+    from vqvae_tf.history import read_history
+
+    work = pathlib.Path(work)
+    found = {"codes": np.load(work / "codes.npz")["codes"]}
+    with np.load(work / "weights.npz") as arrays:
+        found.update({f"weight {k}": arrays[k] for k in arrays})
+    for stage in ("autoencoder", "prior"):
+        log = work / "logs" / stage
+        found[f"{stage} history"] = read_history(log / "history.jsonl")
+        found[f"{stage} summaries"] = sorted(_summaries(log), key=repr)
+    return found
+
+
+def _summaries(log):
+    """Returns (step, tag, value) of each event, the value as bytes."""
+    import tensorflow as tf
+
+    for path in log.glob("events*"):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                tensor = value.tensor.SerializeToString()
+                yield event.step, value.tag, tensor
+
+
+def assert_same(received, expected, moments):
+    """Asserts that two results are equal, bit for bit.
+
+    Args:
+        moments: when the first run was killed, for the message.
+    """
+    assert received.keys() == expected.keys()
+    for name, value in expected.items():
+        if isinstance(value, np.ndarray):
+            message = f"{name}, killed at {moments}"
+            np.testing.assert_array_equal(received[name], value, message)
+        else:
+            assert received[name] == value, (name, moments)
+
+
+# The child's side -----------------------------------------------------------
+
+
+def main():
+    sys.path[:0] = [str(HERE), str(HERE.parent)]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("work", type=pathlib.Path)
+    parser.add_argument("data_dir")
+    parser.add_argument("--kill_after", type=float)
+    parser.add_argument("--strategy")
+    run(**vars(parser.parse_args()))
+
+
+def run(work, data_dir, kill_after=None, strategy="one"):
+    """Trains the small recipe, with all that has a state, and saves weights."""
+    import small
+
+    from vqvae_tf import fitting, strategies, training
+
+    made = strategies.make_strategy(strategy)
+    kill = threading.Timer(
+        kill_after or 0, lambda: os.kill(os.getpid(), signal.SIGKILL)
+    )
+    kill.daemon = True
+    fit, begun = fitting.fit, time.monotonic()
+
+    def fit_and_die(*args):
+        if kill_after is not None and not kill.is_alive():
+            kill.start()
+        fit(*args)
+
+    fitting.fit = fit_and_die
+    model = training.train(
+        small.stateful_recipe(), work, data_dir, strategy=made
+    )
+    print(f"trained in {time.monotonic() - begun} s")
+    if strategies.is_chief(made):
+        names = (f"{i:03}" for i in range(10**3))
+        np.savez(work / "weights.npz", **dict(zip(names, model.get_weights())))
+
+
+if __name__ == "__main__":
+    main()

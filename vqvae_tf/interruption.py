@@ -1,0 +1,61 @@
+"""Ctrl-C and SIGTERM: end at a good moment, not in the middle of a step."""
+
+import contextlib
+import signal
+import threading
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A training that was asked to stop, and has saved its state.
+
+    Attributes:
+        signal: the signal's number.
+    """
+
+    def __init__(self, message, number):
+        super().__init__(message)
+        self.signal = number
+
+
+class Request:
+    """Whether a signal has asked to stop, and which.
+
+    Attributes:
+        signal: the signal's number, or None.
+    """
+
+    def __init__(self):
+        self.signal = None
+        self._before = {}
+
+    def note(self, number, frame=None):
+        """Notes a signal; a second one has its usual effect, at once."""
+        self.signal = number
+        self.restore()
+
+    def install(self):
+        for number in _SIGNALS:
+            self._before[number] = signal.signal(number, self.note)
+
+    def restore(self):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+
+@contextlib.contextmanager
+def requests():
+    """Notes SIGINT and SIGTERM inside of the block, instead of obeying them.
+
+    Yields:
+        A `Request`. Outside of the main thread it never notes any.
+    """
+    request = Request()
+    if threading.current_thread() is threading.main_thread():
+        request.install()
+    try:
+        yield request
+    finally:
+        request.restore()

@@ -1,0 +1,26 @@
+"""What of an error is worth telling in one line."""
+
+import re
+
+# Names of nodes and functions: {{node x}}, [[{{node x}}]], [Op:x] name: y
+_NAMES = r"\{\{.*?\}\}|\[\[.*?\]\]|\[Op:\w+\]( name: \S*)?"
+_FRAMES = ("Graph execution error", "Detected at node", "File ", "Traceback")
+
+
+def first_line(error) -> str:
+    """Returns the line of an error that says what is wrong.
+
+    Of an operation's error, which comes with a stack of its own, with names of
+    nodes, and at times as one of several, the line that is meant for people.
+
+    Args:
+        error: an exception.
+    """
+    text = re.sub(_NAMES, "", getattr(error, "message", None) or str(error))
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [
+        line
+        for line in lines
+        if line and not line.startswith(_FRAMES) and "root error(s)" not in line
+    ]
+    return lines[0] if lines else type(error).__name__
