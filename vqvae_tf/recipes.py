@@ -170,6 +170,7 @@ def check_recipe(config):
     )
     _check_keys("marginals", config.marginals.keys(), known.marginals.keys())
     _check_keys("card", config.card.keys(), known.card.keys())
+    _check_dtype_policy(config.dtype_policy)
     for section in _MODULES:
         options = config.get(section)
         if options.name is not None:
@@ -202,6 +203,23 @@ def _check_base(config):
             "in `preprocess` how they are embedded (or in `context`, for "
             f"video). Received: base={config.base!r}, preprocess.name="
             f"{config.preprocess.name!r}, context.name={config.context.name!r}."
+        )
+
+
+_DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16")
+
+
+def _check_dtype_policy(policy):
+    if policy not in _DTYPE_POLICIES:
+        why = ""
+        if policy == "float16":
+            why = (
+                " Weights in float16 are soon NaN, since the squares of small "
+                "gradients are 0; mixed_float16 keeps weights in float32."
+            )
+        raise ValueError(
+            f"The recipe's dtype_policy must be one of "
+            f"{', '.join(_DTYPE_POLICIES)}. Received: {policy!r}.{why}"
         )
 
 
@@ -327,6 +345,10 @@ def _make_video_prior(config):
 
 def make_optimizer(training) -> keras.optimizers.Optimizer:
     """Adam with a linear warm-up and a cosine decay, as the recipe says."""
+    # Keras computes in the dtype of the weights. In bfloat16 0.999 is 1, by
+    # which the correction for the first steps makes every step 0.
+    weights = keras.config.dtype_policy().variable_dtype
+    beta_2 = 0.99 if weights == "bfloat16" else 0.999
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0,
         decay_steps=max(training.steps - training.warmup_steps, 1),
@@ -336,5 +358,6 @@ def make_optimizer(training) -> keras.optimizers.Optimizer:
     )
     return keras.optimizers.Adam(
         schedule,
+        beta_2=beta_2,
         global_clipnorm=training.clip_norm,
     )
