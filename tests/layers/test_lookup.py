@@ -36,12 +36,14 @@ def test_chunks_change_nothing(monkeypatch, count, groups):
     # Room for 64 rows, the least that a chunk has.
     monkeypatch.setattr(lookup, "MAX_DISTANCE_BYTES", 64 * 4 * groups * 7)
     codes = lookup.nearest_codes(tf.constant(z), tf.constant(e))
-    assert {shape[1] for shape in seen} == {min(count, 64)}
-    assert len(seen) == -(-count // 64)
+    whole_chunks, rest = divmod(count, 64)
+    assert [shape[1] for shape in seen] == [64] * whole_chunks + [rest] * (
+        rest > 0
+    )
     np.testing.assert_array_equal(codes, expected)
 
 
-@pytest.mark.parametrize("count", [50, 200])
+@pytest.mark.parametrize("count", [0, 50, 128, 200])
 def test_unknown_count_and_xla_in_chunks(monkeypatch, count):
     z, e = data(2, count)
     expected = lookup.nearest_codes(tf.constant(z), tf.constant(e))
@@ -57,6 +59,27 @@ def test_of_equally_near_embeddings_the_first_is_taken():
     z = tf.constant([[[0.0, 0.0], [1.0, 1.0]]])
     e = tf.constant([[[3.0, 3.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]])
     np.testing.assert_array_equal(lookup.nearest_codes(z, e), [[1, 1]])
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("num_embeddings", [1024, 1088, 1100])
+def test_many_embeddings_are_searched_in_blocks(groups, num_embeddings):
+    z, e = data(groups, 40, num_embeddings)
+    # Every third embedding is found in another block again.
+    e[:, 320::3] = e[:, : len(e[0, 320::3])]
+    codes = lookup.nearest_codes(tf.constant(z), tf.constant(e))
+    np.testing.assert_array_equal(codes, oracle.nearest(z, e))
+    assert np.max(codes) >= 320
+    xla = tf.function(lookup.nearest_codes, jit_compile=True)
+    np.testing.assert_array_equal(xla(tf.constant(z), tf.constant(e)), codes)
+
+
+def test_whatever_latents_are_their_codes_are_in_range():
+    z, e = data(1, 4, 1024)
+    z[0, 0], z[0, 1, 0], z[0, 2, :2] = np.nan, np.inf, (np.inf, -np.inf)
+    codes = lookup.nearest_codes(tf.constant(z), tf.constant(e)).numpy()
+    assert codes.min() >= 0 and codes.max() < 1024
+    assert codes[0, 3] == oracle.nearest(z[:, 3:], e)[0, 0]
 
 
 @pytest.mark.parametrize("groups", [1, 3])

@@ -6,15 +6,18 @@ one search per group g, in float32, and never build an [N, K] one-hot matrix.
 
 import tensorflow as tf
 
-# Distances above this size are computed in chunks of rows.
-MAX_DISTANCE_BYTES = 64 * 2**20
+# Distances above this size are computed in chunks of rows. What a chunk needs
+# should stay in the processor's cache; larger ones are not faster.
+MAX_DISTANCE_BYTES = 16 * 2**20
+# From so many embeddings on the maximum is searched in blocks.
+_BLOCK, _MANY = 64, 1024
 
 
 def nearest_codes(latents: tf.Tensor, codebooks: tf.Tensor) -> tf.Tensor:
     """Finds the nearest embedding of every latent (arXiv:1711.00937, eq. 1).
 
     argmin_k |z - e_k|^2 = argmax_k (z . e_k - |e_k|^2 / 2), one matrix product
-    with the second term as an additional column.
+    with the second term as an additional row.
 
     Args:
         latents: float32 `[G, N, D]`, N rows in each of G groups.
@@ -23,53 +26,84 @@ def nearest_codes(latents: tf.Tensor, codebooks: tf.Tensor) -> tf.Tensor:
     Returns:
         int32 `[G, N]`, each in 0..K-1. Of equally near ones the first.
     """
-    groups, _, _ = latents.shape
+    groups, count, _ = latents.shape
     num_embeddings = codebooks.shape[1]
     half_norms = 0.5 * tf.reduce_sum(codebooks**2, axis=-1, keepdims=True)
-    codebooks = tf.concat([codebooks, -half_norms], axis=-1)
+    # Turned round once, here, and not in each of the products.
+    table = tf.transpose(tf.concat([codebooks, -half_norms], -1), [0, 2, 1])
     rows = MAX_DISTANCE_BYTES // (4 * groups * num_embeddings)
     rows = max(rows, 64)
-    count = latents.shape[1]
     if count is not None and count <= rows:
-        return _nearest(latents, codebooks)
+        return _nearest(latents, table)
     if count is not None:
-        return _nearest_chunked(latents, codebooks, rows)
+        return _nearest_chunked(latents, table, rows)
     return tf.cond(
         tf.shape(latents)[1] <= rows,
-        lambda: _nearest(latents, codebooks),
-        lambda: _nearest_chunked(latents, codebooks, rows),
+        lambda: _nearest(latents, table),
+        lambda: _nearest_chunked(latents, table, rows),
     )
 
 
-def _nearest(latents, codebooks):
+def _nearest(latents, table):
+    """Codes `[G, N]` of latents `[G, N, D]` by the table `[G, D + 1, K]`."""
     latents = tf.pad(latents, [[0, 0], [0, 0], [0, 1]], constant_values=1.0)
-    scores = tf.matmul(latents, codebooks, transpose_b=True)
-    return tf.argmax(scores, axis=-1, output_type=tf.int32)
+    if table.shape[0] == 1:
+        # The product of two matrices is quicker than that of batches of one.
+        scores = tf.matmul(tf.squeeze(latents, 0), tf.squeeze(table, 0))
+        return _argmax(scores)[tf.newaxis]
+    return _argmax(tf.matmul(latents, table))
 
 
-def _nearest_chunked(latents, codebooks, rows):
+def _argmax(scores):
+    """`tf.argmax` over the last axis; faster where that is long.
+
+    TensorFlow's `argmax` goes one entry at a time, `reduce_max` by vectors of
+    them. So the best block is found by the maxima of blocks, and `argmax` has
+    one block left. Both take the first of equals, as `argmax` does.
+    """
+    size = scores.shape[-1]
+    if size < _MANY or size % _BLOCK:
+        return tf.argmax(scores, axis=-1, output_type=tf.int32)
+    shape = tf.shape(scores)[:-1]
+    blocks = size // _BLOCK
+    scores = tf.reshape(scores, [-1, blocks, _BLOCK])
+    best = tf.argmax(
+        tf.reduce_max(scores, axis=-1), axis=-1, output_type=tf.int32
+    )
+    rows = best + blocks * tf.range(tf.size(best))
+    block = tf.gather(tf.reshape(scores, [-1, _BLOCK]), rows)
+    place = tf.argmax(block, axis=-1, output_type=tf.int32)
+    return tf.reshape(_BLOCK * best + place, shape)
+
+
+def _nearest_chunked(latents, table, rows):
     groups, count, depth = latents.shape
-    if count is None:  # else all sizes are static, as TPUs need them
+    if count is None:
         count = tf.shape(latents)[1]
-    chunks = (count + rows - 1) // rows
-    latents = tf.pad(latents, [[0, 0], [0, chunks * rows - count], [0, 0]])
+    chunks = count // rows
 
     def body(i, codes):
         # tf.slice, since XLA needs the size of the slice to be static.
         chunk = tf.slice(latents, [0, i * rows, 0], [groups, rows, depth])
-        return i + 1, codes.write(i, _nearest(chunk, codebooks))
+        return i + 1, codes.write(i, _nearest(chunk, table))
 
     codes = tf.TensorArray(tf.int32, chunks, element_shape=[groups, rows])
     _, codes = tf.while_loop(
         lambda i, _: i < chunks, body, (0, codes), parallel_iterations=1
     )
     codes = tf.transpose(codes.stack(), [1, 0, 2])
-    return tf.reshape(codes, [groups, chunks * rows])[:, :count]
+    codes = tf.reshape(codes, [groups, chunks * rows])
+    if isinstance(count, int) and count == chunks * rows:
+        return codes
+    last = tf.slice(latents, [0, chunks * rows, 0], [groups, -1, depth])
+    return tf.concat([codes, _nearest(last, table)], axis=1)
 
 
 def flat_indices(codes: tf.Tensor, num_embeddings: int) -> tf.Tensor:
     """Turns codes `[G, N]` into rows of the `[G * K, D]` view of codebooks."""
     groups = codes.shape[0]
+    if groups == 1:
+        return codes
     offsets = tf.range(groups, dtype=codes.dtype)[:, tf.newaxis]
     return codes + offsets * num_embeddings
 
@@ -87,13 +121,16 @@ def code_counts(codes, num_embeddings, weights=None) -> tf.Tensor:
     """
     groups = codes.shape[0]
     indices = flat_indices(codes, num_embeddings)
+    size = groups * num_embeddings
     if weights is None:
-        weights = tf.ones_like(indices, dtype=tf.float32)
+        # tf.math.bincount would look for the largest code first.
+        counts = tf.raw_ops.DenseBincount(
+            input=tf.reshape(indices, [-1]), size=size, weights=tf.zeros([0])
+        )
     else:
+        # Its order of additions is fixed, which matters for fractions.
         weights = tf.broadcast_to(weights, tf.shape(indices))
-    counts = tf.math.unsorted_segment_sum(
-        weights, indices, groups * num_embeddings
-    )
+        counts = tf.math.unsorted_segment_sum(weights, indices, size)
     return tf.reshape(counts, [groups, num_embeddings])
 
 

@@ -191,9 +191,7 @@ class VectorQuantizer(keras.layers.Layer):
             self._update(z, codes, counts, weights, candidates)
         self.usage_metric.update_state(counts)
         self.add_loss(self._loss(z, quantized, weights))
-        quantized = self._ungroup(tf.stop_gradient(quantized), latents)
-        # Straight through: the bracket is exactly 0 and has gradient 1.
-        return quantized + (latents - tf.stop_gradient(latents))
+        return _straight_through(latents, self._ungroup(quantized, latents))
 
     def encode(self, latents):
         """Returns the codes of latents.
@@ -466,13 +464,19 @@ def _with_finite_gradient(x):
     return tf.identity(x), gradient
 
 
+@tf.custom_gradient
+def _straight_through(latents, quantized):
+    """Returns `quantized`; its gradient goes to `latents`, unchanged."""
+    return tf.identity(quantized), lambda gradient: (gradient, None)
+
+
 def _mean_squares(difference, weights):
     """Mean of squares over `[G, N, D]`, row n weighted by `weights[n]`."""
-    squares = tf.reduce_mean(difference**2, axis=[0, 2])
     if weights is None:
-        return tf.math.divide_no_nan(
-            tf.reduce_sum(squares), tf.cast(tf.size(squares), tf.float32)
-        )
+        size = tf.cast(tf.size(difference), tf.float32)
+        # l2_loss is half the sum, in one pass.
+        return tf.math.divide_no_nan(2 * tf.nn.l2_loss(difference), size)
+    squares = tf.reduce_mean(difference**2, axis=[0, 2])
     return tf.math.divide_no_nan(
         tf.reduce_sum(squares * weights), tf.reduce_sum(weights)
     )
