@@ -116,6 +116,31 @@ def test_encode_npz(zoo, tmp_path):
         np.testing.assert_array_equal(arrays["codes"], expected)
 
 
+def test_encode_and_decode_a_data_set(zoo, plain, tmp_path, capsys):
+    words = ["encode", zoo, "npz:small.npz", tmp_path / "codes"]
+    words += ["--num_shards=2", "--split=test", f"--data_dir={zoo}"]
+    assert run(*words) == 0
+    assert "codes of 4 pictures" in capsys.readouterr().out
+    assert run(*words) == 0
+    assert "0 shards made, 2 were there" in capsys.readouterr().out
+    out = tmp_path / "out"
+    assert run("decode", zoo, tmp_path / "codes", out) == 0
+    model = presets.load(zoo)
+    pictures = model.reconstruct(small.pictures(12)[8:]).numpy()
+    for i, picture in enumerate(pictures):
+        written = small.read_picture(out / "test" / f"{i}.png")
+        np.testing.assert_array_equal(written, picture)
+    some = ["decode", zoo, tmp_path / "codes", tmp_path / "two"]
+    assert run(*some, "--split=test[1:3]") == 0
+    written = sorted(p.name for p in (tmp_path / "two").rglob("*.png"))
+    assert written == ["1.png", "2.png"]
+    error = refused(capsys, "decode", plain, tmp_path / "codes", out)
+    assert "alone that made them" in error
+    npz = tmp_path / "x.npz"
+    error = refused(capsys, "decode", zoo, tmp_path / "codes", npz)
+    assert "are written to a folder" in error
+
+
 def test_reconstruct(zoo, tmp_path, capsys):
     photo = zoo / "photos" / "p1.png"
     assert run("reconstruct", zoo, photo, f"--output={tmp_path}") == 0
@@ -401,8 +426,12 @@ def test_decode_without_a_codes_file(zoo, tmp_path, capsys):
 
 
 def test_endings_of_outputs(zoo, tmp_path, capsys):
-    error = refused(capsys, "encode", zoo, zoo / "photos", tmp_path / "codes")
-    assert "must end in .npz" in error
+    photos, target = zoo / "photos", tmp_path / "codes.npz"
+    error = refused(capsys, "encode", zoo, photos, target, "--num_shards=2")
+    assert "--num_shards is for data sets" in error
+    photo = photos / "p1.png"
+    error = refused(capsys, "encode", zoo, photo, tmp_path / "codes")
+    assert 'Expected "tfds:NAME", a folder of pictures or an npz' in error
     error = refused(capsys, "sample", zoo, f"--output={tmp_path / 'dir'}")
     assert "must be a picture file (.jpg, " in error
 

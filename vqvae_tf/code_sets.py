@@ -101,7 +101,7 @@ def encode_dataset(
         kept = len(contents)
         todo = [shard for shard in plan.shards if shard not in contents]
         logging.info("Encoding %d shards, %d are there.", len(todo), kept)
-        for shard, content in _make(folder, todo, encoder, readers):
+        for shard, content in make_shards(folder, todo, encoder, readers):
             contents[shard] = content
             bar.update(shard.stop - shard.start)
         place_metadata(plan, contents, _copy_to(folder))
@@ -109,7 +109,7 @@ def encode_dataset(
     return {"examples": examples, "kept": kept, "made": len(todo)}
 
 
-def _make(folder, shards, encoder, readers):
+def make_shards(folder, shards, encoder, readers):
     """Yields each shard, and its content once it is written.
 
     Three things go on at once, a few batches apart: reading, in a thread;

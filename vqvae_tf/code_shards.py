@@ -159,39 +159,35 @@ def _writer(path, file_format):
 def serialized(batch):
     """Yields a serialized `tf.train.Example` for each row of a batch.
 
-    Equal to those of `tfds.features.FeaturesDict.serialize_example`, in a
-    tenth of the time.
+    The messages of `tfds.features.FeaturesDict.serialize_example`, in a tenth
+    of the time, and always with their features in one order.
 
     Args:
         batch: dict of arrays. Codes are stored as their bytes, other integers
             and booleans as int64, floats as float32, the rest as text.
     """
-    names = sorted(batch)
-    columns = [_values(name, batch[name]) for name in names]
-    for row in zip(*columns):
-        features = tf.train.Features(feature=dict(zip(names, row)))
-        example = tf.train.Example(features=features)
+    example = tf.train.Example()
+    lists, columns = [], []
+    for name, column in batch.items():
+        kind, values = _values(name, column)
+        lists.append(getattr(example.features.feature[name], kind).value)
+        columns.append(values)
+    for row in zip(*columns):  # one message for all: making one takes longer
+        for values, value in zip(lists, row):
+            values[:] = value
         yield example.SerializeToString(deterministic=True)
 
 
 def _values(name, column):
-    """Yields the `tf.train.Feature` of each row of a column."""
+    """Returns the kind of list of a column, and the list of each row."""
+    flat = column.reshape([len(column), -1])
     if name in CODES:
-        column = np.ascontiguousarray(column)
-        little = column.astype(column.dtype.newbyteorder("<"), copy=False)
-        for row in little:
-            yield _bytes(row.tobytes())
-    elif column.dtype.kind in "iub":
-        for row in column.reshape([len(column), -1]).tolist():
-            values = tf.train.Int64List(value=map(int, row))
-            yield tf.train.Feature(int64_list=values)
-    elif column.dtype.kind == "f":
-        for row in column.reshape([len(column), -1]):
-            yield tf.train.Feature(float_list=tf.train.FloatList(value=row))
-    else:
-        for row in column:
-            yield _bytes(row.encode())
-
-
-def _bytes(value):
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        little = flat.astype(column.dtype.newbyteorder("<"), copy=False)
+        return "bytes_list", [[row.tobytes()] for row in little]
+    if column.dtype.kind in "iu":
+        return "int64_list", flat.tolist()
+    if column.dtype.kind == "b":
+        return "int64_list", flat.astype(np.int64).tolist()
+    if column.dtype.kind == "f":
+        return "float_list", flat.tolist()
+    return "bytes_list", [[text.encode()] for text in column]

@@ -40,9 +40,10 @@ class _Pictures:
         self._features = prepared.only(features, *keys)
         self._records, self._title = records, title
         self._form, self._options = form, options
-        self._decode_one = tf.function(
-            self._decode,
-            input_signature=[tf.TensorSpec([], tf.string)],
+        # Traced once, not for each shard.
+        self._decode = tf.function(
+            self._decode_batch,
+            input_signature=[tf.TensorSpec([None], tf.string)],
             autograph=False,
         )
         self.origin = _origin(builder, records)
@@ -61,7 +62,7 @@ class _Pictures:
         """Yields dicts of `image`, `name` and perhaps `label`."""
         names = self._records.names(start, stop)
         records = self._records.dataset(start, stop, batch_size)
-        decoded = records.map(self._decode_batch, num_parallel_calls=2)
+        decoded = records.map(self._decode, num_parallel_calls=2)
         done = 0
         try:
             for batch in decoded.prefetch(2).as_numpy_iterator():
@@ -81,34 +82,37 @@ class _Pictures:
         shape = None
         for name, record in zip(names, records):
             try:
-                found = self._decode_one(record)
+                row = self._decode(record[None])
             except (tf.errors.InvalidArgumentError, ValueError) as error:
                 reason = str(getattr(error, "message", error)).splitlines()[0]
                 self._options.refuse(
                     f"Cannot decode {name} of {self._title}: {reason}", error
                 )
                 continue
-            row = {k: v.numpy()[None] for k, v in found.items()}
+            row = {k: v.numpy() for k, v in row.items()}
             shape = shape or (name, row["image"].shape[1:])
             check_one_size(*shape, name, row["image"].shape[1:])
             yield {**row, "name": np.array([name], object)}
 
     def _decode_batch(self, records):
-        dtypes = {"image": tf.uint8}
+        spec = {self._image: tf.io.FixedLenFeature([], tf.string)}
         if self._label:
-            dtypes["label"] = self._features["label"].tf_dtype
-        return tf.map_fn(
-            self._decode,
-            records,
-            fn_output_signature=dtypes,
+            spec["label"] = tf.io.FixedLenFeature([], tf.int64)
+        raw = tf.io.parse_example(records, spec)
+        # One by one: a batch of pictures is stored as so many files.
+        image = tf.map_fn(
+            self._decode_image,
+            raw[self._image],
+            fn_output_signature=tf.uint8,
             parallel_iterations=1,
         )
-
-    def _decode(self, record):
-        raw = self._features.deserialize_example(record)
-        image = pictures.convert_channels(raw[self._image], self._form.channels)
-        found = {"image": fitted(image, self._form)}
+        found = {"image": image}
         return {**found, "label": raw["label"]} if self._label else found
+
+    def _decode_image(self, content):
+        image = self._features[self._image].decode_example(content)
+        image = pictures.convert_channels(image, self._form.channels)
+        return fitted(image, self._form)
 
 
 class _Episodes:

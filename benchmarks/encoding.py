@@ -1,0 +1,153 @@
+"""Encoding a data set, against the bare encoder fed with one batch.
+
+    python benchmarks/encoding.py vqvae_cifar10 tfds:cifar10 --split test
+    python benchmarks/encoding.py vqvae_cifar10 tfds:cifar10 --memory
+
+The first times both in turn, for as many pictures: the share is the bare
+encoder's time over that of `vqvae-tf encode` without the start, reading from
+disk, decoding, encoding, serialising and writing shards included. --memory
+compares the peak memory of encoding a set and four times as much.
+"""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+import timing  # noqa: E402
+
+from vqvae_tf import code_sets  # noqa: E402
+from vqvae_tf.code_encoder import CodeEncoder  # noqa: E402
+from vqvae_tf.code_plan import Plan  # noqa: E402
+from vqvae_tf.code_sources import open_source  # noqa: E402
+
+
+def opened(arguments):
+    """Returns the encoder, the readers and the plan of all shards."""
+    encoder = CodeEncoder(arguments.preset, arguments.batch)
+    readers = open_source(
+        arguments.source, arguments.split, encoder.form, arguments.data_dir
+    )
+    plan = Plan(
+        encoder,
+        arguments.source,
+        readers,
+        arguments.format,
+        arguments.num_shards,
+        "error",
+    )
+    return encoder, readers, plan
+
+
+def speed(arguments):
+    """Prints the share of the bare encoder's speed, pair by pair."""
+    encoder, readers, plan = opened(arguments)
+    found = {}
+
+    def whole():
+        with tempfile.TemporaryDirectory() as folder:
+            made = code_sets.make_shards(folder, plan.shards, encoder, readers)
+            found["rows"] = sum(content.examples for _, content in made)
+
+    whole()  # how many rows there are
+    side = encoder.form.size
+    shape = [arguments.batch, side, side, encoder.form.channels]
+    images = tf.constant(
+        np.random.default_rng(0).integers(256, size=shape), tf.uint8
+    )
+    steps = found["rows"] / arguments.batch
+
+    def bare():
+        for _ in range(round(steps)):
+            codes = encoder.function(images)["codes"]
+        codes.numpy()
+
+    cpu = {}
+
+    def with_cpu(name, function):
+        def call():
+            start = time.process_time()
+            function()
+            cpu.setdefault(name, []).append(time.process_time() - start)
+
+        return call
+
+    times = timing.paired(
+        {"whole": with_cpu("whole", whole), "bare": with_cpu("bare", bare)},
+        arguments.runs,
+    )
+    shares = timing.ratios(times, "whole", "bare")
+    rows = found["rows"]
+    print(f"{arguments.preset}, {arguments.source}: {rows} pictures,", end=" ")
+    print(f"batch {arguments.batch}, {len(plan.shards)} shards, ", end="")
+    print(arguments.format)
+    for name, values in times.items():
+        rate = timing.summary([rows / t for t in values])
+        print(f"{name:6} pictures/s {rate}")
+    print(f"share of the bare encoder's speed {timing.summary(shares)}")
+    # What remains where other processes take a part of the machine.
+    extra = [a / b for a, b in zip(cpu["bare"], cpu["whole"])]
+    print(f"share, by processor time          {timing.summary(extra[1:])}")
+
+
+def memory(arguments):
+    """Prints the peak memory for a part of the set, and for four parts."""
+    peaks = []
+    for part in (arguments.part, 4 * arguments.part):
+        split = f"{arguments.split}[:{part}]"
+        words = [__file__, arguments.preset, arguments.source, "--peak"]
+        words += [f"--split={split}", f"--batch={arguments.batch}"]
+        words += [f"--format={arguments.format}", "--num_shards=2"]
+        if arguments.data_dir:
+            words += [f"--data_dir={arguments.data_dir}"]
+        done = subprocess.run(
+            [sys.executable, *words], capture_output=True, text=True, check=True
+        )
+        peaks.append(float(done.stdout.split()[-1]))
+        print(f"{split}: peak {peaks[-1]:.0f} MiB")
+    print(f"four times as many: {peaks[1] - peaks[0]:+.0f} MiB")
+
+
+def peak(arguments):
+    encoder, readers, plan = opened(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in code_sets.make_shards(
+            pathlib.Path(folder), plan.shards, encoder, readers
+        ):
+            pass
+    print(timing.peak_mib())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("preset")
+    parser.add_argument("source")
+    parser.add_argument("--data_dir")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--format", default="tfrecord")
+    parser.add_argument("--num_shards", type=int)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument(
+        "--part", type=int, default=2500, help="units, for --memory"
+    )
+    parser.add_argument("--peak", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.peak:
+        peak(arguments)
+    elif arguments.memory:
+        memory(arguments)
+    else:
+        speed(arguments)
+
+
+if __name__ == "__main__":
+    main()
