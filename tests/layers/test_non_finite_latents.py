@@ -75,6 +75,19 @@ def test_a_step_with_such_a_latent_leaves_all_state(cls, options, mode, bad):
     assert changed(layer, before)
 
 
+@bad_values
+@pytest.mark.parametrize("size", [K, 1024])  # from there, found in blocks
+def test_their_codes_are_codes(bad, size):
+    layer = VectorQuantizer(size, D)
+    x = tf.constant(broken(latents(), bad))
+    for encode in (layer.encode, tf.function(layer.encode, jit_compile=True)):
+        codes = encode(x).numpy()
+        assert 0 <= codes.min() and codes.max() < size
+        fine = np.delete(codes, 2, axis=0)
+        expected = layer.encode(latents()).numpy()
+        np.testing.assert_array_equal(fine, np.delete(expected, 2, axis=0))
+
+
 @both
 def test_the_first_finite_step_initialises(cls):
     x = latents()
