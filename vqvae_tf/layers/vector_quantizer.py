@@ -16,6 +16,7 @@ class _Candidates(typing.NamedTuple):
     """Latents that may become codes."""
 
     vectors: tf.Tensor  # float32 [G, K, D], equal on all replicas
+    exist: tf.Tensor  # bool [K]: whether there is one for this code
     usable: tf.Tensor  # bool scalar: whether there are any, all of them finite
 
 
@@ -53,7 +54,7 @@ class VectorQuantizer(keras.layers.Layer):
         num_codebooks: G, the number of channel groups.
         initialize_from_data: take the initial codebook from the latents of
             the first training batch (of all replicas) instead of from
-            U(-1/K, 1/K).
+            U(-1/K, 1/K). Of fewer latents than K, none becomes two codes.
         restart_after: replace a code that no latent chose for this many
             training steps by a latent of the current batch. None: never.
             Restarts are counted in the metric `restarts`.
@@ -351,7 +352,7 @@ class VectorQuantizer(keras.layers.Layer):
         unused = tf.where(counts > 0, 0, self.unused_steps + 1)
         # A step without usable latents says nothing about any code.
         unused = tf.where(candidates.usable, unused, self.unused_steps)
-        dead = unused >= self.restart_after
+        dead = (unused >= self.restart_after) & candidates.exist
         self.unused_steps.assign(tf.where(dead, 0, unused))
         self._replace(dead, candidates.vectors)
         restarts = tf.reduce_sum(tf.cast(dead, tf.float32))
@@ -361,7 +362,9 @@ class VectorQuantizer(keras.layers.Layer):
     def _initialize(self, candidates):
         first = tf.equal(self.steps, 0) & candidates.usable
         shape = candidates.vectors.shape[:2]
-        self._replace(tf.fill(shape, first), candidates.vectors)
+        self._replace(
+            tf.fill(shape, first) & candidates.exist, candidates.vectors
+        )
 
     def _replace(self, where, vectors):
         """Puts `vectors` `[G, K, D]` for the codes with `where` `[G, K]`."""
@@ -372,7 +375,8 @@ class VectorQuantizer(keras.layers.Layer):
         """Draws one latent for each code, the same on every replica.
 
         Position k is drawn from the k-th of K equal parts of the global
-        batch, so no latent is drawn twice while there are K or more.
+        batch, so none is drawn twice. With fewer latents than codes, some
+        parts are empty.
 
         Returns:
             `_Candidates`, or None where nothing needs them.
@@ -390,11 +394,16 @@ class VectorQuantizer(keras.layers.Layer):
         size, start = self._global_rows(count)
         seed = random.fold_in(random.make_seed(self.seed), self.steps)
         shape = [self.num_codebooks, self.num_embeddings]
-        parts = tf.range(self.num_embeddings, dtype=tf.float32)
-        parts = parts + random.uniform(shape, seed)
-        rows = parts / self.num_embeddings * tf.cast(size, tf.float32)
-        rows = tf.minimum(tf.cast(rows, tf.int32), size - 1) - start
-        here = (rows >= 0) & (rows < count)
+        bounds = tf.range(self.num_embeddings + 1, dtype=tf.int64)
+        bounds = tf.cast(
+            bounds * tf.cast(size, tf.int64) // self.num_embeddings, tf.int32
+        )
+        widths = bounds[1:] - bounds[:-1]
+        inside = random.uniform(shape, seed) * tf.cast(widths, tf.float32)
+        rows = bounds[:-1] + tf.minimum(tf.cast(inside, tf.int32), widths - 1)
+        exist = widths > 0
+        rows -= start
+        here = exist & (rows >= 0) & (rows < count)
         rows = tf.where(here, rows, 0)
         picked = tf.cond(
             count > 0,
@@ -406,7 +415,7 @@ class VectorQuantizer(keras.layers.Layer):
         picked = tf.where(finite, picked, float("nan"))
         vectors = replicas.sum_over_replicas(picked)
         finite = tf.reduce_all(tf.math.is_finite(vectors))
-        return _Candidates(vectors, (size > 0) & finite)
+        return _Candidates(vectors, exist, (size > 0) & finite)
 
     def _global_rows(self, size):
         """Returns the rows of all replicas, and where this one's start."""
