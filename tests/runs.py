@@ -25,14 +25,10 @@ HERE = pathlib.Path(__file__).parent
 # The parent's side ----------------------------------------------------------
 
 
-def start(work, data_dir, kill_after=None, strategy="one", env=None):
-    """Starts a training; returns its process."""
-    words = [sys.executable, __file__, str(work), str(data_dir)]
-    words += ["--strategy", strategy]
-    if kill_after is not None:
-        words += ["--kill_after", str(kill_after)]
+def launch(script, *words, env=None):
+    """Starts a script of this folder in a process; returns it."""
     return subprocess.Popen(
-        words,
+        [sys.executable, str(HERE / script), *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -40,17 +36,36 @@ def start(work, data_dir, kill_after=None, strategy="one", env=None):
     )
 
 
+def two_tasks() -> list[dict]:
+    """Returns the environments of two workers on this machine."""
+    workers = [f"127.0.0.1:{_free_port()}" for _ in range(2)]
+    return [
+        {
+            "TF_CONFIG": json.dumps(
+                {
+                    "cluster": {"worker": workers},
+                    "task": {"type": "worker", "index": index},
+                }
+            )
+        }
+        for index in range(2)
+    ]
+
+
+def start(work, data_dir, kill_after=None, strategy="one", env=None):
+    """Starts a training; returns its process."""
+    words = [work, data_dir, "--strategy", strategy]
+    if kill_after is not None:
+        words += ["--kill_after", kill_after]
+    return launch("runs.py", *words, env=env)
+
+
 def start_workers(work, data_dir, kill_after=(None, None)):
-    """Starts two workers on this machine; returns their processes."""
-    ports = [_free_port() for _ in kill_after]
-    workers = [f"127.0.0.1:{port}" for port in ports]
-    processes = []
-    for index, moment in enumerate(kill_after):
-        task = {"type": "worker", "index": index}
-        config = {"cluster": {"worker": workers}, "task": task}
-        env = {"TF_CONFIG": json.dumps(config)}
-        processes.append(start(work, data_dir, moment, "multiworker", env))
-    return processes
+    """Starts two workers; returns their processes."""
+    return [
+        start(work, data_dir, moment, "multiworker", env)
+        for moment, env in zip(kill_after, two_tasks())
+    ]
 
 
 def _free_port():

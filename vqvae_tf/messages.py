@@ -4,7 +4,13 @@ import re
 
 # Names of nodes and functions: {{node x}}, [[{{node x}}]], [Op:x] name: y
 _NAMES = r"\{\{.*?\}\}|\[\[.*?\]\]|\[Op:\w+\]( name: \S*)?"
-_FRAMES = ("Graph execution error", "Detected at node", "File ", "Traceback")
+_FRAMES = (
+    "Graph execution error",
+    "Detected at node",
+    "File ",
+    "Traceback",
+    "<stack traces unavailable>",
+)
 
 
 def first_line(error) -> str:
