@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -517,3 +518,17 @@ def test_only_its_own_lines():
     result = process("evaluate", "none")
     assert result.returncode == 1 and result.stdout == "True\n"
     assert result.stderr.startswith("vqvae-tf: There is no preset 'none'")
+
+
+@pytest.mark.parametrize(
+    "number, message",
+    [(signal.SIGINT, "Interrupted."), (signal.SIGTERM, "Terminated.")],
+)
+def test_signals_end_any_command(monkeypatch, capsys, number, message):
+    before = signal.getsignal(number)
+    monkeypatch.setitem(
+        cli.COMMANDS, "list", lambda: os.kill(os.getpid(), number)
+    )
+    assert run("list") == 128 + number
+    assert capsys.readouterr().err.strip() == f"vqvae-tf: {message}"
+    assert signal.getsignal(number) is before

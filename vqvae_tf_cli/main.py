@@ -1,5 +1,6 @@
 """`vqvae-tf`: reads the arguments, answers for help, starts the command."""
 
+import contextlib
 import importlib.metadata
 import re
 import signal
@@ -17,8 +18,8 @@ _HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 def main(argv=None):
     """Runs the command line and exits; the entry point of the package."""
     try:
-        _obey_sigterm()
-        sys.exit(_run(list(sys.argv if argv is None else argv)))
+        with _sigterm_as_interrupt():
+            sys.exit(_run(list(sys.argv if argv is None else argv)))
     except KeyboardInterrupt as error:
         print(file=sys.stderr)  # below a progress bar that is not finished
         number = getattr(error, "signal", signal.SIGINT)
@@ -29,14 +30,21 @@ class _Terminated(KeyboardInterrupt):
     signal = signal.SIGTERM
 
 
-def _obey_sigterm():
-    """Has SIGTERM end the program as Ctrl-C does: what it was at is undone."""
+@contextlib.contextmanager
+def _sigterm_as_interrupt():
+    """Has SIGTERM end a command as Ctrl-C does: files half written go."""
 
     def stop(number, frame):
         raise _Terminated("Terminated.")
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, stop)
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(argv):

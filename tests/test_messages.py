@@ -1,0 +1,38 @@
+"""The line of an error that is worth telling."""
+
+import pytest
+import tensorflow as tf
+
+from vqvae_tf.messages import first_line
+
+
+@pytest.mark.parametrize(
+    "error, line",
+    [
+        (ValueError("a\nb"), "a"),
+        (ValueError(), "ValueError"),
+        (tf.errors.DataLossError(None, None, "{{node a}} cut [Op:X]"), "cut"),
+        (
+            tf.errors.UnknownError(
+                None,
+                None,
+                "<stack traces unavailable>\n2 root error(s) found.\n"
+                'Detected at node x\n  File "y", line 3\nno such picture',
+            ),
+            "no such picture",
+        ),
+    ],
+)
+def test_first_line(error, line):
+    assert first_line(error) == line
+
+
+def test_of_a_real_operation():
+    @tf.function(input_signature=[tf.TensorSpec([None])])
+    def check(x):
+        tf.debugging.assert_equal(tf.size(x), 2, "odd")
+
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        check(tf.ones([3]))
+    line = first_line(caught.value)
+    assert "{{" not in line and "odd" in line
