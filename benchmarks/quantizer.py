@@ -1,105 +1,106 @@
-"""Look-up and EMA update against the textbook form, time and memory.
+"""Quantizers in a train step: forward, gradient, update of the codebook.
 
-    python benchmarks/quantizer.py [--latents 65536] [--embeddings 8192]
+    python benchmarks/quantizer.py [--sizes 8192x512,65536x8192] [--runs 7]
 
-The textbook form (as in Keras' own example and most public code) computes all
-distances |x|^2 - 2 x.e + |e|^2 and multiplies by a one-hot [N, K] matrix. Time
-is measured in pairs in one process, peak memory in a process for each.
+Ours against the textbook form (all distances and one-hot products), Sonnet's
+VectorQuantizerEMA and lucidrains' VectorQuantize, on latents and codebooks of
+64 channels. First all must give the same codes and gradients; then time is
+measured in turn in one process, peak memory in a fresh process for each.
 """
 
 import argparse
 import os
-import subprocess
-import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import tensorflow as tf  # noqa: E402
+import numpy as np  # noqa: E402
+import peers  # noqa: E402
 import timing  # noqa: E402
 
-from vqvae_tf import VectorQuantizerEMA  # noqa: E402
-
 DIM = 64
+QUANTIZERS = {
+    "ours": peers.ours,
+    "textbook": peers.textbook,
+    "sonnet": peers.sonnet,
+    "lucidrains": peers.lucidrains,
+}
 
 
-def ours(latents, embeddings):
-    layer = VectorQuantizerEMA(embeddings, DIM)
-    layer.build(latents.shape)
-    step = tf.function(lambda: layer(latents, training=True))
-    return lambda: step().numpy()
+def data(latents, embeddings):
+    """Returns random latents, the weights of the loss, and a codebook."""
+    rng = np.random.default_rng(0)
+
+    def normal(rows):
+        return rng.standard_normal([rows, DIM], np.float32)
+
+    # The size of a mean's gradient, so that both terms of the loss count.
+    weights = normal(latents) / (latents * DIM)
+    return normal(latents), weights, normal(embeddings)
 
 
-def textbook(latents, embeddings):
-    codebook = tf.Variable(tf.random.uniform([embeddings, DIM], -0.1, 0.1))
-    counts = tf.Variable(tf.ones([embeddings]))
-    sums = tf.Variable(codebook)
-
-    @tf.function
-    def step():
-        distances = (
-            tf.reduce_sum(latents**2, axis=1, keepdims=True)
-            - 2 * tf.matmul(latents, codebook, transpose_b=True)
-            + tf.reduce_sum(codebook**2, axis=1)
-        )
-        one_hot = tf.one_hot(tf.argmin(distances, axis=1), embeddings)
-        quantized = tf.matmul(one_hot, codebook)
-        counts.assign(0.99 * counts + 0.01 * tf.reduce_sum(one_hot, axis=0))
-        sums.assign(
-            0.99 * sums + 0.01 * tf.matmul(one_hot, latents, transpose_a=True)
-        )
-        codebook.assign(sums / counts[:, tf.newaxis])
-        return latents + tf.stop_gradient(quantized - latents)
-
-    return lambda: step().numpy()
+def check_equal(quantizers):
+    """Raises SystemExit unless all give our codes and our gradient."""
+    codes = {name: q.codes() for name, q in quantizers.items()}
+    gradients = {name: q.step() for name, q in quantizers.items()}
+    for name in quantizers:
+        differ = np.count_nonzero(codes[name] != codes["ours"])
+        # Rounding decides between two embeddings that are equally near.
+        if differ > 1e-5 * codes["ours"].size:
+            raise SystemExit(f"{name} has {differ} other codes than ours.")
+        error = np.abs(gradients[name] - gradients["ours"]).mean()
+        if error > 1e-4 * np.abs(gradients["ours"]).mean():
+            raise SystemExit(f"{name} has another gradient than ours.")
+    print(f"  the same codes and gradients: {', '.join(quantizers)}")
 
 
-FORMS = {"ours": ours, "textbook": textbook}
+def measure_memory(name, latents, embeddings):
+    """Prints the MiB that steps of one quantizer need, without their data."""
+    QUANTIZERS[name](*data(64, 16)).step()
+    step = QUANTIZERS[name](*data(latents, embeddings)).step
+
+    def steps():
+        for _ in range(3):
+            step()
+
+    print(timing.peak_mib_of(steps))
 
 
-def measure_memory(arguments):
-    """Runs one form in a process of its own; prints its additional MiB."""
-    latents = tf.random.normal([arguments.latents, DIM])
-    FORMS[arguments.memory_of](latents[:64], 16)()
-    before = timing.peak_mib()
-    step = FORMS[arguments.memory_of](latents, arguments.embeddings)
-    step()
-    step()
-    print(timing.peak_mib() - before)
-
-
-def memory(name, arguments) -> float:
-    command = [sys.executable, __file__, "--memory_of", name]
-    command += ["--latents", str(arguments.latents)]
-    command += ["--embeddings", str(arguments.embeddings)]
-    run = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(run.stdout.split()[-1])
+def compare(size, names, runs):
+    """Prints time and memory of all at one size, "NxK"."""
+    latents, embeddings = (int(number) for number in size.split("x"))
+    print(f"N={latents:,} K={embeddings:,} D={DIM}", flush=True)
+    arrays = data(latents, embeddings)
+    quantizers = {name: QUANTIZERS[name](*arrays) for name in names}
+    check_equal(quantizers)
+    steps = {name: q.step for name, q in quantizers.items()}
+    timing.report(timing.paired(steps, runs), "ours")
+    mib = {
+        name: timing.in_process(__file__, "--memory_of", name, "--sizes", size)
+        for name in names
+    }
+    for name, (value,) in mib.items():
+        ratio = value / max(mib["ours"][0], 1.0)
+        print(f"  {name:22} MiB {value:.0f}; {name} / ours: {ratio:.1f}")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--latents", type=int, default=65_536)
-    parser.add_argument("--embeddings", type=int, default=8_192)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--memory_of", choices=FORMS)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--sizes", default="8192x512,131072x512,65536x8192")
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--peers", default="textbook,sonnet,lucidrains")
+    parser.add_argument(
+        "--memory_of", choices=QUANTIZERS, help="in a process of its own"
+    )
     arguments = parser.parse_args()
     if arguments.memory_of:
-        measure_memory(arguments)
+        latents, embeddings = map(int, arguments.sizes.split("x"))
+        measure_memory(arguments.memory_of, latents, embeddings)
         return
-    latents = tf.random.normal([arguments.latents, DIM], seed=0)
-    times = timing.paired(
-        {k: v(latents, arguments.embeddings) for k, v in FORMS.items()},
-        arguments.runs,
-    )
-    print(f"N={arguments.latents} K={arguments.embeddings} D={DIM}")
-    for name, values in times.items():
-        print(f"{name:10} seconds {timing.summary(values)}")
-    speedup = timing.ratios(times, "ours", "textbook")
-    print(f"textbook / ours, time: {timing.summary(speedup)}")
-    mib = {name: memory(name, arguments) for name in FORMS}
-    for name, value in mib.items():
-        print(f"{name:10} peak memory of a step {value:.0f} MiB")
-    ratio = mib["textbook"] / max(mib["ours"], 1.0)
-    print(f"textbook / ours, memory: {ratio:.1f}")
+    names = [n for n in arguments.peers.split(",") if peers.installed(n)]
+    for size in arguments.sizes.split(","):
+        compare(size, ["ours", *names], arguments.runs)
 
 
 if __name__ == "__main__":

@@ -3,25 +3,34 @@
 import pathlib
 import re
 import statistics
+import subprocess
+import sys
 import time
 
 
-def paired(functions: dict, runs: int = 7) -> dict:
-    """Times functions in turn, A B A B ..., after one warm-up of each.
+# Threads that look out for more work, as OpenMP's do, give up before that.
+REST_SECONDS = 0.02
+
+
+def paired(functions: dict, runs: int = 7, warm_ups: int = 1) -> dict:
+    """Times functions in turn, A B A B ..., after some warm-ups of each.
 
     Args:
         functions: name to a function without arguments that waits for its
             result.
         runs: timed calls of each.
+        warm_ups: calls of each that are not timed.
 
     Returns:
         name to a list of seconds.
     """
     times = {name: [] for name in functions}
     for function in functions.values():
-        function()
+        for _ in range(warm_ups):
+            function()
     for _ in range(runs):
         for name, function in functions.items():
+            time.sleep(REST_SECONDS)
             start = time.perf_counter()
             function()
             times[name].append(time.perf_counter() - start)
@@ -41,8 +50,40 @@ def ratios(times: dict, ours: str, theirs: str) -> list[float]:
     return [b / a for a, b in zip(times[ours], times[theirs])]
 
 
+def report(times: dict, ours: str, indent: str = "  ") -> None:
+    """Prints the milliseconds of each, and its ratio to ours."""
+    for name, values in times.items():
+        line = f"{indent}{name:22} ms {summary([1e3 * v for v in values])}"
+        if name != ours:
+            ratio = summary(ratios(times, ours, name))
+            line += f"; {name} / {ours}: {ratio}"
+        print(line, flush=True)
+
+
 def peak_mib() -> float:
     """Returns this process' peak resident memory in MiB; on Linux."""
     # Not getrusage: its figure begins at that of the process that started us.
     status = pathlib.Path("/proc/self/status").read_text()
     return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)[1]) / 1024
+
+
+def peak_mib_of(function) -> float:
+    """Returns by how many MiB a call raises this process' memory; on Linux."""
+    # The peak so far becomes the memory that is in use (man 5 proc).
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    before = peak_mib()
+    function()
+    return peak_mib() - before
+
+
+def in_process(*arguments) -> list[float]:
+    """Runs Python with arguments in a fresh process.
+
+    Returns:
+        the numbers on the last line that it prints.
+    """
+    command = [sys.executable, *map(str, arguments)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{run.stderr[-2000:]}")
+    return [float(number) for number in run.stdout.splitlines()[-1].split()]

@@ -1,80 +1,165 @@
-"""The train step of a VQ-VAE in float32, bfloat16, and with XLA.
+"""A VQ-VAE's train step and inference: ours, PyTorch's, plain Keras'.
 
-    python benchmarks/train_step.py [--batch 64] [--hidden 128]
+    python benchmarks/train_step.py [--batch 128] [--residual_channels 32]
 
-CIFAR shape, K=512; ratios to float32 without XLA, timed in turn in one run.
+One architecture for all: 32x32 RGB, two strided convolutions, two residual
+blocks, K=512 embeddings of 64 channels, the same backwards. A train step is
+forward, backward, Adam and the codebook's moving averages; inference is
+reconstruction. PyTorch has lucidrains' quantizer, Keras the textbook's; both
+minimise a squared error, ours the default, a Gaussian's mass in each pixel's
+bin. PyTorch is run in both memory formats; the faster one is compared.
 """
 
 import argparse
 import os
+import statistics
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import flops  # noqa: E402
 import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import peers  # noqa: E402
 import tensorflow as tf  # noqa: E402
+import textbook  # noqa: E402
 import timing  # noqa: E402
 
 import vqvae_tf as vq  # noqa: E402
 
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
-def train_step(policy, jit, images, hidden):
-    """Returns a function that makes one train step."""
-    keras.config.set_dtype_policy(policy)
+
+def our_steps(images, options):
+    """Returns our train step and inference, and the train step's graph."""
+    sizes = {
+        "hidden_channels": options.hidden,
+        "residual_channels": options.residual_channels,
+    }
     likelihood = vq.Gaussian()
+    decoder = vq.Decoder(likelihood.num_parameters(3), **sizes)
     model = vq.VQVAE(
-        vq.Encoder(output_channels=64, hidden_channels=hidden),
+        vq.Encoder(output_channels=64, **sizes),
         vq.VectorQuantizerEMA(512, 64),
-        vq.FactorizedDensity(
-            vq.Decoder(likelihood.num_parameters(3), hidden), likelihood
-        ),
+        vq.FactorizedDensity(decoder, likelihood),
     )
     model.build()
+    step = _compiled_step(model, None, options.xla)
+    train = step.get_concrete_function(images)
+    infer = tf.function(model.reconstruct)
+    return (
+        lambda: float(train(images)["loss"]),
+        lambda: infer(images).numpy(),
+        train,
+    )
+
+
+def keras_steps(images, options):
+    """Returns the same of the plain Keras model, on pixels in -1..1."""
+    pixels = tf.cast(images, tf.float32) / 127.5 - 1
+    model = textbook.textbook_model(options.hidden, options.residual_channels)
+    step = _compiled_step(model, "mse", options.xla)
+    data = (pixels, pixels)
+    train = step.get_concrete_function(data)
+    infer = tf.function(lambda x: model(x, training=False))
+    return (
+        lambda: float(train(data)["loss"]),
+        lambda: infer(pixels).numpy(),
+        train,
+    )
+
+
+def _compiled_step(model, loss, xla):
     optimizer = keras.optimizers.Adam()
     optimizer.build(model.trainable_variables)
-    model.compile(optimizer)
-    step = tf.function(lambda: model.train_step(images), jit_compile=jit)
-    return lambda: float(step()["loss"])
+    model.compile(optimizer, loss)
+    return tf.function(model.train_step, jit_compile=xla)
 
 
-def gemm_gflops(policy, size=2048) -> float:
-    """Returns the machine's own matrix product speed, in GFLOP/s."""
-    dtype = tf.bfloat16 if "bfloat16" in policy else tf.float32
-    a = tf.cast(tf.random.normal([size, size]), dtype)
-    product = tf.function(lambda: tf.reduce_sum(a @ a))
-    times = timing.paired({"gemm": lambda: product().numpy()})["gemm"]
-    return 2 * size**3 / min(times) / 1e9
+def torch_steps(images, options, dtype):
+    """Returns PyTorch's steps by memory format."""
+    import torch_vqvae
+
+    pixels = images.numpy().astype(np.float32) / 127.5 - 1
+    return {
+        f"torch{name}": torch_vqvae.steps(
+            pixels,
+            options.hidden,
+            options.residual_channels,
+            dtype == "bfloat16",
+            channels_last=bool(name),
+        )
+        for name in ("", ", channels last")
+    }
+
+
+def compare(images, options, dtype):
+    """Prints all of one precision."""
+    keras.config.set_dtype_policy(POLICIES[dtype])
+    *ours, graph = our_steps(images, options)
+    *plain, plain_graph = keras_steps(images, options)
+    count = flops.convolution_flops(graph)
+    if flops.convolution_flops(plain_graph) != count:
+        raise SystemExit("The Keras model does not have our convolutions.")
+    kinds = {"ours": ours, "keras": plain}
+    if "torch" in options.peers and peers.installed("torch"):
+        kinds |= torch_steps(images, options, dtype)
+    gemm, gemm_flops = flops.gemm(dtype)
+    for number, what in enumerate(("train step", "inference")):
+        steps = {name: pair[number] for name, pair in kinds.items()}
+        times = timing.paired({**steps, "gemm": gemm}, options.runs, 3)
+        peak = [gemm_flops / t / 1e9 for t in times.pop("gemm")]
+        print(f"{dtype}, {what}, batch {len(images)}", flush=True)
+        _report(times, len(images))
+        if what == "train step":
+            speeds = [count / t / 1e9 for t in times["ours"]]
+            shares = [speed / max(peak) for speed in speeds]
+            print(
+                f"  matrix product here: GFLOP/s {timing.summary(peak)}\n"
+                f"  our convolutions, {count / 1e9:.1f} GFLOP a step: GFLOP/s "
+                f"{timing.summary(speeds)}, share of the best product "
+                f"{timing.summary(shares)}"
+            )
+
+
+def _report(times, batch):
+    best = _best_torch(times)
+    for name, seconds in times.items():
+        rate = timing.summary([batch / t for t in seconds])
+        line = f"  {name:21} images/s {rate}"
+        if name in ("keras", best):
+            ratio = timing.ratios(times, "ours", name)
+            line += f"; ours is faster by {timing.summary(ratio)}"
+        print(line, flush=True)
+
+
+def _best_torch(times):
+    medians = {
+        name: statistics.median(seconds)
+        for name, seconds in times.items()
+        if name.startswith("torch")
+    }
+    return min(medians, key=medians.get, default=None)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--runs", type=int, default=7)
-    arguments = parser.parse_args()
-    images = tf.cast(
-        tf.random.uniform([arguments.batch, 32, 32, 3], maxval=256), tf.uint8
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    kinds = {
-        "float32": ("float32", False),
-        "bfloat16": ("mixed_bfloat16", False),
-        "float32, XLA": ("float32", True),
-        "bfloat16, XLA": ("mixed_bfloat16", True),
-    }
-    steps = {
-        name: train_step(policy, jit, images, arguments.hidden)
-        for name, (policy, jit) in kinds.items()
-    }
-    times = timing.paired(steps, arguments.runs)
-    for policy in ("float32", "bfloat16"):
-        print(f"matrix product in {policy}: {gemm_gflops(policy):.0f} GFLOP/s")
-    print(f"batch {arguments.batch}, 32x32, hidden {arguments.hidden}")
-    for name, values in times.items():
-        rate = [arguments.batch / t for t in values]
-        speedup = timing.ratios(times, name, "float32")
-        print(
-            f"{name:14} images/s {timing.summary(rate)}; "
-            f"speed over float32 {timing.summary(speedup)}"
-        )
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--hidden", type=int, default=128)
+    parser.add_argument("--residual_channels", type=int, default=32)
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--dtypes", default="float32,bfloat16")
+    parser.add_argument("--peers", default="torch")
+    parser.add_argument(
+        "--xla", action="store_true", help="compile ours and Keras'"
+    )
+    options = parser.parse_args()
+    images = tf.cast(
+        tf.random.uniform([options.batch, 32, 32, 3], maxval=256), tf.uint8
+    )
+    for dtype in options.dtypes.split(","):
+        compare(images, options, dtype)
 
 
 if __name__ == "__main__":
