@@ -14,7 +14,7 @@ from vqvae_tf.loss_scaling import share_overflow
 
 # How much larger than in float32 the bits of held-out data may be, after 200
 # steps; docs/precision.md has what was measured.
-LIMITS = {"mixed_float16": 0.05, "mixed_bfloat16": 0.05, "bfloat16": 0.15}
+LIMITS = {"mixed_float16": 0.05, "mixed_bfloat16": 0.05, "bfloat16": 0.3}
 FAST = (
     "two codebooks with restarts, EMA",
     "prior of classes and two codebooks",
@@ -206,6 +206,33 @@ def test_an_overflow_of_any_replica_leaves_the_step_out_on_all(row):
 def test_gradients_of_other_optimizers_stay():
     gradients = [tf.constant([np.inf]), None]
     assert share_overflow(keras.optimizers.SGD(), gradients) is gradients
+
+
+# Weights in half precision ----------------------------------------------------
+
+
+def weights_after(policy, steps):
+    """The weights of layers before and after steps of Keras' own Adam."""
+    keras.config.set_dtype_policy(policy)
+    model = every_model.EVERY["pictures, EMA"][0]()
+    weights = [v for v in model.trainable_variables if v.dtype == policy]
+    before = arrays(weights)
+    model.compile(keras.optimizers.Adam(3e-3))
+    model.fit(every_model.batches("pictures, EMA", steps), verbose=0)
+    return before, arrays(weights)
+
+
+def test_why_adam_of_recipes_is_another_in_bfloat16():
+    """Where this fails, Keras has mended it: see recipes.make_optimizer."""
+    before, after = weights_after("bfloat16", 3)
+    assert len(after) > 20
+    for old, new in zip(before, after):
+        np.testing.assert_array_equal(new, old)
+
+
+def test_why_float16_is_refused():
+    after = np.concatenate([w.ravel() for w in weights_after("float16", 8)[1]])
+    assert np.all(np.isnan(after.astype(np.float32)))
 
 
 # Recipes ----------------------------------------------------------------------
