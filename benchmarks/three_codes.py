@@ -52,12 +52,12 @@ def train_alone(config, codes, directory):
     fitting.fit(
         decoder,
         section,
-        lambda skip: data.array_batches(
+        lambda **place: data.array_batches(
             codes,
             section.batch_size,
             config.seed,
             context={"local": ones},
-            skip_steps=skip,
+            **place,
         ),
         directory,
         dict,

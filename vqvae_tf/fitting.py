@@ -1,5 +1,6 @@
 """Fitting one model of a run: checkpoints, history, summaries, going on."""
 
+import functools
 import sys
 import time
 
@@ -28,8 +29,9 @@ def fit(model, training, batches, directory, pictures):
     Args:
         model: a model with variables; it is compiled here.
         training: the recipe's section: steps, learning rate and so on.
-        batches: a function of the number of steps that are done already; it
-            returns the dataset that goes on from there.
+        batches: a function that returns a dataset, of `skip_steps`, the
+            number of steps that are done already, and `part`, (index, count)
+            of the worker whose rows of each batch it holds.
         directory: where checkpoints are; the logs are beside it, in `logs/`.
         pictures: a function that returns a dict of uint8 pictures to log.
 
@@ -73,7 +75,7 @@ def _fit(model, training, batches, done, callbacks):
         steps = min(size - done % size, last - done)
         epochs = (last - done) // size if steps == size else 1
         model.fit(
-            batches(done),
+            strategies.distributed(functools.partial(batches, skip_steps=done)),
             steps_per_epoch=steps,
             initial_epoch=epoch,
             epochs=total,

@@ -144,3 +144,40 @@ def _gather(strategy):
 def wait_for_all(strategy=None):
     """Returns when every worker has come here."""
     of_all_workers(0, strategy)
+
+
+def distributed(make_dataset, strategy=None):
+    """Returns batches of which each worker reads its own rows alone.
+
+    Args:
+        make_dataset: a function of `part`, (index, count) of a worker, that
+            returns a `tf.data.Dataset` of its rows of each global batch.
+        strategy: the current one by default.
+
+    Returns:
+        A dataset for `fit` within the strategy.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    if not is_multi_worker(strategy):
+        return make_dataset(part=(0, 1))
+    count = num_workers(strategy)
+    replicas = strategy.num_replicas_in_sync // count
+
+    def own(context):
+        part = (context.input_pipeline_id, context.num_input_pipelines)
+        return _split(make_dataset(part=part), replicas)
+
+    return strategy.distribute_datasets_from_function(own)
+
+
+def _split(dataset, parts):
+    """Splits each batch into equal parts that follow each other."""
+    if parts == 1:
+        return dataset
+
+    def split(tensor):
+        shape = [parts, tensor.shape[0] // parts, *tensor.shape[1:]]
+        return tf.reshape(tensor, shape)
+
+    split_all = functools.partial(tf.nest.map_structure, split)
+    return dataset.map(lambda *batch: split_all(batch)).unbatch()

@@ -28,6 +28,7 @@ def training_batches(
     seed: int = 0,
     num_classes: int | None = None,
     skip_steps: int = 0,
+    part: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Endless shuffled, augmented batches: a function of (seed, step).
 
@@ -51,6 +52,8 @@ def training_batches(
         seed: integer; decides order and augmentation.
         num_classes: None, or the width of the one-hot context.
         skip_steps: number of the first step.
+        part: (index, count) of a worker that reads its rows of each batch
+            alone, B / count of them.
 
     Returns:
         An infinite dataset of x, uint8 [B, S, S, C], or with `num_classes`
@@ -80,10 +83,11 @@ def training_batches(
     steps = order.training_order(
         images.num_examples, batch_size, seed, skip_steps
     )
+    rows = order.own_rows(batch_size, part)
     indices = steps.map(
         lambda step, index: (
-            index,
-            order.step_noise([batch_size, 4], seed, step),
+            index[rows],
+            order.step_noise([batch_size, 4], seed, step)[rows],
         )
     )
 
@@ -100,7 +104,11 @@ def training_batches(
 
     still = image_size is None or _already(images, image_size, resize_range)
     batches = _fetch(
-        images, indices, batch_size, None if still else transform, finish
+        images,
+        indices,
+        batch_size // part[1],
+        None if still else transform,
+        finish,
     )
     return pipeline_options(batches)
 
@@ -167,6 +175,7 @@ def array_batches(
     seed: int = 0,
     context: dict | None = None,
     skip_steps: int = 0,
+    part: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Endless shuffled batches of arrays in memory, such as code maps.
 
@@ -179,6 +188,7 @@ def array_batches(
         context: None, or a dict of arrays [n, ...], for instance
             {"global": one_hot(labels, num_classes)}.
         skip_steps: number of the first step.
+        part: as of `training_batches`.
 
     Returns:
         An infinite dataset of x [B, ...], or with context of (x, context).
@@ -193,11 +203,12 @@ def array_batches(
     >>> next(iter(array_batches(codes, batch_size=4))).shape.as_list()
     [4, 8, 8]
     """
-    rows, arrays = as_tensors(values, context)
-    steps = order.training_order(rows, batch_size, seed, skip_steps)
+    count, arrays = as_tensors(values, context)
+    steps = order.training_order(count, batch_size, seed, skip_steps)
+    rows = order.own_rows(batch_size, part)
 
     def batch(step, index):
-        x, found = gather(arrays, index)
+        x, found = gather(arrays, index[rows])
         return x if context is None else (x, found)
 
     return pipeline_options(steps.map(batch))

@@ -14,6 +14,7 @@ def clip_batches(
     batch_size: int,
     seed: int = 0,
     skip_steps: int = 0,
+    part: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Endless shuffled batches of clips, none across an episode's end.
 
@@ -26,6 +27,7 @@ def clip_batches(
         batch_size: global batch size, B.
         seed: integer; decides the order.
         skip_steps: number of the first step.
+        part: as of `training_batches`.
 
     Returns:
         An infinite dataset of (x, context): the values [B, ...] after the
@@ -48,7 +50,10 @@ def clip_batches(
     """
     clips, clip = _clips(episodes, num_past)
     steps = order.training_order(clips, batch_size, seed, skip_steps)
-    return batching.pipeline_options(steps.map(lambda step, index: clip(index)))
+    rows = order.own_rows(batch_size, part)
+    return batching.pipeline_options(
+        steps.map(lambda step, index: clip(index[rows]))
+    )
 
 
 def clip_evaluation_batches(

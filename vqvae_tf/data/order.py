@@ -65,6 +65,26 @@ def training_order(
     )
 
 
+def own_rows(batch_size: int, part: tuple[int, int]) -> slice:
+    """Returns which rows of each batch are those of one of several workers.
+
+    Args:
+        batch_size: global batch size, B.
+        part: (index, count) of the worker.
+
+    Raises:
+        ValueError: if the batch cannot be split evenly.
+    """
+    index, count = part
+    if batch_size % count or not 0 <= index < count:
+        raise ValueError(
+            "part is (index, count) of a worker, and count must divide the "
+            f"batch. Received: part={part}, batch_size={batch_size}."
+        )
+    size = batch_size // count
+    return slice(index * size, (index + 1) * size)
+
+
 def evaluation_order(num_examples: int, batch_size: int) -> tf.data.Dataset:
     """Batches in which each example has weight 1 exactly once.
 

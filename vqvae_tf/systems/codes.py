@@ -37,8 +37,8 @@ def train(config, workdir, data_dir, stage, start):
     fitting.fit(
         autoencoder,
         config.training,
-        lambda skip: data.array_batches(
-            codes, config.training.batch_size, config.seed, skip_steps=skip
+        lambda **place: data.array_batches(
+            codes, config.training.batch_size, config.seed, **place
         ),
         workdir / "autoencoder",
         lambda: {

@@ -23,7 +23,7 @@ def train(config, workdir, data_dir, stage, start):
     fitting.fit(
         autoencoder,
         config.training,
-        lambda skip: _batches(config, images, config.training, skip),
+        lambda **place: _batches(config, images, config.training, **place),
         workdir / "autoencoder",
         lambda: {
             "reconstructions": sheets.pairs(
@@ -64,31 +64,30 @@ def fit_prior(config, prior, codes, context, directory, samples):
     fitting.fit(
         prior,
         config.prior_training,
-        lambda skip: data.array_batches(
+        lambda **place: data.array_batches(
             codes,
             config.prior_training.batch_size,
             seed=config.seed,
             context=context,
-            skip_steps=skip,
+            **place,
         ),
         directory,
         lambda: {"samples": samples()},
     )
 
 
-def _batches(config, images, training, skip_steps, num_classes=None):
-    options = config.data
-    resize_range = options.resize_range
+def _batches(config, images, training, **options):
+    section = config.data
+    resize_range = section.resize_range
     return data.training_batches(
         images,
         training.batch_size,
-        image_size=training.crop_size or options.image_size,
-        crop=options.crop,
+        image_size=training.crop_size or section.image_size,
+        crop=section.crop,
         resize_range=None if resize_range is None else tuple(resize_range),
-        flip=options.flip,
+        flip=section.flip,
         seed=config.seed,
-        num_classes=num_classes,
-        skip_steps=skip_steps,
+        **options,
     )
 
 
@@ -111,7 +110,7 @@ def encode(config, autoencoder, images) -> dict:
     training.update(batch_size=size, crop_size=None)
     codes, contexts = encoding.encode_batches(
         autoencoder,
-        _batches(config, images, training, 0, classes),
+        _batches(config, images, training, num_classes=classes),
         -(-rows // size),
     )
     # Batches are whole permutations end to end: these rows are all pictures.

@@ -36,12 +36,12 @@ def train(config, workdir, data_dir, stage, start):
     fitting.fit(
         prior,
         config.prior_training,
-        lambda skip: data.clip_batches(
+        lambda **place: data.clip_batches(
             coded,
             video.num_past,
             config.prior_training.batch_size,
             seed=config.seed,
-            skip_steps=skip,
+            **place,
         ),
         workdir / "prior",
         lambda: {"rollouts": rollout_sheet(video, held_out)},
