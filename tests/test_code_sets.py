@@ -1,5 +1,7 @@
 """Coded data sets: what stock tfds reads, and what is refused."""
 
+import shutil
+
 import coding
 import numpy as np
 import pytest
@@ -130,6 +132,35 @@ def test_episodes(home, tmp_path):
     assert np.flatnonzero(rows["is_last"]).tolist() == [15, 31]
     x, context = next(iter(data.clip_batches(found, 2, 4)))
     assert context["past"].shape == (4, 2, 4, 4)
+
+
+def test_episodes_of_other_frames_and_actions(home, tmp_path):
+    features = {
+        "steps": tfds.features.Dataset(
+            {
+                "observation": {
+                    "image": tfds.features.Image(shape=(20, 24, 3))
+                },
+                "action": tfds.features.Tensor(shape=(2,), dtype=np.float32),
+            }
+        )
+    }
+    frames = small.pictures(3, 24)[:, :20]
+    actions = np.arange(6, dtype=np.float32).reshape([3, 2]) / 7
+    steps = [
+        {"observation": {"image": frame}, "action": action}
+        for frame, action in zip(frames, actions)
+    ]
+    rows = [{"steps": steps}, {"steps": steps[:2]}]
+    tfds_sets.prepare(tmp_path, "arms", features, {"train": rows})
+    shutil.copytree(home / "preset", tmp_path / "preset")
+    encode(tmp_path, "tfds:arms", tmp_path / "codes")
+    found = code_sets.load_episodes(tmp_path / "codes", "train")
+    np.testing.assert_array_equal(found.actions[:3], actions)
+    assert found.lengths.tolist() == [3, 2]
+    x = np.stack([data.resize_and_crop(frame, small.SIZE) for frame in frames])
+    codes = presets.load(home / "preset").encode(x)
+    np.testing.assert_array_equal(found.values[:3], codes)
 
 
 def test_two_levels(home, tmp_path):

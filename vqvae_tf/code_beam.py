@@ -17,9 +17,11 @@ import logging
 import pathlib
 import shutil
 import tempfile
+import uuid
 
 try:
     import apache_beam as beam
+    from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
     from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.utils import shared
@@ -33,6 +35,8 @@ from vqvae_tf import code_sets, code_shards
 from vqvae_tf.code_encoder import CodeEncoder
 from vqvae_tf.code_plan import PLAN, Plan
 from vqvae_tf.code_sources import open_source
+
+_UNFINISHED = ".unfinished"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,18 +205,20 @@ def _whole(output, shard):
 def _place(file, output, name):
     """Copies a local file to the output, where it appears when complete."""
     target = FileSystems.join(output, *name.split("/"))
-    folder, _ = FileSystems.split(target)
-    # Object stores have no folders; another worker may be the first.
-    with contextlib.suppress(OSError):
-        FileSystems.mkdirs(folder)
-    temporary = f"{target}.{tempfile.gettempprefix()}{id(file):x}"
-    with (
-        open(file, "rb") as source,
-        FileSystems.create(
-            temporary, mime_type="application/octet-stream"
-        ) as copy,
-    ):
-        shutil.copyfileobj(source, copy)
+    # Of its own, since a runner may try a shard in two places at once.
+    temporary = FileSystems.join(output, _UNFINISHED, uuid.uuid4().hex)
+    for path in (target, temporary):
+        # Object stores have no folders; another worker may be the first.
+        with contextlib.suppress(OSError):
+            FileSystems.mkdirs(FileSystems.split(path)[0])
+    # Its bytes as they are, whatever the name ends in.
+    kind = dict(
+        mime_type="application/octet-stream",
+        compression_type=CompressionTypes.UNCOMPRESSED,
+    )
+    with open(file, "rb") as source:
+        with FileSystems.create(temporary, **kind) as copy:
+            shutil.copyfileobj(source, copy)
     if FileSystems.exists(target):
         FileSystems.delete([target])
     FileSystems.rename([temporary], [target])
@@ -223,6 +229,9 @@ def _place_metadata(found, plan, output):
     code_sets.place_metadata(
         plan, contents, lambda file: _place(file, output, file.name)
     )
+    # What workers left that were killed.
+    with contextlib.suppress(OSError):
+        FileSystems.delete([FileSystems.join(output, _UNFINISHED)])
     return sum(content.examples for content in contents.values())
 
 

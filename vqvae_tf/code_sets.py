@@ -74,15 +74,14 @@ def encode_dataset(
         FileNotFoundError: the source is not there.
         OSError: the folder cannot be written to.
 
-    Example: of a folder of photos, with untrained weights.
+    Example:
 
-    >>> from vqvae_tf.samples import sample_pictures
-    >>> generator.save_to_preset("preset")
-    >>> photos = str(sample_pictures()[0].parent)
-    >>> encode_dataset("preset", photos, "codes", num_shards=2)
-    {'examples': 12, 'kept': 0, 'made': 2}
+    >>> digest = generator.save_to_preset("preset")
+    >>> np.savez("pictures.npz", images=images)
+    >>> encode_dataset("preset", "pictures.npz", "codes")
+    {'examples': 2, 'kept': 0, 'made': 1}
     >>> load_codes("codes", "train")["codes"].shape
-    (12, 8, 8)
+    (2, 8, 8)
     """
     check_positive("batch_size", batch_size)
     if num_shards is not None:

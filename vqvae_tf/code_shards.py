@@ -140,10 +140,12 @@ def _writer(path, file_format):
         try:
             function(*arguments)
         except errors as error:
+            reason = str(getattr(error, "message", error))
+            reason = reason.replace(str(path), "").strip("; .")
             raise OSError(
-                f"Cannot write {path}: {getattr(error, 'message', error)}. "
-                "Finished shards are kept: free the disk or repair the "
-                "folder, and run the same command again."
+                f"Cannot write {path}: {reason}. Finished shards are kept: "
+                "free the disk or repair the folder, and run the same "
+                "command again."
             ) from error
 
     try:

@@ -146,7 +146,8 @@ class _Episodes:
             actions = {"action": scalar(np.int64)}
         else:
             size = int(np.prod(action.shape))
-            actions = {"action": tfds.features.Tensor((size,), np.float32)}
+            vector = tfds.features.Tensor(shape=(size,), dtype=np.float32)
+            actions = {"action": vector}
         return {
             "episode": scalar(np.int64),
             "step": scalar(np.int64),
@@ -182,10 +183,8 @@ class _Episodes:
             yield self._rows(number, found)
 
     def _rows(self, number, found):
-        frames = found["frames"]
-        if self._form.size not in (None, *frames.shape[1:2]) or (
-            frames.shape[1] != frames.shape[2]
-        ):
+        frames, size = found["frames"], self._form.size
+        if size is not None and frames.shape[1:3] != (size, size):
             frames = np.stack([fitted(f, self._form) for f in frames])
         count = len(frames)
         rows = {
