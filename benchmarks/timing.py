@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 
-
 # Threads that look out for more work, as OpenMP's do, give up before that.
 REST_SECONDS = 0.02
 

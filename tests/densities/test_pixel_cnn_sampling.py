@@ -14,7 +14,7 @@ from vqvae_tf.densities.pixel_cnn import PixelCNN
 
 ROOT = pathlib.Path(__file__).parents[2]
 _spec = importlib.util.spec_from_file_location(
-    "pixel_cnn_sampling", ROOT / "benchmarks" / "pixel_cnn_sampling.py"
+    "naive_sampling", ROOT / "benchmarks" / "naive_sampling.py"
 )
 benchmark = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(benchmark)

@@ -1,0 +1,102 @@
+"""The share of a training's time that it waits for its data.
+
+    python benchmarks/input_pipeline.py
+    python benchmarks/input_pipeline.py --source tfds:cifar10 --data_dir DIR
+    python benchmarks/input_pipeline.py --source folder --data_dir PHOTOS \\
+        --image_size 64 --batch 8 --resize_range 128,160
+
+Blocks of train steps fed by `data.training_batches` against as many with one
+batch that is kept in memory, in turn. Without --data_dir random pictures in
+memory stand in for CIFAR-10. The model is that of the recipe vqvae_cifar10.
+"""
+
+import argparse
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+import timing  # noqa: E402
+
+import vqvae_tf as vq  # noqa: E402
+from vqvae_tf import data  # noqa: E402
+from vqvae_tf.data.source import ArrayImages  # noqa: E402
+
+
+def open_source(options):
+    """Returns the pictures that the options name."""
+    if options.data_dir is None and options.source is None:
+        pictures = np.random.default_rng(0).integers(
+            0, 256, [5_000, 32, 32, 3], np.uint8
+        )
+        return ArrayImages("random pictures", pictures)
+    source = options.source or "tfds:cifar10"
+    return data.open_images(source, options.split, options.data_dir)
+
+
+def train_step(options):
+    """Returns the train step of the model, a graph of one batch."""
+    keras.config.set_dtype_policy(options.policy)
+    likelihood = vq.Gaussian()
+    model = vq.VQVAE(
+        vq.Encoder(64, hidden_channels=options.hidden),
+        vq.VectorQuantizerEMA(512, 64),
+        vq.FactorizedDensity(
+            vq.Decoder(likelihood.num_parameters(3), options.hidden), likelihood
+        ),
+    )
+    model.build()
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    model.compile(optimizer)
+    return tf.function(model.train_step)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--source", help="as in vqvae_tf.data.open_images")
+    parser.add_argument("--data_dir")
+    parser.add_argument("--split", default="train")
+    parser.add_argument("--image_size", type=int, default=32)
+    parser.add_argument("--resize_range", help="LOW,HIGH")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--hidden", type=int, default=128)
+    parser.add_argument("--policy", default="mixed_bfloat16")
+    parser.add_argument("--steps", type=int, default=30, help="of a block")
+    parser.add_argument("--runs", type=int, default=9)
+    options = parser.parse_args()
+    resize = options.resize_range and tuple(
+        int(size) for size in options.resize_range.split(",")
+    )
+    images = open_source(options)
+    batches = iter(
+        data.training_batches(
+            images, options.batch, options.image_size, resize_range=resize
+        )
+    )
+    step, kept = train_step(options), next(batches)
+
+    def block(draw):
+        for _ in range(options.steps):
+            logs = step(draw())
+        return float(logs["loss"])
+
+    times = timing.paired(
+        {
+            "kept": lambda: block(lambda: kept),
+            "fed": lambda: block(lambda: next(batches)),
+        },
+        options.runs,
+    )
+    print(f"{images.name}: {options.steps} steps of {options.batch}")
+    timing.report(times, "kept")
+    idle = [1 - k / f for k, f in zip(times["kept"], times["fed"])]
+    print(f"  share of the time that waits for data {timing.summary(idle)}")
+
+
+if __name__ == "__main__":
+    main()
