@@ -123,9 +123,15 @@ def test_encode_decode_and_log_prob():
     codes = check(model.encode, x)
     assert len(np.unique(codes)) > 2
     check(model.decode, codes)
-    check(model.reconstruct, x)
-    check(model.log_prob, x, context)
     check(model.bits_per_dim, x, context)
+
+
+@pytest.mark.slow
+def test_reconstruct_and_log_prob():
+    model = small.generator(num_classes=2)
+    x = tf.constant(small.pictures(4))
+    check(model.reconstruct, x)
+    check(model.log_prob, x, {"global": tf.one_hot([0, 1, 1, 0], 2)})
 
 
 @pytest.mark.parametrize("num_embeddings", [8, 1024])
