@@ -73,9 +73,9 @@ class FactorizedDensity(DensityModel):
         parameters = self.parameters(context, training)
         value = self._check_shapes(value, parameters)
         log_prob = self.likelihood.log_prob(parameters, value)
-        log_prob = tf.reduce_sum(log_prob, axis=-1)
         if mask is not None:
-            log_prob = log_prob * tf.cast(mask, tf.float32)
+            mask = tf.cast(mask, tf.float32)
+            log_prob = tf.reduce_sum(log_prob, axis=-1) * mask
         return tf.reduce_sum(log_prob, axis=range(1, len(log_prob.shape)))
 
     def sample(
