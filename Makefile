@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint bench
+.PHONY: demo test test-slow lint bench bench-peers
 
 demo: $(INSTALLED)
 	$(BIN)/vqvae-tf demo --output=build/demo
@@ -21,12 +21,28 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# The others need data: docs/results.md.
-BENCHMARKS := pixel_cnn_sampling quantizer train_step
+# The others need data: docs/results.md, docs/encoding.md.
+BENCHMARKS := quantizer train_step pixel_cnn_sampling input_pipeline \
+  import_time preset_load saved_model
+# Where PyTorch's builds for CPUs are; empty for the usual package index alone.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+PEERS := .venv-bench
+
+run_benchmarks = set -e; for name in $(BENCHMARKS); do \
+  echo "== $$name"; $(1)/python benchmarks/$$name.py; done
 
 bench: $(INSTALLED)
-	set -e; for name in $(BENCHMARKS); do \
-	  echo "== $$name"; $(BIN)/python benchmarks/$$name.py; done
+	$(call run_benchmarks,$(BIN))
+
+# The same, beside the packages of the extra `bench`.
+bench-peers: $(PEERS)/.installed
+	$(call run_benchmarks,$(PEERS)/bin)
+
+$(PEERS)/.installed: setup.py constraints.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet -e '.[bench,serving]' \
+	  -c constraints.txt $(addprefix --extra-index-url ,$(TORCH_INDEX))
+	touch $@
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

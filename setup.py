@@ -37,6 +37,9 @@ EXTRAS_REQUIRE = {
     # Needs protobuf 6, pillow 12 and pyarrow 25, older ones than those in
     # constraints.txt: an environment of its own (docs/encoding.md).
     "beam": ["apache-beam>=2.77,<3"],
+    # What `make bench-peers` compares with. BUILD.md says how to get PyTorch's
+    # build for CPUs, which an extra cannot ask for.
+    "bench": ["dm-sonnet>=2.0.2", "torch==2.13.0", "vector-quantize-pytorch"],
     # Presets from hf://user/repository.
     "hub": ["huggingface_hub"],
     "plots": ["matplotlib"],
