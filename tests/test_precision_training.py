@@ -203,6 +203,28 @@ def test_an_overflow_of_any_replica_leaves_the_step_out_on_all(row):
         assert float(copy) == scale
 
 
+@pytest.mark.parametrize("row", [0, 3])
+def test_a_picture_that_overflows_leaves_the_step_out_on_all(row):
+    """The train step itself; the picture is on the one replica or the other."""
+    keras.config.set_dtype_policy("mixed_float16")
+    x = every_model.pictures(4)[0].astype(np.float32)
+    x[row] = 1e30
+    strategy = two_replicas()
+    with strategy.scope():
+        model = every_model.EVERY["pictures, EMA"][0]()
+        model.compile(keras.optimizers.Adam(1e-3))
+        model.optimizer.build(model.trainable_variables)
+    before = arrays(model.trainable_variables)
+    data = tf.data.Dataset.from_tensor_slices(x).batch(4)
+    (batch,) = strategy.experimental_distribute_dataset(data)
+    tf.function(lambda: strategy.run(model.train_step, (batch,)))()
+    for old, variable in zip(before, model.trainable_variables):
+        for copy in strategy.experimental_local_results(variable.value):
+            np.testing.assert_array_equal(copy, old, err_msg=variable.path)
+    scale = model.optimizer.dynamic_scale
+    assert float(tf.convert_to_tensor(scale)) == 2.0**14
+
+
 def test_gradients_of_other_optimizers_stay():
     gradients = [tf.constant([np.inf]), None]
     assert share_overflow(keras.optimizers.SGD(), gradients) is gradients
@@ -218,7 +240,8 @@ def weights_after(policy, steps):
     weights = [v for v in model.trainable_variables if v.dtype == policy]
     before = arrays(weights)
     model.compile(keras.optimizers.Adam(3e-3))
-    model.fit(every_model.batches("pictures, EMA", steps), verbose=0)
+    for batch in every_model.batches("pictures, EMA", steps):
+        model.train_step(batch)
     return before, arrays(weights)
 
 
@@ -228,6 +251,17 @@ def test_why_adam_of_recipes_is_another_in_bfloat16():
     assert len(after) > 20
     for old, new in zip(before, after):
         np.testing.assert_array_equal(new, old)
+
+
+def test_adam_that_would_not_train_is_refused():
+    keras.config.set_dtype_policy("bfloat16")
+    model = every_model.EVERY["pictures, EMA"][0]()
+    batches = every_model.batches("pictures, EMA", 1)
+    model.compile("adam")
+    with pytest.raises(ValueError, match="Take beta_2=0.99"):
+        model.fit(batches, verbose=0)
+    model.compile(keras.optimizers.Adam(beta_2=0.99))
+    model.fit(batches, verbose=0)
 
 
 def test_why_float16_is_refused():

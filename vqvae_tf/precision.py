@@ -1,6 +1,7 @@
 """The same model in another precision."""
 
 import keras
+import tensorflow as tf
 
 
 def portable_config(config):
@@ -43,3 +44,19 @@ def copied(model):
     copy.build()
     copy.set_weights(model.get_weights())
     return copy
+
+
+def check_moments(optimizer, variables):
+    """Raises ValueError for an Adam that would never move bfloat16 weights.
+
+    Its moments have the weights' dtype: `beta_2=0.999` is 1 there, and what it
+    divides by, 1 - beta_2 ** steps, is 0.
+    """
+    beta = getattr(optimizer, "beta_2", None)
+    narrow = any(v.dtype == "bfloat16" for v in variables)
+    if narrow and beta is not None and tf.cast(beta, tf.bfloat16) == 1:
+        raise ValueError(
+            f"{type(optimizer).__name__}(beta_2={beta}) does not train weights "
+            "in bfloat16, where that is 1. Take beta_2=0.99, or the policy "
+            f"mixed_bfloat16. Received: beta_2={beta}, bfloat16 weights."
+        )

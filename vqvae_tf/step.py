@@ -5,7 +5,8 @@ import inspect
 import keras
 import tensorflow as tf
 
-from vqvae_tf import replicas, strategies
+from vqvae_tf import loss_scaling, replicas, strategies
+from vqvae_tf.precision import check_moments
 
 
 def unpack_batch(batch):
@@ -139,6 +140,8 @@ class StepModel(keras.Model):
         The context is Keras' `y`.
         """
         x = self._prepare(x, y)
+        optimizer = getattr(self, "optimizer", None)
+        check_moments(optimizer, self.trainable_variables)
         if isinstance(x, tf.data.Dataset) or inspect.isgenerator(x):
             kwargs.setdefault("shuffle", False)  # the data's own affair
         return super().fit(x, _context(y, **kwargs), *args, **kwargs)
@@ -209,7 +212,9 @@ class StepModel(keras.Model):
             # Optimizers sum gradients over replicas; `loss` is a mean already.
             scaled = self.optimizer.scale_loss(loss / replicas.num_replicas())
         variables = self.trainable_variables
-        self.optimizer.apply(tape.gradient(scaled, variables), variables)
+        gradients = tape.gradient(scaled, variables)
+        gradients = loss_scaling.share_overflow(self.optimizer, gradients)
+        self.optimizer.apply(gradients, variables)
         return self._step_logs()
 
     def test_step(self, data):
