@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from vqvae_tf.layers.convolution import (
-    DoublingConvolution,
+    Conv2DTranspose,
     convolution,
     transposed_convolution,
 )
@@ -46,12 +46,12 @@ def test_few_channels_are_doubled_in_a_way_of_our_own(
     filters, kernel_size, strides, rank, own
 ):
     layer = transposed_convolution(rank, filters, kernel_size, strides=strides)
-    assert isinstance(layer, DoublingConvolution) == own
+    assert isinstance(layer, Conv2DTranspose) == own
 
 
 def pair(**kwargs):
     """Our layer and Keras', with the same weights, of 6 channels."""
-    ours = DoublingConvolution(3, **kwargs)
+    ours = Conv2DTranspose(3, **kwargs)
     keras_own = keras.layers.Conv2DTranspose(
         3, 4, strides=2, padding="same", **kwargs
     )
@@ -109,9 +109,22 @@ def test_doubling_in_half_precision(policy):
 
 
 def test_doubling_comes_back_from_its_config():
-    layer = DoublingConvolution(3, activation="relu", name="up")
-    again = DoublingConvolution.from_config(layer.get_config())
+    layer = Conv2DTranspose(3, activation="relu", name="up")
+    again = Conv2DTranspose.from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
     assert (again.filters, again.kernel_size, again.name) == (3, (4, 4), "up")
     with pytest.raises(TypeError, match="kernel_size"):
-        DoublingConvolution(3, kernel_size=3)
+        Conv2DTranspose(3, kernel_size=3)
+
+
+def test_doubling_reads_the_weights_of_keras_layer(tmp_path):
+    def model(layer):
+        # In a list, as a decoder's: such are named by their class.
+        return keras.Sequential([keras.Input((None, None, 6)), layer])
+
+    ours, theirs = (model(layer) for layer in pair())
+    theirs.layers[0].kernel.assign(0.5 * theirs.layers[0].kernel)
+    theirs.save_weights(tmp_path / "theirs.weights.h5")
+    ours.load_weights(tmp_path / "theirs.weights.h5")
+    x = tf.random.stateless_normal([2, 5, 4, 6], [1, 2])
+    np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-5, atol=1e-5)

@@ -30,12 +30,13 @@ def transposed_convolution(rank: int, filters: int, kernel_size: int, **kwargs):
     doubling = (rank, kernel_size, kwargs.get("strides")) == (2, 4, 2)
     if doubling and filters <= _FEW_CHANNELS:
         del kwargs["strides"]
-        return DoublingConvolution(filters, **kwargs)
+        return Conv2DTranspose(filters, **kwargs)
     return _TRANSPOSED[rank](filters, kernel_size, padding="same", **kwargs)
 
 
+# Files of weights name layers by their class: Keras' name, for Keras' weights.
 @keras.saving.register_keras_serializable("vqvae_tf")
-class DoublingConvolution(keras.layers.Conv2DTranspose):
+class Conv2DTranspose(keras.layers.Conv2DTranspose):
     """A 4x4 transposed convolution of stride 2, to few channels.
 
     It has the weights, results and gradients of `keras.layers.Conv2DTranspose`
@@ -56,7 +57,7 @@ class DoublingConvolution(keras.layers.Conv2DTranspose):
 
     Example:
 
-    >>> layer = DoublingConvolution(filters=3)
+    >>> layer = Conv2DTranspose(filters=3)
     >>> layer(keras.ops.ones([1, 8, 8, 16])).shape
     TensorShape([1, 16, 16, 3])
 
