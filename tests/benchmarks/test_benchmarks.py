@@ -120,21 +120,32 @@ def test_textbook_state_and_output_are_ours():
 
 
 def test_other_codes_and_gradients_are_found(capsys):
-    arrays = quantizer.data(50, 16)
+    latents, weights, codebook = quantizer.data(50, 16)
+    # Between two embeddings; which of them is rounding's affair.
+    latents[7] = (codebook[3] + codebook[5]) / 2
+    arrays = (latents, weights, codebook)
 
     def check(**changes):
         ours, other = peers.ours(*arrays), peers.ours(*arrays)
-        changed = {
+        changes = {
             k: change(getattr(other, k)) for k, change in changes.items()
         }
-        quantizer.check_equal(
-            {"ours": ours, "other": other._replace(**changed)}
-        )
+        other = other._replace(**changes)
+        quantizer.check_equal({"ours": ours, "other": other}, latents, codebook)
+
+    def moved(row):
+        def change(codes):
+            place = np.arange(50) == row
+            return lambda: np.where(place, 8 - codes(), codes())
+
+        return change
 
     check()
     assert "ours, other" in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="50 other codes"):
-        check(codes=lambda codes: lambda: codes() + 1)
+    check(codes=moved(7))
+    assert "1 codes by another rounding" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="other codes"):
+        check(codes=moved(8))
     with pytest.raises(SystemExit, match="another gradient"):
         check(step=lambda step: lambda: 1.01 * step())
 
