@@ -38,7 +38,8 @@ def training_codes(config, base, data_dir, workdir):
     images = pictures.open_split(config.data, "train", data_dir)
     return encoding.once(
         workdir / "base_codes.npz",
-        lambda: pictures.encode(config, base, images),
+        base,
+        lambda model: pictures.encode(config, model, images),
     )["codes"].astype(np.int32)
 
 

@@ -20,6 +20,14 @@ MODELS = (
 )
 
 
+def optimizer(name):
+    """Returns Adam, which clips gradients of priors."""
+    import keras
+
+    limit = {"global_clipnorm": 0.05} if "prior" in name else {}
+    return keras.optimizers.Adam(1e-3, **limit)
+
+
 def fitted(name):
     """Returns the results of one model by their names."""
     import every_model
@@ -27,7 +35,7 @@ def fitted(name):
 
     keras.utils.set_random_seed(1)
     model = every_model.EVERY[name][0]()
-    model.compile(keras.optimizers.Adam(1e-3))
+    model.compile(optimizer(name))
     batches = every_model.batches(name, steps=6)
     history = model.fit(
         batches, validation_data=batches.take(2), epochs=2, verbose=0

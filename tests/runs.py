@@ -1,15 +1,18 @@
 """A training in a process of its own, which may be killed at a moment.
 
-    python runs.py WORKDIR DATA_DIR [--kill_after SECONDS] [--strategy NAME]
+    python runs.py WORKDIR DATA_DIR [--kill_after NAME:SECONDS]
+                   [--strategy NAME]
 
-Two workers are started with a TF_CONFIG each. A second of `kill_after` is one
-of the training proper: the clock starts when the first stage does.
+NAME is "all", or the stage from whose first step on the seconds are counted.
+Two workers are started with a TF_CONFIG each.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import random
+import re
 import signal
 import socket
 import subprocess
@@ -81,9 +84,20 @@ def finished(process, timeout=300) -> str:
     return text
 
 
-def seconds_of_training(text) -> float:
-    """Returns how long the training took, of what a run printed."""
-    return float(text.rsplit("trained in", 1)[1].split()[0])
+def durations(text) -> dict:
+    """Returns how many seconds things took, of what a run printed.
+
+    Returns:
+        Of "all", and of the steps of "autoencoder" and "prior".
+    """
+    found = re.findall(r"^(\w+) took (\S+) s$", text, re.MULTILINE)
+    return {name: float(seconds) for name, seconds in found}
+
+
+def random_moment(durations, name=None, share=1.1):
+    """Returns a moment to kill at: of the whole run, or of some steps."""
+    name = name or random.choice(["all", "autoencoder", "prior"])
+    return f"{name}:{random.uniform(0, share * durations[name])}"
 
 
 def results(work) -> dict:
@@ -105,7 +119,7 @@ def _summaries(log):
     """Returns (step, tag, value) of each event, the value as bytes."""
     import tensorflow as tf
 
-    for path in log.glob("events*"):
+    for path in log.glob("*events*"):
         for record in tf.data.TFRecordDataset(str(path)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for value in event.summary.value:
@@ -136,7 +150,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("work", type=pathlib.Path)
     parser.add_argument("data_dir")
-    parser.add_argument("--kill_after", type=float)
+    parser.add_argument("--kill_after")
     parser.add_argument("--strategy")
     run(**vars(parser.parse_args()))
 
@@ -148,25 +162,59 @@ def run(work, data_dir, kill_after=None, strategy="one"):
     from vqvae_tf import fitting, strategies, training
 
     made = strategies.make_strategy(strategy)
-    kill = threading.Timer(
-        kill_after or 0, lambda: os.kill(os.getpid(), signal.SIGKILL)
-    )
-    kill.daemon = True
-    fit, begun = fitting.fit, time.monotonic()
+    # Now and then, not at every step: steps are lost, and made again.
+    fitting.AGREE_STEPS = 3
+    if strategy == "one":
+        fitting.Keeper._is_due = lambda self: self.step % 3 == 0
+    clock = _Clock(kill_after)
+    clock.start("all")
+    step, fit = fitting.Keeper.on_train_batch_end, fitting.fit
 
-    def fit_and_die(*args):
-        if kill_after is not None and not kill.is_alive():
-            kill.start()
-        fit(*args)
+    def timed_step(self, batch, logs=None):
+        clock.start(self.checkpoints.directory.name)
+        step(self, batch, logs)
 
-    fitting.fit = fit_and_die
+    def timed_fit(model, section, batches, directory, pictures):
+        fit(model, section, batches, directory, pictures)
+        clock.stop(directory.name)
+
+    fitting.Keeper.on_train_batch_end, fitting.fit = timed_step, timed_fit
     model = training.train(
         small.stateful_recipe(), work, data_dir, strategy=made
     )
-    print(f"trained in {time.monotonic() - begun} s")
+    clock.stop("all")
     if strategies.is_chief(made):
         names = (f"{i:03}" for i in range(10**3))
         np.savez(work / "weights.npz", **dict(zip(names, model.get_weights())))
+
+
+class _Clock:
+    """Kills the process at a moment, and prints how long things took.
+
+    Args:
+        kill_after: "NAME:SECONDS", so long after `start(NAME)`; or None.
+    """
+
+    def __init__(self, kill_after):
+        self.name, _, seconds = (kill_after or ":").partition(":")
+        self.seconds = float(seconds or 0)
+        self.begun = {}
+
+    def start(self, name):
+        if name in self.begun:
+            return
+        self.begun[name] = time.monotonic()
+        if name == self.name:
+            timer = threading.Timer(self.seconds, self._kill)
+            timer.daemon = True
+            timer.start()
+
+    def stop(self, name):
+        if name in self.begun:
+            print(name, "took", time.monotonic() - self.begun[name], "s")
+
+    def _kill(self):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

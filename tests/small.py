@@ -133,13 +133,15 @@ def recipe(num_classes=None):
 
 
 def stateful_recipe():
-    """`recipe()` with all that has a state, saved after every step."""
+    """`recipe()` with all that has a state, saved whenever it is asked."""
     config = recipe(num_classes=2)
     config.quantizer.update(restart_after=2, initialize_from_data=True)
     config.prior.dropout = 0.2
-    config.training.update(steps=11, steps_per_epoch=4, checkpoint_minutes=0.0)
+    config.training.update(
+        steps=23, steps_per_epoch=8, checkpoint_minutes=0.0, clip_norm=0.1
+    )
     config.prior_training.update(
-        steps=10, steps_per_epoch=4, checkpoint_minutes=0.0
+        steps=22, steps_per_epoch=8, checkpoint_minutes=0.0
     )
     return config
 

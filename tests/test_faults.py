@@ -13,7 +13,7 @@ import small
 import tensorflow as tf
 from PIL import Image
 
-from vqvae_tf import cli, data, fitting, training
+from vqvae_tf import cli, data, fitting, presets, training
 from vqvae_tf.checkpoints import CheckpointError
 from vqvae_tf.history import read_history
 from vqvae_tf.interruption import Interrupted
@@ -93,32 +93,40 @@ import small
 
 def get_config():
     config = small.recipe()
-    config.training.steps = 1_000_000
+    config.dtype_policy = {policy!r}
+    config.training.steps = {steps}
     config.training.checkpoint_minutes = 60.0
     return config
 """
 
 
-def test_sigterm_ends_the_command(data_dir):
-    recipe = data_dir / "recipe.py"
-    recipe.write_text(RECIPE.format(tests=str(runs.HERE)))
-    words = ["train", f"--config={recipe}", f"--workdir={data_dir / 'work'}"]
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "vqvae_tf_cli",
-            *words,
-            f"--data_dir={data_dir}",
-        ],
+def command(folder, *words, env=None):
+    """Starts `vqvae-tf train` in a process."""
+    recipe = folder / "recipe.py"
+    words = [f"--config={recipe}", f"--workdir={folder / 'work'}", *words]
+    return subprocess.Popen(
+        [sys.executable, "-m", "vqvae_tf_cli", "train", *words]
+        + [f"--data_dir={folder}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=runs.HERE.parent,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(env or {})},
     )
+
+
+def wait_for_an_epoch(process):
     for line in process.stdout:
-        if line.startswith("3/3"):  # the first epoch is over
-            break
+        if line.startswith("3/3"):
+            return
+    raise AssertionError(process.stderr.read())
+
+
+def test_sigterm_ends_the_command(data_dir):
+    recipe = RECIPE.format(tests=str(runs.HERE), steps=10**6, policy="float32")
+    (data_dir / "recipe.py").write_text(recipe)
+    process = command(data_dir)
+    wait_for_an_epoch(process)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGTERM, errors
@@ -127,6 +135,31 @@ def test_sigterm_ends_the_command(data_dir):
         f"vqvae-tf: Stopped at step {step} of 1000000, which is saved; the "
         "same command goes on."
     )
+
+
+def test_sigterm_of_one_worker_ends_both(data_dir):
+    """And all goes on to a preset, in half precision, which encodes anew."""
+    recipe = RECIPE.format(
+        tests=str(runs.HERE), steps=90, policy="mixed_bfloat16"
+    )
+    (data_dir / "recipe.py").write_text(recipe)
+    words = "--strategy=multiworker", "--verbosity=-1"
+    workers = [command(data_dir, *words, env=env) for env in runs.two_tasks()]
+    wait_for_an_epoch(workers[0])
+    workers[1].send_signal(signal.SIGTERM)
+    for worker in workers:
+        _, errors = worker.communicate(timeout=120)
+        assert worker.returncode == 128 + signal.SIGTERM, errors
+        assert "which is saved; the same command goes on" in errors
+    (step,) = steps(data_dir)
+    assert 3 <= step < 90
+    workers = [command(data_dir, *words, env=env) for env in runs.two_tasks()]
+    for worker in workers:
+        output, errors = worker.communicate(timeout=300)
+        assert worker.returncode == 0, output + errors
+    assert steps(data_dir)[-1] == 90
+    generator = presets.load(data_dir / "work")
+    assert generator.sample(2, seed=0).shape == (2, small.SIZE, small.SIZE, 3)
 
 
 # Disks ------------------------------------------------------------------------

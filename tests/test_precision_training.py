@@ -10,7 +10,7 @@ from harness import POLICIES, arrays, assert_finite, two_replicas
 
 import vqvae_tf as vq
 from vqvae_tf import recipes
-from vqvae_tf.loss_scaling import share_overflow
+from vqvae_tf.gradient_rules import share_overflow
 
 # How much larger than in float32 the bits of held-out data may be, after 200
 # steps; docs/precision.md has what was measured.

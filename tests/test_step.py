@@ -125,6 +125,19 @@ def test_context_and_weights_reach_compute_losses(form):
     np.testing.assert_allclose(error, expected, rtol=1e-5)
 
 
+def test_validation_weights_without_a_context():
+    x, weight = data(), np.arange(8, dtype=np.float32)
+    model = line(keras.optimizers.SGD(0.0))
+    validation = (x, None, weight)
+    logs = model.fit(x, validation_data=validation, verbose=0).history
+    expected = model.evaluate(
+        x, sample_weight=weight, verbose=0, return_dict=True
+    )
+    for name, value in expected.items():
+        assert_close(logs[f"val_{name}"], [value], name)
+    assert abs(logs["val_loss"][0] - logs["loss"][0]) > 1e-3
+
+
 def test_optimizers_clip_and_scale():
     x = 100 * data()
     plain = line(keras.optimizers.SGD(1.0, global_clipnorm=0.1))

@@ -40,7 +40,7 @@ def test_unknown():
 
 
 def test_no_tpu():
-    with pytest.raises(RuntimeError, match="No TPU can be reached"):
+    with pytest.raises(ValueError, match="No TPU can be reached"):
         strategies.make_strategy("tpu")
 
 
@@ -58,6 +58,12 @@ WORKERS = {"worker": ["a:1", "b:2"]}
             {"cluster": WORKERS, "task": {"type": "worker", "index": 2}}
         ),
         json.dumps({"cluster": WORKERS, "task": {"type": "ps", "index": 0}}),
+        json.dumps(
+            {
+                "cluster": {**WORKERS, "chief": ["c:1"]},
+                "task": {"type": "worker", "index": 0},
+            }
+        ),
     ],
 )
 def test_bad_tf_config(monkeypatch, config):
@@ -74,7 +80,7 @@ def test_two_replicas_are_one(name):
     def compiled():
         keras.utils.set_random_seed(0)
         model = every_model.EVERY[name][0]()
-        model.compile(keras.optimizers.Adam(1e-3))
+        model.compile(fits.optimizer(name))
         return model
 
     dataset = every_model.batches(name, 4)

@@ -1,10 +1,12 @@
 """Checkpoints of a training, from which it goes on to the same result.
 
-    DIRECTORY/ckpt-STEP.*            variables and optimizer, of the chief
-    DIRECTORY/workers/I/ckpt-STEP.*  the epoch's metrics so far, of worker I
+    DIRECTORY/ckpt-STEP.*                   variables and optimizer
+    DIRECTORY/workers/I-of-NxR/ckpt-STEP.*  the epoch's metrics so far, of
+                                            worker I of N with R replicas
 
 Metrics differ between replicas until they are read, so each worker keeps its
-own. They are written first: where there is a ckpt-STEP, there are all parts.
+own; at the end of an epoch there are none to keep. They are written first:
+where there is a ckpt-STEP, there are all parts.
 """
 
 import pathlib
@@ -35,8 +37,7 @@ class Checkpoints:
     def __init__(self, model, directory):
         self.directory = pathlib.Path(directory)
         self.strategy = model.distribute_strategy
-        index = strategies.worker_index(self.strategy)
-        self._own = self.directory / "workers" / str(index)
+        self._own = self.directory / "workers" / _layout(self.strategy)
         # By number: a checkpoint of the model itself would not see what is
         # in lists of layers, and lose their state that is not trained.
         self._state = tf.train.Checkpoint(
@@ -59,86 +60,52 @@ class Checkpoints:
         """Returns the steps of which there are checkpoints, newest first."""
         return _steps(self.directory)
 
-    def save(self, step):
-        """Saves the state after `step` steps.
+    # Saving -----------------------------------------------------------------
+
+    def save(self, step, within_epoch=True):
+        """Saves the state after `step` steps; later ones are removed.
+
+        Args:
+            step: the steps that are done.
+            within_epoch: whether there are metrics to go on with.
 
         Raises:
             CheckpointError: if it cannot be written; earlier ones stay.
         """
         try:
             self._own.mkdir(parents=True, exist_ok=True)
-            self._metrics.write(str(self._own / f"ckpt-{step}"))
+            if within_epoch:
+                self._metrics.write(str(self._own / f"ckpt-{step}"))
             strategies.wait_for_all(self.strategy)
             if strategies.is_chief(self.strategy):
                 self._state.write(str(self.directory / f"ckpt-{step}"))
             strategies.wait_for_all(self.strategy)
-        except (tf.errors.UnavailableError, tf.errors.AbortedError):
-            raise  # another worker is lost
         except (OSError, tf.errors.OpError) as error:
             self._remove_part(step)
             raise CheckpointError(self._cannot_save(step, error)) from error
-        self._remove_old()
+        self._remove_old(step)
 
-    def restore(self) -> int:
-        """Restores the newest checkpoint that can be read.
+    def _remove_old(self, step):
+        """Removes all but the last two up to `step`, and what is of no use.
 
-        Returns:
-            Its step, 0 without any.
-
-        Raises:
-            CheckpointError: if there are some, and none can be read.
+        A later one is of a run that was cut back, since it could not be read,
+        or was killed as it was written.
         """
-        steps = self.steps()
-        for step in steps:
-            if self._restore(step):
-                return step
-        if steps:
-            raise CheckpointError(
-                f"No checkpoint in {self.directory} can be read. Received: "
-                f"those of steps {', '.join(map(str, steps))}. Copy them from "
-                "a backup, or remove the directory to begin again."
-            )
-        return 0
-
-    def restore_metrics(self, step):
-        """Restores what the epoch's metrics were after `step` steps."""
-        self._metrics.read(str(self._own / f"ckpt-{step}")).assert_consumed()
-
-    def _restore(self, step):
-        """Returns whether every worker could restore this step."""
-        try:
-            path = str(self.directory / f"ckpt-{step}")
-            self._state.read(path).assert_existing_objects_matched()
-            self.restore_metrics(step)
-            read = True
-        except _READ_ERRORS as error:
-            read = False
-            logging.warning(
-                "The checkpoint of step %d in %s cannot be read (%s). "
-                "Going on from the one before.",
-                step,
-                self.directory,
-                first_line(error),
-            )
-        if min(strategies.of_all_workers(int(read), self.strategy)) == 0:
-            return False
-        logging.info("Going on from step %d in %s.", step, self.directory)
-        return True
-
-    def _remove_old(self):
-        for step in _steps(self._own)[KEPT:]:
-            _remove(self._own, step)
+        kept = [s for s in self.steps() if s <= step][:KEPT]
+        _keep(self._own, kept)
         if strategies.is_chief(self.strategy):
-            for step in self.steps()[KEPT:]:
-                _remove(self.directory, step)
+            _keep(self.directory, kept)
+            # Of other numbers of workers and replicas.
+            end = self._own.name.partition("-")[2]
+            for other in self._own.parent.iterdir():
+                if other.name.partition("-")[2] != end:
+                    shutil.rmtree(other, ignore_errors=True)
 
     def _remove_part(self, step):
         """Removes what was written of a checkpoint that is not whole."""
         for directory in (self._own, self.directory):
-            if step not in _steps(directory):
+            if directory.is_dir() and step not in _steps(directory):
                 _remove(directory, step)
-                part = directory / f"ckpt-{step}_temp"
-                shutil.rmtree(part, ignore_errors=True)
 
     def _cannot_save(self, step, error):
         left = self.steps()
@@ -148,6 +115,96 @@ class Checkpoints:
             f"{self.directory} ({first_line(error)}). Make room, or mend the "
             f"directory; the same command then goes on from {start}."
         )
+
+    # Restoring --------------------------------------------------------------
+
+    def restore(self, steps_per_epoch=None) -> int:
+        """Restores the newest checkpoint that can be read.
+
+        Args:
+            steps_per_epoch: to tell whether a step has metrics to go on with;
+                by default, none is taken to have.
+
+        Returns:
+            Its step, 0 without any.
+
+        Raises:
+            CheckpointError: if there are some, and none can be read, or if
+                workers see different ones.
+        """
+        reasons = {}
+        while True:
+            left = [step for step in self.steps() if step not in reasons]
+            step = left[0] if left else 0
+            self._check_all_see(step)
+            if step == 0:
+                break
+            reason = self._try(step, steps_per_epoch)
+            if reason is None:
+                logging.info("Going on from step %d.", step)
+                return step
+            reasons[step] = reason
+            logging.warning(
+                "The checkpoint of step %d in %s cannot be read (%s).",
+                step,
+                self.directory,
+                reason,
+            )
+        if reasons:
+            found = "; ".join(f"step {s}: {r}" for s, r in reasons.items())
+            raise CheckpointError(
+                f"No checkpoint in {self.directory} can be read. Received: "
+                f"{found}. Mend what hinders, copy them from a backup, or "
+                "choose another --workdir to begin again."
+            )
+        return 0
+
+    def restore_metrics(self, step):
+        """Restores what the epoch's metrics were after `step` steps.
+
+        Those of another number of replicas cannot be divided among these: a
+        warning is logged, and the epoch's metrics begin anew.
+        """
+        if self._has_metrics(step):
+            path = str(self._own / f"ckpt-{step}")
+            self._metrics.read(path).assert_consumed()
+            return
+        logging.warning(
+            "The checkpoint of step %d was made by another number of replicas: "
+            "the metrics of this epoch are of the steps since then alone.",
+            step,
+        )
+
+    def _has_metrics(self, step):
+        """Returns whether they are there, or should be."""
+        layouts = (self.directory / "workers").glob(f"*/ckpt-{step}.index")
+        found = {path.parent.name.partition("-")[2] for path in layouts}
+        return not found or self._own.name.partition("-")[2] in found
+
+    def _try(self, step, steps_per_epoch):
+        """Restores a step; returns None, or the reason why it cannot be."""
+        reason = None
+        try:
+            path = str(self.directory / f"ckpt-{step}")
+            self._state.read(path).assert_existing_objects_matched()
+            if steps_per_epoch and step % steps_per_epoch:
+                self.restore_metrics(step)
+        except _READ_ERRORS as error:
+            reason = first_line(error)
+        failed = max(
+            strategies.of_all_workers(int(reason is not None), self.strategy)
+        )
+        return reason or ("another worker cannot read it" if failed else None)
+
+    def _check_all_see(self, step):
+        seen = sorted(set(strategies.of_all_workers(step, self.strategy)))
+        if len(seen) > 1:
+            raise CheckpointError(
+                f"All workers must see one directory {self.directory}. "
+                f"Received: newest checkpoints of the steps {seen} on "
+                "different workers. Give all of them the same --workdir, on "
+                "storage that they share, and start them again."
+            )
 
 
 # What TensorFlow raises for files that are cut, altered or not there.
@@ -160,6 +217,12 @@ _READ_ERRORS = (
 )
 
 
+def _layout(strategy):
+    workers = strategies.num_workers(strategy)
+    replicas = strategy.num_replicas_in_sync // workers
+    return f"{strategies.worker_index(strategy)}-of-{workers}x{replicas}"
+
+
 def _steps(directory):
     """Returns the steps of a directory's checkpoints, newest first."""
     found = (
@@ -169,8 +232,19 @@ def _steps(directory):
     return sorted((int(match[1]) for match in found if match), reverse=True)
 
 
+def _keep(directory, steps):
+    """Removes all checkpoints, and parts of some, but those of `steps`."""
+    found = (
+        re.match(r"ckpt-(\d+)[._]", path.name)
+        for path in directory.glob("ckpt-*")
+    )
+    for step in {int(match[1]) for match in found if match} - set(steps):
+        _remove(directory, step)
+
+
 def _remove(directory, step):
     # The index first: without it, the rest is not taken for a checkpoint.
     for end in ("index", "data-*"):
         for path in directory.glob(f"ckpt-{step}.{end}"):
             path.unlink(missing_ok=True)
+    shutil.rmtree(directory / f"ckpt-{step}_temp", ignore_errors=True)

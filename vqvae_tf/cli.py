@@ -22,8 +22,8 @@ def explain(error) -> str | None:
     import tensorflow as tf
 
     from vqvae_tf.checkpoints import CheckpointError
-    from vqvae_tf.fitting import WorkerLost
     from vqvae_tf.messages import first_line
+    from vqvae_tf.strategies import WorkerLost
 
     if isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError)):
         return _memory_message(first_line(error))
@@ -96,6 +96,8 @@ def train(recipe, overrides):
             config, model, folder, FLAGS.data_dir, shlex.join(words)
         )
         print(f"Saved the preset {folder}.")
+    # If the chief is started again, it needs the others.
+    strategies.wait_for_all(strategy)
 
 
 def _check_data_dir(command, description):

@@ -6,18 +6,26 @@ import tensorflow as tf
 from absl import logging
 
 from vqvae_tf import strategies
-from vqvae_tf.files import write_atomically
+from vqvae_tf.files import remove_leftovers, write_atomically
 from vqvae_tf.fitting import verbosity
 from vqvae_tf.precision import in_float32
 
 
-def once(path, encode) -> dict:
-    """Returns the arrays of an npz file, which `encode()` makes if need be.
+def once(path, autoencoder, encode) -> dict:
+    """Returns the arrays of an npz file, which is made if need be.
 
     Of several workers, the chief makes it, and the others wait.
+
+    Args:
+        path: the file.
+        autoencoder: a `VQVAE`.
+        encode: a function of a float32 copy of it that returns the arrays.
     """
-    if not path.exists() and strategies.is_chief():
-        arrays = encode()
+    # On all workers: each must make the variables of the copy.
+    autoencoder = in_float32(autoencoder)
+    if strategies.is_chief() and not path.exists():
+        remove_leftovers(path)
+        arrays = encode(autoencoder)
         with write_atomically(path) as temporary:
             with open(temporary, "wb") as file:
                 np.savez_compressed(file, **arrays)

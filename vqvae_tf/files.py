@@ -1,6 +1,7 @@
 """Writing files so that nobody ever sees half of one."""
 
 import contextlib
+import glob
 import os
 import pathlib
 import tempfile
@@ -38,6 +39,13 @@ def write_atomically(path):
         os.replace(temporary, path)
     finally:
         pathlib.Path(temporary).unlink(missing_ok=True)
+
+
+def remove_leftovers(path):
+    """Removes what writers of a file left that were killed as they wrote."""
+    path = pathlib.Path(path)
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        temporary.unlink(missing_ok=True)
 
 
 def read_npz(path, expected) -> dict[str, np.ndarray]:

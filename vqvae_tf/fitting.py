@@ -10,14 +10,10 @@ from absl import logging
 
 from vqvae_tf import history, interruption, recipes, strategies
 from vqvae_tf.checkpoints import Checkpoints
-from vqvae_tf.messages import first_line
 
-# So often workers agree whether to save, or to stop: asking takes a moment.
-AGREE_STEPS = 20
-
-
-class WorkerLost(Exception):
-    """Another process of the training is gone."""
+# Workers agree whether to save, or to stop, after so many steps and seconds,
+# whichever comes first: asking takes a moment.
+AGREE_STEPS, AGREE_SECONDS = 20, 5.0
 
 
 def fit(model, training, batches, directory, pictures):
@@ -38,13 +34,12 @@ def fit(model, training, batches, directory, pictures):
     Raises:
         checkpoints.CheckpointError: if one cannot be written, or none read.
         interruption.Interrupted: on Ctrl-C or SIGTERM, after saving.
-        WorkerLost: where another worker has stopped.
     """
     with model.distribute_strategy.scope():
         model.compile(recipes.make_optimizer(training))
         model.optimizer.build(model.trainable_variables)
     checkpoints = Checkpoints(model, directory)
-    done = checkpoints.restore()
+    done = checkpoints.restore(training.steps_per_epoch)
     if done >= training.steps:
         return
     logging.info("%s: steps %d to %d.", directory.name, done, training.steps)
@@ -54,16 +49,7 @@ def fit(model, training, batches, directory, pictures):
             *_records(logs, done, training, pictures),
             Keeper(checkpoints, training, done, request),
         ]
-        try:
-            _fit(model, training, batches, done, callbacks)
-        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-            if not strategies.is_multi_worker(model.distribute_strategy):
-                raise
-            raise WorkerLost(
-                "Another worker has stopped, or cannot be reached "
-                f"({first_line(error)}). Start all of them again with the same "
-                "command: they go on from the last checkpoint."
-            ) from error
+        _fit(model, training, batches, done, callbacks)
 
 
 def _fit(model, training, batches, done, callbacks):
@@ -127,7 +113,9 @@ class Keeper(keras.callbacks.Callback):
         self.training = training
         self.step = step
         self.request = request
-        self.saved_at = time.monotonic()
+        self.saved_at = self.began_at = time.monotonic()
+        self.first = step
+        self.agree_at = step + 1
 
     def on_epoch_begin(self, epoch, logs=None):
         # Keras has set them back just now.
@@ -141,10 +129,7 @@ class Keeper(keras.callbacks.Callback):
             self._keep()
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.step == self.training.steps:
-            self.checkpoints.save(self.step)
-        else:
-            self._keep()
+        self._keep()
 
     def _ends_epoch(self):
         size = self.training.steps_per_epoch
@@ -152,29 +137,36 @@ class Keeper(keras.callbacks.Callback):
 
     def _keep(self):
         """Saves, and stops, if it is time to."""
-        wish = 2 * (self.request.signal is not None) or self._is_due()
-        if strategies.is_multi_worker():
-            if self.step % AGREE_STEPS:
-                return
-            wish = max(strategies.of_all_workers(wish))
-        if not wish:
+        wish = self.request.signal or int(self._is_due())
+        wish = self._agree(wish)
+        if not wish and self.step < self.training.steps:
             return
-        self.checkpoints.save(self.step)
+        self.checkpoints.save(self.step, within_epoch=not self._ends_epoch())
         self.saved_at = time.monotonic()
-        if wish == 2:
-            self._stop()
+        if wish > 1:
+            raise interruption.Interrupted(
+                f"Stopped at step {self.step} of {self.training.steps}, which "
+                "is saved; the same command goes on.",
+                wish,
+            )
+
+    def _agree(self, wish):
+        """Returns the greatest wish of all workers; 0 between agreements."""
+        if not strategies.is_multi_worker(self.model.distribute_strategy):
+            return wish
+        if self.step < self.agree_at and not self._ends_epoch():
+            return 0
+        wishes = strategies.of_all_workers(wish, self.model.distribute_strategy)
+        seconds = time.monotonic() - self.began_at
+        seconds /= self.step - self.first
+        pace = min(AGREE_STEPS, max(1, int(AGREE_SECONDS / seconds)))
+        paces = strategies.of_all_workers(pace, self.model.distribute_strategy)
+        self.agree_at = self.step + min(paces)
+        return max(wishes)
 
     def _is_due(self):
         minutes = (time.monotonic() - self.saved_at) / 60
-        return int(minutes >= self.training.checkpoint_minutes)
-
-    def _stop(self):
-        number = self.request.signal
-        raise interruption.Interrupted(
-            f"Stopped at step {self.step} of {self.training.steps}, which is "
-            "saved; the same command goes on.",
-            number,
-        )
+        return minutes >= self.training.checkpoint_minutes
 
 
 class Records(keras.callbacks.Callback):

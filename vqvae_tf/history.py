@@ -11,7 +11,7 @@ import pathlib
 
 import tensorflow as tf
 
-from vqvae_tf.files import write_atomically
+from vqvae_tf.files import remove_leftovers, write_atomically
 
 
 class History:
@@ -24,6 +24,7 @@ class History:
 
     def __init__(self, path, step):
         self.path = pathlib.Path(path)
+        remove_leftovers(path)
         kept = [row for row in read_history(path) if row["step"] <= step]
         with write_atomically(self.path) as temporary:
             text = "".join(json.dumps(row) + "\n" for row in kept)
@@ -65,10 +66,12 @@ def cut_summaries(directory, step):
         kept = [r for r in records if _step(r) <= step]
         if complete and len(kept) == len(records):
             continue
-        with write_atomically(path) as temporary:
-            with tf.io.TFRecordWriter(temporary) as writer:
-                for record in kept:
-                    writer.write(record)
+        # Not a name that TensorBoard would read.
+        temporary = path.with_name(".cut")
+        with tf.io.TFRecordWriter(str(temporary)) as writer:
+            for record in kept:
+                writer.write(record)
+        os.replace(temporary, path)
 
 
 def _read_records(path):

@@ -5,7 +5,7 @@ import inspect
 import keras
 import tensorflow as tf
 
-from vqvae_tf import loss_scaling, replicas, strategies
+from vqvae_tf import gradient_rules, replicas, strategies
 from vqvae_tf.precision import check_moments
 
 
@@ -45,6 +45,15 @@ def _context(y, sample_weight=None, **_):
     if sample_weight is None or (y is not None and len(y)):
         return y
     return {_NO_CONTEXT: sample_weight}
+
+
+def _with_context(options):
+    """Returns validation data whose weights Keras does not drop."""
+    data = options.get("validation_data")
+    if not isinstance(data, tuple) or len(data) != 3:
+        return {}
+    x, context, weight = data
+    return {"validation_data": (x, _context(context, weight), weight)}
 
 
 class StepModel(keras.Model):
@@ -142,6 +151,7 @@ class StepModel(keras.Model):
         x = self._prepare(x, y)
         optimizer = getattr(self, "optimizer", None)
         check_moments(optimizer, self.trainable_variables)
+        kwargs |= _with_context(kwargs)
         if isinstance(x, tf.data.Dataset) or inspect.isgenerator(x):
             kwargs.setdefault("shuffle", False)  # the data's own affair
         return super().fit(x, _context(y, **kwargs), *args, **kwargs)
@@ -213,7 +223,8 @@ class StepModel(keras.Model):
             scaled = self.optimizer.scale_loss(loss / replicas.num_replicas())
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables)
-        gradients = loss_scaling.share_overflow(self.optimizer, gradients)
+        gradients = gradient_rules.clip_sum(self.optimizer, gradients)
+        gradients = gradient_rules.share_overflow(self.optimizer, gradients)
         self.optimizer.apply(gradients, variables)
         return self._step_logs()
 

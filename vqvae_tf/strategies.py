@@ -1,10 +1,13 @@
 """On how many devices and machines a training runs: `tf.distribute`."""
 
+import contextlib
 import functools
 import json
 import os
 
 import tensorflow as tf
+
+from vqvae_tf.messages import first_line
 
 NAMES = ("one", "mirrored", "multiworker", "tpu")
 
@@ -24,9 +27,8 @@ def make_strategy(name="one", tpu=None) -> tf.distribute.Strategy:
         the making and compiling of a model.
 
     Raises:
-        ValueError: for another name, and where TF_CONFIG does not say which
-            machines there are.
-        RuntimeError: if there is no TPU.
+        ValueError: for another name, where TF_CONFIG does not say which
+            machines there are, and where there is no TPU.
 
     Example:
 
@@ -63,6 +65,7 @@ def _check_tf_config():
         workers = found["cluster"]["worker"]
         index = int(found["task"]["index"])
         known = found["task"]["type"] == "worker" and 0 <= index < len(workers)
+        known = known and set(found["cluster"]) == {"worker"}
     except (ValueError, KeyError, TypeError):
         known = False
     if not known:
@@ -77,12 +80,31 @@ def _tpu_strategy(tpu):
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
         first = str(error).strip().split("\n")[0]
-        raise RuntimeError(
+        raise ValueError(
             "No TPU can be reached; run on a TPU virtual machine with "
             "TensorFlow's TPU build, or set TPU_NAME. Received: "
             f"tpu={tpu!r} ({first})."
         ) from error
     return tf.distribute.TPUStrategy(resolver)
+
+
+class WorkerLost(Exception):
+    """Another process of the training is gone."""
+
+
+@contextlib.contextmanager
+def telling_lost_workers(strategy):
+    """Turns the errors that tell of a lost worker into `WorkerLost`."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        if not is_multi_worker(strategy):
+            raise
+        raise WorkerLost(
+            "Another worker has stopped, or cannot be reached "
+            f"({first_line(error)}). Start all of them again with the same "
+            "command: they go on from the last checkpoint."
+        ) from error
 
 
 def is_multi_worker(strategy=None) -> bool:
@@ -121,7 +143,8 @@ def of_all_workers(value: int, strategy=None) -> list[int]:
     strategy = strategy or tf.distribute.get_strategy()
     if not is_multi_worker(strategy):
         return [int(value)]
-    gathered = _gather(strategy)(tf.constant(value, tf.int64))
+    with telling_lost_workers(strategy):
+        gathered = _gather(strategy)(tf.constant(value, tf.int64))
     return strategy.experimental_local_results(gathered)[0].numpy().tolist()
 
 

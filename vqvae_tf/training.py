@@ -53,7 +53,7 @@ def train(config, workdir, data_dir=None, stage="all", strategy=None):
     start = functools.partial(_note_recipe, config, workdir)
     system = systems.BY_KIND[recipes.kind(config)]
     strategy = strategy or tf.distribute.get_strategy()
-    with strategy.scope():
+    with strategy.scope(), strategies.telling_lost_workers(strategy):
         model = system.train(config, workdir, data_dir, stage, start)
     alone = strategy is tf.distribute.get_strategy()
     return model if alone else copied(model)

@@ -59,7 +59,8 @@ class VectorQuantizer(keras.layers.Layer):
             training steps by a latent of the current batch. None: never.
             Restarts are counted in the metric `restarts`.
         seed: seeds initial values and the choice of latents for restarts.
-            None: a random one.
+            None: a random one, which differs between processes: several
+            workers need a number.
 
     Call arguments:
         latents: float `[batch, ..., G * D]`; any rank from 2, any sizes.

@@ -32,7 +32,8 @@ def train(config, workdir, data_dir, stage, start):
     start()
     codes = encoding.once(
         workdir / "base_codes.npz",
-        lambda: pictures.encode(config, base, images),
+        base,
+        lambda model: pictures.encode(config, model, images),
     )["codes"].astype(np.int32)
     fitting.fit(
         autoencoder,
@@ -53,7 +54,8 @@ def train(config, workdir, data_dir, stage, start):
         return autoencoder
     arrays = encoding.once(
         workdir / "codes.npz",
-        lambda: {"codes": encoding.encode_array(autoencoder, codes)},
+        autoencoder,
+        lambda model: {"codes": encoding.encode_array(model, codes)},
     )
     generator = LatentGenerator(base, LatentGenerator(autoencoder, prior))
     pictures.fit_prior(

@@ -35,7 +35,9 @@ def train(config, workdir, data_dir, stage, start):
     if prior is None or stage == "autoencoder":
         return autoencoder
     arrays = encoding.once(
-        workdir / "codes.npz", lambda: encode(config, autoencoder, images)
+        workdir / "codes.npz",
+        autoencoder,
+        lambda model: encode(config, model, images),
     )
     generator = LatentGenerator(autoencoder, prior)
     fit_prior(

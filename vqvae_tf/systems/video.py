@@ -30,7 +30,8 @@ def train(config, workdir, data_dir, stage, start):
     start()
     arrays = encoding.once(
         workdir / "codes.npz",
-        lambda: {"codes": encoding.encode_array(base, episodes.values)},
+        base,
+        lambda model: {"codes": encoding.encode_array(model, episodes.values)},
     )
     coded = episodes.with_values(arrays["codes"].astype(np.int32))
     fitting.fit(

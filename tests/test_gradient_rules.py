@@ -1,0 +1,60 @@
+"""Clipping on several replicas is that of one."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from harness import two_replicas
+
+from vqvae_tf.gradient_rules import clip_sum
+
+# Of two replicas; what they add up to is (6, 8), of norm 10, and (0, -2).
+PARTS = [
+    [[6.0, 0.0], [0.0, 8.0]],
+    [[1.0, -2.0], [-1.0, 0.0]],
+]
+LIMITS = [{}, {"clipnorm": 1.0}, {"global_clipnorm": 1.0}, {"clipvalue": 0.5}]
+NORM = 104**0.5
+EXPECTED = [
+    [[6, 8], [0, -2]],
+    [[0.6, 0.8], [0, -1]],
+    [[6 / NORM, 8 / NORM], [0, -2 / NORM]],
+    [[0.5, 0.5], [0, -0.5]],
+]
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("limit, expected", list(zip(LIMITS, EXPECTED)))
+def test_the_sum_is_clipped(limit, expected, scaled):
+    strategy = two_replicas()
+    with strategy.scope():
+        weights = [tf.Variable([0.0, 0.0]) for _ in range(2)]
+        optimizer = keras.optimizers.SGD(1.0, **limit)
+        if scaled:
+            optimizer = keras.optimizers.LossScaleOptimizer(
+                optimizer, initial_scale=16.0
+            )
+        optimizer.build(weights)
+    scale = 16.0 if scaled else 1.0
+
+    @tf.function
+    def step():
+        def run():
+            context = tf.distribute.get_replica_context()
+            number = context.replica_id_in_sync_group
+            parts = [tf.gather(scale * np.float32(p), number) for p in PARTS]
+            clipped = clip_sum(optimizer, [*parts, None])
+            optimizer.apply(clipped[:2], weights)
+
+        strategy.run(run)
+
+    step()
+    for weight, value in zip(weights, expected):
+        for copy in strategy.experimental_local_results(weight):
+            np.testing.assert_allclose(copy, -np.float32(value), 1e-6, 1e-6)
+
+
+def test_one_replica_is_left_to_keras():
+    gradients = [tf.constant([3.0, 4.0]), None]
+    optimizer = keras.optimizers.SGD(clipnorm=1.0)
+    assert clip_sum(optimizer, gradients) is gradients
