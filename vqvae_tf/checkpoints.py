@@ -118,12 +118,8 @@ class Checkpoints:
 
     # Restoring --------------------------------------------------------------
 
-    def restore(self, steps_per_epoch=None) -> int:
+    def restore(self) -> int:
         """Restores the newest checkpoint that can be read.
-
-        Args:
-            steps_per_epoch: to tell whether a step has metrics to go on with;
-                by default, none is taken to have.
 
         Returns:
             Its step, 0 without any.
@@ -139,7 +135,7 @@ class Checkpoints:
             self._check_all_see(step)
             if step == 0:
                 break
-            reason = self._try(step, steps_per_epoch)
+            reason = self._try(step)
             if reason is None:
                 logging.info("Going on from step %d.", step)
                 return step
@@ -160,35 +156,31 @@ class Checkpoints:
         return 0
 
     def restore_metrics(self, step):
-        """Restores what the epoch's metrics were after `step` steps.
+        """Restores what the epoch's metrics were after `step` steps, if any.
 
         Those of another number of replicas cannot be divided among these: a
         warning is logged, and the epoch's metrics begin anew.
         """
-        if self._has_metrics(step):
+        paths = (self.directory / "workers").glob(f"*/ckpt-{step}.index")
+        found = {path.parent.name.partition("-")[2] for path in paths}
+        if self._own.name.partition("-")[2] in found:
             path = str(self._own / f"ckpt-{step}")
             self._metrics.read(path).assert_consumed()
-            return
-        logging.warning(
-            "The checkpoint of step %d was made by another number of replicas: "
-            "the metrics of this epoch are of the steps since then alone.",
-            step,
-        )
+        elif found:
+            logging.warning(
+                "The checkpoint of step %d was made by another number of "
+                "replicas: the metrics of this epoch are of the steps since "
+                "then alone.",
+                step,
+            )
 
-    def _has_metrics(self, step):
-        """Returns whether they are there, or should be."""
-        layouts = (self.directory / "workers").glob(f"*/ckpt-{step}.index")
-        found = {path.parent.name.partition("-")[2] for path in layouts}
-        return not found or self._own.name.partition("-")[2] in found
-
-    def _try(self, step, steps_per_epoch):
+    def _try(self, step):
         """Restores a step; returns None, or the reason why it cannot be."""
         reason = None
         try:
             path = str(self.directory / f"ckpt-{step}")
             self._state.read(path).assert_existing_objects_matched()
-            if steps_per_epoch and step % steps_per_epoch:
-                self.restore_metrics(step)
+            self.restore_metrics(step)
         except _READ_ERRORS as error:
             reason = first_line(error)
         failed = max(

@@ -39,7 +39,7 @@ def fit(model, training, batches, directory, pictures):
         model.compile(recipes.make_optimizer(training))
         model.optimizer.build(model.trainable_variables)
     checkpoints = Checkpoints(model, directory)
-    done = checkpoints.restore(training.steps_per_epoch)
+    done = checkpoints.restore()
     if done >= training.steps:
         return
     logging.info("%s: steps %d to %d.", directory.name, done, training.steps)
