@@ -53,7 +53,9 @@ def speed(arguments):
 
     def whole():
         with tempfile.TemporaryDirectory() as folder:
-            made = code_sets.make_shards(folder, plan.shards, encoder, readers)
+            made = code_sets.make_shards(
+                folder, plan.shards, encoder, readers, plan.code_shapes
+            )
             found["rows"] = sum(content.examples for _, content in made)
 
     whole()  # how many rows there are
@@ -119,7 +121,11 @@ def peak(arguments):
     encoder, readers, plan = opened(arguments)
     with tempfile.TemporaryDirectory() as folder:
         for _ in code_sets.make_shards(
-            pathlib.Path(folder), plan.shards, encoder, readers
+            pathlib.Path(folder),
+            plan.shards,
+            encoder,
+            readers,
+            plan.code_shapes,
         ):
             pass
     print(timing.peak_mib())

@@ -1,17 +1,43 @@
 """Sources and presets for the tests of coded data sets."""
 
+import functools
 import json
 import pathlib
 
 import numpy as np
+import pytest
 import small
+import tensorflow as tf
 import tfds_sets
 from PIL import Image
 
 import vqvae_tf as vq
+from vqvae_tf import code_encoder, code_sets
 
 tfds = tfds_sets.tfds
 SIZE = small.SIZE
+
+
+@functools.lru_cache
+def _encoder(preset, batch_size):
+    return code_encoder.CodeEncoder(preset, batch_size)
+
+
+@pytest.fixture(autouse=True)
+def one_encoder(monkeypatch):
+    """Has a preset loaded and traced once, whatever the tests."""
+    monkeypatch.setattr(code_sets, "CodeEncoder", _encoder)
+
+
+def encode(home, folder, source="tfds:album", **kwargs):
+    """Encodes by the preset in `home`, in small batches."""
+    kwargs = {"preset": f"{home}/preset", "data_dir": str(home), **kwargs}
+    return code_sets.encode_dataset(
+        source=source,
+        folder=folder,
+        progress=False,
+        **{"num_shards": 4, "batch_size": 4, **kwargs},
+    )
 
 
 def write_pictures(data_dir, name="album", counts=(10, 5), corrupt=()):
@@ -34,21 +60,62 @@ def write_pictures(data_dir, name="album", counts=(10, 5), corrupt=()):
 
 def spoil(folder, name, index):
     """Puts a picture that is none in the place of one of the split train."""
-    import tensorflow as tf
+    paths = sorted(folder.glob(f"{name}-train*"))
+    places = [(path, i) for path in paths for i in range(len(records_of(path)))]
+    spoilt, place = places[index]
+    rewrite(spoilt, lambda i, example: i == place and cut_picture(example))
 
-    for path in sorted(folder.glob(f"{name}-train*")):
-        records = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
-        if index >= len(records):
-            index -= len(records)
-            continue
-        example = tf.train.Example.FromString(records[index])
-        image = example.features.feature["image"].bytes_list
-        image.value[0] = image.value[0][:30]
-        records[index] = example.SerializeToString()
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            for record in records:
-                writer.write(record)
-        return
+
+def cut_picture(example):
+    image = example.features.feature["image"].bytes_list
+    image.value[0] = image.value[0][:30]
+
+
+def relabel(path):
+    """Changes all labels of a file, 0 to 1 and 1 to 0, and nothing else."""
+
+    def change(_, example):
+        label = example.features.feature["label"].int64_list
+        label.value[0] = 1 - label.value[0]
+
+    rewrite(path, change)
+
+
+def drop_last(path, count):
+    """Writes a TFRecord again without its last records."""
+    records = records_of(path)[:-count]
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in records:
+            writer.write(record)
+
+
+def as_array_record(folder):
+    """Changes a prepared set of TFRecord to ArrayRecord."""
+    from array_record.python import array_record_module
+
+    for path in sorted(folder.glob("*.tfrecord*")):
+        target = str(path).replace(".tfrecord", ".array_record")
+        writer = array_record_module.ArrayRecordWriter(target, "group_size:1")
+        for record in records_of(path):
+            writer.write(record)
+        writer.close()
+        path.unlink()
+    info = folder / "dataset_info.json"
+    info.write_text(info.read_text().replace('"tfrecord"', '"array_record"'))
+
+
+def records_of(path):
+    return list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+
+
+def rewrite(path, change):
+    """Writes a TFRecord again, after `change(number, example)` of each."""
+    records = records_of(path)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for number, record in enumerate(records):
+            example = tf.train.Example.FromString(record)
+            change(number, example)
+            writer.write(example.SerializeToString())
 
 
 def write_folder(folder, split="train", count=6):

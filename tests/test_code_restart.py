@@ -4,7 +4,6 @@ import os
 import pathlib
 import random
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,13 +14,13 @@ import coding
 import numpy as np
 import pytest
 import small
-import tensorflow as tf
 import tfds_sets
-from PIL import Image
 
 from vqvae_tf import code_sets, code_shards, pieces
 
 LAST = "dataset_info.json"
+encode = coding.encode
+one_encoder = coding.one_encoder
 
 
 @pytest.fixture(scope="module")
@@ -32,18 +31,6 @@ def home(tmp_path_factory):
     coding.write_pictures(home, counts=(40, 4))
     coding.write_pictures(home, "spoilt", corrupt=(3, 7))
     return home
-
-
-def encode(home, folder, source="tfds:album", **kwargs):
-    kwargs = {"num_shards": 4, "batch_size": 4, **kwargs}
-    return code_sets.encode_dataset(
-        home / "preset",
-        source,
-        folder,
-        data_dir=str(home),
-        progress=False,
-        **kwargs,
-    )
 
 
 # Kills ----------------------------------------------------------------------
@@ -63,7 +50,8 @@ def start(home, folder, file_format):
     return subprocess.Popen(
         [sys.executable, "-c", _PROCESS, *map(str, words)],
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -76,7 +64,10 @@ def kill_after(process, folder, new, delay):
             break
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    _, stderr = process.communicate()
+    # It may have ended before, but by itself and with all that it should do.
+    done = process.returncode == 0 and (folder / LAST).exists()
+    assert process.returncode == -signal.SIGKILL or done, stderr[-2000:]
 
 
 def check_kills(home, tmp_path, file_format, kills, seed):
@@ -84,10 +75,11 @@ def check_kills(home, tmp_path, file_format, kills, seed):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     kwargs = dict(num_shards=20, batch_size=2, file_format=file_format)
     encode(home, whole, split="train", **kwargs)
-    expected = coding.contents(whole)
-    for _ in range(kills):
+    expected, shards = coding.contents(whole), []
+    for number in range(kills):
         process = start(home, killed, file_format)
-        kill_after(process, killed, draw.randint(0, 3), draw.random() * 0.03)
+        new = draw.randint(0, 3) if number else 3
+        kill_after(process, killed, new, draw.random() * 0.03)
         found = coding.contents(killed)
         # A file that is there under its name is whole.
         for name in set(found) & set(expected):
@@ -97,6 +89,9 @@ def check_kills(home, tmp_path, file_format, kills, seed):
             for path in killed.glob("codes-*")
             if (killed / ".shards" / f"{path.name}.json").exists()
         }
+        shards.append(len(before))
+    # Of three shards the last may lack its note. Others were to be made.
+    assert shards[0] >= 2 and shards == sorted(shards) and shards[0] < 20
     done = encode(home, killed, split="train", **kwargs)
     assert done["kept"] == len(before) and done["examples"] == 40
     for path, modified in before.items():
@@ -104,8 +99,8 @@ def check_kills(home, tmp_path, file_format, kills, seed):
     assert coding.contents(killed) == expected
 
 
-def test_killed_twice(home, tmp_path):
-    check_kills(home, tmp_path, "tfrecord", kills=2, seed=0)
+def test_killed(home, tmp_path):
+    check_kills(home, tmp_path, "tfrecord", kills=1, seed=0)
 
 
 @pytest.mark.slow
@@ -135,25 +130,6 @@ def test_damaged_shards_are_made_again(home, tmp_path, file_format):
     done = encode(home, tmp_path, file_format=file_format)
     assert done == {"examples": 44, "kept": 4, "made": 4}
     assert coding.contents(tmp_path) == expected
-
-
-def test_killed_before_the_first_shard(home, tmp_path):
-    (tmp_path / ".encoding.json.x1.json").write_text("{")
-    assert encode(home, tmp_path)["made"] == 8
-    assert not list(tmp_path.glob(".encoding*"))
-
-
-def test_plan_that_is_no_json(home, tmp_path):
-    (tmp_path / "encoding.json").write_text("{")
-    with pytest.raises(ValueError, match="not valid JSON"):
-        encode(home, tmp_path)
-
-
-def test_one_process_at_a_time(home, tmp_path):
-    encode(home, tmp_path)
-    with code_sets._locked(tmp_path):
-        with pytest.raises(ValueError, match="Another process is encoding"):
-            encode(home, tmp_path)
 
 
 # Disks ----------------------------------------------------------------------
@@ -214,8 +190,7 @@ def test_corrupt_pictures_of_tfds(home, tmp_path):
     found = code_sets.load_codes(tmp_path / "codes", "train")
     coding.write_pictures(tmp_path, "sound")
     whole = tmp_path / "whole"
-    shutil.copytree(home / "preset", tmp_path / "preset")
-    encode(tmp_path, whole, "tfds:sound", split="train")
+    encode(home, whole, "tfds:sound", split="train", data_dir=str(tmp_path))
     sound = code_sets.load_codes(whole, "train")["codes"]
     kept = [0, 1, 2, 4, 5, 6, 8, 9]
     np.testing.assert_array_equal(found["codes"], sound[kept])
@@ -224,15 +199,9 @@ def test_corrupt_pictures_of_tfds(home, tmp_path):
 
 def test_every_picture_corrupt(home, tmp_path):
     coding.write_pictures(tmp_path, "bad", counts=(2, 1), corrupt=(0, 1))
-    shutil.copytree(home / "preset", tmp_path / "preset")
+    kwargs = dict(num_shards=1, data_dir=str(tmp_path), on_corrupt="skip")
     with pytest.raises(ValueError, match="No picture of the split 'train'"):
-        encode(
-            tmp_path,
-            tmp_path / "codes",
-            "tfds:bad",
-            num_shards=1,
-            on_corrupt="skip",
-        )
+        encode(home, tmp_path / "codes", "tfds:bad", **kwargs)
     assert not (tmp_path / "codes" / LAST).exists()
 
 
@@ -240,9 +209,8 @@ def test_damaged_records(home, tmp_path):
     coding.write_pictures(tmp_path, "cut")
     path = sorted((tmp_path / "cut" / "1.0.0").glob("cut-train*"))[1]
     os.truncate(path, path.stat().st_size - 20)
-    shutil.copytree(home / "preset", tmp_path / "preset")
     with pytest.raises(ValueError, match="prepared files are damaged.*cut"):
-        encode(tmp_path, tmp_path / "codes", "tfds:cut")
+        encode(home, tmp_path / "codes", "tfds:cut", data_dir=str(tmp_path))
 
 
 def test_corrupt_file_of_a_folder(home, tmp_path):
@@ -261,37 +229,19 @@ def test_corrupt_file_of_a_folder(home, tmp_path):
 def test_episode_with_a_missing_step(home, tmp_path):
     tfds_sets.write_clips(tmp_path, "clips", small.SIZE)
     path = sorted((tmp_path / "clips" / "1.0.0").glob("clips-train*"))[0]
-    records = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
-    example = tf.train.Example.FromString(records[1])
-    first = example.features.feature["steps/is_first"].int64_list.value
-    first[0] = 0
-    records[1] = example.SerializeToString()
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for record in records:
-            writer.write(record)
-    shutil.copytree(home / "preset", tmp_path / "preset")
+
+    def move_start(number, example):
+        first = example.features.feature["steps/is_first"].int64_list.value
+        first[0] = int(number != 1)
+
+    coding.rewrite(path, move_start)
     kwargs = dict(source="tfds:clips", split="train", num_shards=1)
+    kwargs["data_dir"] = str(tmp_path)
     with pytest.raises(ValueError, match="Episode 1 of tfds:clips"):
-        encode(tmp_path, tmp_path / "refused", **kwargs)
-    encode(tmp_path, tmp_path / "codes", on_corrupt="skip", **kwargs)
+        encode(home, tmp_path / "refused", **kwargs)
+    encode(home, tmp_path / "codes", on_corrupt="skip", **kwargs)
     found = code_sets.load_codes(tmp_path / "codes", "train")
     assert np.unique(found["episode"]).tolist() == [0, 2]
-
-
-def test_pictures_of_two_sizes_for_a_model_without_a_size(tmp_path):
-    model = small.autoencoder()
-    type(model)(model.encoder, model.quantizer, model.decoder).save_to_preset(
-        tmp_path / "preset"
-    )
-    coding.write_folder(tmp_path / "photos")
-    photos = str(tmp_path / "photos")
-    encode(tmp_path, tmp_path / "codes", photos, num_shards=1)
-    found = code_sets.load_codes(tmp_path / "codes", "train")
-    assert found["codes"].shape == (6, 5, 5)
-    odd = tmp_path / "photos" / "train" / "b" / "3.png"
-    Image.fromarray(small.pictures(1, 16)[0]).save(odd)
-    with pytest.raises(ValueError, match=r"one size.*b/3\.png"):
-        encode(tmp_path, tmp_path / "other", photos, num_shards=1)
 
 
 # Memory and threads ---------------------------------------------------------
@@ -317,7 +267,9 @@ def test_few_batches_are_in_memory():
         shards = [
             code_shards.Shard("train", 0, 1, 0, count, "tfrecord"),
         ]
-        coded = code_sets.coded_batches(shards, Encoder(), {"train": Reader()})
+        coded = code_sets.coded_batches(
+            shards, Encoder(), {"train": Reader()}, {"codes": (4, 4)}
+        )
         for batch in pieces.ahead(coded):
             time.sleep(0.001)
             written[0] += batch is not None

@@ -42,7 +42,8 @@ def _memory_message(line):
         f"Out of memory ({line}). Training: give a smaller batch "
         "(--config.training.batch_size, --config.prior_training.batch_size; "
         "a stage that has no checkpoint yet may be changed), or a smaller "
-        "model. Checkpoints are kept."
+        "model; checkpoints are kept. Encoding: give a smaller --batch_size; "
+        "finished shards are kept."
     )
 
 
@@ -310,6 +311,11 @@ def decode(preset, source, target):
     if pathlib.Path(source).is_dir():
         _decode_dataset(preset, source, pathlib.Path(target))
         return
+    if FLAGS["split"].present:
+        raise CommandError(
+            "--split is for data sets of codes, which are folders. "
+            f"Received: --split={FLAGS.split} and {source}."
+        )
     codes, targets = _read_codes(source)
     model, _ = _load_for_pictures(preset)
     images = [
@@ -327,7 +333,7 @@ def decode(preset, source, target):
 
 def _decode_dataset(preset, source, target):
     """Writes the pictures of a folder of codes as PNG files, in its order."""
-    from vqvae_tf import code_pictures, sheets
+    from vqvae_tf import code_reading, sheets
 
     if target.suffix == ".npz":
         raise CommandError(
@@ -336,7 +342,7 @@ def _decode_dataset(preset, source, target):
         )
     model, _ = _load_for_pictures(preset)
     count = 0
-    for name, image in code_pictures.decoded(
+    for name, image in code_reading.decoded(
         model, preset, source, FLAGS.split
     ):
         sheets.save_picture(target / name, image)

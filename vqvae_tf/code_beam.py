@@ -13,17 +13,18 @@ shard is the same again. Needs `pip install vqvae_tf[beam]`.
 import argparse
 import contextlib
 import dataclasses
+import difflib
 import logging
-import pathlib
-import shutil
-import tempfile
-import uuid
+import re
+import sys
 
 try:
     import apache_beam as beam
-    from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
-    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.options.pipeline_options import (
+        PipelineOptions,
+        StandardOptions,
+    )
     from apache_beam.utils import shared
 except ImportError as error:
     raise ImportError(
@@ -31,12 +32,15 @@ except ImportError as error:
         f"Received: {error}."
     ) from error
 
+from vqvae_tf import code_beam_files as files
 from vqvae_tf import code_sets, code_shards
+from vqvae_tf.checks import check_positive
 from vqvae_tf.code_encoder import CodeEncoder
-from vqvae_tf.code_plan import PLAN, Plan
+from vqvae_tf.code_plan import LAST, PLAN, Plan, check_empty
+from vqvae_tf.code_shards import UNFINISHED
 from vqvae_tf.code_sources import open_source
 
-_UNFINISHED = ".unfinished"
+_PROGRAM = "python -m vqvae_tf.code_beam"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +60,11 @@ class Job:
     num_shards: int | None = None
     batch_size: int = 64
     on_corrupt: str = "error"
+
+    def __post_init__(self):
+        check_positive("batch_size", self.batch_size)
+        if self.num_shards is not None:
+            check_positive("num_shards", self.num_shards)
 
     def open(self):
         """Returns the encoder, and a reader for each split."""
@@ -78,8 +87,8 @@ class EncodeShard(beam.DoFn):
     Elements: `Shard`. Outputs: (`Shard`, its `Content`).
     """
 
-    def __init__(self, job):
-        self._job = job
+    def __init__(self, job, code_shapes):
+        self._job, self._shapes = job, code_shapes
         self._handle = shared.Shared()
 
     def setup(self):
@@ -88,14 +97,15 @@ class EncodeShard(beam.DoFn):
         ).parts
 
     def process(self, shard):
-        found = _whole(self._job.output, shard)
+        found = files.whole(self._job.output, shard)
         if found is None:
+            files.remove(self._job.output, LAST)  # no longer complete
             batches = code_sets.coded_batches(
-                [shard], self._encoder, self._readers
+                [shard], self._encoder, self._readers, self._shapes
             )
             with contextlib.closing(batches):
                 rows = iter(lambda: next(batches), None)
-                found = _write(self._job.output, shard, rows)
+                found = files.write(self._job.output, shard, rows)
         yield shard, found
 
 
@@ -121,7 +131,7 @@ def build(pipeline, job, plan):
         pipeline
         | "Shards" >> beam.Create(plan.shards)
         | "Spread" >> beam.Reshuffle()
-        | "Encode" >> beam.ParDo(EncodeShard(job))
+        | "Encode" >> beam.ParDo(EncodeShard(job, plan.code_shapes))
         | "Gather" >> beam.combiners.ToList()
         | "Metadata" >> beam.Map(_place_metadata, plan=plan, output=job.output)
     )
@@ -155,83 +165,29 @@ def run(job, options=None):
     return pipeline.result
 
 
-# Files, wherever Beam can write ---------------------------------------------
-
-
 def _place_plan(plan, output):
     path = FileSystems.join(output, PLAN)
     if FileSystems.exists(path):
         with FileSystems.open(path) as file:
-            plan.check(file.read().decode(), output)
+            found = file.read().decode()
+        shards = FileSystems.join(output, f"{code_shards.DATASET}-*")
+        begun = bool(FileSystems.match([shards])[0].metadata_list)
+        if plan.go_on(found, output, begun):
+            files.place_text(plan.text(), output, PLAN)
         return
-    others = FileSystems.match([FileSystems.join(output, "*")])[0].metadata_list
-    if others:
-        raise ValueError(
-            f"Expected a new or an empty folder, or one whose encoding is to "
-            f"go on (with {PLAN}). Received: {output}, which holds "
-            f"{others[0].path}."
-        )
-    with tempfile.TemporaryDirectory() as temporary:
-        file = pathlib.Path(temporary) / PLAN
-        file.write_text(plan.text())
-        _place(file, output, PLAN)
-
-
-def _write(output, shard, batches):
-    """Writes a shard on the worker's disk, then moves it to the output."""
-    with tempfile.TemporaryDirectory() as temporary:
-        content = code_shards.write_shard(temporary, shard, batches)
-        # The note comes last: it says that the shard is whole.
-        for name in (shard.file, shard.note):
-            _place(pathlib.Path(temporary) / name, output, name)
-    return content
-
-
-def _whole(output, shard):
-    """Returns the content of a shard that is there and whole, or None."""
-    names = (shard.file, shard.note)
-    paths = [FileSystems.join(output, *name.split("/")) for name in names]
-    if not all(FileSystems.exists(path) for path in paths):
-        return None
-    with tempfile.TemporaryDirectory() as temporary:
-        for path, name in zip(paths, names):
-            local = pathlib.Path(temporary) / name
-            local.parent.mkdir(exist_ok=True)
-            with FileSystems.open(path) as source, open(local, "wb") as target:
-                shutil.copyfileobj(source, target)
-        return code_shards.whole(temporary, shard)
-
-
-def _place(file, output, name):
-    """Copies a local file to the output, where it appears when complete."""
-    target = FileSystems.join(output, *name.split("/"))
-    # Of its own, since a runner may try a shard in two places at once.
-    temporary = FileSystems.join(output, _UNFINISHED, uuid.uuid4().hex)
-    for path in (target, temporary):
-        # Object stores have no folders; another worker may be the first.
-        with contextlib.suppress(OSError):
-            FileSystems.mkdirs(FileSystems.split(path)[0])
-    # Its bytes as they are, whatever the name ends in.
-    kind = dict(
-        mime_type="application/octet-stream",
-        compression_type=CompressionTypes.UNCOMPRESSED,
-    )
-    with open(file, "rb") as source:
-        with FileSystems.create(temporary, **kind) as copy:
-            shutil.copyfileobj(source, copy)
-    if FileSystems.exists(target):
-        FileSystems.delete([target])
-    FileSystems.rename([temporary], [target])
+    there = FileSystems.match([FileSystems.join(output, "*")])[0]
+    paths = [FileSystems.split(found.path) for found in there.metadata_list]
+    check_empty([name for _, name in paths], output)
+    files.place_text(plan.text(), output, PLAN)
 
 
 def _place_metadata(found, plan, output):
     contents = dict(found)
     code_sets.place_metadata(
-        plan, contents, lambda file: _place(file, output, file.name)
+        plan, contents, lambda file: files.place(file, output, file.name)
     )
     # What workers left that were killed.
-    with contextlib.suppress(OSError):
-        FileSystems.delete([FileSystems.join(output, _UNFINISHED)])
+    files.remove(output, UNFINISHED)
     return sum(content.examples for content in contents.values())
 
 
@@ -240,7 +196,8 @@ def _place_metadata(found, plan, output):
 
 def _parser():
     parser = argparse.ArgumentParser(
-        prog="python -m vqvae_tf.code_beam",
+        prog=_PROGRAM,
+        allow_abbrev=False,
         description="Encodes a data set by an Apache Beam pipeline.",
         epilog="Other arguments go to Beam, such as --runner=DataflowRunner.",
     )
@@ -267,9 +224,44 @@ def main(argv=None):
     """Runs the command line."""
     logging.getLogger().setLevel(logging.INFO)
     known, rest = _parser().parse_known_args(argv)
-    job = Job(**vars(known))
-    run(job, PipelineOptions(rest))
+    try:
+        job = Job(**vars(known))
+        run(job, _beam_options(rest, vars(known)))
+    except Exception as error:
+        message = _explained(error)
+        if message is None:
+            raise
+        print(f"{_PROGRAM}: {message}", file=sys.stderr)
+        sys.exit(1)
     print(f"The codes are in {job.output}.")
+
+
+def _beam_options(words, own):
+    """Returns Beam's options; refuses what is none of these nor of `own`."""
+    options = PipelineOptions(words)
+    known = options.get_all_options()
+    asked = options.get_all_options(retain_unknown_options=True)
+    runner = options.view_as(StandardOptions).runner or "DirectRunner"
+    # The job servers of other runners have options that are not known here.
+    all_known = runner.startswith(("Direct", "Dataflow"))
+    for name in sorted(set(asked) - set(known)):
+        if all_known or difflib.get_close_matches(name, own):
+            raise ValueError(
+                f"Neither this command nor Beam has the flag. Received: "
+                f"--{name}; --help lists those of this command."
+            )
+    return options
+
+
+def _explained(error):
+    from vqvae_tf.cli import explain
+
+    message = explain(error)
+    if message is None:  # of a worker's error there is the text alone
+        kinds = r"(?:ValueError|OSError|\w+(?:NotFound|Permission)\w*Error)"
+        lines = re.findall(rf"^(?:\w+\.)*{kinds}: (.*)$", str(error), re.M)
+        message = lines[-1] if lines else None
+    return message and re.sub(r" \[while running '.*?'\]", "", message)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,6 @@ class CodeEncoder:
             self._above = in_float32(prior.autoencoder)
         self.identity = _identity(preset, folder, metadata, self._above)
         self.function = tf.function(self._encode, autograph=False)
-        self._specs = {}
 
     @property
     def quantizers(self) -> dict:

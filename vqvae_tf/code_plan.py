@@ -1,7 +1,9 @@
 """What a coded data set is to be: decided once, compared at each restart."""
 
+import hashlib
 import json
 import math
+import os
 import pathlib
 import re
 
@@ -12,6 +14,8 @@ from vqvae_tf.files import write_atomically
 from vqvae_tf.pieces import shard_ranges
 
 PLAN = "encoding.json"
+LAST = "dataset_info.json"  # there when the data set is complete
+LOCK = ".lock"
 # Few enough to be made again after a kill, many enough to fill batches.
 UNITS_A_SHARD = {"pictures": 10_000, "episodes": 100}
 
@@ -32,6 +36,7 @@ class Plan:
         shards: list of `Shard`.
         settings: a dict for JSON; equal ones make equal shards.
         features: of tfds.
+        code_shapes: the shape of each kind of codes of an example.
     """
 
     def __init__(
@@ -56,24 +61,42 @@ class Plan:
                 "num_shards": number,
                 **reader.origin,
             }
+        self.features = _features(encoder, readers)
+        self.code_shapes = {
+            name: self.features[name].shape
+            for name in CODES
+            if name in self.features
+        }
         settings = {
             "preset": encoder.identity,
             "source": source,
             "image_size": encoder.form.size,
             "splits": splits,
+            "features_sha256": _features_digest(self.features),
             "file_format": file_format,
             "on_corrupt": on_corrupt,
             "vqvae_tf_version": vqvae_tf.__version__,
         }
         # In the order in which a restart reads it.
         self.settings = json.loads(json.dumps(settings, sort_keys=True))
-        self.features = _features(encoder, readers)
 
     def text(self) -> str:
         return json.dumps(self.settings, indent=1, sort_keys=True) + "\n"
 
-    def check(self, found: str, folder):
-        """Raises ValueError if another plan made what is in the folder."""
+    def go_on(self, found: str, folder, begun: bool) -> bool:
+        """Goes on with the plan of a folder, where that makes equal shards.
+
+        Args:
+            found: the text of the folder's plan.
+            folder: for messages.
+            begun: whether a shard is there; if none is, any plan will do.
+
+        Returns:
+            Whether the folder's plan is to be written again.
+
+        Raises:
+            ValueError: if another plan made what is in the folder.
+        """
         try:
             other = json.loads(found)
         except json.JSONDecodeError as error:
@@ -81,91 +104,33 @@ class Plan:
                 f"{folder}/{PLAN} is not valid JSON ({error}). Remove the "
                 "folder and encode again."
             ) from None
-        for name, part in _COMPARED.items():
-            try:
-                expected = part(other)
-            except (KeyError, TypeError):
-                expected = None
-            received = part(self.settings)
-            if received != expected:
-                raise ValueError(
-                    f"{folder} holds codes of another {name}. Expected "
-                    f"{_shown(expected)}, as before. Received: "
-                    f"{_shown(received)}. Choose another folder, or remove "
-                    "this one."
-                )
+        differing = [
+            (name, expected, part(self.settings))
+            for name, part in _COMPARED.items()
+            if (expected := _part(part, other)) != part(self.settings)
+        ]
+        if differing and not begun:
+            return True
+        # What is finished holds nothing that would be left out.
+        skips = [(_ON_CORRUPT, "error", "skip")] == differing
+        if differing and not skips:
+            raise _refusal(folder, *differing[0])
         # As it was first called and spelled, so that nothing differs.
-        self.settings = other
+        own = self.settings["on_corrupt"]
+        self.settings = {**other, "on_corrupt": own}
+        return skips
 
     def write(self, folder):
-        """Writes the plan, or checks that of the folder against it."""
+        """Writes the plan, or goes on with that of the folder."""
         path = pathlib.Path(folder) / PLAN
-        if path.exists():
-            self.check(path.read_text(), folder)
+        if not path.exists():
+            check_empty(os.listdir(path.parent), folder)
+        elif not self.go_on(
+            path.read_text(), folder, any(path.parent.glob(f"{DATASET}-*"))
+        ):
             return
-        if path.parent.exists():
-            for name in [entry.name for entry in path.parent.iterdir()]:
-                # Hidden: what a process left that was killed here.
-                if not name.startswith(f".{PLAN}."):
-                    raise ValueError(
-                        "Expected a new or an empty folder, or one whose "
-                        f"encoding is to go on (with {PLAN}). Received: "
-                        f"{folder}, which holds {name}."
-                    )
-                (path.parent / name).unlink()
         with write_atomically(path) as temporary:
             pathlib.Path(temporary).write_text(self.text())
-
-    def write_metadata(self, folder, contents):
-        """Writes what tensorflow_datasets needs to read the shards.
-
-        Args:
-            folder: a local, empty one.
-            contents: a dict of each shard to its `Content`.
-
-        Raises:
-            ValueError: if a split has no example.
-        """
-        import tensorflow_datasets as tfds
-
-        template = tfds.core.ShardedFileTemplate(
-            data_dir=folder,
-            dataset_name=DATASET,
-            filetype_suffix=self.file_format,
-        )
-        splits = []
-        for split in self.settings["splits"]:
-            found = [contents[s] for s in self.shards if s.split == split]
-            if not sum(content.examples for content in found):
-                raise ValueError(
-                    f"No picture of the split {split!r} of "
-                    f"{self.settings['source']} could be read."
-                )
-            splits.append(
-                tfds.core.SplitInfo(
-                    name=split,
-                    shard_lengths=[content.examples for content in found],
-                    num_bytes=sum(content.num_bytes for content in found),
-                    filename_template=template,
-                )
-            )
-        preset = self.settings["preset"]["name"]
-        # tfds looks at the files' names; the shards may be far away.
-        names = [pathlib.Path(folder) / shard.file for shard in self.shards]
-        for name in names:
-            name.touch()
-        tfds.folder_dataset.write_metadata(
-            data_dir=folder,
-            features=self.features,
-            split_infos=splits,
-            filename_template=template,
-            version="1.0.0",
-            check_data=False,
-            description=f"Codes of {self.settings['source']} by {preset}.",
-            metadata=tfds.core.MetadataDict(self.settings),
-        )
-        for name in names:
-            name.unlink()
 
 
 def _each_split(settings, wanted):
@@ -175,6 +140,8 @@ def _each_split(settings, wanted):
     }
 
 
+_STATE = "state of the source"
+_ON_CORRUPT = "choice of --on_corrupt"
 _COMPARED = {
     "preset (files by their sha256)": (
         lambda settings: settings["preset"]["files"]
@@ -184,13 +151,50 @@ _COMPARED = {
     "shard count": (
         lambda settings: _each_split(settings, lambda k: k == "num_shards")
     ),
-    "state of the source": (
+    _STATE: (
         lambda settings: _each_split(settings, lambda k: k != "num_shards")
     ),
+    "set of features or classes": lambda settings: settings["features_sha256"],
     "file format": lambda settings: settings["file_format"],
     "size of pictures": lambda settings: settings["image_size"],
-    "choice of --on_corrupt": lambda settings: settings["on_corrupt"],
+    _ON_CORRUPT: lambda settings: settings["on_corrupt"],
 }
+_REMEDIES = {
+    _STATE: "Files were repaired, added, removed or changed since, and the "
+    "shards that are there may be of others. Remove the folder to encode the "
+    "source as it is now; or bring the source back to what it was, and go on "
+    "with --on_corrupt=skip if a part of it cannot be read.",
+    _ON_CORRUPT: "What could not be read was left out. Go on with "
+    "--on_corrupt=skip, or choose another folder.",
+}
+
+
+def _part(part, settings):
+    try:
+        return part(settings)
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def _refusal(folder, name, expected, received):
+    remedy = _REMEDIES.get(name, "Choose another folder, or remove this one.")
+    return ValueError(
+        f"{folder} holds codes of another {name}. Expected "
+        f"{_shown(expected)}, as before. Received: {_shown(received)}. "
+        f"{remedy}"
+    )
+
+
+def check_empty(names, folder):
+    """Raises ValueError where a folder without a plan holds other files."""
+    for name in names:
+        # What a process left that was killed here, and that of this one.
+        if not name.startswith((f".{PLAN}.", LOCK)):
+            raise ValueError(
+                "Expected a new or an empty folder, or one whose encoding is "
+                f"to go on (with {PLAN}). Received: {folder}, which holds "
+                f"{name}."
+            )
 
 
 def _shown(value):
@@ -220,8 +224,8 @@ def _features(encoder, readers):
             "The splits of one data set must have the same labels. Received: "
             f"{found}. Encode them to folders of their own."
         )
-    reader = next(iter(readers.values()))
-    shapes = encoder.shapes(_image_shape(encoder.form, reader))
+    split, reader = next(iter(readers.items()))
+    shapes = encoder.shapes(_image_shape(encoder.form, split, reader))
     codes = {
         name: tfds.features.Tensor(
             shape=shapes[name],
@@ -234,8 +238,23 @@ def _features(encoder, readers):
     return tfds.features.FeaturesDict({**codes, **reader.features})
 
 
-def _image_shape(form, reader):
+def _features_digest(features):
+    """Returns a sha256 of all features, names of classes included."""
+    found = {
+        key: (repr(feature), getattr(feature, "names", None))
+        for key, feature in features.items()
+    }
+    return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()
+
+
+def _image_shape(form, split, reader):
     """Returns the shape of the pictures, from the first where none is set."""
     if form.size is not None:
         return (form.size, form.size, form.channels)
-    return next(iter(reader.batches(0, 1, 1)))["image"].shape[1:]
+    first = next(reader.batches(0, len(reader), 1), None)
+    if first is None:
+        raise ValueError(
+            f"No picture of the split {split!r} could be read; the preset "
+            "names no size, so that the first decides it."
+        )
+    return first["image"].shape[1:]

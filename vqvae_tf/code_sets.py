@@ -12,25 +12,34 @@ dataset_info.json, features.json, metadata.json   written at the end, for tfds
 
 import contextlib
 import fcntl
+import os
 import pathlib
 import shutil
 import tempfile
 
-import numpy as np
-import tensorflow as tf
 from absl import logging
 
 from vqvae_tf import code_shards
 from vqvae_tf.checks import check_positive
 from vqvae_tf.code_encoder import CodeEncoder
-from vqvae_tf.code_plan import PLAN, Plan
+from vqvae_tf.code_plan import LAST, LOCK, Plan
+from vqvae_tf.code_reading import (
+    load_codes,
+    load_episodes,
+    open_codes,
+    read_plan,
+)
 from vqvae_tf.code_sources import open_source
-from vqvae_tf.data import Episodes, builders
-from vqvae_tf.data.records import Records
 from vqvae_tf.files import write_atomically
 from vqvae_tf.pieces import ahead
 
-_LAST = "dataset_info.json"
+__all__ = [
+    "encode_dataset",
+    "load_codes",
+    "load_episodes",
+    "open_codes",
+    "read_plan",
+]
 
 
 def encode_dataset(
@@ -89,8 +98,8 @@ def encode_dataset(
     encoder = CodeEncoder(preset, batch_size)
     readers = open_source(source, split, encoder.form, data_dir, on_corrupt)
     plan = Plan(encoder, source, readers, file_format, num_shards, on_corrupt)
-    plan.write(folder)
     with _locked(folder), _progress_bar(plan, progress) as bar:
+        plan.write(folder)
         contents = {}
         for shard in plan.shards:
             content = code_shards.whole(folder, shard)
@@ -100,29 +109,38 @@ def encode_dataset(
         kept = len(contents)
         todo = [shard for shard in plan.shards if shard not in contents]
         logging.info("Encoding %d shards, %d are there.", len(todo), kept)
-        for shard, content in make_shards(folder, todo, encoder, readers):
+        if todo:  # no longer complete, should it have been
+            (pathlib.Path(folder) / LAST).unlink(missing_ok=True)
+        made = make_shards(folder, todo, encoder, readers, plan.code_shapes)
+        for shard, content in made:
             contents[shard] = content
             bar.update(shard.stop - shard.start)
         place_metadata(plan, contents, _copy_to(folder))
+        code_shards.remove_temporaries(folder)
     examples = sum(content.examples for content in contents.values())
     return {"examples": examples, "kept": kept, "made": len(todo)}
 
 
-def make_shards(folder, shards, encoder, readers):
+def make_shards(folder, shards, encoder, readers, code_shapes):
     """Yields each shard, and its content once it is written.
 
     Three things go on at once, a few batches apart: reading, in a thread;
     encoding, in a second; and serialising and writing, in this one.
     """
-    coded = ahead(coded_batches(shards, encoder, readers))
+    coded = ahead(coded_batches(shards, encoder, readers, code_shapes))
     with contextlib.closing(coded):
         for shard in shards:
             batches = iter(lambda: next(coded), None)
             yield shard, code_shards.write_shard(folder, shard, batches)
 
 
-def coded_batches(shards, encoder, readers):
-    """Yields the batches of each shard, codes for pictures, and None after."""
+def coded_batches(shards, encoder, readers, code_shapes):
+    """Yields the batches of each shard, codes for pictures, and None after.
+
+    Raises:
+        ValueError: for codes of another shape than `code_shapes`, those of
+            the plan.
+    """
 
     def read():
         for shard in shards:
@@ -135,22 +153,94 @@ def coded_batches(shards, encoder, readers):
         for batch in batches:
             if batch is not None:
                 batch = {**batch}
-                batch.update(encoder(batch.pop("image")))
+                images = batch.pop("image")
+                codes = encoder(images)
+                _check_shapes(codes, code_shapes, batch, images)
+                batch.update(codes)
             yield batch
 
 
-def place_metadata(plan, contents, place):
-    """Writes the files of tfds, and calls `place(file)` for each in turn.
+def _check_shapes(codes, expected, batch, images):
+    received = {name: value.shape[1:] for name, value in codes.items()}
+    if received == dict(expected):
+        return
+    row = {name: column[0] for name, column in batch.items()}
+    first = row.get("name", f"episode {row.get('episode')}")
+    raise ValueError(
+        "The codes of one data set must be of pictures of one size; the "
+        f"preset names none. Expected codes of shape {dict(expected)}, those "
+        f"of the first picture. Received: {first} of shape "
+        f"{images.shape[1:]}, with {received}. Encode them apart, or resize "
+        "them before."
+    )
 
-    That which says that the data set is complete comes last.
+
+def place_metadata(plan, contents, place):
+    """Writes what tensorflow_datasets needs to read the shards.
+
+    Args:
+        plan: a `Plan`.
+        contents: a dict of each shard to its `Content`.
+        place: called with each file in turn; that which says that the data
+            set is complete comes last.
+
+    Raises:
+        ValueError: if a split has no example.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        plan.write_metadata(temporary, contents)
+        _write_metadata(temporary, plan, contents)
         files = sorted(
-            pathlib.Path(temporary).iterdir(), key=lambda f: f.name == _LAST
+            pathlib.Path(temporary).iterdir(), key=lambda f: f.name == LAST
         )
         for file in files:
             place(file)
+
+
+def _write_metadata(folder, plan, contents):
+    import tensorflow_datasets as tfds
+
+    template = tfds.core.ShardedFileTemplate(
+        data_dir=folder,
+        dataset_name=code_shards.DATASET,
+        filetype_suffix=plan.file_format,
+    )
+    # tfds looks at the files' names; the shards may be far away.
+    names = [pathlib.Path(folder) / shard.file for shard in plan.shards]
+    for name in names:
+        name.touch()
+    source, preset = plan.settings["source"], plan.settings["preset"]["name"]
+    tfds.folder_dataset.write_metadata(
+        data_dir=folder,
+        features=plan.features,
+        split_infos=[
+            _split_info(split, plan, contents, template)
+            for split in plan.settings["splits"]
+        ],
+        filename_template=template,
+        version="1.0.0",
+        check_data=False,
+        description=f"Codes of {source} by {preset}.",
+        metadata=tfds.core.MetadataDict(plan.settings),
+    )
+    for name in names:
+        name.unlink()
+
+
+def _split_info(split, plan, contents, template):
+    import tensorflow_datasets as tfds
+
+    found = [contents[s] for s in plan.shards if s.split == split]
+    if not sum(content.examples for content in found):
+        raise ValueError(
+            f"No picture of the split {split!r} of "
+            f"{plan.settings['source']} could be read."
+        )
+    return tfds.core.SplitInfo(
+        name=split,
+        shard_lengths=[content.examples for content in found],
+        num_bytes=sum(content.num_bytes for content in found),
+        filename_template=template,
+    )
 
 
 def _copy_to(folder):
@@ -164,15 +254,22 @@ def _copy_to(folder):
 @contextlib.contextmanager
 def _locked(folder):
     """Keeps a second process out of the folder; the system ends the lock."""
-    with open(pathlib.Path(folder) / PLAN) as file:
+    path = pathlib.Path(folder) / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as file:  # to write, which NFS asks for
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            if not os.fstat(file.fileno()).st_nlink:
+                raise BlockingIOError  # removed since it was opened
+        except BlockingIOError:
             raise ValueError(
                 f"Another process is encoding to {folder}. Wait until it ends, "
                 "or choose another folder."
             ) from None
-        yield
+        try:
+            yield
+        finally:
+            path.unlink()
 
 
 def _progress_bar(plan, shown):
@@ -180,119 +277,3 @@ def _progress_bar(plan, shown):
 
     total = sum(shard.stop - shard.start for shard in plan.shards)
     return tqdm(total=total, delay=1, leave=False, disable=not shown)
-
-
-# Reading --------------------------------------------------------------------
-
-
-def open_codes(
-    folder, split: str, batch_size: int | None = None
-) -> tf.data.Dataset:
-    """Opens a coded data set, in the order of its source.
-
-    `tfds.builder_from_directory(folder).as_dataset(split=split)` gives the
-    same of TFRecord; this reads ArrayRecord as well.
-
-    Args:
-        folder: what `encode_dataset` wrote.
-        split: "train", or a slice as "train[:10%]"; "all" is every split.
-        batch_size: rows of a batch, the last may have fewer; None for single
-            examples.
-
-    Returns:
-        A dataset of dicts: `codes` `[*grid]`, perhaps `global_codes`; `name`
-        and perhaps `label` of pictures; `episode`, `step`, `is_last` and
-        perhaps `action` of frames.
-
-    Raises:
-        FileNotFoundError: the folder holds no complete coded data set.
-        ValueError: it has no such split.
-    """
-    builder = _builder(folder)
-    records = Records(find_split(builder, folder, split), str(folder))
-    batches = records.dataset(0, len(records), 256)
-    examples = batches.unbatch().map(
-        builder.info.features.deserialize_example,
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-    if batch_size is not None:
-        examples = examples.batch(batch_size)
-    return examples.prefetch(tf.data.AUTOTUNE)
-
-
-def load_codes(folder, split: str) -> dict[str, np.ndarray]:
-    """Reads a coded data set into memory.
-
-    Args:
-        folder, split: as for `open_codes`.
-
-    Returns:
-        A dict of arrays with a row for each example; see `open_codes`. Train a
-        prior on `codes`, for instance by `data.array_batches`.
-
-    Raises:
-        FileNotFoundError, ValueError: as `open_codes`.
-    """
-    batches = list(open_codes(folder, split, 256).as_numpy_iterator())
-    found = {k: np.concatenate([b[k] for b in batches]) for k in batches[0]}
-    if "name" in found:
-        names = [name.decode() for name in found["name"]]
-        found["name"] = np.array(names)
-    return found
-
-
-def load_episodes(folder, split: str) -> Episodes:
-    """Reads the codes of episodes into memory, to train a prior of video.
-
-    Args:
-        folder, split: as for `open_codes`.
-
-    Returns:
-        `Episodes` of code maps, for `data.clip_batches`.
-
-    Raises:
-        FileNotFoundError: as `open_codes`.
-        ValueError: as well if the codes are not those of episodes.
-    """
-    found = load_codes(folder, split)
-    if "episode" not in found:
-        raise ValueError(
-            "Codes of episodes were expected. Received: "
-            f"{folder} with {', '.join(found)}."
-        )
-    first = np.flatnonzero(found["step"] == 0)
-    lengths = np.diff(np.append(first, len(found["step"])))
-    title = f"{folder} ({split})"
-    return Episodes(title, found["codes"], found.get("action"), lengths)
-
-
-def read_plan(folder) -> dict:
-    """Returns what made a coded data set: preset, source, splits.
-
-    Raises:
-        FileNotFoundError: it is none, or not complete.
-    """
-    return dict(_builder(folder).info.metadata)
-
-
-def find_split(builder, folder, split):
-    """Returns tfds' description of a split of a coded data set."""
-    return builders.find_split(builder, str(folder), split)
-
-
-def _builder(folder):
-    import tensorflow_datasets as tfds
-
-    if not (pathlib.Path(folder) / _LAST).is_file():
-        begun = (pathlib.Path(folder) / PLAN).is_file()
-        raise FileNotFoundError(
-            f"Expected a folder written by `vqvae-tf encode`, complete with "
-            f"{_LAST}. Received: {folder}"
-            + (
-                ", which is not complete: call the same encode again."
-                if begun
-                else "."
-            )
-        )
-    return tfds.builder_from_directory(folder)

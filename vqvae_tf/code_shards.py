@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +16,7 @@ from vqvae_tf.files import write_atomically
 DATASET = "codes"
 FORMATS = ("tfrecord", "array_record")
 CODES = ("codes", "global_codes")
+UNFINISHED = ".unfinished"  # what workers of the pipeline write to
 _NOTES = ".shards"
 
 
@@ -111,6 +113,18 @@ def remove_leftovers(folder, shard):
         for old in path.parent.glob(f".{path.name}.*"):
             old.unlink(missing_ok=True)
     (pathlib.Path(folder) / shard.note).unlink(missing_ok=True)
+
+
+def remove_temporaries(folder):
+    """Removes what killed processes left beside what is finished now."""
+    folder = pathlib.Path(folder)
+    for parent in (folder, folder / _NOTES):
+        files = [path.name for path in parent.iterdir()]
+        ours = tuple(f".{name}." for name in files if name[0] != ".")
+        for name in files:
+            if name.startswith(ours):
+                (parent / name).unlink()
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
 
 
 def write_records(path, file_format, batches) -> int:

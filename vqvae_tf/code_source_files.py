@@ -9,10 +9,10 @@ from concurrent import futures
 import numpy as np
 
 from vqvae_tf import data
-from vqvae_tf.code_source_tfds import check_one_size, fitted
 from vqvae_tf.data import folder as folders
 from vqvae_tf.data import npz
 from vqvae_tf.data.pictures import convert_channels
+from vqvae_tf.picture_inputs import fitted
 from vqvae_tf.pieces import batched
 
 _CHUNK = 64  # pictures that are read at once
@@ -57,10 +57,13 @@ class _Folder:
         names = folders.class_names(siblings)
         self._labels = folders.labels_of(self._files, names)
         self._names = None if self._labels is None else names
-        self.origin = {"files_sha256": _digest(folder, self._files)}
 
     def __len__(self):
         return len(self._files)
+
+    @property
+    def origin(self):
+        return {"files_sha256": _digest(self._folder, self._files)}
 
     @property
     def features(self):
@@ -71,14 +74,11 @@ class _Folder:
         yield from batched(self._rows(start, stop), batch_size)
 
     def _rows(self, start, stop):
-        shape = None
         for number, image in self._loaded(start, stop):
             file = self._files[number]
             if isinstance(image, Exception):
                 self._options.refuse(str(image), image)
                 continue
-            shape = shape or (file, image.shape)
-            check_one_size(*shape, file, image.shape)
             row = {"image": image[None]}
             if self._labels is not None:
                 row["label"] = self._labels[number : number + 1]
@@ -149,6 +149,7 @@ class _Npz:
 
     def __init__(self, path, images, labels, form):
         self._path, self._key, self._form = path, images, form
+        self._keys = [images] if labels is None else [images, labels]
         with _Array(path, images) as array:
             shape, dtype = array.shape, array.dtype
         if dtype != np.uint8 or len(shape) not in (3, 4):
@@ -162,17 +163,21 @@ class _Npz:
             with np.load(path, allow_pickle=False) as arrays:
                 self._labels = arrays[labels]
             npz.check_labels(path, self._labels, self._rows)
-        with zipfile.ZipFile(path) as archive:
-            self.origin = {"crc32": archive.getinfo(f"{images}.npy").CRC}
 
     def __len__(self):
         return self._rows
 
     @property
+    def origin(self):
+        with zipfile.ZipFile(self._path) as archive:
+            found = [archive.getinfo(f"{key}.npy").CRC for key in self._keys]
+        return {"crc32": found}
+
+    @property
     def features(self):
         if self._labels is None:
             return _features(None)
-        count = int(self._labels.max(initial=-1)) + 1
+        count = int(self._labels.max(initial=0)) + 1
         return _features([str(number) for number in range(count)])
 
     def batches(self, start, stop, batch_size):

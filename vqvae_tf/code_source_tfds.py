@@ -7,8 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.data import builders, pictures, prepared, rlds
-from vqvae_tf.data.records import Records
+from vqvae_tf.data.records import Records, intact
+from vqvae_tf.messages import first_line
+from vqvae_tf.picture_inputs import fitted
 from vqvae_tf.pieces import batched
+
+_SEEN = 2**20  # bytes of each file, to tell it from one that was made again
 
 
 def open_tfds(name, options):
@@ -34,7 +38,7 @@ class _Pictures:
     unit = "pictures"
 
     def __init__(self, builder, records, title, form, options):
-        features = builder.info.features
+        self._builder, features = builder, builder.info.features
         keys = prepared.feature_keys(features, title)
         self._image, self._label = keys
         self._features = prepared.only(features, *keys)
@@ -46,10 +50,13 @@ class _Pictures:
             input_signature=[tf.TensorSpec([None], tf.string)],
             autograph=False,
         )
-        self.origin = _origin(builder, records)
 
     def __len__(self):
         return len(self._records)
+
+    @property
+    def origin(self):
+        return _origin(self._builder, self._records)
 
     @property
     def features(self):
@@ -65,13 +72,12 @@ class _Pictures:
         decoded = records.map(self._decode, num_parallel_calls=2)
         done = 0
         try:
-            for batch in decoded.prefetch(2).as_numpy_iterator():
+            batches = decoded.prefetch(2).as_numpy_iterator()
+            for batch in intact(batches, self._title):
                 count = len(batch["image"])
                 done += count
                 yield {**batch, "name": _take(names, count)}
-        except tf.errors.DataLossError as error:
-            raise _damaged(self._title, error) from error
-        except (tf.errors.InvalidArgumentError, ValueError):
+        except tf.errors.InvalidArgumentError:
             # A picture cannot be decoded: one by one, to find out which.
             rest = self._one_by_one(start + done, stop)
             yield from batched(rest, batch_size)
@@ -79,19 +85,17 @@ class _Pictures:
     def _one_by_one(self, start, stop):
         names = self._records.names(start, stop)
         records = self._records.dataset(start, stop, 1).unbatch()
-        shape = None
-        for name, record in zip(names, records):
+        for name, record in zip(names, intact(records, self._title)):
             try:
                 row = self._decode(record[None])
             except (tf.errors.InvalidArgumentError, ValueError) as error:
-                reason = str(getattr(error, "message", error)).splitlines()[0]
                 self._options.refuse(
-                    f"Cannot decode {name} of {self._title}: {reason}", error
+                    f"Cannot decode {name} of {self._title}: "
+                    f"{first_line(error).rstrip('.')}.",
+                    error,
                 )
                 continue
             row = {k: v.numpy() for k, v in row.items()}
-            shape = shape or (name, row["image"].shape[1:])
-            check_one_size(*shape, name, row["image"].shape[1:])
             yield {**row, "name": np.array([name], object)}
 
     def _decode_batch(self, records):
@@ -129,10 +133,13 @@ class _Episodes:
         self._path = rlds.picture_path(
             builder.info.features[rlds.STEPS].feature, title
         )
-        self.origin = _origin(builder, records)
 
     def __len__(self):
         return len(self._records)
+
+    @property
+    def origin(self):
+        return _origin(self._builder, self._records)
 
     @property
     def features(self):
@@ -156,9 +163,13 @@ class _Episodes:
         }
 
     def _action(self):
+        """Returns the feature of actions; None unless they are numbers."""
         steps = self._builder.info.features[rlds.STEPS].feature
         action = steps["action"] if "action" in steps else None
-        return action if hasattr(action, "np_dtype") else None
+        dtype = getattr(action, "np_dtype", None)
+        if isinstance(dtype, dict) or dtype is None:
+            return None
+        return action if np.dtype(dtype).kind in "biuf" else None
 
     def _scalar_actions(self):
         action = self._action()
@@ -203,41 +214,19 @@ class _Episodes:
         return rows
 
 
-def fitted(image, form) -> tf.Tensor:
-    """Brings uint8 `[height, width, channels]` to what the model takes."""
-    if image.shape[:2] == (form.size, form.size):
-        return image
-    if form.size is not None:
-        return pictures.resize_and_crop(image, form.size)
-    size = tf.shape(image)[:2]
-    cut = size - size % form.stride
-    top = (size - cut) // 2
-    return tf.slice(image, [top[0], top[1], 0], [cut[0], cut[1], -1])
-
-
-def check_one_size(first, expected, name, shape):
-    """Raises ValueError unless a picture has the shape of the first one."""
-    if shape != expected:
-        raise ValueError(
-            "The codes of one data set must be of pictures of one size; the "
-            f"preset names none. Received: {first} of shape {expected} and "
-            f"{name} of {shape}. Encode them apart, or resize them before."
-        )
-
-
 def _take(names, count):
     return np.array([next(names) for _ in range(count)], object)
 
 
 def _origin(builder, records):
-    pieces = [(os.path.basename(p), *rest) for p, *rest in records.pieces]
-    digest = hashlib.sha256(repr(pieces).encode()).hexdigest()
-    return {"version": str(builder.version), "pieces_sha256": digest}
-
-
-def _damaged(title, error):
-    reason = error.message.split("{{")[0].strip(" [")
-    return ValueError(
-        "The prepared files are damaged; prepare the data set again. "
-        f"Received: {title}, {reason}."
-    )
+    digest = hashlib.sha256()
+    for path, *rest in records.pieces:
+        seen = (os.path.basename(path), *rest, tf.io.gfile.stat(path).length)
+        digest.update(repr(seen).encode())
+        # Other labels alone may make a file of the same length.
+        with tf.io.gfile.GFile(path, "rb") as file:
+            digest.update(file.read(_SEEN))
+    return {
+        "version": str(builder.version),
+        "pieces_sha256": digest.hexdigest(),
+    }

@@ -44,9 +44,8 @@ def open_source(source, split, form, data_dir=None, on_corrupt="error"):
         split, data_dir, on_corrupt, progress=False, channels=form.channels
     )
     open_split, found = _OPENERS[kind](name, options)
-    wanted = found if split == "all" else split.split(",")
     readers = {}
-    for spelled in wanted:
+    for spelled in split_names(split, found):
         short = _word(spelled)
         if short in readers:
             raise ValueError(
@@ -55,6 +54,25 @@ def open_source(source, split, form, data_dir=None, on_corrupt="error"):
             )
         readers[short] = open_split(spelled, form)
     return readers
+
+
+def split_names(split, found) -> list[str]:
+    """Returns the splits that are joined by commas; `found` for "all".
+
+    Example:
+
+    >>> split_names("train,test[:9]", []), split_names("all", ["train"])
+    (['train', 'test[:9]'], ['train'])
+    """
+    names = split.split(",")
+    if names == ["all"]:
+        return list(found)
+    if "all" in names:
+        raise ValueError(
+            'Splits are "all", or names joined by commas. '
+            f"Received: --split={split}."
+        )
+    return names
 
 
 def _kind(source):

@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 
 import numpy as np
+import tensorflow as tf
 from absl import logging
 
 from vqvae_tf import data
@@ -38,6 +39,18 @@ class PictureFormat:
         top = (images.shape[-3] - height) // 2
         left = (images.shape[-2] - width) // 2
         return images[..., top : top + height, left : left + width, :]
+
+
+def fitted(image, form: PictureFormat) -> tf.Tensor:
+    """Brings uint8 `[height, width, channels]` to what the model takes."""
+    if image.shape[:2] == (form.size, form.size):
+        return image
+    if form.size is not None:
+        return data.resize_and_crop(image, form.size)
+    size = tf.shape(image)[:2]
+    cut = size - size % form.stride
+    top = (size - cut) // 2
+    return tf.slice(image, [top[0], top[1], 0], [cut[0], cut[1], -1])
 
 
 def picture_format(model, metadata) -> PictureFormat:
@@ -95,16 +108,17 @@ def list_inputs(inputs) -> list[tuple[pathlib.Path, str]]:
     return found
 
 
-def output_names(inputs) -> dict[str, str]:
+def output_names(inputs, taken=None) -> dict[str, str]:
     """Returns the PNG to write for each name, a path inside the output.
 
     Args:
         inputs: (path, name), as from `list_inputs`; path is for messages.
+        taken: a dict to keep over several calls whose names must differ.
 
     Raises:
         ValueError: if two would be one file, or one lie outside the output.
     """
-    names, taken = {}, {}
+    names, taken = {}, {} if taken is None else taken
     for path, name in inputs:
         pure = pathlib.PurePath(name)
         if pure.is_absolute() or ".." in pure.parts:

@@ -24,7 +24,8 @@ def batched(pieces, batch_size):
     """Joins and cuts pieces of rows to batches; the last may be smaller.
 
     Args:
-        pieces: dicts of arrays with equally many rows.
+        pieces: dicts of arrays with equally many rows. One whose rows have
+            other shapes than those before begins a batch of its own.
         batch_size: rows of a batch.
 
     Example:
@@ -35,6 +36,10 @@ def batched(pieces, batch_size):
     """
     kept, rows = [], 0
     for piece in pieces:
+        if kept and _row_shapes(piece) != _row_shapes(kept[0]):
+            if rows:
+                yield _joined(kept)
+            kept, rows = [], 0
         kept.append(piece)
         rows += len(next(iter(piece.values())))
         while rows >= batch_size:
@@ -44,6 +49,10 @@ def batched(pieces, batch_size):
             rows -= batch_size
     if rows:
         yield _joined(kept)
+
+
+def _row_shapes(piece):
+    return {name: column.shape[1:] for name, column in piece.items()}
 
 
 def _joined(pieces):

@@ -1,8 +1,19 @@
 """The raw records of a prepared tfds data set, any piece of them, in order."""
 
+import contextlib
 import os
 
 import tensorflow as tf
+
+from vqvae_tf.messages import first_line
+
+# What reading raises where a file is missing, cut or altered.
+DAMAGE = (
+    tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.NotFoundError,
+    tf.errors.UnknownError,
+)
 
 
 class Records:
@@ -55,10 +66,15 @@ class Records:
                 yield f"{base}__{number}"
 
     def dataset(self, start, stop, batch_size) -> tf.data.Dataset:
-        """Returns batches of serialized examples, string `[batch]`."""
+        """Returns batches of serialized examples, string `[batch]`.
+
+        Reading raises one of `DAMAGE` where a file has fewer than it should:
+        all that follow would get the names of others.
+        """
         records = None
         for piece in self.cut(start, stop):
             part = _read(*piece, batch_size)
+            part = part.apply(tf.data.experimental.assert_cardinality(piece[2]))
             records = part if records is None else records.concatenate(part)
         if records is None:
             return tf.data.Dataset.from_tensor_slices(
@@ -74,15 +90,43 @@ def _read(path, first, count, batch_size):
     def read():
         from array_record.python import array_record_module
 
-        reader = array_record_module.ArrayRecordReader(path)
         try:
-            for low in range(first, first + count, batch_size):
-                high = min(low + batch_size, first + count)
-                yield reader.read(low, high)
-        finally:
-            reader.close()
+            reader = array_record_module.ArrayRecordReader(path)
+            with contextlib.closing(reader):
+                for low in range(first, first + count, batch_size):
+                    high = min(low + batch_size, first + count)
+                    yield reader.read(low, high)
+        except (ValueError, IndexError, RuntimeError) as error:
+            # TensorFlow would take a ValueError for a bad picture.
+            raise RuntimeError(f"{path}: {error}") from error
 
     batches = tf.data.Dataset.from_generator(
         read, output_signature=tf.TensorSpec([None], tf.string)
     )
     return batches.unbatch()
+
+
+def intact(items, title, remedy="prepare the data set again"):
+    """Yields the items of an iterable that reads `Records`.
+
+    Args:
+        items: such as a dataset.
+        title: of the data set, for the message.
+        remedy: what to do where files are damaged.
+
+    Raises:
+        ValueError: for `DAMAGE`.
+    """
+    try:
+        yield from items
+    except DAMAGE as error:
+        raise damaged(title, error, remedy) from error
+
+
+def damaged(title, error, remedy="prepare the data set again") -> ValueError:
+    """Returns the error that tells of `DAMAGE`."""
+    reason = first_line(error).partition("' failed with")[0].strip(" .[")
+    return ValueError(
+        f"The prepared files are damaged; {remedy}. "
+        f"Received: {title}, {reason}."
+    )

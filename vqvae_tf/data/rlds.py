@@ -5,12 +5,10 @@ that was taken there, `is_first` and `is_last` (Ramos et al. 2021,
 arXiv:2111.02767; https://github.com/google-research/rlds).
 """
 
-import re
-
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.data import builders
+from vqvae_tf.data import builders, records
 from vqvae_tf.data import source as sources
 from vqvae_tf.data.episodes import Episodes
 from vqvae_tf.data.pictures import convert_channels
@@ -142,13 +140,8 @@ def read_episodes(examples, path, options, title):
         except tf.errors.InvalidArgumentError as error:
             reason = error.message.splitlines()[0].rsplit(": ", 1)[-1]
             yield f"cannot be read: {reason.rstrip('.')}"
-        except tf.errors.DataLossError as error:
-            noise = r"{{.*?}} |' failed with .*| \[Op:.*"
-            reason = re.sub(noise, "", error.message)
-            raise ValueError(
-                "The prepared files are damaged; prepare the data set again. "
-                f"Received: {title}, {reason}."
-            ) from error
+        except records.DAMAGE as error:
+            raise records.damaged(title, error) from error
 
 
 def _wanted(steps, path, channels):
@@ -160,7 +153,11 @@ def _wanted(steps, path, channels):
     parts = {key: steps.get(key) for key in ("action", "is_first", "is_last")}
     if isinstance(observation, dict):
         parts["last_action"] = observation.get("last_action")
-    parts = {k: v for k, v in parts.items() if tf.is_tensor(v)}
+    parts = {
+        key: value
+        for key, value in parts.items()
+        if tf.is_tensor(value) and value.dtype != tf.string
+    }
     return {"frames": convert_channels(frames, channels), **parts}
 
 
