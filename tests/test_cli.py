@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import small
 import tensorflow as tf
+import tfds_sets
 from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
@@ -140,6 +141,27 @@ def test_encode_and_decode_a_data_set(zoo, plain, tmp_path, capsys):
     npz = tmp_path / "x.npz"
     error = refused(capsys, "decode", zoo, tmp_path / "codes", npz)
     assert "are written to a folder" in error
+
+
+def test_decode_says_what_it_cannot_take(zoo, tmp_path, capsys):
+    np.savez(tmp_path / "c.npz", codes=np.zeros([1, 4, 4], np.int32))
+    words = ["decode", zoo, tmp_path / "c.npz", tmp_path / "out"]
+    error = refused(capsys, *words, "--split=train")
+    assert "--split is for data sets of codes" in error
+    assert not (tmp_path / "out").exists()
+    assert run(*words) == 0
+    # A data set of tfds, but of pictures.
+    features = {"image": tfds_sets.tfds.features.Image(shape=(None, None, 3))}
+    rows = [{"image": picture} for picture in small.pictures(2)]
+    tfds_sets.prepare(tmp_path, "album", features, {"train": rows})
+    album = tmp_path / "album" / "1.0.0"
+    error = refused(capsys, "decode", zoo, album, tmp_path / "out")
+    assert "Expected a folder written by `vqvae-tf encode`. Received:" in error
+
+
+def test_out_of_memory_names_the_flag_of_encode():
+    message = cli.explain(MemoryError("too much"))
+    assert "Encoding: give a smaller --batch_size" in message
 
 
 def test_reconstruct(zoo, tmp_path, capsys):
