@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint bench bench-peers
+.PHONY: demo test test-slow test-beam lint bench bench-peers
 
 demo: $(INSTALLED)
 	$(BIN)/vqvae-tf demo --output=build/demo
@@ -16,6 +16,17 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m slow tests
+
+# Apache Beam asks for older packages than constraints.txt has.
+BEAM := .venv-beam
+
+test-beam: $(BEAM)/.installed
+	$(BEAM)/bin/python -m pytest -q tests/test_code_beam.py
+
+$(BEAM)/.installed: setup.py
+	$(PYTHON) -m venv $(BEAM)
+	$(BEAM)/bin/pip install --quiet -e '.[beam,test]'
+	touch $@
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

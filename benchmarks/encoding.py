@@ -2,11 +2,16 @@
 
     python benchmarks/encoding.py vqvae_cifar10 tfds:cifar10 --split test
     python benchmarks/encoding.py vqvae_cifar10 tfds:cifar10 --memory
+    python benchmarks/encoding.py vqvae_cifar10 tfds:cifar10 --reading
+    python benchmarks/encoding.py vqvae_photo128 vqvae_tf/samples \
+        --split train --policy mixed_float16
 
 The first times both in turn, for as many pictures: the share is the bare
 encoder's time over that of `vqvae-tf encode` without the start, reading from
 disk, decoding, encoding, serialising and writing shards included. --memory
-compares the peak memory of encoding a set and four times as much.
+compares the peak memory of encoding a set and four times as much. --reading
+gives the processor time that reading and decoding take alone. --policy tells
+how many codes another dtype policy leaves as they are in float32.
 """
 
 import argparse
@@ -19,11 +24,12 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import timing  # noqa: E402
 
-from vqvae_tf import code_sets  # noqa: E402
+from vqvae_tf import code_sets, evaluation, presets  # noqa: E402
 from vqvae_tf.code_encoder import CodeEncoder  # noqa: E402
 from vqvae_tf.code_plan import Plan  # noqa: E402
 from vqvae_tf.code_sources import open_source  # noqa: E402
@@ -99,6 +105,54 @@ def speed(arguments):
     print(f"share, by processor time          {timing.summary(extra[1:])}")
 
 
+def pictures(readers, batch):
+    for reader in readers.values():
+        for found in reader.batches(0, len(reader), batch):
+            yield found["image"]
+
+
+def reading(arguments):
+    """Prints the processor time of a picture: reading it, encoding it."""
+    encoder, readers, _ = opened(arguments)
+    found = {"reading": [], "encoding": []}
+    for _ in range(arguments.runs + 1):
+        start, rows = time.process_time(), 0
+        for images in pictures(readers, arguments.batch):
+            rows += len(images)
+        found["reading"].append(1e6 * (time.process_time() - start) / rows)
+        shape = (arguments.batch, *images.shape[1:])
+        batch = tf.constant(np.resize(images, shape))
+        start = time.process_time()
+        steps = -(-rows // arguments.batch)
+        for _ in range(steps):
+            codes = encoder.function(batch)["codes"]
+        codes.numpy()
+        encoding = (time.process_time() - start) / (steps * arguments.batch)
+        found["encoding"].append(1e6 * encoding)
+    for name, values in found.items():
+        print(f"{name:8} us of processor time {timing.summary(values[1:])}")
+
+
+def policy(arguments):
+    """Prints what another policy changes in codes, and the PSNR of both."""
+    _, readers, _ = opened(arguments)
+    codes = {}
+    for name in ("float32", arguments.policy):
+        keras.config.set_dtype_policy(name)
+        model = presets.load(arguments.preset)
+        model = getattr(model, "autoencoder", model)
+        found, errors = [], []
+        for images in pictures(readers, arguments.batch):
+            found.append(model.encode(images).numpy())
+            again = model.reconstruct(images).numpy().astype(float)
+            errors.append(((again - images) ** 2).mean(axis=(1, 2, 3)))
+        codes[name] = np.concatenate(found)
+        error = np.concatenate(errors).mean()
+        print(f"{name}: {evaluation.psnr(error):.2f} dB")
+    same = np.mean(codes["float32"] == codes[arguments.policy])
+    print(f"equal codes: {100 * same:.1f} % of {codes['float32'].size}")
+
+
 def memory(arguments):
     """Prints the peak memory for a part of the set, and for four parts."""
     peaks = []
@@ -142,6 +196,8 @@ def main():
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--reading", action="store_true")
+    parser.add_argument("--policy", help="such as mixed_float16")
     parser.add_argument(
         "--part", type=int, default=2500, help="units, for --memory"
     )
@@ -151,6 +207,10 @@ def main():
         peak(arguments)
     elif arguments.memory:
         memory(arguments)
+    elif arguments.reading:
+        reading(arguments)
+    elif arguments.policy:
+        policy(arguments)
     else:
         speed(arguments)
 
