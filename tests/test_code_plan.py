@@ -14,6 +14,7 @@ from vqvae_tf.code_plan import LOCK, PLAN
 
 encode = coding.encode
 one_encoder = coding.one_encoder
+FEW = dict(split="test", num_shards=2)
 
 
 @pytest.fixture(scope="module")
@@ -117,18 +118,18 @@ def test_other_labels_of_npz(home, tmp_path):
 def test_killed_before_the_first_shard(home, tmp_path):
     (tmp_path / ".encoding.json.x1.json").write_text("{")
     (tmp_path / LOCK).touch()
-    assert encode(home, tmp_path)["made"] == 8
+    assert encode(home, tmp_path, **FEW)["made"] == 2
     assert [p.name for p in tmp_path.glob(".*")] == [".shards"]
 
 
 def test_plan_that_is_no_json(home, tmp_path):
     (tmp_path / PLAN).write_text("{")
     with pytest.raises(ValueError, match="not valid JSON"):
-        encode(home, tmp_path)
+        encode(home, tmp_path, **FEW)
 
 
 def test_leftovers_go_and_other_files_stay(home, tmp_path):
-    encode(home, tmp_path)
+    encode(home, tmp_path, **FEW)
     expected = coding.contents(tmp_path)
     shard = sorted(tmp_path.glob("codes-*"))[0].name
     for name in (
@@ -140,15 +141,15 @@ def test_leftovers_go_and_other_files_stay(home, tmp_path):
     (tmp_path / ".unfinished").mkdir()
     (tmp_path / ".unfinished" / "x").write_text("of a worker")
     (tmp_path / ".gitignore").write_text("mine")
-    assert encode(home, tmp_path)["kept"] == 8
+    assert encode(home, tmp_path, **FEW)["kept"] == 2
     expected[".gitignore"] = b"mine"
     assert coding.contents(tmp_path) == expected
     assert not (tmp_path / ".unfinished").exists()
 
 
 def test_not_complete_while_a_shard_is_made_again(home, tmp_path, monkeypatch):
-    encode(home, tmp_path)
-    sorted(tmp_path.glob("codes-*"))[2].unlink()
+    encode(home, tmp_path, **FEW)
+    sorted(tmp_path.glob("codes-*"))[1].unlink()
 
     def killed(*_):
         raise KeyboardInterrupt
@@ -156,10 +157,10 @@ def test_not_complete_while_a_shard_is_made_again(home, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(code_sets, "make_shards", lambda *_: iter(killed, None))
         with pytest.raises(KeyboardInterrupt):
-            encode(home, tmp_path)
+            encode(home, tmp_path, **FEW)
     with pytest.raises(FileNotFoundError, match="not complete"):
-        code_sets.open_codes(tmp_path, "train")
-    assert encode(home, tmp_path)["made"] == 1
+        code_sets.open_codes(tmp_path, "test")
+    assert encode(home, tmp_path, **FEW)["made"] == 1
 
 
 # One process at a time ------------------------------------------------------
@@ -169,10 +170,10 @@ def test_one_process_at_a_time(home, tmp_path):
     folder = tmp_path / "codes"
     with code_sets._locked(folder):
         with pytest.raises(ValueError, match="Another process is encoding"):
-            encode(home, folder)
+            encode(home, folder, **FEW)
         # The second of two that start at once has not written its plan.
         assert os.listdir(folder) == [LOCK]
-    assert encode(home, folder)["made"] == 8
+    assert encode(home, folder, **FEW)["made"] == 2
     assert not (folder / LOCK).exists()
 
 
@@ -186,7 +187,7 @@ def test_lock_of_a_file_that_is_gone(home, tmp_path, monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", late)
     with pytest.raises(ValueError, match="Another process is encoding"):
-        encode(home, tmp_path)
+        encode(home, tmp_path, **FEW)
 
 
 def test_file_systems_without_locks(home, tmp_path, monkeypatch):
@@ -195,4 +196,4 @@ def test_file_systems_without_locks(home, tmp_path, monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     with pytest.raises(OSError, match="No locks available"):
-        encode(home, tmp_path)
+        encode(home, tmp_path, **FEW)

@@ -93,3 +93,17 @@ def test_splits_are_decoded_in_turn(home, tmp_path):
     )
     with pytest.raises(ValueError, match='Splits are "all"'):
         list(code_reading.decoded(*arguments, "all,test"))
+
+
+def test_reading_what_is_not_complete(tmp_path):
+    with pytest.raises(FileNotFoundError, match="written by `vqvae-tf encode"):
+        code_sets.open_codes(tmp_path, "train")
+    (tmp_path / "encoding.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match="call the same encode again"):
+        code_sets.open_codes(tmp_path, "train")
+
+
+def test_episodes_of_pictures(home, tmp_path):
+    encode(home, tmp_path, split="test")
+    with pytest.raises(ValueError, match="Codes of episodes were expected"):
+        code_sets.load_episodes(tmp_path, "test")

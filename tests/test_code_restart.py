@@ -213,19 +213,6 @@ def test_damaged_records(home, tmp_path):
         encode(home, tmp_path / "codes", "tfds:cut", data_dir=str(tmp_path))
 
 
-def test_corrupt_file_of_a_folder(home, tmp_path):
-    coding.write_folder(tmp_path / "photos")
-    (tmp_path / "photos" / "train" / "a" / "2.png").write_bytes(b"no picture")
-    photos = str(tmp_path / "photos")
-    with pytest.raises(ValueError, match=r"2\.png"):
-        encode(home, tmp_path / "refused", photos)
-    encode(home, tmp_path / "codes", photos, on_corrupt="skip")
-    found = code_sets.load_codes(tmp_path / "codes", "train")
-    assert found["name"].tolist() == [
-        f"{c}/{n}.png" for c, n in zip("aabbb", (0, 4, 1, 3, 5))
-    ]
-
-
 def test_episode_with_a_missing_step(home, tmp_path):
     tfds_sets.write_clips(tmp_path, "clips", small.SIZE)
     path = sorted((tmp_path / "clips" / "1.0.0").glob("clips-train*"))[0]

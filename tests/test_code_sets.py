@@ -305,17 +305,3 @@ def test_bad_arguments(home, tmp_path, kwargs, words):
 def test_unknown_source(home, tmp_path):
     with pytest.raises(ValueError, match="Received: 'nothing'"):
         encode(home, "nothing", tmp_path / "codes")
-
-
-def test_reading_what_is_not_complete(tmp_path):
-    with pytest.raises(FileNotFoundError, match="written by `vqvae-tf encode"):
-        code_sets.open_codes(tmp_path, "train")
-    (tmp_path / "encoding.json").write_text("{}")
-    with pytest.raises(FileNotFoundError, match="call the same encode again"):
-        code_sets.open_codes(tmp_path, "train")
-
-
-def test_episodes_of_pictures(home, tmp_path):
-    encode(home, "tfds:album", tmp_path, split="test")
-    with pytest.raises(ValueError, match="Codes of episodes were expected"):
-        code_sets.load_episodes(tmp_path, "test")

@@ -172,3 +172,16 @@ def test_actions_that_are_no_numbers(home, tmp_path, action, value):
 def test_all_is_no_split_among_others(home, tmp_path):
     with pytest.raises(ValueError, match='Splits are "all", or .*all,train'):
         encode(home, tmp_path / "codes", split="all,train")
+
+
+def test_corrupt_file_of_a_folder(home, tmp_path):
+    coding.write_folder(tmp_path / "photos")
+    (tmp_path / "photos" / "train" / "a" / "2.png").write_bytes(b"no picture")
+    photos = str(tmp_path / "photos")
+    with pytest.raises(ValueError, match=r"2\.png"):
+        encode(home, tmp_path / "refused", photos)
+    encode(home, tmp_path / "codes", photos, on_corrupt="skip")
+    found = code_sets.load_codes(tmp_path / "codes", "train")
+    assert found["name"].tolist() == [
+        f"{c}/{n}.png" for c, n in zip("aabbb", (0, 4, 1, 3, 5))
+    ]
