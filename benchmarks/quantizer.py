@@ -5,7 +5,7 @@
 Ours against the textbook form (all distances and one-hot products), Sonnet's
 VectorQuantizerEMA and lucidrains' VectorQuantize, on latents and codebooks of
 64 channels. First all must give the same codes and gradients; then time is
-measured in turn in one process, peak memory in a fresh process for each.
+measured in turn, and peak memory, each quantizer in a process of its own.
 """
 
 import argparse
@@ -87,8 +87,14 @@ def compare(size, names, runs):
     arrays = data(latents, embeddings)
     quantizers = {name: QUANTIZERS[name](*arrays) for name in names}
     check_equal(quantizers, arrays[0], arrays[2])
-    steps = {name: q.step for name, q in quantizers.items()}
+    del quantizers
+    steps = {
+        name: timing.Worker(__file__, "--serve", name, "--sizes", size)
+        for name in names
+    }
     timing.report(timing.paired(steps, runs), "ours")
+    for step in steps.values():
+        step.close()
     mib = {
         name: timing.in_process(__file__, "--memory_of", name, "--sizes", size)
         for name in names
@@ -108,10 +114,18 @@ def main():
     parser.add_argument(
         "--memory_of", choices=QUANTIZERS, help="in a process of its own"
     )
+    parser.add_argument(
+        "--serve", choices=QUANTIZERS, help="the same, for times"
+    )
     arguments = parser.parse_args()
-    if arguments.memory_of:
+    one = arguments.memory_of or arguments.serve
+    if one:
         latents, embeddings = map(int, arguments.sizes.split("x"))
-        measure_memory(arguments.memory_of, latents, embeddings)
+        if arguments.serve:
+            step = QUANTIZERS[one](*data(latents, embeddings)).step
+            timing.serve(step)
+        else:
+            measure_memory(one, latents, embeddings)
         return
     names = [n for n in arguments.peers.split(",") if peers.installed(n)]
     for size in arguments.sizes.split(","):

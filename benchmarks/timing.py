@@ -86,3 +86,43 @@ def in_process(*arguments) -> list[float]:
     if run.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{run.stderr[-2000:]}")
     return [float(number) for number in run.stdout.splitlines()[-1].split()]
+
+
+class Worker:
+    """A function that is called in a process of its own, again and again.
+
+    What one leaves in memory then does not slow another: after blocks of
+    gigabytes, the C library hands out and takes back smaller ones otherwise.
+
+    Args:
+        arguments: Python's; the program ends in `serve(function)`.
+    """
+
+    def __init__(self, *arguments):
+        self._process = subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self()
+
+    def __call__(self):
+        """Calls the function once; returns when it has."""
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        if self._process.stdout.readline().strip() != "done":
+            self._process.kill()
+            self.close()
+            raise RuntimeError(f"{' '.join(self._process.args)} failed.")
+
+    def close(self):
+        with self._process:
+            self._process.communicate()
+
+
+def serve(function):
+    """Calls a function for each line of the input; the side of a `Worker`."""
+    for _ in sys.stdin:
+        function()
+        print("done", flush=True)

@@ -57,6 +57,23 @@ def test_numbers_of_a_fresh_process():
         timing.in_process("-c", "raise SystemExit('no such thing')")
 
 
+def test_a_worker_is_called_again_and_again(tmp_path):
+    log = tmp_path / "log"
+    code = f"""
+import sys
+sys.path.append({str(pathlib.Path(timing.__file__).parent)!r})
+import timing
+timing.serve(lambda: open({str(log)!r}, "a").write("x"))
+"""
+    worker = timing.Worker("-c", code)
+    worker()
+    worker()
+    worker.close()
+    assert log.read_text() == "xxx"
+    with pytest.raises(RuntimeError, match="failed"):
+        timing.Worker("-c", "print('other')")
+
+
 def test_flops_of_a_convolution_and_its_gradients():
     x = tf.zeros([2, 8, 8, 3])
     kernel = tf.ones([4, 4, 3, 5])
