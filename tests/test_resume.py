@@ -58,14 +58,14 @@ def test_killed_twice(alone, data_dir):
 
 
 @pytest.mark.slow
-def test_killed_a_hundred_times(alone, data_dir):
+@pytest.mark.parametrize("number", range(20))
+def test_killed_a_hundred_times(alone, data_dir, number):
     """Twenty runs, each killed five times at random moments."""
     expected, durations = alone
-    for i in range(20):
-        moments = [runs.random_moment(durations) for _ in range(5)]
-        work = data_dir / f"killed_{i}"
-        kill_and_resume(work, data_dir, moments)
-        runs.assert_same(runs.results(work), expected, moments)
+    moments = [runs.random_moment(durations) for _ in range(5)]
+    work = data_dir / f"killed_{number}"
+    kill_and_resume(work, data_dir, moments)
+    runs.assert_same(runs.results(work), expected, moments)
 
 
 # Two workers ------------------------------------------------------------------
