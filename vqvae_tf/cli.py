@@ -342,9 +342,7 @@ def _decode_dataset(preset, source, target):
         )
     model, _ = _load_for_pictures(preset)
     count = 0
-    for name, image in code_reading.decoded(
-        model, preset, source, FLAGS.split
-    ):
+    for name, image in code_reading.decoded(model, preset, source, FLAGS.split):
         sheets.save_picture(target / name, image)
         count += 1
     print(f"Wrote {count} pictures to {target}.")
