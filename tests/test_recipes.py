@@ -73,6 +73,36 @@ def test_no_image_size(size):
         recipes.check_recipe(config)
 
 
+@pytest.mark.parametrize("channels", [None, 0, 2, 4])
+def test_other_channels(channels):
+    config = small.recipe()
+    config.data.channels = channels
+    message = f"channels must be 3 .* or 1 .* Received: {channels!r}"
+    with pytest.raises(ValueError, match=message):
+        recipes.check_recipe(config)
+
+
+@pytest.mark.parametrize("likelihood", ["Gaussian", "Categorical"])
+def test_autoencoder_of_grey_pictures(likelihood):
+    config = small.recipe()
+    config.data.channels = 1
+    config.likelihood = recipes.defaults().likelihood
+    config.likelihood.name = likelihood
+    model = recipes.make_autoencoder(recipes.check_recipe(config))
+    assert model.event_shape == (small.SIZE, small.SIZE, 1)
+    grey = small.pictures(2)[..., :1]
+    assert model.reconstruct(grey).shape == grey.shape
+    local = model.quantizer.decode(model.encode(grey))
+    assert model.decoder.log_prob(grey, {"local": local}).shape == (2,)
+
+
+def test_unknown_pictures_of_a_card():
+    config = small.recipe()
+    config.card.samples = "cats"
+    with pytest.raises(ValueError, match="samples .*digits.*Received: 'cats'"):
+        recipes.check_recipe(config)
+
+
 def test_autoencoder_of_any_size():
     config = small.recipe()
     config.data.image_size = None

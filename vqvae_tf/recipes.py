@@ -31,6 +31,8 @@ def defaults() -> ml_collections.ConfigDict:
         train_split="train",
         eval_split="test",
         image_size=None,
+        # 3 for RGB, 1 for grey; pictures of the other kind are converted.
+        channels=3,
         crop="random",
         resize_range=None,
         flip=True,
@@ -55,7 +57,7 @@ def defaults() -> ml_collections.ConfigDict:
     # How often the training set is encoded, each time with other crops.
     config.prior_training.encode_passes = 1
     # What the model card says in words, and which pictures of the package it
-    # shows: "photos" or "dmlab".
+    # shows, one of CARD_SAMPLES.
     config.card = ml_collections.ConfigDict(
         dict(summary="", data="", training="", limits="", samples="photos")
     )
@@ -87,9 +89,12 @@ def _training():
 
 
 _DATA_KEYS = (
-    "source train_split eval_split image_size crop resize_range flip "
+    "source train_split eval_split image_size channels crop resize_range flip "
     "num_classes on_corrupt"
 ).split()
+
+# Photos, frames of DeepMind Lab, and digits of MNIST.
+CARD_SAMPLES = ("photos", "dmlab", "digits")
 
 
 def built_in() -> dict[str, pathlib.Path]:
@@ -178,6 +183,8 @@ def check_recipe(config):
                 section, options.keys(), _arguments(section, options.name)
             )
     _check_image_size(config.data.get("image_size"))
+    _check_channels(config.data.get("channels"))
+    _check_card_samples(config.card.samples)
     _check_base(config)
     return config
 
@@ -230,6 +237,23 @@ def _check_image_size(size):
             "The recipe's data.image_size must be a positive integer, the side "
             f"of the pictures in pixels. Received: {size!r}. Set it in the "
             "recipe, for instance config.data.image_size = 32."
+        )
+
+
+def _check_channels(channels):
+    if channels not in (1, 3):
+        raise ValueError(
+            "The recipe's data.channels must be 3 (RGB) or 1 (grey); pictures "
+            f"of the other kind are converted. Received: {channels!r}."
+        )
+
+
+def _check_card_samples(kind):
+    if kind not in CARD_SAMPLES:
+        raise ValueError(
+            f"The recipe's card.samples must be one of "
+            f"{', '.join(CARD_SAMPLES)}, the pictures of the package that a "
+            f"card shows. Received: {kind!r}."
         )
 
 
@@ -286,7 +310,7 @@ def make_autoencoder(config) -> VQVAE:
     if kind(config) == "pictures":
         decoder = _make_picture_decoder(config)
         size = config.data.image_size
-        event_shape = (size, size, 3)
+        event_shape = (size, size, config.data.channels)
     else:
         quantizer = config.quantizer
         channels = quantizer.get("num_codebooks", 1) * quantizer.embedding_dim
@@ -305,9 +329,8 @@ def make_autoencoder(config) -> VQVAE:
 
 def _make_picture_decoder(config):
     likelihood = _make(config, "likelihood")
-    network = _make(
-        config, "decoder", output_channels=likelihood.num_parameters(3)
-    )
+    parameters = likelihood.num_parameters(config.data.channels)
+    network = _make(config, "decoder", output_channels=parameters)
     return densities.FactorizedDensity(network, likelihood)
 
 
