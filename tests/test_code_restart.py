@@ -257,7 +257,7 @@ def test_few_batches_are_in_memory():
         coded = code_sets.coded_batches(
             shards, Encoder(), {"train": Reader()}, {"codes": (4, 4)}
         )
-        for batch in pieces.ahead(coded):
+        for batch in coded:
             time.sleep(0.001)
             written[0] += batch is not None
             ahead.append(made[0] - written[0])
@@ -282,6 +282,53 @@ def test_ahead_hands_errors_on_and_ends_its_thread():
     with pytest.raises(ValueError, match="the last"):
         list(pieces.ahead(items()))
     assert threading.active_count() == before
+
+
+def test_mapped_keeps_the_order_and_runs_two_at_once():
+    both, most = threading.Barrier(2, timeout=30), []
+
+    def function(item):
+        if item < 2:
+            both.wait()  # two threads must be here together
+        return 2 * item
+
+    def items():
+        for item in range(9):
+            most.append(item)
+            yield item
+
+    found = pieces.mapped(function, items())
+    assert next(found) == 0 and most == [0, 1, 2]
+    assert list(found) == list(range(2, 18, 2))
+
+
+def test_mapped_hands_errors_on_and_ends_its_threads():
+    before = threading.active_count()
+
+    def function(item):
+        if item == 3:
+            raise ValueError("the third")
+        return item
+
+    some = pieces.mapped(function, range(100))
+    assert next(some) == 0
+    some.close()
+    assert threading.active_count() == before
+    with pytest.raises(ValueError, match="the third"):
+        list(pieces.mapped(function, range(100)))
+    assert threading.active_count() == before
+
+
+def test_mapped_hands_errors_of_the_items_on_after_the_results():
+    def items():
+        yield from (1, 2, 3)
+        raise ValueError("the last")
+
+    found = []
+    with pytest.raises(ValueError, match="the last"):
+        for result in pieces.mapped(abs, items()):
+            found.append(result)
+    assert found == [1, 2, 3]
 
 
 def test_files_of_a_shard(tmp_path):

@@ -31,7 +31,7 @@ from vqvae_tf.code_reading import (
 )
 from vqvae_tf.code_sources import open_source
 from vqvae_tf.files import write_atomically
-from vqvae_tf.pieces import ahead
+from vqvae_tf.pieces import ahead, mapped
 
 __all__ = [
     "encode_dataset",
@@ -125,9 +125,9 @@ def make_shards(folder, shards, encoder, readers, code_shapes):
     """Yields each shard, and its content once it is written.
 
     Three things go on at once, a few batches apart: reading, in a thread;
-    encoding, in a second; and serialising and writing, in this one.
+    encoding, in two others; and serialising and writing, in this one.
     """
-    coded = ahead(coded_batches(shards, encoder, readers, code_shapes))
+    coded = coded_batches(shards, encoder, readers, code_shapes)
     with contextlib.closing(coded):
         for shard in shards:
             batches = iter(lambda: next(coded), None)
@@ -149,15 +149,17 @@ def coded_batches(shards, encoder, readers, code_shapes):
             )
             yield None
 
+    def encode(batch):
+        if batch is None:
+            return None
+        rest = {**batch}
+        images = rest.pop("image")
+        codes = encoder(images)
+        _check_shapes(codes, code_shapes, rest, images)
+        return {**rest, **codes}
+
     with contextlib.closing(ahead(read(), size=4)) as batches:
-        for batch in batches:
-            if batch is not None:
-                batch = {**batch}
-                images = batch.pop("image")
-                codes = encoder(images)
-                _check_shapes(codes, code_shapes, batch, images)
-                batch.update(codes)
-            yield batch
+        yield from mapped(encode, batches)
 
 
 def _check_shapes(codes, expected, batch, images):

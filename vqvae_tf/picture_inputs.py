@@ -43,8 +43,6 @@ class PictureFormat:
 
 def fitted(image, form: PictureFormat) -> tf.Tensor:
     """Brings uint8 `[height, width, channels]` to what the model takes."""
-    if image.shape[:2] == (form.size, form.size):
-        return image
     if form.size is not None:
         return data.resize_and_crop(image, form.size)
     size = tf.shape(image)[:2]

@@ -1,5 +1,7 @@
 """Long streams in small pieces: cut, batched, made ahead in a thread."""
 
+import collections
+import concurrent.futures
 import queue
 import threading
 
@@ -107,3 +109,39 @@ def ahead(items, size=2):
     finally:
         stopped.set()
         thread.join()
+
+
+def mapped(function, items, workers=2):
+    """Yields `function(item)` in order, for some items at the same time.
+
+    Threads make `workers` results at once, and one more waits. It pays where
+    the function leaves Python's lock, as TensorFlow's graphs do: while one
+    thread waits for the lock another's graph keeps the cores busy. An error of
+    the iterable comes after the results of the items before it.
+
+    Example:
+
+    >>> list(mapped(abs, [-1, 2, -3]))
+    [1, 2, 3]
+    """
+    pool = concurrent.futures.ThreadPoolExecutor(workers)
+    pending, failure = collections.deque(), []
+    try:
+        for item in _until_error(items, failure):
+            pending.append(pool.submit(function, item))
+            if len(pending) > workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+        if failure:
+            raise failure[0]
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _until_error(items, failure):
+    """Yields the items; the error that ends them is put into `failure`."""
+    try:
+        yield from items
+    except Exception as error:
+        failure.append(error)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from data_helpers import coordinates, noise, write
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from vqvae_tf.data import load_picture, pictures, resize_and_crop
@@ -100,20 +102,54 @@ def test_resize_and_crop_keeps_a_square_of_that_size():
     assert (resize_and_crop(image, 24).numpy() == image).all()
 
 
-def test_center_crop_cuts_the_middle():
+def square(image, size, fractions=None):
+    side = min(image.shape[:2])
+    found = pictures.resized_square(tf.constant(image), side, size, fractions)
+    return found.numpy()
+
+
+def test_the_middle_is_cut():
     image = coordinates(9, 15)
-    assert (pictures.center_crop(image, 5).numpy() == image[2:7, 5:10]).all()
+    assert (square(image, 5) == image[2:7, 5:10]).all()
 
 
-def test_crop_reaches_every_position_equally():
-    image = tf.constant(coordinates(6, 8))
+def test_squares_reach_every_position_equally():
+    image = coordinates(6, 8)
     fractions = (np.arange(60, dtype=np.float32) + 0.5) / 60
-    tops = [int(pictures.crop(image, 4, u, 0.0)[0, 0, 0]) for u in fractions]
-    lefts = [int(pictures.crop(image, 4, 0.0, u)[0, 0, 1]) for u in fractions]
+    tops = [square(image, 4, (u, 0.0))[0, 0, 0] for u in fractions]
+    lefts = [square(image, 4, (0.0, u))[0, 0, 1] for u in fractions]
     assert np.bincount(tops).tolist() == [20] * 3
     assert np.bincount(lefts).tolist() == [12] * 5
-    corner = pictures.crop(image, 4, 1.0, 1.0).numpy()
-    assert (corner == coordinates(6, 8)[2:, 4:]).all()
+    assert (square(image, 4, (1.0, 1.0)) == image[2:, 4:]).all()
+
+
+fractions = st.floats(0, 1, width=32, exclude_max=True)
+
+
+@given(
+    height=st.integers(5, 60),
+    width=st.integers(5, 60),
+    size=st.integers(1, 20),
+    extra=st.integers(0, 20),
+    place=st.none() | st.tuples(fractions, fractions),
+)
+def test_a_resized_square_is_cut_out_of_the_resized_picture(
+    height, width, size, extra, place
+):
+    image, side = tf.constant(noise(height, width, 3)), size + extra
+    scale = side / min(height, width)
+    target = [max(round(n * scale), side) for n in (height, width)]
+    whole = pictures.resize(image, *target).numpy().astype(int)
+    room = np.array(target) - size
+    offset = room // 2
+    if place is not None:
+        drawn = np.float32(place) * (room + 1).astype(np.float32)
+        offset = np.minimum(drawn.astype(int), room)
+    top, left = offset
+    expected = whole[top : top + size, left : left + size]
+    found = pictures.resized_square(image, side, size, place).numpy()
+    assert found.shape == (size, size, 3)
+    assert np.abs(found - expected).max() <= 1  # another order of rounding
 
 
 def test_load_picture_equals_resize_and_crop(tmp_path):

@@ -304,10 +304,11 @@ def _augment(image, noise, image_size, crop, resize_range):
         low, high = resize_range
         drawn = tf.cast(noise[0] * (high - low + 1), tf.int32)
         side = low + tf.minimum(drawn, high - low)
-    image = pictures.resize_shorter_side(image, side)
-    if crop == "center":
-        return pictures.center_crop(image, image_size)
-    return pictures.crop(image, image_size, noise[1], noise[2])
+    fractions = None if crop == "center" else (noise[1], noise[2])
+    return tf.ensure_shape(
+        pictures.resized_square(image, side, image_size, fractions),
+        [image_size, image_size, image.shape[-1]],
+    )
 
 
 def _flip(x, noise):
