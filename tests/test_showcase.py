@@ -5,6 +5,7 @@ import pytest
 import small
 
 from vqvae_tf import showcase
+from vqvae_tf.samples import sample_digits
 
 CELL = small.SIZE + 2  # a picture and the gap beside it
 
@@ -20,6 +21,17 @@ def test_known_images():
     assert frames.shape == (12, 84, 84, 3) and frames.dtype == np.uint8
     np.testing.assert_array_equal(frames, showcase.known_frames(12))
     assert len(np.unique(frames.reshape(12, -1), axis=0)) == 12
+    digits = showcase.known_images("digits", 28, channels=1)
+    np.testing.assert_array_equal(digits, sample_digits()[0][:12])
+    colour = showcase.known_images("digits", 32)
+    assert colour.shape == (12, 32, 32, 3)
+    assert np.ptp(colour, axis=-1).max() == 0
+    for kind in ("photos", "dmlab"):
+        grey = showcase.known_images(kind, 16, channels=1)
+        rgb = showcase.known_images(kind, 16).astype(float)
+        assert grey.shape == (12, 16, 16, 1)
+        luma = rgb @ [0.299, 0.587, 0.114]
+        assert abs(luma - grey[..., 0]).max() < 2
     with pytest.raises(ValueError, match="samples must be .*Received: 'cats'"):
         showcase.known_images("cats", 16)
 

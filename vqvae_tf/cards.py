@@ -197,6 +197,7 @@ def summary(config, has_prior) -> str:
         return words
     size = config.data.image_size
     kind = recipes.kind(config)
+    grey = "grey " if config.data.channels == 1 else ""
     if kind == "video":
         return (
             f"A prior of the next {size}x{size} frame's codes given those of "
@@ -210,7 +211,7 @@ def summary(config, has_prior) -> str:
             f"K={config.quantizer.num_embeddings} for a frame{prior}."
         )
     return (
-        f"A VQ-VAE of {size}x{size} pictures with "
+        f"A VQ-VAE of {size}x{size} {grey}pictures with "
         f"K={config.quantizer.num_embeddings} codes{prior}."
     )
 
@@ -301,6 +302,8 @@ _SOURCES = {
     "photos": "Photos under free licences (`vqvae_tf/samples/LICENCES.md`)",
     "dmlab": "Held-out frames of DeepMind Lab (CC BY 4.0, "
     "`vqvae_tf/clips/LICENCES.md`)",
+    "digits": "Digits of MNIST's test split (CC BY-SA 3.0, "
+    "`vqvae_tf/samples/LICENCES.md`)",
 }
 
 
@@ -329,12 +332,13 @@ Samples: codes from the prior, decoded.{columns}
 def shows_dmlab(config) -> bool:
     """Returns whether a card shows the clips that the package carries.
 
-    Those are of 84x84 pixels, with nine actions.
+    Those are of 84x84 pixels in colour, with nine actions.
     """
     actions = config.context.get("num_actions", len(ACTIONS))
     return (
         config.card.samples == "dmlab"
         and config.data.image_size == 84
+        and config.data.channels == 3
         and actions == len(ACTIONS)
     )
 

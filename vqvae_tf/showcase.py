@@ -4,8 +4,9 @@ import numpy as np
 
 from vqvae_tf import cards, data, recipes, sheets
 from vqvae_tf.clips import ACTIONS, sample_clips
+from vqvae_tf.data.pictures import convert_channels
 from vqvae_tf.models import LatentGenerator
-from vqvae_tf.samples import sample_pictures
+from vqvae_tf.samples import sample_digits, sample_pictures
 from vqvae_tf.systems import pictures as pictures_system
 from vqvae_tf.systems import video as video_system
 
@@ -45,7 +46,9 @@ def draw(model, config, data_dir=None) -> dict[str, np.ndarray]:
             "swaps.png": swap_sheet(model, two),
             "samples.png": _samples(model),
         }
-    images = known_images(config.card.samples, config.data.image_size)
+    images = known_images(
+        config.card.samples, config.data.image_size, config.data.channels
+    )
     pictures = {
         "reconstructions.png": cards.reconstruction_sheet(model, images)
     }
@@ -58,23 +61,33 @@ def _samples(model):
     return cards.sample_sheet(model)
 
 
-def known_images(kind, size) -> np.ndarray:
-    """Returns pictures that the package carries, uint8 `[12, size, size, 3]`.
+def known_images(kind, size, channels=3) -> np.ndarray:
+    """Returns twelve pictures that the package carries.
 
     Args:
-        kind: "photos", or "dmlab" for frames of DeepMind Lab.
+        kind: "photos", "dmlab" for frames of DeepMind Lab, or "digits" of
+            MNIST: the ten, and two more.
         size: their side in pixels.
+        channels: 3 (RGB) or 1 (grey).
+
+    Returns:
+        uint8 `[12, size, size, channels]`.
+
+    Raises:
+        ValueError: for another kind.
     """
     if kind == "photos":
-        paths = sample_pictures()
-        return np.stack([data.load_picture(path, size) for path in paths])
-    if kind == "dmlab":
-        frames = known_frames(12)
-        return np.stack([data.resize_and_crop(f, size) for f in frames])
-    raise ValueError(
-        'card.samples must be "photos" or "dmlab", which pictures of the '
-        f"package a card shows. Received: {kind!r}."
-    )
+        return np.stack(
+            [data.load_picture(p, size, channels) for p in sample_pictures()]
+        )
+    if kind not in recipes.CARD_SAMPLES:
+        raise ValueError(
+            f"card.samples must be one of {', '.join(recipes.CARD_SAMPLES)}, "
+            f"which pictures of the package a card shows. Received: {kind!r}."
+        )
+    found = known_frames(12) if kind == "dmlab" else sample_digits()[0][:12]
+    found = convert_channels(found, channels)
+    return np.stack([data.resize_and_crop(image, size) for image in found])
 
 
 def known_frames(count=8, apart=False) -> np.ndarray:
