@@ -18,17 +18,17 @@ def pictures(count=8, size=SIZE) -> np.ndarray:
     return np.stack([data.load_picture(path, size) for path in paths])
 
 
-def autoencoder(num_codebooks=1, quantizer=vq.VectorQuantizerEMA):
+def autoencoder(num_codebooks=1, quantizer=vq.VectorQuantizerEMA, channels=3):
     """An untrained VQ-VAE of 16x16 pictures with 4x4 codes of 8."""
     likelihood = vq.Gaussian()
     model = vq.VQVAE(
         vq.Encoder(4 * num_codebooks, hidden_channels=8),
         quantizer(8, 4, num_codebooks=num_codebooks, seed=1),
         vq.FactorizedDensity(
-            vq.Decoder(likelihood.num_parameters(3), hidden_channels=8),
+            vq.Decoder(likelihood.num_parameters(channels), hidden_channels=8),
             likelihood,
         ),
-        event_shape=(SIZE, SIZE, 3),
+        event_shape=(SIZE, SIZE, channels),
     )
     model.build()
     # Latents of the size of the codebook, so that several codes are used.

@@ -11,14 +11,12 @@ import pytest
 import small
 import tensorflow as tf
 import tfds_sets
-from absl import flags
-from absl.testing import flagsaver
+from command_line import run
 from PIL import Image
 
 import vqvae_tf
 from vqvae_tf import VQVAE, cli, presets, publishing, recipes
 from vqvae_tf_cli import commands
-from vqvae_tf_cli.main import main
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +52,6 @@ def albums(tmp_path):
         Image.fromarray(picture[:18]).save(path)
     (tmp_path / "albums" / "LICENCES.md").write_text("free")
     return tmp_path / "albums"
-
-
-def run(*argv):
-    """Runs the command in this process; returns its exit code."""
-    saved = flagsaver.save_flag_values()
-    try:
-        flags.FLAGS.unparse_flags()
-        main(["vqvae-tf", *map(str, argv)])
-    except SystemExit as end:
-        return end.code or 0
-    finally:
-        flagsaver.restore_flag_values(saved)
 
 
 def refused(capsys, *argv):

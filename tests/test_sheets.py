@@ -51,6 +51,16 @@ def test_save_picture(tmp_path):
     np.testing.assert_array_equal(grey, picture[..., 0])
 
 
+def test_grey_animation(tmp_path):
+    frames = np.zeros([3, 8, 6, 1], np.uint8)
+    frames[np.arange(3), np.arange(3)] = 200
+    sheets.save_animation(tmp_path / "film.gif", frames)
+    with Image.open(tmp_path / "film.gif") as film:
+        for t in range(3):
+            film.seek(t)
+            np.testing.assert_array_equal(film.convert("L"), frames[t, ..., 0])
+
+
 def test_animation(tmp_path):
     frames = np.zeros([5, 8, 6, 3], np.uint8)
     frames[np.arange(5), np.arange(5), 0] = [255, 0, 0]

@@ -6,6 +6,7 @@ import numpy as np
 
 from vqvae_tf import data, picture_inputs, sheets
 from vqvae_tf.clips import sample_clips
+from vqvae_tf.data.pictures import convert_channels
 from vqvae_tf.files import read_npz
 
 
@@ -18,7 +19,7 @@ def read_clip(source, video) -> tuple[np.ndarray, np.ndarray | None]:
         video: the `VideoGenerator` that they are for.
 
     Returns:
-        uint8 `[time, height, width, 3]`, and `[time]` or None.
+        uint8 `[time, height, width, channels]`, and `[time]` or None.
 
     Raises:
         FileNotFoundError: if there is no such file or folder.
@@ -39,7 +40,8 @@ def read_clip(source, video) -> tuple[np.ndarray, np.ndarray | None]:
             f"The model needs {video.num_past} frames to go on from. "
             f"Received: {source} with {len(frames)}."
         )
-    return frames, actions
+    channels = video.autoencoder.event_shape[-1]
+    return convert_channels(frames, channels).numpy(), actions
 
 
 def _from_npz(path):
@@ -48,7 +50,7 @@ def _from_npz(path):
     arrays = read_npz(
         path,
         "a folder of pictures, or an npz file with `frames` [time, height, "
-        "width, 3]",
+        "width, channels]",
     )
     if "frames" not in arrays:
         raise ValueError(
@@ -58,7 +60,7 @@ def _from_npz(path):
     frames, actions = arrays["frames"], arrays.get("actions")
     if frames.ndim != 4 or frames.dtype != np.uint8:
         raise ValueError(
-            "`frames` must be uint8 [time, height, width, 3]. "
+            "`frames` must be uint8 [time, height, width, channels]. "
             f"Received: {frames.dtype} of shape {frames.shape}."
         )
     if actions is not None and actions.shape[:1] != frames.shape[:1]:

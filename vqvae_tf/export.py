@@ -19,7 +19,8 @@ def export(generator, path, version=1) -> pathlib.Path:
     """Writes a model of pictures or video as a SavedModel, `path/<version>/`.
 
     Its signatures, with named inputs and outputs (B pictures of H x W pixels,
-    codes on a grid of h x w; a last axis G with G > 1 codebooks):
+    codes on a grid of h x w; a last axis G with G > 1 codebooks; a model of
+    grey pictures has 1 where 3 stands for RGB):
 
         encode(images uint8 [B, H, W, 3]) -> codes int32 [B, h, w]
         decode(codes int32 [B, h, w]) -> images uint8 [B, H, W, 3]

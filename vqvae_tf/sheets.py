@@ -88,12 +88,15 @@ def save_animation(path, frames, frames_per_second=6):
 
     Args:
         path: the file.
-        frames: uint8 `[time, height, width, 3]`.
+        frames: uint8 `[time, height, width, 1 or 3]`.
         frames_per_second: its pace.
     """
     from PIL import Image
 
     frames = np.asarray(frames, np.uint8)
+    if frames.shape[-1] == 1:
+        # PIL takes grey values for indices into a palette.
+        frames = frames.repeat(3, axis=-1)
     # One palette for all frames, so that still parts do not flicker.
     palette = Image.fromarray(
         np.concatenate(frames[:: max(1, len(frames) // 8)])

@@ -67,7 +67,9 @@ def _compare_recipe(config, workdir):
     path = workdir / "recipe.json"
     if not path.exists():
         return
-    old, new = json.loads(path.read_text()), json.loads(recipes.to_json(config))
+    default = json.loads(recipes.to_json(recipes.defaults()))
+    old = _completed(json.loads(path.read_text()), default)
+    new = json.loads(recipes.to_json(config))
     fixed = [d for d in _differences(old, new) if not _may_change(d, workdir)]
     if fixed:
         raise ValueError(
@@ -75,6 +77,18 @@ def _compare_recipe(config, workdir):
             f"{', '.join(fixed)}. Go on with the old recipe, or choose another "
             "--workdir."
         )
+
+
+def _completed(recipe, default):
+    """Adds the keys that there were not yet when a recipe was noted."""
+    added = {k: v for k, v in default.items() if k not in recipe}
+    known = {
+        key: _completed(value, default[key])
+        if isinstance(value, dict) and isinstance(default.get(key), dict)
+        else value
+        for key, value in recipe.items()
+    }
+    return {**known, **added}
 
 
 def _may_change(difference, workdir):

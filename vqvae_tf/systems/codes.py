@@ -70,9 +70,20 @@ def train(config, workdir, data_dir, stage, start):
 
 
 def load_base(config):
-    """Returns the autoencoder of the preset that the recipe stands on."""
+    """Returns the autoencoder of the preset that the recipe stands on.
+
+    Raises:
+        ValueError: if its pictures have other channels than the recipe's.
+    """
     model = presets.load(config.base)
-    return getattr(model, "autoencoder", model)
+    base = getattr(model, "autoencoder", model)
+    expected = base.event_shape[-1]
+    if config.data.channels != expected:
+        raise ValueError(
+            f"The base {config.base} takes pictures of {expected} channels. "
+            f"Received: a recipe with data.channels={config.data.channels}."
+        )
+    return base
 
 
 def check_base(base, model):

@@ -58,6 +58,8 @@ def open_split(description, split, data_dir=None):
         data_dir=data_dir,
         on_corrupt=description.get("on_corrupt", "error"),
         progress=sys.stderr.isatty(),
+        # Presets of before there were grey ones do not say.
+        channels=description.get("channels", 3),
     )
 
 

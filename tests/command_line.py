@@ -1,0 +1,18 @@
+"""The command `vqvae-tf`, called in the tests' own process."""
+
+from absl import flags
+from absl.testing import flagsaver
+
+from vqvae_tf_cli.main import main
+
+
+def run(*argv):
+    """Runs the command in this process; returns its exit code."""
+    saved = flagsaver.save_flag_values()
+    try:
+        flags.FLAGS.unparse_flags()
+        main(["vqvae-tf", *map(str, argv)])
+    except SystemExit as end:
+        return end.code or 0
+    finally:
+        flagsaver.restore_flag_values(saved)
