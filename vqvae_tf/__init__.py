@@ -32,6 +32,8 @@ from vqvae_tf.layers import (  # noqa: E402
 from vqvae_tf.models import VQVAE, LatentGenerator, VideoGenerator  # noqa: E402
 from vqvae_tf.networks import (  # noqa: E402
     Decoder,
+    DenseDecoder,
+    DenseEncoder,
     Encoder,
     GlobalEncoder,
     PastFrames,
@@ -45,6 +47,8 @@ __all__ = [
     "CodeEmbedding",
     "ConditionalDensity",
     "Decoder",
+    "DenseDecoder",
+    "DenseEncoder",
     "DensityModel",
     "DiscretizedLogistic",
     "DiscretizedLogisticMixture",

@@ -1,8 +1,16 @@
 """Encoders and decoders: stacks of layers, without a loss."""
 
 from vqvae_tf.networks.decoder import Decoder
+from vqvae_tf.networks.dense import DenseDecoder, DenseEncoder
 from vqvae_tf.networks.encoder import Encoder
 from vqvae_tf.networks.global_encoder import GlobalEncoder
 from vqvae_tf.networks.past_frames import PastFrames
 
-__all__ = ["Decoder", "Encoder", "GlobalEncoder", "PastFrames"]
+__all__ = [
+    "Decoder",
+    "DenseDecoder",
+    "DenseEncoder",
+    "Encoder",
+    "GlobalEncoder",
+    "PastFrames",
+]
