@@ -12,6 +12,7 @@ from vqvae_tf.data.episodes import Episodes
 from vqvae_tf.data.images import open_images
 from vqvae_tf.data.pictures import load_picture, resize_and_crop
 from vqvae_tf.data.rlds import open_episodes
+from vqvae_tf.data.shapes import load_shapes
 from vqvae_tf.data.source import ImageSource
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "clip_evaluation_batches",
     "evaluation_batches",
     "load_picture",
+    "load_shapes",
     "one_hot",
     "open_episodes",
     "open_images",

@@ -1,12 +1,13 @@
-"""`open_images`: pictures from TFDS, a folder or an npz file."""
+"""`open_images`: pictures from TFDS, a folder, an npz file, or generated."""
 
-from vqvae_tf.data import folder, npz, prepared
+from vqvae_tf.data import folder, npz, prepared, shapes
 from vqvae_tf.data import source as sources
 
 _OPENERS = {
     "tfds": prepared.open_tfds,
     "folder": folder.open_folder,
     "npz": npz.open_npz,
+    "shapes": shapes.open_shapes,
 }
 
 
@@ -30,7 +31,8 @@ def open_images(
             are classes;
             "npz:FILE": arrays `images` (uint8 [n, h, w] or [n, h, w, c]) and
             optionally `labels` (integers [n]), or per split
-            `{split}_images`, `{split}_labels`, or `x_{split}`, `y_{split}`.
+            `{split}_images`, `{split}_labels`, or `x_{split}`, `y_{split}`;
+            "shapes": generated pictures of known factors; see `load_shapes`.
         split: "train", "test", ...; for TFDS also slices as "train[:45000]";
             "all" is every picture.
         data_dir: where to look; the default is the environment variable
@@ -64,10 +66,11 @@ def open_images(
     6
     """
     kind, _, name = source.partition(":")
-    if kind not in _OPENERS or (kind != "folder" and not name):
+    nameless = kind in ("folder", "shapes")
+    if kind not in _OPENERS or not (name or nameless):
         raise ValueError(
-            'source must be "tfds:NAME", "folder", "folder:SUBDIR" or '
-            f'"npz:FILE". Received: {source!r}.'
+            'source must be "tfds:NAME", "folder", "folder:SUBDIR", "npz:FILE" '
+            f'or "shapes". Received: {source!r}.'
         )
     options = sources.OpenOptions(
         split, data_dir, on_corrupt, progress, channels, download, cache_bytes
