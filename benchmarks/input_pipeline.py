@@ -29,23 +29,27 @@ def open_source(options):
     """Returns the pictures that the options name."""
     if options.data_dir is None and options.source is None:
         pictures = np.random.default_rng(0).integers(
-            0, 256, [5_000, 32, 32, 3], np.uint8
+            0, 256, [5_000, 32, 32, options.channels], np.uint8
         )
         return ArrayImages("random pictures", pictures)
     source = options.source or "tfds:cifar10"
-    return data.open_images(source, options.split, options.data_dir)
+    return data.open_images(
+        source, options.split, options.data_dir, channels=options.channels
+    )
 
 
 def train_step(options):
     """Returns the train step of the model, a graph of one batch."""
     keras.config.set_dtype_policy(options.policy)
     likelihood = vq.Gaussian()
+    parameters = likelihood.num_parameters(options.channels)
     model = vq.VQVAE(
         vq.Encoder(64, hidden_channels=options.hidden),
         vq.VectorQuantizerEMA(512, 64),
         vq.FactorizedDensity(
-            vq.Decoder(likelihood.num_parameters(3), options.hidden), likelihood
+            vq.Decoder(parameters, options.hidden), likelihood
         ),
+        event_shape=(None, None, options.channels),
     )
     model.build()
     optimizer = keras.optimizers.Adam()
@@ -62,6 +66,7 @@ def main():
     parser.add_argument("--data_dir")
     parser.add_argument("--split", default="train")
     parser.add_argument("--image_size", type=int, default=32)
+    parser.add_argument("--channels", type=int, default=3)
     parser.add_argument("--resize_range", help="LOW,HIGH")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--hidden", type=int, default=128)

@@ -25,12 +25,12 @@ from vqvae_tf.export import export  # noqa: E402
 def calls(generator, signatures, batch):
     """Yields (name, call in Python, call of the SavedModel)."""
     autoencoder = generator.autoencoder
-    sizes = [
+    shape = [
         n * autoencoder.encoder.downsampling
         for n in generator.prior.event_shape
-    ]
+    ] + [autoencoder.event_shape[-1]]
     rng = np.random.default_rng(0)
-    images = tf.constant(rng.integers(0, 256, [batch, *sizes, 3], np.uint8))
+    images = tf.constant(rng.integers(0, 256, [batch, *shape], np.uint8))
     codes = autoencoder.encode(images)
     labels = generator.prior.global_channels
     context = {"global": tf.one_hot([0] * batch, labels)} if labels else None
