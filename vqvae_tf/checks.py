@@ -1,5 +1,6 @@
 """Checks of constructor arguments, each with one clear error."""
 
+import math
 import numbers
 
 
@@ -22,3 +23,22 @@ def check_odd(name, value, at_least=1):
             f"Received: {value!r}."
         )
     return int(value)
+
+
+def check_share(name, value):
+    """Returns value; raises ValueError unless it is a number in [0, 1]."""
+    if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
+        raise ValueError(
+            f"{name} must be a number in [0, 1]. Received: {name}={value!r}."
+        )
+    return value
+
+
+def check_not_negative(name, value):
+    """Returns value; raises ValueError unless it is a finite number >= 0."""
+    if not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
+        raise ValueError(
+            f"{name} must be a finite number of at least 0. "
+            f"Received: {name}={value!r}."
+        )
+    return value
