@@ -1,5 +1,10 @@
 """Layers to drop into any Keras model."""
 
+from vqvae_tf.layers.corruption import (
+    GaussianCorruption,
+    MaskingNoise,
+    SaltAndPepperNoise,
+)
 from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.layers.residual import ResidualBlock, ResidualStack
 from vqvae_tf.layers.scaling import CodeEmbedding, PixelScaling
@@ -11,9 +16,12 @@ __all__ = [
     "CodeEmbedding",
     "CodebookUsage",
     "Dropout",
+    "GaussianCorruption",
+    "MaskingNoise",
     "PixelScaling",
     "ResidualBlock",
     "ResidualStack",
+    "SaltAndPepperNoise",
     "VectorQuantizer",
     "VectorQuantizerEMA",
 ]

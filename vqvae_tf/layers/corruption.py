@@ -1,0 +1,183 @@
+"""Corruptions of the input, for denoising autoencoders.
+
+Each acts on what `preprocess` returns, where pixels are in -1..1 (black and
+white), and on every entry of an example apart, the channels of a pixel too:
+the papers corrupt the components of the input vector, and scikit-image's
+salt-and-pepper noise does the same.
+
+References:
+    Vincent et al. 2008, "Extracting and composing robust features with
+    denoising autoencoders".
+    Vincent et al. 2010, "Stacked denoising autoencoders", JMLR 11, section
+    3.3, which has the three corruptions.
+"""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf.checks import check_not_negative, check_share
+from vqvae_tf.layers.noise import RowNoise
+
+
+class Corruption(RowNoise):
+    """Corrupts its input in training, and on request.
+
+    Subclasses implement `apply_noise`.
+
+    Args:
+        seed: of the noise in training; a random one by default.
+
+    Call arguments:
+        inputs: float `[batch, *sizes, channels]`, in network units.
+        training: whether anything is corrupted.
+
+    Returns:
+        The same shape and dtype.
+    """
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(seed, **{"autocast": False, **kwargs})
+        self.built = True
+
+    def call(self, inputs, training=False):
+        return self.corrupt(inputs, self.next_seed()) if training else inputs
+
+    def corrupt(self, inputs, seed, first_row=None):
+        """Returns corrupted inputs; the same at each call, for evaluation.
+
+        Args:
+            inputs: float `[batch, *sizes, channels]`.
+            seed: an integer, or int32 [2].
+            first_row: the number of the first example among all, so that a
+                data set gets the same noise in batches of any size; by
+                default the examples of a (global) batch count from 0.
+        """
+        inputs = tf.convert_to_tensor(inputs)
+        noise = self.uniform(tf.shape(inputs), seed, first_row)
+        return self.apply_noise(inputs, noise)
+
+    def apply_noise(self, inputs, noise):
+        """Corrupts by uniform numbers, float32 of the shape of `inputs`."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement apply_noise."
+        )
+
+    def compute_output_spec(self, inputs, training=False):
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class MaskingNoise(Corruption):
+    """Sets a share of the entries to one value.
+
+    Args:
+        rate: the probability of an entry to be set, each on its own (the
+            papers take this share of each example exactly).
+        value: what it is set to; -1 is black in network units.
+        seed: of the noise in training; a random one by default.
+
+    Raises:
+        ValueError: for a rate outside [0, 1].
+
+    Example:
+
+    >>> layer = MaskingNoise(0.25)
+    >>> x = layer.corrupt(tf.ones([8, 28, 28, 1]), seed=0)
+    >>> bool(abs(tf.reduce_mean(x) - 0.5) < 0.1)  # a quarter is -1
+    True
+
+    References:
+        Vincent et al. 2010, section 3.3: masking noise.
+    """
+
+    def __init__(self, rate, value=-1.0, seed=None, **kwargs):
+        check_share("rate", rate)
+        super().__init__(seed, **kwargs)
+        self.rate = rate
+        self.value = value
+
+    def apply_noise(self, inputs, noise):
+        value = tf.cast(self.value, inputs.dtype)
+        return tf.where(noise < self.rate, value, inputs)
+
+    def get_config(self):
+        config = super().get_config()
+        return {**config, "rate": self.rate, "value": self.value}
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class GaussianCorruption(Corruption):
+    """Adds normal noise to every entry, without clipping the sum.
+
+    Args:
+        stddev: in network units, where black and white are 2 apart: 0.5 is
+            63.75 grey levels.
+        seed: of the noise in training; a random one by default.
+
+    Raises:
+        ValueError: for a negative stddev.
+
+    Example:
+
+    >>> layer = GaussianCorruption(0.5)
+    >>> x = layer.corrupt(tf.zeros([8, 28, 28, 1]), seed=0)
+    >>> bool(abs(tf.math.reduce_std(x) - 0.5) < 0.05)
+    True
+
+    References:
+        Vincent et al. 2010, section 3.3: additive isotropic Gaussian noise.
+    """
+
+    def __init__(self, stddev, seed=None, **kwargs):
+        check_not_negative("stddev", stddev)
+        super().__init__(seed, **kwargs)
+        self.stddev = stddev
+
+    def apply_noise(self, inputs, noise):
+        return inputs + tf.cast(
+            self.stddev * tf.math.ndtri(noise), inputs.dtype
+        )
+
+    def get_config(self):
+        return {**super().get_config(), "stddev": self.stddev}
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class SaltAndPepperNoise(Corruption):
+    """Sets a share of the entries to black or white, by a fair coin.
+
+    Args:
+        rate: the probability of an entry to be set, each on its own; to -1
+            and 1 with half of it each.
+        seed: of the noise in training; a random one by default.
+
+    Raises:
+        ValueError: for a rate outside [0, 1].
+
+    Example:
+
+    >>> layer = SaltAndPepperNoise(1.0)
+    >>> x = layer.corrupt(tf.zeros([2, 28, 28, 1]), seed=0)
+    >>> sorted(set(x.numpy().ravel().tolist()))
+    [-1.0, 1.0]
+
+    References:
+        Vincent et al. 2010, section 3.3: salt-and-pepper noise.
+    """
+
+    def __init__(self, rate, seed=None, **kwargs):
+        check_share("rate", rate)
+        super().__init__(seed, **kwargs)
+        self.rate = rate
+
+    def apply_noise(self, inputs, noise):
+        extreme = tf.where(noise < self.rate / 2, -1.0, 1.0)
+        return tf.where(
+            noise < self.rate, tf.cast(extreme, inputs.dtype), inputs
+        )
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate}
