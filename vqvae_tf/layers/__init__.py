@@ -1,5 +1,6 @@
 """Layers to drop into any Keras model."""
 
+from vqvae_tf.layers.contractive import Contractive
 from vqvae_tf.layers.corruption import (
     GaussianCorruption,
     MaskingNoise,
@@ -15,6 +16,7 @@ from vqvae_tf.layers.vector_quantizer_ema import VectorQuantizerEMA
 __all__ = [
     "CodeEmbedding",
     "CodebookUsage",
+    "Contractive",
     "Dropout",
     "GaussianCorruption",
     "MaskingNoise",

@@ -1,0 +1,134 @@
+"""The contractive penalty: how much the representation follows the input."""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf.checks import check_not_negative, check_positive
+from vqvae_tf.layers.noise import RowNoise
+
+METHODS = ("exact", "hutchinson")
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class Contractive(RowNoise):
+    """Penalises the squared Frobenius norm of the encoder's Jacobian.
+
+    For inputs x `[B, *sizes, channels]` and representations h(x) `[B, ...]` it
+    is `weight * sum_ij (d h_i / d x_j)^2` of each example, in nats. It is
+    differentiable: the encoder's variables get the gradient in a tape around
+    the call.
+
+    Args:
+        weight: the paper's lambda, at least 0.
+        method: "exact" forms the whole Jacobian, one backward pass for each
+            unit of h, all of them at once (memory and time grow with the
+            units: for small or dense encoders). "hutchinson" estimates the
+            norm without bias as the mean of `|v^T J|^2` over probes v of
+            random signs, one backward pass each, whatever the units. The
+            variance of one probe is 2 sum_(i != k) (J J^T)_ik^2.
+        num_probes: how many probes for "hutchinson".
+        seed: of the probes in training; a random one by default.
+
+    Call arguments:
+        encode: a function of float inputs that returns h, each row from its
+            own input alone (no batch normalisation).
+        inputs: float `[B, *sizes, channels]`.
+        training: whether probes are drawn anew; otherwise the same ones are
+            taken at each call.
+
+    Returns:
+        float32 [B] nats.
+
+    Raises:
+        ValueError: for another method, a negative weight, or an encoder whose
+            result does not depend on its input.
+
+    Example:
+
+    >>> encode = keras.layers.Dense(2, kernel_initializer="ones")
+    >>> Contractive(0.5)(encode, tf.zeros([1, 3])).numpy()  # 0.5 * 2 * 3
+    array([3.], dtype=float32)
+
+    References:
+        Rifai et al. 2011, "Contractive auto-encoders: explicit invariance
+        during feature extraction", eq. 1.
+        Hutchinson 1990, "A stochastic estimator of the trace of the influence
+        matrix", applied to the trace of J J^T.
+    """
+
+    def __init__(
+        self, weight, method="exact", num_probes=1, seed=None, **kwargs
+    ):
+        check_not_negative("weight", weight)
+        if method not in METHODS:
+            raise ValueError(
+                f"method must be one of {', '.join(METHODS)}. "
+                f"Received: method={method!r}."
+            )
+        kwargs = {"autocast": False, "dtype": "float32", **kwargs}
+        super().__init__(seed, noisy=method == "hutchinson", **kwargs)
+        self.weight = weight
+        self.method = method
+        self.num_probes = check_positive("num_probes", num_probes)
+        self.built = True
+
+    # Not by `call`: Keras takes tensors alone for positional arguments.
+    def __call__(self, encode, inputs, training=False):
+        inputs = tf.convert_to_tensor(inputs)
+        if self.method == "exact":
+            norm = self._exact(encode, inputs)
+        else:
+            seed = self.next_seed() if training else self.seed or 0
+            norm = self._estimate(encode, inputs, seed)
+        return self.weight * norm
+
+    def _exact(self, encode, inputs):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(inputs)
+            units = _flat(encode(inputs))
+        # batch_jacobian would give zeros where there is no gradient.
+        _dependent(tape.gradient(units, inputs))
+        return _squares(tape.batch_jacobian(units, inputs))
+
+    def _estimate(self, encode, inputs, seed):
+        with tf.GradientTape(persistent=self.num_probes > 1) as tape:
+            tape.watch(inputs)
+            units = _flat(encode(inputs))
+        shape = tf.shape(units)
+        shape = [shape[0], self.num_probes, shape[1]]
+        signs = tf.where(self.uniform(shape, seed) < 0.5, -1.0, 1.0)
+        total = 0.0
+        for i in range(self.num_probes):
+            probe = tf.cast(signs[:, i], units.dtype)
+            total += _squares(_dependent(tape.gradient(units, inputs, probe)))
+        return total / self.num_probes
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "weight": self.weight,
+            "method": self.method,
+            "num_probes": self.num_probes,
+        }
+
+
+def _flat(units):
+    """`[B, ...]` to `[B, U]`."""
+    size = units.shape[1:].num_elements()
+    return tf.reshape(units, [tf.shape(units)[0], -1 if size is None else size])
+
+
+def _squares(x):
+    """The sum of squares of each row of `[B, ...]`, float32 [B]."""
+    x = tf.cast(x, tf.float32)
+    return tf.reduce_sum(x**2, axis=list(range(1, len(x.shape))))
+
+
+def _dependent(gradient):
+    if gradient is None:
+        raise ValueError(
+            "The representation must depend on the inputs by differentiable "
+            "operations. Received: an `encode` without a gradient; pass a "
+            "function of the float inputs, not one of codes or of arrays."
+        )
+    return gradient
