@@ -1,0 +1,83 @@
+"""The interface of every bottleneck between an encoder and a decoder."""
+
+import keras
+import tensorflow as tf
+
+
+class Bottleneck(keras.layers.Layer):
+    """Turns an encoder's latents into what the decoder gets.
+
+    Subclasses implement `encode`; those that draw z also `sample`, those with
+    a cost of their own `penalty`. Computed in float32 whatever the policy.
+
+    Shapes and words:
+        latents: float `[B, *grid, channels]`, the encoder's output.
+        z: float32 `[S, B, *grid, C]`, S draws for each example.
+    """
+
+    # Metrics that it adds to the model's.
+    metric_names = ()
+    # Whether `log_ratio` means something, so that a bound can be reported.
+    has_prior = False
+    # Draws for each example in training.
+    num_samples = 1
+    # S, draws for each example in training.
+    num_samples = 1
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"autocast": False, "dtype": "float32", **kwargs})
+
+    def build(self, input_shape=None):
+        """Creates the variables: here none."""
+        self.built = True
+
+    def num_channels(self, channels: int) -> int:
+        """Returns how many channels z has for so many channels of latents."""
+        return channels
+
+    def encode(self, latents):
+        """Returns the representation, without noise.
+
+        Args:
+            latents: float `[B, *grid, channels]`.
+
+        Returns:
+            float32 `[B, *grid, C]`.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement encode."
+        )
+
+    def sample(self, latents, num_samples=1, training=False, seed=None):
+        """Returns z, and the log-ratio of its prior and posterior.
+
+        Args:
+            latents: float `[B, *grid, channels]`.
+            num_samples: S; without noise there is one z, and S is 1.
+            training: whether this is a step of training.
+            seed: of the draws, an integer or int32 [2].
+
+        Returns:
+            z float32 `[S, B, *grid, C]`, and log p(z) - log q(z | x), float32
+            `[S, B]` nats, 0 without a prior.
+        """
+        return self.as_one_draw(self.encode(latents))
+
+    def as_one_draw(self, z):
+        """Returns z `[B, *grid, C]` as `sample` does, with S = 1."""
+        return z[tf.newaxis], tf.zeros([1, tf.shape(z)[0]])
+
+    def penalty(self, latents, weight=None, training=False):
+        """Returns what is added to the loss, and metrics.
+
+        Args:
+            latents: float `[B, *grid, channels]`.
+            weight: float [B], what each example counts (0 is padding), or
+                None for all 1.
+            training: whether this is a step of training.
+
+        Returns:
+            A float32 scalar in nats, of the mean example, and a dict of
+            metrics, each a value or a pair (value, weight).
+        """
+        return tf.zeros([]), {}

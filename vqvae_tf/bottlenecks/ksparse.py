@@ -1,0 +1,96 @@
+"""The bottleneck of a k-sparse autoencoder."""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf.bottlenecks.base import Bottleneck
+from vqvae_tf.checks import check_positive
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class KSparse(Bottleneck):
+    """Keeps the k largest activations of an example, and its gradient there.
+
+    A unit is one position and channel; the k largest are those of all units
+    of an example, by value (not by magnitude: activations are linear). Exactly
+    k are kept: of equal ones those that stand first.
+
+    Args:
+        k: how many are kept in training.
+        test_factor: outside of training `round(test_factor * k)` are kept,
+            at most all: the paper's alpha k. It takes an alpha of at least 1
+            by validation and names none for all data; 1.5 is our default.
+
+    Raises:
+        ValueError: for k below 1 or a test_factor below 1; for latents of
+            fewer than k units.
+
+    Example:
+
+    >>> bottleneck = KSparse(1, test_factor=2)
+    >>> latents = tf.constant([[3.0, 1.0, 2.0]])
+    >>> bottleneck.sample(latents, training=True)[0].numpy()
+    array([[[3., 0., 0.]]], dtype=float32)
+    >>> bottleneck.encode(latents).numpy()
+    array([[3., 0., 2.]], dtype=float32)
+
+    References:
+        Makhzani and Frey 2013, "k-sparse autoencoders", arXiv:1312.5663,
+        section 2.1.
+    """
+
+    def __init__(self, k, test_factor=1.5, **kwargs):
+        super().__init__(**kwargs)
+        self.k = check_positive("k", k)
+        if not isinstance(test_factor, (int, float)) or test_factor < 1:
+            raise ValueError(
+                "test_factor must be a number of at least 1. Received: "
+                f"test_factor={test_factor!r}."
+            )
+        self.test_factor = test_factor
+
+    @property
+    def test_k(self) -> int:
+        """How many activations are kept outside of training."""
+        return round(self.test_factor * self.k)
+
+    def encode(self, latents):
+        return self._keep(latents, self.test_k)
+
+    def sample(self, latents, num_samples=1, training=False, seed=None):
+        count = self.k if training else self.test_k
+        return self.as_one_draw(self._keep(latents, count))
+
+    def _keep(self, latents, count):
+        latents = tf.cast(latents, tf.float32)
+        units = latents.shape[1:].num_elements()
+        if units is None:
+            units = tf.reduce_prod(tf.shape(latents)[1:])
+        elif self.k > units:
+            raise ValueError(
+                f"Latents of {units} units cannot keep k={self.k}. Received: "
+                f"latents of shape {tuple(latents.shape)}. Take a smaller k, "
+                "or more channels."
+            )
+        flat = tf.reshape(latents, [-1, units])
+        kept = _largest(flat, tf.minimum(count, units))
+        kept = tf.reshape(kept, tf.shape(latents))
+        return tf.where(kept, latents, tf.zeros_like(latents))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "k": self.k,
+            "test_factor": self.test_factor,
+        }
+
+
+def _largest(x, count):
+    """Returns where the `count` largest of each row are, bool as `[B, U]`."""
+    columns = tf.math.top_k(x, count).indices
+    rows = tf.broadcast_to(
+        tf.range(tf.shape(x)[0])[:, tf.newaxis], tf.shape(columns)
+    )
+    places = tf.stack([rows, columns], axis=-1)
+    ones = tf.ones(tf.shape(columns), tf.int32)
+    return tf.scatter_nd(places, ones, tf.shape(x)) > 0

@@ -1,0 +1,106 @@
+"""The bottleneck of a sparse autoencoder."""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf import replicas
+from vqvae_tf.bottlenecks.base import Bottleneck
+from vqvae_tf.checks import check_not_negative
+
+ACTIVATIONS = ("sigmoid", "hard_sigmoid")
+
+
+def bernoulli_kl(p: float, q: tf.Tensor) -> tf.Tensor:
+    """Returns KL(p || q) of two coins, in nats, shaped as q.
+
+    Args:
+        p: in (0, 1).
+        q: float32 in 0..1; it counts as at least 1e-7 away from both.
+
+    Example:
+
+    >>> bernoulli_kl(0.5, tf.constant([0.5, 0.25])).numpy().round(4)
+    array([0.    , 0.1438], dtype=float32)
+    """
+    q = tf.clip_by_value(q, 1e-7, 1 - 1e-7)
+    on = p * tf.math.log(p / q)
+    return on + (1 - p) * tf.math.log((1 - p) / (1 - q))
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class Sparse(Bottleneck):
+    """Activations in 0..1 that are pulled to a small mean by a KL divergence.
+
+    A unit is one position and channel. The penalty is
+    `weight * sum over units of KL(rho || mean)`, with a unit's mean over the
+    *global* batch: activations are summed over all replicas before the KL.
+    The larger the batch, the better the mean of rare activations.
+
+    Args:
+        rho: the mean activation aimed at, in (0, 1).
+        weight: the beta of the literature, at least 0.
+        activation: "sigmoid" or "hard_sigmoid", whose values are in 0..1.
+
+    Metrics: `sparsity_kl`, the sum over units in nats, and `mean_activation`,
+    over the units and the batch.
+
+    Raises:
+        ValueError: for an argument out of range.
+
+    Example:
+
+    >>> bottleneck = Sparse(rho=0.5, weight=3.0)
+    >>> cost, metrics = bottleneck.penalty(tf.zeros([8, 4, 4, 2]))
+    >>> float(cost)  # sigmoid(0) is rho
+    0.0
+
+    References:
+        Ng 2011, "Sparse autoencoder", CS294A lecture notes, section 3.
+    """
+
+    metric_names = ("sparsity_kl", "mean_activation")
+
+    def __init__(self, rho, weight, activation="sigmoid", **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(rho, float) or not 0 < rho < 1:
+            raise ValueError(
+                f"rho must be a number between 0 and 1. Received: rho={rho!r}."
+            )
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                "The KL divergence needs activations in 0..1: activation must "
+                f"be one of {', '.join(ACTIVATIONS)}. "
+                f"Received: activation={activation!r}."
+            )
+        self.rho = rho
+        self.weight = check_not_negative("weight", weight)
+        self.activation = activation
+
+    def encode(self, latents):
+        activation = keras.activations.get(self.activation)
+        return activation(tf.cast(latents, tf.float32))
+
+    def penalty(self, latents, weight=None, training=False):
+        activations = self.encode(latents)
+        if weight is None:
+            weight = tf.ones([tf.shape(activations)[0]])
+        weight = tf.cast(tf.reshape(weight, [-1]), tf.float32)
+        rows = tf.reduce_sum(weight)
+        sums, total = replicas.sum_over_replicas(
+            [tf.tensordot(weight, activations, 1), rows]
+        )
+        mean = tf.math.divide_no_nan(sums, total)
+        kl = tf.reduce_sum(bernoulli_kl(self.rho, mean))
+        # Every replica has the global values: each counts by its own rows.
+        return self.weight * kl, {
+            "sparsity_kl": (kl, rows),
+            "mean_activation": (tf.reduce_mean(mean), rows),
+        }
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "rho": self.rho,
+            "weight": self.weight,
+            "activation": self.activation,
+        }
