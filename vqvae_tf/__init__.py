@@ -8,7 +8,14 @@ from vqvae_tf import _versions
 
 _versions.check()
 
-from vqvae_tf import data, densities, layers, models, networks  # noqa: E402
+from vqvae_tf import (  # noqa: E402
+    bottlenecks,
+    data,
+    densities,
+    layers,
+    models,
+    networks,
+)
 from vqvae_tf.densities import (  # noqa: E402
     Bernoulli,
     Categorical,
@@ -29,7 +36,12 @@ from vqvae_tf.layers import (  # noqa: E402
     VectorQuantizer,
     VectorQuantizerEMA,
 )
-from vqvae_tf.models import VQVAE, LatentGenerator, VideoGenerator  # noqa: E402
+from vqvae_tf.models import (  # noqa: E402
+    VQVAE,
+    Autoencoder,
+    LatentGenerator,
+    VideoGenerator,
+)
 from vqvae_tf.networks import (  # noqa: E402
     Decoder,
     DenseDecoder,
@@ -42,6 +54,7 @@ from vqvae_tf.networks import (  # noqa: E402
 __version__ = "0.1.0"
 
 __all__ = [
+    "Autoencoder",
     "Bernoulli",
     "Categorical",
     "CodeEmbedding",
@@ -67,6 +80,7 @@ __all__ = [
     "VectorQuantizer",
     "VectorQuantizerEMA",
     "VideoGenerator",
+    "bottlenecks",
     "data",
     "densities",
     "layers",

@@ -35,8 +35,9 @@ def evaluate(model, batches, training_counts=None, progress=True) -> dict:
         all pixels; `ssim`, the mean of pictures (Wang et al. 2004);
         `perplexity` (the mean over codebooks) and `usage`, over all codes;
         `reconstruction_bits_per_dim` and `bits_per_dim_uniform` (with log2 K
-        bits a code). With a prior `bits_per_dim`, its parts, and
-        `prior_bits_per_code`; with training counts
+        bits a code); `bits_per_dim_error`, half of the 95 % confidence
+        interval of the bound over examples. With a prior `bits_per_dim`, its
+        parts, and `prior_bits_per_code`; with training counts
         `unigram_bits_per_code`, the cross-entropy of the training codes'
         frequencies (with one added to each count).
     """
@@ -102,7 +103,17 @@ class _Totals:
             x2=(x**2).sum(),
             error=(error**2).sum(),
         )
-        self._sum(**{k: v.astype(np.float64).sum() for k, v in outputs.items()})
+        outputs = {k: v.astype(np.float64) for k, v in outputs.items()}
+        bound = outputs["log_px"] + outputs.get("log_pz", 0.0)
+        self._sum(bound=bound.sum(), bound2=(bound**2).sum())
+        self._sum(**{k: v.sum() for k, v in outputs.items()})
+
+    def _half_interval(self, bits):
+        """Half of the 95 % interval of the bound, over examples."""
+        n, sums = self.sums["examples"], self.sums
+        total, squares = sums["bound"], sums["bound2"]
+        variance = max(squares - total**2 / n, 0.0) / max(n - 1, 1)
+        return 1.96 * math.sqrt(variance * n) / bits
 
     def figures(self, training_counts, has_prior):
         s = self.sums
@@ -121,6 +132,7 @@ class _Totals:
             "usage": float(usage.usage(_float32(self.counts))),
             "reconstruction_bits_per_dim": -s["log_px"] / bits,
             "bits_per_dim_uniform": (uniform - s["log_px"]) / bits,
+            "bits_per_dim_error": self._half_interval(bits),
         }
         if training_counts is not None:
             figures["unigram_bits_per_code"] = unigram_bits(

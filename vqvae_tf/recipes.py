@@ -13,8 +13,8 @@ import pathlib
 import keras
 import ml_collections
 
-from vqvae_tf import densities, layers, networks
-from vqvae_tf.models import VQVAE
+from vqvae_tf import bottlenecks, densities, layers, networks
+from vqvae_tf.models import VQVAE, Autoencoder
 from vqvae_tf.zoo_path import zoo_dir
 
 
@@ -38,11 +38,20 @@ def defaults() -> ml_collections.ConfigDict:
         flip=True,
         num_classes=None,
         on_corrupt="error",
+        # Draws of the bound that evaluation reports of a model with a prior.
+        bound_samples=1,
     )
     # Keyword arguments of the classes; `name` picks the class.
     config.preprocess = _section(name=None)
     config.encoder = _section(name="Encoder")
     config.quantizer = _section(name="VectorQuantizerEMA")
+    # Of an autoencoder that is no VQ-VAE, in the quantizer's place; with it,
+    # what damages its input, what its encoder is charged for, and what draws
+    # the data that the likelihood models.
+    config.bottleneck = _section(name=None)
+    config.corruption = _section(name=None)
+    config.regularizer = _section(name=None)
+    config.observation = _section(name=None)
     config.likelihood = _section(name="Gaussian")
     config.decoder = _section(name="Decoder")
     config.training = _training()
@@ -90,7 +99,7 @@ def _training():
 
 _DATA_KEYS = (
     "source train_split eval_split image_size channels crop resize_range flip "
-    "num_classes on_corrupt"
+    "num_classes on_corrupt bound_samples"
 ).split()
 
 # Photos, frames of DeepMind Lab, and digits of MNIST.
@@ -186,6 +195,7 @@ def check_recipe(config):
     _check_channels(config.data.get("channels"))
     _check_card_samples(config.card.samples)
     _check_base(config)
+    _check_bottleneck(config)
     return config
 
 
@@ -211,6 +221,25 @@ def _check_base(config):
             f"video). Received: base={config.base!r}, preprocess.name="
             f"{config.preprocess.name!r}, context.name={config.context.name!r}."
         )
+
+
+def _check_bottleneck(config):
+    if config.bottleneck.name is not None:
+        if config.prior.name is not None or config.base is not None:
+            raise ValueError(
+                "A prior, and a base, are of codes: of a recipe with a "
+                "quantizer. Received: bottleneck.name="
+                f"{config.bottleneck.name!r} with prior.name="
+                f"{config.prior.name!r} and base={config.base!r}."
+            )
+        return
+    for section in ("corruption", "regularizer", "observation"):
+        if config.get(section).name is not None:
+            raise ValueError(
+                f"{section} is of autoencoders with a bottleneck. Received: "
+                f"{section}.name={config.get(section).name!r} without "
+                'bottleneck.name; a plain one is "Identity".'
+            )
 
 
 _DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16")
@@ -262,6 +291,10 @@ _MODULES = {
     "encoder": (networks,),
     "decoder": (networks, densities),
     "quantizer": (layers,),
+    "bottleneck": (bottlenecks,),
+    "corruption": (layers,),
+    "regularizer": (layers,),
+    "observation": (layers,),
     "likelihood": (densities,),
     "context": (networks,),
     "prior": (densities,),
@@ -305,8 +338,8 @@ def _make(config, section, **overrides):
     return _class(section, name)(**{**options, **overrides})
 
 
-def make_autoencoder(config) -> VQVAE:
-    """Builds the recipe's VQ-VAE, with its variables."""
+def make_autoencoder(config) -> VQVAE | Autoencoder:
+    """Builds the recipe's VQ-VAE or autoencoder, with its variables."""
     if kind(config) == "pictures":
         decoder = _make_picture_decoder(config)
         size = config.data.image_size
@@ -316,13 +349,18 @@ def make_autoencoder(config) -> VQVAE:
         channels = quantizer.get("num_codebooks", 1) * quantizer.embedding_dim
         decoder = _make(config, "decoder", local_channels=channels)
         event_shape = decoder.event_shape
-    model = VQVAE(
-        _make(config, "encoder"),
-        _make(config, "quantizer"),
-        decoder,
-        preprocess=_make(config, "preprocess"),
-        event_shape=event_shape,
-    )
+    options = {
+        "encoder": _make(config, "encoder"),
+        "decoder": decoder,
+        "preprocess": _make(config, "preprocess"),
+        "event_shape": event_shape,
+    }
+    if config.bottleneck.name is None:
+        model = VQVAE(quantizer=_make(config, "quantizer"), **options)
+    else:
+        names = ("bottleneck", "corruption", "regularizer", "observation")
+        options |= {name: _make(config, name) for name in names}
+        model = Autoencoder(**options)
     model.build()
     return model
 

@@ -74,7 +74,13 @@ class StepModel(keras.Model):
     def __init__(self, **kwargs):
         # Inputs are data as stored; a bfloat16 policy must not round them.
         super().__init__(autocast=False, **kwargs)
-        self._trackers = {n: keras.metrics.Mean(n) for n in self.loss_names}
+        self._trackers = {}
+        self.add_metric_names(self.loss_names)
+
+    def add_metric_names(self, names):
+        """Adds metrics, which depend on a model's parts, to `loss_names`."""
+        for name in names:
+            self._trackers[name] = keras.metrics.Mean(name)
 
     def compute_losses(self, x, context=None, weight=None, training=False):
         """Returns `(per_example, extra, metrics)`.

@@ -76,8 +76,7 @@ class ConditionalDensity(DensityModel):
         self.marginals = None
         if marginal_channels is not None:
             self.marginals = self._make_marginals()
-            name = "marginal_bits_per_dim"
-            self._trackers[name] = keras.metrics.Mean(name)
+            self.add_metric_names(["marginal_bits_per_dim"])
 
     def _make_marginals(self):
         density = self.density

@@ -1,5 +1,6 @@
 """Layers to drop into any Keras model."""
 
+from vqvae_tf.layers.binarization import Binarization
 from vqvae_tf.layers.contractive import Contractive
 from vqvae_tf.layers.corruption import (
     GaussianCorruption,
@@ -14,6 +15,7 @@ from vqvae_tf.layers.vector_quantizer import VectorQuantizer
 from vqvae_tf.layers.vector_quantizer_ema import VectorQuantizerEMA
 
 __all__ = [
+    "Binarization",
     "CodeEmbedding",
     "CodebookUsage",
     "Contractive",

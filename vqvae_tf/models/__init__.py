@@ -1,7 +1,8 @@
 """Models: keras.Model subclasses with one train_step for all of them."""
 
+from vqvae_tf.models.autoencoder import Autoencoder
 from vqvae_tf.models.latent_generator import LatentGenerator
 from vqvae_tf.models.video_generator import VideoGenerator
 from vqvae_tf.models.vqvae import VQVAE
 
-__all__ = ["LatentGenerator", "VQVAE", "VideoGenerator"]
+__all__ = ["Autoencoder", "LatentGenerator", "VQVAE", "VideoGenerator"]

@@ -6,12 +6,12 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.densities.base import LN2, event_size
-from vqvae_tf.layers.scaling import PixelScaling
-from vqvae_tf.step import StepModel, total
+from vqvae_tf.models.encoder_decoder import EncoderDecoder
+from vqvae_tf.step import total
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class VQVAE(StepModel):
+class VQVAE(EncoderDecoder):
     """Vector-quantised variational autoencoder (arXiv:1711.00937).
 
     `x --preprocess--> --encoder--> latents --quantizer--> quantized
@@ -71,12 +71,8 @@ class VQVAE(StepModel):
         event_shape=(None, None, 3),
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.encoder = encoder
+        super().__init__(encoder, decoder, preprocess, event_shape, **kwargs)
         self.quantizer = quantizer
-        self.decoder = decoder
-        self.preprocess = preprocess or PixelScaling()
-        self.event_shape = tuple(event_shape)
 
     # Building and calling ---------------------------------------------------
 
@@ -85,13 +81,6 @@ class VQVAE(StepModel):
         quantized = self.quantizer(self.encoder(self.preprocess(x)))
         self.decoder(x, context={"local": quantized})
         self.built = True
-
-    def latents(self, x, training=False):
-        """Returns the encoder's output, float32 `[batch, *grid, G * D]`."""
-        self._check_event(x)
-        return tf.cast(
-            self.encoder(self.preprocess(x), training=training), tf.float32
-        )
 
     def call(self, x, context=None, training=False):
         quantized = self.quantizer(self.latents(x, training), training=training)
@@ -168,70 +157,3 @@ class VQVAE(StepModel):
                 f"{tuple(tf.convert_to_tensor(codes).shape)}."
             )
         return self.decoder.mode({**(context or {}), "local": local})
-
-    def _rank(self):
-        """The number of axes between batch and channels."""
-        return getattr(self.encoder, "rank", len(self.event_shape) - 1)
-
-    def reconstruct(self, x, context=None):
-        """Returns `decode(encode(x))`, of the shape of x."""
-        return self.decode(self.encode(x), context)
-
-    def check_spec(self, spec):
-        self._check_event(spec)
-
-    def check_input(self, x):
-        """Raises ValueError for data that cannot be meant; eager only."""
-        self._check_event(x)
-        if tf.is_tensor(x) and not hasattr(x, "numpy"):
-            return
-        if hasattr(self.preprocess, "check"):
-            self.preprocess.check(x)
-
-    def _check_event(self, x):
-        shape = tuple(x.shape)
-        names = f"[batch, {', '.join(map(str, self.event_shape))}]"
-        if len(shape) != len(self.event_shape) + 1:
-            raise ValueError(
-                f"Expected data of shape {names} (None: any size). Received: "
-                f"shape {shape}."
-                + (
-                    " Add a batch axis: x[None]."
-                    if len(shape) == len(self.event_shape)
-                    else ""
-                )
-            )
-        rank = self._rank()
-        sizes, last = shape[1 : 1 + rank], shape[1 + rank :]
-        # Codes have no channels until `preprocess` embeds them.
-        channels = self.event_shape[rank:]
-        if last and None not in (*last, *channels) and last != channels:
-            raise ValueError(
-                f"The model was made for {channels[0]} channels, data of shape "
-                f"{names}. Received: shape {shape}, {last[0]} channels."
-            )
-        factor = getattr(self.encoder, "downsampling", 1)
-        if any(size is not None and size % factor for size in sizes):
-            raise ValueError(
-                f"Sizes must be multiples of the encoder's stride product, "
-                f"{factor}. Received: shape {shape}. Crop or pad the data "
-                f"(for instance to {[-(-s // factor) * factor for s in sizes]})"
-            )
-
-    def decoder_context(self, context, local):
-        """Returns what the decoder takes of a prior's context, and latents.
-
-        Args:
-            context: a dict, or None; its `"global"` entry is left out where
-                the decoder has no `global_channels`.
-            local: quantised latents `[batch, *grid, G * D]`.
-        """
-        taken = dict(context or {})
-        if getattr(self.decoder, "global_channels", ...) is None:
-            taken.pop("global", None)
-        return {**taken, "local": local}
-
-    # Saving -----------------------------------------------------------------
-
-    def get_config(self):
-        return {**super().get_config(), "event_shape": self.event_shape}

@@ -4,8 +4,16 @@ import sys
 
 import numpy as np
 
-from vqvae_tf import data, encoding, evaluation, fitting, recipes, sheets
-from vqvae_tf.models import LatentGenerator
+from vqvae_tf import (
+    data,
+    encoding,
+    evaluation,
+    family_evaluation,
+    fitting,
+    recipes,
+    sheets,
+)
+from vqvae_tf.models import Autoencoder, LatentGenerator
 
 
 def train(config, workdir, data_dir, stage, start):
@@ -141,15 +149,22 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
     """Measures a model on the held-out split of `description`.
 
     Args:
-        model: a `VQVAE` or a `LatentGenerator`.
+        model: a `VQVAE`, a `LatentGenerator` or an `Autoencoder`.
         description: a dict like a recipe's `data` section.
         data_dir: where the data lies.
         progress: show progress bars.
 
     Returns:
-        The figures of `evaluation.evaluate`.
+        The figures of `evaluation.evaluate`, or `family_evaluation.evaluate`.
     """
     autoencoder = getattr(model, "autoencoder", model)
+    if isinstance(autoencoder, Autoencoder):
+        return family_evaluation.evaluate(
+            model,
+            eval_batches(description, description["eval_split"], data_dir),
+            description.get("bound_samples", 1),
+            progress=progress,
+        )
     counts = None
     if isinstance(model, LatentGenerator):
         training = eval_batches(

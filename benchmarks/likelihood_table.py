@@ -1,0 +1,145 @@
+"""The likelihood table: VAE, VQ-VAE and VIMCO on CIFAR-10, in bits/dim.
+
+    python benchmarks/likelihood_table.py --workdir DIR --data_dir TFDS
+    python benchmarks/likelihood_table.py --workdir DIR --only vqvae_3 vae_8
+
+Trains each point of the sweep over the number of latents (recipes
+likelihood_*_cifar10 with a few keys changed), all by the same steps, and
+measures it on the last 5,000 training pictures, which choose the best of each
+kind; `--split test` measures on the test set. Figures are kept in
+DIR/table.json as they come, and a killed run goes on where it was.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from vqvae_tf import recipes, systems, training  # noqa: E402
+from vqvae_tf.files import write_atomically  # noqa: E402
+from vqvae_tf.precision import in_float32  # noqa: E402
+
+VALIDATION = "train[45000:]"
+
+
+def _vqvae(codebooks):
+    return {
+        "quantizer.num_codebooks": codebooks,
+        "encoder.output_channels": 32 * codebooks,
+    }
+
+
+def _vae(channels):
+    return {"encoder.output_channels": 2 * channels}
+
+
+def _vimco(codebooks):
+    return {
+        "bottleneck.num_codebooks": codebooks,
+        "encoder.output_channels": 128 * codebooks,
+    }
+
+
+def _vimco_gaussian(channels):
+    return {
+        "bottleneck": {
+            "name": "DiagonalGaussian",
+            "estimator": "vimco",
+            "num_samples": 10,
+        },
+        "encoder.output_channels": 2 * channels,
+    }
+
+
+# Kind: the recipe, what a number of latents changes, and the numbers.
+KINDS = {
+    "vqvae": ("likelihood_vqvae_cifar10", _vqvae, (1, 2, 3, 5, 10)),
+    "vae": ("likelihood_vae_cifar10", _vae, (2, 4, 8, 16, 32)),
+    "vimco": ("likelihood_vimco_cifar10", _vimco, (1, 2, 4)),
+    "vimco_gaussian": ("likelihood_vimco_cifar10", _vimco_gaussian, (1, 2, 4)),
+}
+
+
+def points():
+    """Returns (kind, number) of each point of the sweep by its name."""
+    return {
+        f"{kind}_{number}": (kind, number)
+        for kind, (_, _, numbers) in KINDS.items()
+        for number in numbers
+    }
+
+
+def make_recipe(kind, number, overrides=()):
+    """Returns the recipe of a point; overrides are (key, value) pairs."""
+    name, changes, _ = KINDS[kind]
+    config = recipes.read_recipe(recipes.find_recipe(name))
+    for key, value in (*changes(number).items(), *overrides):
+        if isinstance(value, dict):
+            config[key] = type(config[key])(value)
+        else:
+            config.update_from_flattened_dict({key: value})
+    return recipes.check_recipe(config)
+
+
+def run(name, arguments):
+    """Trains a point, or goes on with it; returns its figures."""
+    overrides = [("training.steps", arguments.steps)] * bool(arguments.steps)
+    overrides += [(k, json.loads(v)) for k, v in arguments.set]
+    config = make_recipe(*points()[name], overrides)
+    config.data.eval_split = VALIDATION
+    folder = pathlib.Path(arguments.workdir) / (name + arguments.suffix)
+    start = time.time()
+    model = training.train(config, folder, arguments.data_dir, "autoencoder")
+    seconds = time.time() - start
+    description = config.data.to_dict()
+    description["eval_split"] = arguments.split
+    description["bound_samples"] = arguments.samples
+    measured = systems.pictures.measure(
+        in_float32(model), description, arguments.data_dir
+    )
+    return {
+        **measured,
+        "steps": config.training.steps,
+        "seconds": seconds,
+        "split": arguments.split,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workdir", required=True)
+    parser.add_argument("--data_dir")
+    parser.add_argument("--only", nargs="*", choices=points(), metavar="POINT")
+    parser.add_argument("--steps", type=int, help="instead of the recipe's")
+    parser.add_argument("--split", default=VALIDATION)
+    parser.add_argument("--samples", type=int, default=1, help="of the bound")
+    parser.add_argument("--suffix", default="", help="of the runs' folders")
+    parser.add_argument(
+        "--set",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("KEY", "JSON"),
+        help="another key of the recipe",
+    )
+    arguments = parser.parse_args()
+    table = pathlib.Path(arguments.workdir) / "table.json"
+    table.parent.mkdir(parents=True, exist_ok=True)
+    for name in arguments.only or points():
+        key = f"{name}{arguments.suffix}:{arguments.split}:{arguments.samples}"
+        known = json.loads(table.read_text()) if table.exists() else {}
+        if key not in known:
+            known[key] = run(name, arguments)
+            with write_atomically(table) as temporary:
+                text = json.dumps(known, indent=1, sort_keys=True)
+                pathlib.Path(temporary).write_text(text + "\n")
+        found = known[key]
+        bound = found.get("bits_per_dim_uniform", found.get("bits_per_dim"))
+        print(f"{key}: {bound:.4f} bits/dim", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Discrete latents that are drawn: the bottleneck of VIMCO."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf import random
+from vqvae_tf.bottlenecks.stochastic import Draw, Stochastic
+from vqvae_tf.checks import check_positive
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class IndependentCategorical(Stochastic):
+    """Codes drawn from a softmax each, embedded; p(codes) is uniform.
+
+    The latents are those of a VQ-VAE, `[batch, *grid]` codes in 0..K-1 of each
+    of G codebooks, with a posterior that is no point and trained by the
+    multi-sample bound of VIMCO. The encoder gives the logits, G * K channels.
+
+    Args:
+        num_embeddings: K.
+        embedding_dim: D, channels of a code's embedding.
+        num_codebooks: G; z has G * D channels.
+        num_samples: S of the bound, at least 2.
+        estimator, seed: as of `Stochastic`; "vimco" only.
+
+    Metrics: `kl`, nats for each example.
+
+    Raises:
+        ValueError: for latents of other channels than G * K.
+
+    Example: 8x8 latents of three codes in 0..15.
+
+    >>> bottleneck = IndependentCategorical(16, 8, num_codebooks=3)
+    >>> bottleneck.build()
+    >>> latents = tf.zeros([2, 8, 8, 3 * 16])
+    >>> draw = bottleneck.sample(latents, num_samples=5)
+    >>> draw.z.shape, draw.log_q.shape
+    (TensorShape([5, 2, 8, 8, 24]), TensorShape([5, 2]))
+
+    References:
+        Mnih and Rezende 2016, arXiv:1602.06725; van den Oord et al. 2017,
+        arXiv:1711.00937, section 4.1.
+    """
+
+    metric_names = ("kl",)
+    estimators = ("vimco",)
+
+    def __init__(
+        self,
+        num_embeddings,
+        embedding_dim,
+        num_codebooks=1,
+        num_samples=10,
+        estimator="vimco",
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(estimator, num_samples, seed, **kwargs)
+        self.num_embeddings = check_positive("num_embeddings", num_embeddings)
+        self.embedding_dim = check_positive("embedding_dim", embedding_dim)
+        self.num_codebooks = check_positive("num_codebooks", num_codebooks)
+
+    def build(self, input_shape=None):
+        shape = (self.num_codebooks, self.num_embeddings, self.embedding_dim)
+        self.embeddings = self.add_weight(
+            name="embeddings", shape=shape, initializer="random_normal"
+        )
+        self.built = True
+
+    def num_channels(self, channels):
+        wanted = self.num_codebooks * self.num_embeddings
+        if channels != wanted:
+            raise ValueError(
+                f"The encoder's output_channels must be num_codebooks * "
+                f"num_embeddings = {wanted}. Received: {channels} channels."
+            )
+        return self.num_codebooks * self.embedding_dim
+
+    def log_probs(self, latents):
+        """Returns log q(code | x), float32 `[B, *grid, G, K]`."""
+        self.num_channels(latents.shape[-1])
+        shape = [self.num_codebooks, self.num_embeddings]
+        shape = tf.concat([tf.shape(latents)[:-1], shape], 0)
+        logits = tf.reshape(tf.cast(latents, tf.float32), shape)
+        return tf.nn.log_softmax(logits)
+
+    def codes(self, latents):
+        """Returns the most probable codes, int32 `[B, *grid, G]`."""
+        return tf.argmax(self.log_probs(latents), -1, tf.int32)
+
+    def encode(self, latents):
+        """Returns the embedding of the most probable codes."""
+        return self.embed(self.codes(latents))
+
+    def embed(self, codes):
+        """Returns float32 `[..., G * D]` of codes `[..., G]`."""
+        offset = self.num_embeddings * tf.range(self.num_codebooks)
+        table = tf.reshape(self.embeddings, [-1, self.embedding_dim])
+        rows = tf.gather(table, codes + offset)
+        size = self.num_codebooks * self.embedding_dim
+        return tf.reshape(rows, tf.concat([tf.shape(codes)[:-1], [size]], 0))
+
+    def noise_shape(self, shape):
+        return [*shape[1:-1], self.num_codebooks]
+
+    def draw_from_noise(self, latents, noise):
+        log_probs = self.log_probs(latents)
+        rank = len(log_probs.shape)
+        draws_last = [*range(1, rank), 0]
+        codes = _inverse_cdf(log_probs, tf.transpose(noise, draws_last))
+        chosen = tf.gather(log_probs, codes, batch_dims=rank - 1)
+        log_q = tf.transpose(tf.reduce_sum(chosen, range(1, rank - 1)))
+        count = tf.reduce_prod(tf.shape(log_probs)[1:-1])
+        log_p = -tf.cast(count, tf.float32) * math.log(self.num_embeddings)
+        draws_first = [rank - 1, *range(rank - 1)]
+        z = self.embed(tf.transpose(codes, draws_first))
+        return Draw(z, log_p - log_q, log_q)
+
+    def kl_divergence(self, latents):
+        log_q = self.log_probs(latents)
+        kl = tf.exp(log_q) * (log_q + math.log(self.num_embeddings))
+        return tf.reduce_sum(kl, range(1, len(kl.shape)))
+
+    def prior_sample(self, shape, seed, temperature=1.0):
+        del temperature  # the prior is uniform
+        shape = [*shape[:-1], self.num_codebooks]
+        drawn = random.uniform(shape, seed) * self.num_embeddings
+        return self.embed(tf.cast(drawn, tf.int32))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_embeddings": self.num_embeddings,
+            "embedding_dim": self.embedding_dim,
+            "num_codebooks": self.num_codebooks,
+        }
+
+
+def _inverse_cdf(log_probs, noise):
+    """Draws codes `[*shape, S]` from `[*shape, K]` and uniforms `[*shape, S]`.
+
+    One number for a code, where Gumbel noise would take K.
+    """
+    upto = tf.cumsum(tf.exp(tf.stop_gradient(log_probs)), axis=-1)
+    # The last sum is 1 but for rounding: no draw may lie above.
+    upto = tf.reshape(upto[..., :-1], [-1, upto.shape[-1] - 1])
+    values = tf.reshape(noise, [-1, noise.shape[-1]])
+    codes = tf.searchsorted(upto, values, side="right")
+    return tf.reshape(codes, tf.shape(noise))

@@ -1,0 +1,171 @@
+"""What bottlenecks that draw their latents share: draws, bounds, surrogates."""
+
+import functools
+import typing
+
+import tensorflow as tf
+
+from vqvae_tf.bottlenecks import estimators
+from vqvae_tf.bottlenecks.base import Bottleneck
+from vqvae_tf.checks import check_positive
+from vqvae_tf.layers.noise import RowNoise
+
+ESTIMATORS = ("elbo", "iwae", "vimco")
+
+
+@functools.cache
+def distributions():
+    """Returns `tensorflow_probability.distributions`, slow to import."""
+    from tensorflow_probability import distributions as found
+
+    return found
+
+
+class Draw(typing.NamedTuple):
+    """Draws of a posterior.
+
+    Attributes:
+        z: float32 `[S, B, *grid, C]`, S draws for each example.
+        log_ratio: float32 `[S, B]`, log p(z) - log q(z | x) in nats.
+        log_q: float32 `[S, B]`, log q(z | x) at z without gradient.
+    """
+
+    z: tf.Tensor
+    log_ratio: tf.Tensor
+    log_q: tf.Tensor
+
+
+class Stochastic(RowNoise, Bottleneck):
+    """A posterior q(z | x), a prior p(z), and the bound that is maximised.
+
+    Subclasses implement `draw_from_noise`, `encode`, `kl_divergence` and
+    `prior_sample`.
+
+    Args:
+        estimator: "elbo" (the mean over draws, with the KL divergence in
+            closed form), "iwae" (log-mean-exp over draws, both through
+            draws that are functions of the parameters) or "vimco"
+            (log-mean-exp over draws that are not).
+        num_samples: S, draws for each example in training.
+        seed: of the draws in training; a random one by default.
+
+    Raises:
+        ValueError: for an estimator that the posterior does not allow.
+    """
+
+    has_prior = True
+    estimators = ESTIMATORS
+
+    def __init__(self, estimator="elbo", num_samples=1, seed=None, **kwargs):
+        super().__init__(seed, **kwargs)
+        if estimator not in self.estimators:
+            raise ValueError(
+                f"{type(self).__name__}: estimator must be one of "
+                f"{', '.join(self.estimators)}. Received: {estimator!r}."
+            )
+        self.estimator = estimator
+        self.num_samples = check_positive("num_samples", num_samples)
+        if estimator == "vimco" and num_samples < 2:
+            raise ValueError(
+                'estimator="vimco" needs num_samples of at least 2. Received: '
+                f"num_samples={num_samples}."
+            )
+
+    def sample(self, latents, num_samples=1, training=False, seed=None):
+        """Draws z from the posterior.
+
+        Args:
+            latents: float `[B, *grid, channels]`, the encoder's output.
+            num_samples: S.
+            training: draw anew each time; otherwise from `seed`.
+            seed: an integer, or int32 [2]; 0 by default.
+
+        Returns:
+            A `Draw` of z `[S, B, *grid, C]`, log_ratio and log_q `[S, B]`.
+        """
+        latents = tf.cast(latents, tf.float32)
+        if training and seed is None:
+            seed = self.next_seed()
+        known, found = latents.shape, tf.shape(latents)
+        shape = [found[i] if n is None else n for i, n in enumerate(known)]
+        noise = self.uniform(
+            tf.stack([shape[0], num_samples, *self.noise_shape(shape)]),
+            0 if seed is None else seed,
+        )
+        noise = tf.ensure_shape(
+            noise, [None, num_samples, *self.noise_shape([*known])]
+        )
+        axes = [1, 0, *range(2, len(noise.shape))]
+        return self.draw_from_noise(latents, tf.transpose(noise, axes))
+
+    def noise_shape(self, shape):
+        """Returns the shape of the uniform numbers of one draw of a row.
+
+        Args:
+            shape: a list, of the latents `[B, *grid, channels]`; entries are
+                integers, tensors or None.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement noise_shape."
+        )
+
+    def draw_from_noise(self, latents, noise) -> Draw:
+        """Turns uniform numbers `[S, B, *noise_shape]` into a `Draw`."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement draw_from_noise."
+        )
+
+    def kl_divergence(self, latents):
+        """Returns KL(q(z | x) || p(z)), float32 [B] nats."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement kl_divergence."
+        )
+
+    def prior_sample(self, shape, seed, temperature=1.0):
+        """Draws z from the prior.
+
+        Args:
+            shape: `[batch, *grid, C]`.
+            seed: int32 [2].
+            temperature: scales the spread.
+
+        Returns:
+            float32 `[batch, *grid, C]`.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement prior_sample."
+        )
+
+    def objective(self, log_px, draw, latents, training=False):
+        """Returns the surrogate to maximise, the bound, and metrics.
+
+        Args:
+            log_px: float `[S, B]` nats, log p(x | z_s).
+            draw: the `Draw` of z.
+            latents: float `[B, *grid, channels]`.
+            training: whether the step counts for an annealed capacity.
+
+        Returns:
+            surrogate and bound, float32 [B] nats, and a dict of metrics.
+        """
+        kl = self.kl_divergence(latents)
+        if self.estimator == "elbo":
+            mean = tf.reduce_mean(log_px, axis=0)
+            return mean - self.kl_cost(kl, training), mean - kl, {"kl": kl}
+        log_weights = log_px + draw.log_ratio
+        bound = estimators.log_mean_exp(log_weights)
+        if self.estimator == "iwae":
+            return bound, bound, {"kl": kl}
+        surrogate = estimators.vimco_surrogate(log_weights, draw.log_q)
+        return surrogate, bound, {"kl": kl}
+
+    def kl_cost(self, kl, training):
+        """Returns what the KL divergence costs, [B]; by default itself."""
+        return kl
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "estimator": self.estimator,
+            "num_samples": self.num_samples,
+        }

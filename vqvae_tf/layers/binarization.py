@@ -1,0 +1,49 @@
+"""Binary pictures, drawn anew from grey ones at every step."""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf.layers.noise import RowNoise
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class Binarization(RowNoise):
+    """Draws each pixel white with the probability of its grey level.
+
+    "Dynamic" binarisation of MNIST: a picture is another one at each step of
+    training. Out of training the draws follow from `seed` of the call alone.
+
+    Args:
+        seed: of the draws in training; a random one by default.
+
+    Call arguments:
+        x: uint8 or float `[batch, *sizes, channels]` in 0..255.
+        training: draw anew.
+        seed: of the draws out of training, an integer or int32 [2].
+
+    Returns:
+        float32 of the same shape, 0 or 255.
+
+    Example:
+
+    >>> Binarization()(tf.constant([[0, 255]], tf.uint8)).numpy()
+    array([[  0., 255.]], dtype=float32)
+
+    References:
+        Burda et al. 2015, arXiv:1509.00519, section 5; Salakhutdinov and
+        Murray 2008, "On the quantitative analysis of deep belief networks".
+    """
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(seed, **{"autocast": False, **kwargs})
+
+    def call(self, x, training=False, seed=0):
+        x = tf.convert_to_tensor(x)
+        noise = self.uniform(
+            tf.shape(x), self.next_seed() if training else seed
+        )
+        white = noise * 255.0 < tf.cast(x, tf.float32)
+        return tf.ensure_shape(tf.where(white, 255.0, 0.0), x.shape)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)

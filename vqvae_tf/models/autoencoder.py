@@ -1,0 +1,311 @@
+"""The autoencoder: plain, denoising, sparse, contractive, variational."""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf import random
+from vqvae_tf.bottlenecks.estimators import log_mean_exp
+from vqvae_tf.checks import check_positive
+from vqvae_tf.densities.base import LN2, event_size
+from vqvae_tf.models.encoder_decoder import EncoderDecoder
+from vqvae_tf.step import total
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class Autoencoder(EncoderDecoder):
+    """An encoder, a bottleneck and a decoder density: the whole family.
+
+    `x --preprocess--> --corruption--> --encoder--> latents --bottleneck--> z
+    --decoder--> log p(x | z)`. What kind of autoencoder it is, the parts say:
+
+    plain           `bottlenecks.Identity()`
+    denoising       with a `corruption`; the target is the clean x
+    sparse          `bottlenecks.Sparse`, `bottlenecks.KSparse`
+    contractive     with a `regularizer`, `Contractive`
+    VAE             `bottlenecks.DiagonalGaussian()`; `beta`, `capacity`
+    VIMCO           `bottlenecks.IndependentCategorical`, or the Gaussian with
+                    `estimator="vimco"`
+
+    The minimised loss is `(-bound + costs) / D`, in nats per data dimension;
+    the bound is `log p(x | z)` for a bottleneck without a prior.
+
+    Args:
+        encoder: maps preprocessed data to latents; `networks.Encoder`.
+        bottleneck: a `bottlenecks.Bottleneck`.
+        decoder: a density p(x | z), for instance
+            `FactorizedDensity(Decoder(...), Gaussian())`.
+        preprocess: a layer between data as stored and the encoder;
+            `PixelScaling()` by default.
+        corruption: a layer that damages preprocessed data in training, for
+            instance `layers.MaskingNoise(0.5)`; or None.
+        regularizer: a layer called with (encode, inputs, training), which
+            returns a cost in nats for each example; or None.
+        observation: a layer that draws, from the data as stored, what the
+            likelihood models, for instance `layers.Binarization()`; or None.
+        event_shape: the shape of one example, `(height, width, channels)`
+            for images; None where a size may vary.
+
+    Data: as of `VQVAE`.
+
+    Metrics of fit and evaluate: `loss`; `reconstruction` (-log2 p(x | z) / D,
+    bits per dimension); with a prior `bits_per_dim`, the bound; those of the
+    bottleneck; `contraction` with a regularizer.
+
+    Example: a VAE.
+
+    >>> model = Autoencoder(
+    ...     Encoder(output_channels=2 * 4, hidden_channels=32),
+    ...     bottlenecks.DiagonalGaussian(),
+    ...     FactorizedDensity(Decoder(3, hidden_channels=32), Gaussian()),
+    ...     event_shape=(32, 32, 3),
+    ... )
+    >>> model.compile("adam")
+    >>> images = tf.zeros([8, 32, 32, 3], tf.uint8)
+    >>> history = model.fit(images, batch_size=4, verbose=0)
+    >>> model.encode(images).shape
+    TensorShape([8, 8, 8, 4])
+    >>> model.sample(2, seed=0).shape
+    TensorShape([2, 32, 32, 3])
+
+    References:
+        Kingma and Welling 2013, arXiv:1312.6114; Vincent et al. 2010,
+        "Stacked denoising autoencoders"; Mnih and Rezende 2016,
+        arXiv:1602.06725.
+    """
+
+    loss_names = ("loss", "reconstruction")
+    parts = (
+        "encoder",
+        "bottleneck",
+        "decoder",
+        "preprocess",
+        "corruption",
+        "regularizer",
+        "observation",
+    )
+
+    def __init__(
+        self,
+        encoder,
+        bottleneck,
+        decoder,
+        preprocess=None,
+        corruption=None,
+        regularizer=None,
+        observation=None,
+        event_shape=(None, None, 3),
+        **kwargs,
+    ):
+        super().__init__(encoder, decoder, preprocess, event_shape, **kwargs)
+        self.bottleneck = bottleneck
+        self.corruption = corruption
+        self.regularizer = regularizer
+        self.observation = observation
+        names = [*bottleneck.metric_names]
+        names += ["bits_per_dim"] * bottleneck.has_prior
+        names += ["contraction"] * (regularizer is not None)
+        self.add_metric_names(names)
+
+    # Building and calling ---------------------------------------------------
+
+    def build(self, input_shape=None):
+        x = keras.KerasTensor((None, *self.event_shape), "float32")
+        latents = self.encoder(self.preprocess(x))
+        if not self.bottleneck.built:
+            self.bottleneck.build(latents.shape)
+        channels = self.bottleneck.num_channels(latents.shape[-1])
+        z = keras.KerasTensor((*latents.shape[:-1], channels), "float32")
+        self.decoder(x, context={"local": z})
+        self.built = True
+
+    def call(self, x, context=None, training=False):
+        z = self.bottleneck.encode(self.latents(x, training))
+        return self.decoder.mode({**(context or {}), "local": z})
+
+    def compute_losses(self, x, context=None, weight=None, training=False):
+        self._check_event(x)
+        if self.observation is not None:
+            x = self.observation(x, training=training)
+        size = event_size(x)
+        inputs = self.preprocess(x)
+        latents = self._encode_inputs(inputs, training)
+        count = self.bottleneck.num_samples
+        draw = self.bottleneck.sample(latents, count, training)
+        log_px = self._log_px(x, draw[0], context, training)
+        surrogate, metrics = self._objective(log_px, draw, latents, training)
+        penalty, more = self.bottleneck.penalty(latents, weight, training)
+        cost, contraction = self._contraction(inputs, training)
+        reconstruction = -tf.reduce_mean(log_px, axis=0) / (size * LN2)
+        if "bits_per_dim" in metrics:
+            metrics["bits_per_dim"] /= size * LN2
+        extra = penalty / size + total(self.losses)
+        return (
+            (cost - surrogate) / size,
+            extra,
+            {
+                "reconstruction": reconstruction,
+                **metrics,
+                **more,
+                **contraction,
+            },
+        )
+
+    def _encode_inputs(self, inputs, training):
+        if self.corruption is not None:
+            inputs = self.corruption(inputs, training=training)
+        return tf.cast(self.encoder(inputs, training=training), tf.float32)
+
+    def _objective(self, log_px, draw, latents, training):
+        """Returns what is maximised, [B] nats, and metrics."""
+        if not self.bottleneck.has_prior:
+            return tf.reduce_mean(log_px, axis=0), {}
+        surrogate, bound, metrics = self.bottleneck.objective(
+            log_px, draw, latents, training
+        )
+        return surrogate, {**metrics, "bits_per_dim": -bound}
+
+    def _contraction(self, inputs, training):
+        if self.regularizer is None:
+            return 0.0, {}
+        cost = self.regularizer(
+            lambda x: self.bottleneck.encode(self.encoder(x)),
+            inputs,
+            training=training,
+        )
+        return cost, {"contraction": cost}
+
+    def _log_px(self, x, z, context=None, training=False):
+        """Returns log p(x | z), `[S, B]`, of z `[S, B, *grid, C]`."""
+        samples, batch = z.shape[0], tf.shape(x)[0]
+        repeated = functools.partial(_repeat_rows, times=samples)
+        local = tf.reshape(z, tf.concat([[-1], tf.shape(z)[2:]], 0))
+        local = tf.ensure_shape(local, [None, *z.shape[2:]])
+        context = keras.tree.map_structure(repeated, dict(context or {}))
+        log_px = self.decoder.log_prob(
+            repeated(x), {**context, "local": local}, training=training
+        )
+        return tf.reshape(log_px, [samples, batch])
+
+    # Bounds -----------------------------------------------------------------
+
+    def log_weights(self, x, num_samples=1, context=None, seed=0):
+        """Returns log p(x, z_s) - log q(z_s | x) of draws of the posterior.
+
+        Args:
+            x: data `[batch, *event]`, which no `observation` alters here.
+            num_samples: S.
+            context: further context of the decoder, or None.
+            seed: an integer, or int32 [2].
+
+        Returns:
+            float32 `[S, batch]` nats. Their mean over S estimates the ELBO,
+            `bottlenecks.log_mean_exp` of them the importance-weighted bound.
+
+        Raises:
+            ValueError: for a bottleneck without a prior.
+        """
+        log_px, log_ratio = self.log_terms(x, num_samples, context, seed)
+        return log_px + log_ratio
+
+    def log_terms(self, x, num_samples=1, context=None, seed=0):
+        """Returns log p(x | z_s), and log p(z_s) - log q(z_s | x).
+
+        As `log_weights`, whose two parts these are.
+        """
+        self._check_prior("A bound")
+        check_positive("num_samples", num_samples)
+        draw = self.bottleneck.sample(
+            self.latents(x), num_samples, seed=random.make_seed(seed)
+        )
+        return self._log_px(x, draw[0], context), draw[1]
+
+    def log_prob(self, value, context=None, num_samples=1, seed=0):
+        """Returns the bound on log p(value) of `num_samples` draws, [batch].
+
+        Raises:
+            ValueError: as `log_weights`, and for data that cannot be meant.
+        """
+        self.check_input(value)
+        return log_mean_exp(self.log_weights(value, num_samples, context, seed))
+
+    def _check_prior(self, what):
+        if not self.bottleneck.has_prior:
+            raise ValueError(
+                f"{what} needs a prior over the latents, which "
+                f"{type(self.bottleneck).__name__} has not; DiagonalGaussian "
+                "and IndependentCategorical have one."
+            )
+
+    # The public way in and out ----------------------------------------------
+
+    def encode(self, x):
+        """Returns the latents of data, float32 `[batch, *grid, C]`.
+
+        The mean of a Gaussian posterior, the embedding of the most probable
+        codes of a categorical one, else the activations.
+
+        Args:
+            x: `[batch, height, width, channels]` in 0..255.
+        """
+        x = tf.convert_to_tensor(x)
+        self.check_input(x)
+        return self.bottleneck.encode(self.latents(x))
+
+    def decode(self, latents, context=None):
+        """Returns the decoder's point estimate of the data given latents.
+
+        Args:
+            latents: float `[batch, *grid, C]`.
+            context: further context of the decoder, or None.
+
+        Returns:
+            `[batch, height, width, channels]`, uint8 for pictures.
+        """
+        latents = tf.convert_to_tensor(latents)
+        rank = self._rank()
+        if len(latents.shape) != rank + 2 or not latents.dtype.is_floating:
+            raise ValueError(
+                f"Latents are float [batch, *grid, channels] with {rank} sizes "
+                f"of the grid. Received: {latents.dtype.name} of shape "
+                f"{tuple(latents.shape)}."
+            )
+        return self.decoder.mode({**(context or {}), "local": latents})
+
+    def sample(self, num_samples=1, temperature=1.0, seed=None):
+        """Draws data: latents from the prior, the decoder's estimate of them.
+
+        Args:
+            num_samples: how many.
+            temperature: scales the spread of a Gaussian prior.
+            seed: an integer, or int32 [2].
+
+        Returns:
+            `[num_samples, height, width, channels]`, uint8 for pictures.
+
+        Raises:
+            ValueError: without a prior, or where the event's sizes vary.
+        """
+        self._check_prior("Sampling")
+        if None in self.event_shape:
+            raise ValueError(
+                "Sampling needs sizes: give the model an event_shape without "
+                f"None. Received: event_shape={self.event_shape}."
+            )
+        shape = self.encoder.compute_output_shape((1, *self.event_shape))
+        channels = self.bottleneck.num_channels(shape[-1])
+        z = self.bottleneck.prior_sample(
+            [num_samples, *shape[1:-1], channels],
+            random.make_seed(seed),
+            temperature,
+        )
+        return self.decoder.mode({"local": z})
+
+
+def _repeat_rows(x, times):
+    """Returns the rows of x again and again, `[times * batch, ...]`."""
+    if times == 1:
+        return x
+    x = tf.convert_to_tensor(x)
+    return tf.tile(x, [times] + [1] * (len(x.shape) - 1))
