@@ -105,7 +105,15 @@ def run(name, arguments):
         "steps": config.training.steps,
         "seconds": seconds,
         "split": arguments.split,
+        "course": course(folder),
     }
+
+
+def course(folder):
+    """Returns (step, bits/dim of the training data) of each epoch."""
+    lines = (folder / "logs/autoencoder/history.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    return [(row["step"], row["bits_per_dim"]) for row in rows]
 
 
 def main():
