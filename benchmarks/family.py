@@ -1,0 +1,186 @@
+"""The autoencoder family: each member's own property, on test data.
+
+    python benchmarks/family.py --workdir DIR --data_dir TFDS
+    python benchmarks/family.py --workdir DIR --only dae vae --pictures docs
+
+Trains what is not in DIR/MEMBER yet, by the zoo's recipes with a few keys
+changed, measures it, and keeps the figures in DIR/family.json; a killed run
+goes on where it was. At the end it says which of the promised properties hold.
+"""
+
+import argparse
+import json
+import math
+import os
+import pathlib
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import family_properties as properties  # noqa: E402
+
+from vqvae_tf import recipes, systems, training  # noqa: E402
+from vqvae_tf.files import write_atomically  # noqa: E402
+
+SEEDS = (1, 2, 3, 4, 5)
+BETAS = (1, 4)
+SAMPLES = (1, 5, 50, 500)
+CAPACITY = 10.0
+
+# Sixteen codes of 16 values: 64 bits at most.
+_VIMCO = {
+    "encoder.output_channels": 16 * 16,
+    "bottleneck": {
+        "name": "IndependentCategorical",
+        "num_embeddings": 16,
+        "embedding_dim": 8,
+        "num_codebooks": 16,
+        "num_samples": 10,
+    },
+    "training.steps": 6_000,
+}
+_CAPACITY = {
+    "bottleneck": {
+        "name": "DiagonalGaussian",
+        "beta": 20.0,
+        "capacity": CAPACITY,
+        "capacity_steps": 2_000,
+    }
+}
+
+# A member: its recipe, and the keys that are changed.
+MEMBERS = {
+    "ae": ("ae_mnist", {}),
+    "dae": ("dae_mnist", {}),
+    "sae": ("sae_mnist", {}),
+    "ksparse": ("ksparse_mnist", {}),
+    "cae": ("cae_mnist", {}),
+    "vae": ("vae_mnist", {}),
+    "vimco": ("vae_mnist", _VIMCO),
+    "capacity": ("beta_vae_shapes", _CAPACITY),
+    **{
+        f"beta_{beta}_{seed}": (
+            "beta_vae_shapes",
+            {"bottleneck.beta": float(beta), "seed": seed},
+        )
+        for seed in SEEDS
+        for beta in BETAS
+    },
+}
+
+
+def make_recipe(member):
+    """Returns a member's recipe."""
+    name, changes = MEMBERS[member]
+    config = recipes.read_recipe(recipes.find_recipe(name))
+    for key, value in changes.items():
+        if isinstance(value, dict):
+            config[key] = type(config[key])(value)
+        else:
+            config.update_from_flattened_dict({key: value})
+    return recipes.check_recipe(config)
+
+
+def load(member, options):
+    """Returns a member's model, trained here if it was not, and its recipe."""
+    config = make_recipe(member)
+    folder = pathlib.Path(options.workdir) / member
+    return training.train(config, folder, options.data_dir), config
+
+
+def measure(member, model, config, options) -> dict:
+    """Returns a member's figures: the family's usual ones and its own."""
+    description = config.data.to_dict()
+    if member.startswith(("beta", "capacity")):
+        description["bound_samples"] = 1
+    figures = systems.pictures.measure(model, description, options.data_dir)
+    if member.startswith(("beta", "capacity")):
+        figures["kl"] = figures["prior_bits_per_dim"] * _nats(model)
+        return figures | properties.information_gap(model)
+    images = properties.held_out(description, options.data_dir)
+    own = {
+        "dae": properties.denoising,
+        "sae": properties.sparsity,
+        "ksparse": properties.kept_units,
+    }
+    if member in own:
+        figures |= own[member](model, images)
+    if member in ("ae", "cae"):
+        figures |= properties.sensitivity(model, images)
+    if member in ("vae", "vimco"):
+        figures["nats_of"] = bounds(model, description, options.data_dir)
+    return figures
+
+
+def bounds(model, description, data_dir) -> dict:
+    """Returns the bound in nats for growing numbers of samples."""
+    found = {}
+    for samples in SAMPLES:
+        description = {**description, "bound_samples": samples}
+        figures = systems.pictures.measure(model, description, data_dir)
+        single = figures["bits_per_dim"] * _nats(model)
+        found[str(samples)] = figures.get("nats", single)
+    return found
+
+
+def _nats(model):
+    """How many nats an example has of a bit a dimension."""
+    return float(math.prod(model.event_shape) * math.log(2))
+
+
+def known_figures(path) -> dict:
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def note(path, figures):
+    with write_atomically(path) as temporary:
+        text = json.dumps(figures, indent=1, sort_keys=True)
+        pathlib.Path(temporary).write_text(text + "\n")
+
+
+def report(figures):
+    """Prints which of the promised properties hold."""
+    for name, (value, wanted, holds) in properties.verdicts(figures).items():
+        if isinstance(value, float):
+            value = f"{value:.3f}"
+        print(f"{'holds' if holds else 'FAILS'}: {name}: {value} ({wanted})")
+    for beta in BETAS:
+        scores = [figures.get(f"beta_{beta}_{seed}") for seed in SEEDS]
+        if all(scores):
+            found = properties.interval([f["mig"] for f in scores])
+            print(f"MIG of beta={beta}: {found.mean:.3f} +- {found.half:.3f}")
+    difference = properties.beta_difference(figures)
+    if difference:
+        print(f"difference: {difference.mean:.3f} +- {difference.half:.3f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--workdir", required=True)
+    parser.add_argument("--data_dir")
+    parser.add_argument("--only", nargs="*", choices=MEMBERS, metavar="MEMBER")
+    parser.add_argument("--pictures", help="a folder to draw pictures into")
+    options = parser.parse_args()
+    path = pathlib.Path(options.workdir) / "family.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for member in options.only or MEMBERS:
+        figures = known_figures(path)
+        if member not in figures:
+            start = time.time()
+            model, config = load(member, options)
+            seconds = time.time() - start
+            figures[member] = measure(member, model, config, options)
+            figures[member]["seconds"] = seconds
+            note(path, figures)
+        print(member, json.dumps(figures[member]), flush=True)
+    report(known_figures(path))
+    if options.pictures:
+        import family_pictures
+
+        family_pictures.draw(options, load)
+
+
+if __name__ == "__main__":
+    main()

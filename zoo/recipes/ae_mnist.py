@@ -1,0 +1,42 @@
+"""Digits to 196 numbers and back: the plain autoencoder of the family."""
+
+from vqvae_tf.recipes import defaults
+
+
+def get_config():
+    config = defaults()
+    config.name = "ae_mnist"
+    config.seed = 1
+    config.data.update(
+        source="tfds:mnist",
+        train_split="train",
+        eval_split="test",
+        image_size=28,
+        channels=1,
+        flip=False,
+    )
+    # Encoder, decoder, likelihood and training are those of dae_mnist,
+    # sae_mnist, ksparse_mnist and cae_mnist too.
+    config.encoder.update(
+        name="DenseEncoder",
+        output_channels=196,
+        picture_size=28,
+        hidden_units=(300,),
+    )
+    config.bottleneck.update(name="Identity")
+    config.likelihood.update(name="Gaussian")
+    config.decoder.update(
+        name="DenseDecoder", picture_size=28, hidden_units=(300,)
+    )
+    config.training.update(
+        steps=3_000, batch_size=128, learning_rate=1e-3, steps_per_epoch=300
+    )
+    config.card.update(
+        summary="28x28 digits to 196 numbers: a plain autoencoder.",
+        data="MNIST.",
+        training="Encoder, decoder, likelihood, optimizer, data order and "
+        "steps are those of the other autoencoders of digits.",
+        limits="It has no prior: it reconstructs, and does not sample.",
+        samples="digits",
+    )
+    return config

@@ -1,0 +1,16 @@
+"""Digits to 196 steady numbers: ae_mnist, contractive."""
+
+from vqvae_tf.recipes import find_recipe, read_recipe
+
+
+def get_config():
+    config = read_recipe(find_recipe("ae_mnist"))
+    config.name = "cae_mnist"
+    config.regularizer.update(
+        name="Contractive", weight=0.1, method="hutchinson"
+    )
+    config.card.update(
+        summary="28x28 digits to 196 numbers that follow the picture no more "
+        "than they must: a contractive autoencoder.",
+    )
+    return config

@@ -1,0 +1,15 @@
+"""Noisy digits to clean ones: ae_mnist with a corrupted input."""
+
+from vqvae_tf.recipes import find_recipe, read_recipe
+
+
+def get_config():
+    config = read_recipe(find_recipe("ae_mnist"))
+    config.name = "dae_mnist"
+    # In units of black -1, white 1: 64 grey levels.
+    config.corruption.update(name="GaussianCorruption", stddev=0.5)
+    config.card.update(
+        summary="28x28 digits to 196 numbers, noisy digits to clean ones: a "
+        "denoising autoencoder.",
+    )
+    return config

@@ -1,0 +1,13 @@
+"""Digits to the 25 largest of 196 units: ae_mnist, k-sparse."""
+
+from vqvae_tf.recipes import find_recipe, read_recipe
+
+
+def get_config():
+    config = read_recipe(find_recipe("ae_mnist"))
+    config.name = "ksparse_mnist"
+    config.bottleneck.update(name="KSparse", k=25, test_factor=1.5)
+    config.card.update(
+        summary="28x28 digits to 25 of 196 units: a k-sparse autoencoder.",
+    )
+    return config

@@ -1,0 +1,49 @@
+"""Binary digits to 50 Gaussian latents: the usual small VAE."""
+
+from vqvae_tf.recipes import defaults
+
+
+def get_config():
+    config = defaults()
+    config.name = "vae_mnist"
+    config.seed = 1
+    config.data.update(
+        source="tfds:mnist",
+        train_split="train",
+        eval_split="test",
+        image_size=28,
+        channels=1,
+        flip=False,
+        bound_samples=500,
+    )
+    config.observation.update(name="Binarization")
+    # Two hidden layers of 200 and 50 latents, as Burda et al. 2015.
+    config.encoder.update(
+        name="DenseEncoder",
+        output_channels=2 * 50,
+        picture_size=28,
+        hidden_units=(200, 200),
+        activation="tanh",
+    )
+    config.bottleneck.update(name="DiagonalGaussian")
+    config.likelihood.update(name="Bernoulli")
+    config.decoder.update(
+        name="DenseDecoder",
+        picture_size=28,
+        hidden_units=(200, 200),
+        activation="tanh",
+    )
+    config.training.update(
+        steps=20_000, batch_size=100, learning_rate=2e-3, steps_per_epoch=1000
+    )
+    config.card.update(
+        summary="28x28 digits, drawn in black and white, to 50 Gaussian "
+        "latents: a VAE.",
+        data="MNIST; each grey pixel is white with its level's probability, "
+        "drawn anew at every step.",
+        training="Encoder and decoder of the size of Burda et al. 2015.",
+        limits="A model for comparisons, trained in minutes; it knows digits "
+        "alone.",
+        samples="digits",
+    )
+    return config
