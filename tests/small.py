@@ -36,6 +36,45 @@ def autoencoder(num_codebooks=1, quantizer=vq.VectorQuantizerEMA, channels=3):
     return model
 
 
+def vae(bottleneck=None, latents=4, channels=3, **options):
+    """An untrained VAE of 16x16 pictures, or one of its kin, on a 4x4 grid.
+
+    Args:
+        bottleneck: by default a Gaussian of two dimensions.
+        latents: channels of the encoder's output.
+        channels: of the pictures.
+        options: further parts of the `Autoencoder`.
+    """
+    likelihood = vq.Gaussian()
+    model = vq.Autoencoder(
+        vq.Encoder(latents, hidden_channels=8),
+        bottleneck or vq.bottlenecks.DiagonalGaussian(),
+        vq.FactorizedDensity(
+            vq.Decoder(likelihood.num_parameters(channels), hidden_channels=8),
+            likelihood,
+        ),
+        event_shape=(SIZE, SIZE, channels),
+        **options,
+    )
+    model.build()
+    return model
+
+
+def dense_vae(size=28):
+    """An untrained VAE of grey digits: dense layers, binary pixels."""
+    model = vq.Autoencoder(
+        vq.DenseEncoder(2 * 3, size, hidden_units=(8,)),
+        vq.bottlenecks.DiagonalGaussian(),
+        vq.FactorizedDensity(
+            vq.DenseDecoder(1, size, hidden_units=(8,)), vq.Bernoulli()
+        ),
+        observation=vq.layers.Binarization(),
+        event_shape=(size, size, 1),
+    )
+    model.build()
+    return model
+
+
 def prior(num_codebooks=1, event_shape=(4, 4), **kwargs):
     """A PixelCNN of codes of `autoencoder()`, or of those above them."""
     sizes = dict(hidden_channels=8, num_layers=2, first_kernel_size=3)
@@ -129,6 +168,22 @@ def recipe(num_classes=None):
     config.prior_training.update(
         steps=4, batch_size=4, steps_per_epoch=2, warmup_steps=1
     )
+    return config
+
+
+def family_recipe(bottleneck="DiagonalGaussian", latents=4, **options):
+    """As `recipe()`, of an autoencoder with a bottleneck.
+
+    Args:
+        bottleneck: its name.
+        latents: channels of the encoder's output.
+        options: of the bottleneck.
+    """
+    config = recipe()
+    config.prior = defaults().prior
+    config.quantizer = defaults().quantizer
+    config.encoder.output_channels = latents
+    config.bottleneck.update(name=bottleneck, **options)
     return config
 
 

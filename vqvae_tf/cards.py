@@ -6,8 +6,9 @@ import shlex
 
 import numpy as np
 
-from vqvae_tf import data, recipes, sheets, systems
+from vqvae_tf import data, family_cards, previews, recipes, sheets, systems
 from vqvae_tf.clips import ACTIONS
+from vqvae_tf.models import Autoencoder
 
 # The figures of a card: title, format, and the absolute difference that still
 # agrees. On another machine sums in another order move a code now and then; one
@@ -36,6 +37,15 @@ FIGURES = {
     "prior_bits_per_code": ("the prior, bits/code", "{:.3f}", 3e-3),
     "prior_bits_per_dim": ("the prior, bits/dim", "{:.4f}", 2e-4),
     "bits_per_dim": ("bound with the prior, bits/dim", "{:.4f}", 2e-3),
+    "bits_per_dim_error": (
+        "half of the bound's 95 % interval over examples, bits/dim",
+        "{:.4f}",
+        1e-3,
+    ),
+    # Of the importance-weighted bound.
+    "bound_samples": ("S, draws of the tighter bound", "{:.0f}", 0.5),
+    "bits_per_dim_S": ("bound of S draws, bits/dim", "{:.4f}", 2e-3),
+    "nats": ("bound of S draws, nats an example", "{:.2f}", 0.2),
     # Of a second stage.
     "map_bits": ("the code map given its global codes, bits", "{:.1f}", 2.0),
     "map_bits_swapped": (
@@ -85,6 +95,9 @@ FIGURES = {
 
 _PRIOR_FIGURES = {"prior_bits_per_code", "global_prior_bits"}
 
+# What the first cards do not have.
+_LATER_FIGURES = {"bits_per_dim_error"}
+
 # What a preset's metadata say of the data that its figures are of.
 DATA_KEYS = ("source", "train_split", "eval_split", "image_size", "num_classes")
 
@@ -111,14 +124,18 @@ def compare(measured: dict, expected: dict) -> list[str]:
     Args:
         measured, expected: figures of `measure`. One that only one of them
             has is a difference; without a prior its figures are in neither.
+            An interval that a card of before lacks is none.
 
     Returns:
         A line of text for each difference.
     """
     differences = []
-    for name, (title, form, tolerance) in FIGURES.items():
+    for name, (_, form, tolerance) in FIGURES.items():
         a, b = measured.get(name), expected.get(name)
+        if b is None and name in _LATER_FIGURES:
+            continue
         if not _agree(a, b, tolerance):
+            title = _title_of(name, {**expected, **measured})
             a, b = (_text(form, value) for value in (a, b))
             differences.append(f"{title}: measured {a}, the card says {b}")
     return differences
@@ -138,10 +155,16 @@ def _text(form, value):
 def table(figures: dict) -> list[tuple[str, str]]:
     """Returns (title, value) rows of the known figures."""
     return [
-        (title, form.format(figures[name]))
-        for name, (title, form, _) in FIGURES.items()
+        (_title_of(name, figures), form.format(figures[name]))
+        for name, (_, form, _) in FIGURES.items()
         if name in figures
     ]
+
+
+def _title_of(name, figures):
+    title = FIGURES[name][0]
+    # Codes are used, or not; other latents are no codes.
+    return title if "usage" in figures else family_cards.TITLES.get(name, title)
 
 
 def describe(config) -> dict:
@@ -153,11 +176,9 @@ def describe(config) -> dict:
 
 
 def reconstruction_sheet(model, images):
-    """Pictures, each above its reconstruction."""
-    return _readable(
-        sheets.pairs(images, model.reconstruct(images), columns=6),
-        images.shape[1],
-    )
+    """Pictures, each above its reconstruction; see `previews.rows`."""
+    rows = previews.rows(model, images)
+    return _readable(sheets.stacked(rows, columns=6), images.shape[1])
 
 
 def _readable(sheet, image_size):
@@ -169,14 +190,17 @@ def sample_sheet(generator, count=None, seed=0, label=None, **options):
     """A sheet of samples; with classes one column for each, or one class.
 
     Args:
-        generator: a `LatentGenerator`.
+        generator: a `LatentGenerator`, or an `Autoencoder` with a prior.
         count: how many; by default 16, or 4 of each class.
-        seed: as of `LatentGenerator.sample`, like `options`.
+        seed: as of its `sample`, like `options`.
         label: the class to draw, or None for all.
 
     Returns:
         uint8 `[height, width, channels]`.
     """
+    if isinstance(generator, Autoencoder):
+        draws = generator.sample(count or 16, seed=seed, **options)
+        return _readable(sheets.grid(draws), draws.shape[1])
     classes = generator.prior.global_channels
     columns, context = None, None
     if classes is None or label is not None:
@@ -195,6 +219,8 @@ def summary(config, has_prior) -> str:
     """Returns what the model is, in the recipe's words where they hold."""
     if words := _own_words(config).summary:
         return words
+    if config.bottleneck.name is not None:
+        return family_cards.summary(config)
     size = config.data.image_size
     kind = recipes.kind(config)
     grey = "grey " if config.data.channels == 1 else ""
@@ -255,7 +281,7 @@ def card(config, figures, steps, path=None, command=None) -> str:
 ## Use
 
 ```python
-{_use_text(name, recipes.kind(config), has_prior)}
+{_use_text(name, config, has_prior)}
 ```
 
 ## Data
@@ -304,12 +330,16 @@ _SOURCES = {
     "`vqvae_tf/clips/LICENCES.md`)",
     "digits": "Digits of MNIST's test split (CC BY-SA 3.0, "
     "`vqvae_tf/samples/LICENCES.md`)",
+    "shapes": "Generated shapes",
 }
 
 
 def _pictures_shown(config, has_prior, built_in):
     photos = config.card.samples == "photos"
     other = " They are not from the data below." if built_in and photos else ""
+    if config.bottleneck.name is not None:
+        source = _SOURCES[config.card.samples]
+        return family_cards.shown(config, source, other)
     text = f"""![originals above reconstructions](reconstructions.png)
 
 {_SOURCES[config.card.samples]}, each above its
@@ -392,7 +422,10 @@ _SHOWN = {
 }
 
 
-def _use_text(name, kind, has_prior):
+def _use_text(name, config, has_prior):
+    kind = recipes.kind(config)
+    if config.bottleneck.name is not None:
+        return family_cards.use_text(name, config)
     if kind == "video":
         return f"""from vqvae_tf import VideoGenerator
 

@@ -32,7 +32,7 @@ def evaluate(model, batches, num_samples=1, seed=0, progress=True) -> dict:
         `prior_bits_per_dim` (log q(z | x) - log p(z)), and
         `bits_per_dim_error`, half of its 95 % confidence interval over
         examples; `bits_per_dim_S` and `nats` of the bound of `num_samples`
-        draws, where that is above 1. Without one
+        draws, and `bound_samples`, S, where that is above 1. Without one
         `reconstruction_bits_per_dim`, of z without noise.
     """
     totals = _Totals()
@@ -131,6 +131,7 @@ class _Totals:
             figures["bits_per_dim"] = bound.mean()
             figures["bits_per_dim_error"] = half_interval(bound)
             if num_samples > 1:
+                figures["bound_samples"] = num_samples
                 figures["bits_per_dim_S"] = rows["log_p"].mean() * bits
                 figures["nats"] = -rows["log_p"].mean()
         return {

@@ -187,11 +187,16 @@ def load(name, expected_class=None):
         model.build()
     if expected_class and not isinstance(model, expected_class):
         raise PresetError(
-            f"The preset {str(name)!r} holds a {type(model).__name__}. "
+            f"The preset {str(name)!r} holds {_article(model)}. "
             f"Received: {expected_class.__name__}.from_preset; use "
             f"{type(model).__name__}.from_preset."
         )
     return model
+
+
+def _article(model):
+    name = type(model).__name__
+    return f"an {name}" if name[0] in "AEIOU" else f"a {name}"
 
 
 def _with_prior(autoencoder, prior):
@@ -265,7 +270,8 @@ def save(model, path, metadata=None, card=None, pictures=None):
     """Saves a model as a preset.
 
     Args:
-        model: a `VQVAE` or a `LatentGenerator`.
+        model: a `VQVAE`, an `Autoencoder`, a `LatentGenerator` or a
+            `VideoGenerator`.
         path: the folder to make or to replace; it appears when complete.
         metadata: what to note besides versions, sizes and hashes: recipe,
             data, steps, seed, metrics.

@@ -102,8 +102,8 @@ _DATA_KEYS = (
     "num_classes on_corrupt bound_samples"
 ).split()
 
-# Photos, frames of DeepMind Lab, and digits of MNIST.
-CARD_SAMPLES = ("photos", "dmlab", "digits")
+# Photos, frames of DeepMind Lab, digits of MNIST, and generated shapes.
+CARD_SAMPLES = ("photos", "dmlab", "digits", "shapes")
 
 
 def built_in() -> dict[str, pathlib.Path]:

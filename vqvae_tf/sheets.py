@@ -44,13 +44,24 @@ def pairs(originals, reconstructions, columns=8) -> np.ndarray:
     Returns:
         uint8 `[height', width', channels]`.
     """
-    originals = np.asarray(originals, np.uint8)
-    reconstructions = np.asarray(reconstructions, np.uint8)
-    columns = min(columns, len(originals))
+    return stacked([originals, reconstructions], columns)
+
+
+def stacked(groups, columns=8) -> np.ndarray:
+    """Lays out pictures, each with those of the same number below.
+
+    Args:
+        groups: a list of uint8 `[n, height, width, channels]`, from above.
+        columns: pictures of a group in a row.
+
+    Returns:
+        uint8 `[height', width', channels]`.
+    """
+    groups = [np.asarray(group, np.uint8) for group in groups]
+    columns = min(columns, len(groups[0]))
     rows = []
-    for start in range(0, len(originals), columns):
-        part = slice(start, start + columns)
-        rows += [originals[part], reconstructions[part]]
+    for start in range(0, len(groups[0]), columns):
+        rows += [group[start : start + columns] for group in groups]
     rows = [_filled(row, columns) for row in rows]
     return grid(np.concatenate(rows), columns)
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from vqvae_tf import cards, data, recipes, sheets
+from vqvae_tf import cards, data, previews, recipes, sheets
 from vqvae_tf.clips import ACTIONS, sample_clips
 from vqvae_tf.data.pictures import convert_channels
-from vqvae_tf.models import LatentGenerator
+from vqvae_tf.data.shapes import load_shapes
 from vqvae_tf.samples import sample_digits, sample_pictures
 from vqvae_tf.systems import pictures as pictures_system
 from vqvae_tf.systems import video as video_system
@@ -52,7 +52,7 @@ def draw(model, config, data_dir=None) -> dict[str, np.ndarray]:
     pictures = {
         "reconstructions.png": cards.reconstruction_sheet(model, images)
     }
-    if isinstance(model, LatentGenerator):
+    if previews.can_sample(model):
         pictures["samples.png"] = _samples(model)
     return pictures
 
@@ -65,8 +65,8 @@ def known_images(kind, size, channels=3) -> np.ndarray:
     """Returns twelve pictures that the package carries.
 
     Args:
-        kind: "photos", "dmlab" for frames of DeepMind Lab, or "digits" of
-            MNIST: the ten, and two more.
+        kind: "photos", "dmlab" for frames of DeepMind Lab, "digits" of
+            MNIST (the ten, and two more), or generated "shapes".
         size: their side in pixels.
         channels: 3 (RGB) or 1 (grey).
 
@@ -85,9 +85,15 @@ def known_images(kind, size, channels=3) -> np.ndarray:
             f"card.samples must be one of {', '.join(recipes.CARD_SAMPLES)}, "
             f"which pictures of the package a card shows. Received: {kind!r}."
         )
-    found = known_frames(12) if kind == "dmlab" else sample_digits()[0][:12]
-    found = convert_channels(found, channels)
+    found = convert_channels(_STORED[kind](), channels)
     return np.stack([data.resize_and_crop(image, size) for image in found])
+
+
+_STORED = {
+    "dmlab": lambda: known_frames(12),
+    "digits": lambda: sample_digits()[0][:12],
+    "shapes": lambda: load_shapes("test").images[:12],
+}
 
 
 def known_frames(count=8, apart=False) -> np.ndarray:

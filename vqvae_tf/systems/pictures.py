@@ -10,6 +10,7 @@ from vqvae_tf import (
     evaluation,
     family_evaluation,
     fitting,
+    previews,
     recipes,
     sheets,
 )
@@ -33,11 +34,7 @@ def train(config, workdir, data_dir, stage, start):
         config.training,
         lambda **place: _batches(config, images, config.training, **place),
         workdir / "autoencoder",
-        lambda: {
-            "reconstructions": sheets.pairs(
-                examples, autoencoder.reconstruct(examples)
-            )
-        },
+        lambda: _logged(autoencoder, examples),
     )
     prior = recipes.make_prior(config)
     if prior is None or stage == "autoencoder":
@@ -57,6 +54,15 @@ def train(config, workdir, data_dir, stage, start):
         lambda: sheets.grid(_samples(config, generator)),
     )
     return generator
+
+
+def _logged(autoencoder, examples):
+    """Returns what a stage 1 logs: pictures, and samples if it draws any."""
+    rows = previews.rows(autoencoder, examples)
+    logged = {"reconstructions": sheets.stacked(rows)}
+    if previews.can_sample(autoencoder):
+        logged["samples"] = sheets.grid(autoencoder.sample(16, seed=0))
+    return logged
 
 
 def fit_prior(config, prior, codes, context, directory, samples):
