@@ -7,7 +7,12 @@ import tempfile
 import tensorflow as tf
 from absl import logging
 
-from vqvae_tf.models import VQVAE, LatentGenerator, VideoGenerator
+from vqvae_tf.models import (
+    VQVAE,
+    Autoencoder,
+    LatentGenerator,
+    VideoGenerator,
+)
 from vqvae_tf.precision import in_float32
 from vqvae_tf.serving import endpoints
 
@@ -54,16 +59,26 @@ def export(generator, path, version=1) -> pathlib.Path:
         rollout(context_frames, actions int32 [B, N] or float32 [B, N, size],
             temperature, seed) -> frames uint8 [B, N, H, W, 3]
 
-    the last with a prior that knows actions. `serving_default` is `encode`.
-    Everything is computed in float32, from a copy if need be. What cannot be
-    meant is an InvalidArgumentError with a message.
+    the last with a prior that knows actions. An `Autoencoder`, whose latents
+    of C channels are no codes, has `reconstruct` and `sample` as above and
+
+        encode(images) -> latents float32 [B, h, w, C]
+        decode(latents) -> images
+        score(images, seed int32 []) -> bits_per_dim, reconstruction, prior:
+            float32 [B], of the bound of one draw of z
+
+    `sample` and `score` with a bottleneck that has a prior.
+
+    `serving_default` is `encode`. Everything is computed in float32, from a
+    copy if need be. What cannot be meant is an InvalidArgumentError with a
+    message.
 
     The folder appears when it is complete. With the package
     tensorflow-serving-api it holds warm-up requests for every signature.
 
     Args:
-        generator: a `VQVAE` of pictures, a `LatentGenerator` with one, or a
-            `VideoGenerator`.
+        generator: a `VQVAE` of pictures, a `LatentGenerator` with one, a
+            `VideoGenerator`, or an `Autoencoder`.
         path: the model's folder; its name is the model's in a server.
         version: a whole number of at least 1; servers take the highest.
 
@@ -99,10 +114,11 @@ def export(generator, path, version=1) -> pathlib.Path:
 
 
 def _check_generator(generator):
-    if not isinstance(generator, (VQVAE, LatentGenerator, VideoGenerator)):
+    classes = (Autoencoder, VQVAE, LatentGenerator, VideoGenerator)
+    if not isinstance(generator, classes):
         raise TypeError(
-            "export writes a VQVAE, a LatentGenerator or a VideoGenerator. "
-            f"Received: {type(generator).__name__}."
+            "export writes an Autoencoder, a VQVAE, a LatentGenerator or a "
+            f"VideoGenerator. Received: {type(generator).__name__}."
         )
     autoencoder = getattr(generator, "autoencoder", generator)
     shape = getattr(autoencoder, "event_shape", None)

@@ -1,7 +1,8 @@
 """What an exported model answers: inputs checked, outputs named."""
 
-from vqvae_tf.models import LatentGenerator, VideoGenerator
+from vqvae_tf.models import Autoencoder, LatentGenerator, VideoGenerator
 from vqvae_tf.serving_base import Endpoints
+from vqvae_tf.serving_latents import LatentEndpoints
 from vqvae_tf.serving_levels import LevelEndpoints
 from vqvae_tf.serving_pictures import PictureEndpoints
 from vqvae_tf.serving_video import VideoEndpoints
@@ -11,8 +12,8 @@ def endpoints(generator) -> Endpoints:
     """Returns the functions behind the signatures of a model.
 
     Args:
-        generator: a `VQVAE` of pictures, a `LatentGenerator` with one, or a
-            `VideoGenerator`; built, and in float32.
+        generator: a `VQVAE` of pictures, a `LatentGenerator` with one, a
+            `VideoGenerator` or an `Autoencoder`; built, and in float32.
 
     Example:
 
@@ -20,6 +21,8 @@ def endpoints(generator) -> Endpoints:
     """
     if isinstance(generator, VideoGenerator):
         return VideoEndpoints(generator)
+    if isinstance(generator, Autoencoder):
+        return LatentEndpoints(generator)
     if isinstance(getattr(generator, "prior", None), LatentGenerator):
         return LevelEndpoints(generator)
     return PictureEndpoints(generator)

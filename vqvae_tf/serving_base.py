@@ -19,7 +19,7 @@ class Endpoints:
         self.generator = generator
         self.prior = getattr(generator, "prior", None)
         self.autoencoder = getattr(generator, "autoencoder", generator)
-        self.quantizer = self.autoencoder.quantizer
+        self.quantizer = getattr(self.autoencoder, "quantizer", None)
         # Height over h, and width over w.
         self.factor = getattr(self.autoencoder.encoder, "downsampling", 1)
         self.channels = self.autoencoder.event_shape[-1]
