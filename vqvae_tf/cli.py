@@ -164,23 +164,43 @@ def _described_data(preset, metadata):
 def sample(preset):
     """Writes a sheet of samples."""
     from vqvae_tf import cards, sheets
-    from vqvae_tf.models import LatentGenerator
 
     output = FLAGS.output or "samples.png"
     _check_picture_suffix(output)
-    generator = LatentGenerator.from_preset(preset)
-    options = dict(
+    generator, options = _load_for_samples(preset)
+    sheet = cards.sample_sheet(
+        generator,
+        FLAGS.num,
         seed=FLAGS.seed,
         temperature=FLAGS.temperature,
-        top_k=FLAGS.top_k,
-        top_p=FLAGS.top_p,
-    )
-    _check_label(generator.prior.global_channels)
-    sheet = cards.sample_sheet(
-        generator, FLAGS.num, label=FLAGS.label, **options
+        **options,
     )
     sheets.save_picture(output, sheet)
     print(f"Wrote {output}.")
+
+
+def _load_for_samples(preset):
+    """Returns what draws pictures, and the options that it alone knows."""
+    from vqvae_tf import latent_inputs, presets
+    from vqvae_tf.models import Autoencoder, LatentGenerator
+
+    model = presets.load(preset)
+    if isinstance(model, Autoencoder):
+        names = ("label", "top_k", "top_p", "temperature")
+        given = [name for name in names if FLAGS[name].present]
+        latent_inputs.check_sampling(model, given)
+        return model, {}
+    if not isinstance(model, LatentGenerator):
+        raise CommandError(
+            "sample draws pictures from a prior: it takes the preset of a "
+            f"LatentGenerator, or of a VAE. Received: {preset}, a "
+            f"{type(model).__name__}."
+        )
+    _check_label(model.prior.global_channels)
+    return model, {name: FLAGS[name].value for name in _OF_CODES}
+
+
+_OF_CODES = ("label", "top_k", "top_p")
 
 
 def _check_picture_suffix(output):
@@ -255,7 +275,10 @@ def _load_for_pictures(preset):
 
 
 def encode(preset, source, target):
-    """Writes codes: of a data set to a folder, of pictures to an npz file."""
+    """Writes codes: of a data set to a folder, of pictures to an npz file.
+
+    Of an autoencoder that has none it writes the latents, to an npz file.
+    """
     if target.endswith(".npz"):
         _encode_pictures(preset, source, target)
         return
@@ -281,7 +304,7 @@ def encode(preset, source, target):
 def _encode_pictures(preset, source, target):
     import numpy as np
 
-    from vqvae_tf import picture_inputs
+    from vqvae_tf import latent_inputs, picture_inputs
 
     for name in ("data_dir", "split", "format", "num_shards", "batch_size"):
         if FLAGS[name].present:
@@ -290,23 +313,26 @@ def _encode_pictures(preset, source, target):
                 f"folder. Received: --{name} and {target}."
             )
     model, form = _load_for_pictures(preset)
-    names, codes = [], []
+    name = latent_inputs.array_name(model)
+    names, found = [], []
     for batch_names, images in picture_inputs.picture_batches(
         source, form, FLAGS.on_corrupt
     ):
         names += batch_names
-        codes.append(model.encode(images).numpy())
-    if not codes:
+        found.append(model.encode(images).numpy())
+    if not found:
         raise CommandError(f"No picture of {source} could be read.")
-    _save_arrays(target, codes=np.concatenate(codes), names=np.array(names))
-    print(f"Wrote the codes of {len(names)} pictures to {target}.")
+    arrays = {name: np.concatenate(found), "names": np.array(names)}
+    _save_arrays(target, **arrays)
+    print(f"Wrote the {name} of {len(names)} pictures to {target}.")
 
 
 def decode(preset, source, target):
-    """Writes the pictures of codes: one PNG each, or an npz."""
+    """Writes the pictures of codes, or latents: one PNG each, or an npz."""
     import numpy as np
 
     from vqvae_tf import sheets
+    from vqvae_tf.files import read_npz
 
     if pathlib.Path(source).is_dir():
         _decode_dataset(preset, source, pathlib.Path(target))
@@ -316,11 +342,14 @@ def decode(preset, source, target):
             "--split is for data sets of codes, which are folders. "
             f"Received: --split={FLAGS.split} and {source}."
         )
-    codes, targets = _read_codes(source)
+    arrays = read_npz(
+        source, "a codes file (.npz, written by `vqvae-tf encode`)"
+    )
     model, _ = _load_for_pictures(preset)
+    values, targets = _values_and_targets(model, arrays, source)
     images = [
-        model.decode(codes[i : i + 16]).numpy()
-        for i in range(0, len(codes), 16)
+        model.decode(values[i : i + 16]).numpy()
+        for i in range(0, len(values), 16)
     ]
     images = np.concatenate(images)
     if target.endswith(".npz"):
@@ -348,28 +377,27 @@ def _decode_dataset(preset, source, target):
     print(f"Wrote {count} pictures to {target}.")
 
 
-def _read_codes(source):
-    """Returns the codes of an npz file, and the PNG to write for each."""
-    from vqvae_tf import picture_inputs
-    from vqvae_tf.files import read_npz
+def _values_and_targets(model, arrays, source):
+    """Returns what a model decodes of a file, and the PNG to write for each."""
+    from vqvae_tf import latent_inputs, picture_inputs
 
-    found = read_npz(
-        source, "a codes file (.npz, written by `vqvae-tf encode`)"
-    )
-    if "codes" not in found:
+    kind = latent_inputs.array_name(model)
+    if kind not in arrays:
         raise CommandError(
-            f"Expected an array `codes` in {source}. "
-            f"Received: {', '.join(found)}."
+            f"Expected an array `{kind}` in {source}, of this preset's "
+            f"pictures. Received: {', '.join(arrays)}."
         )
-    codes = found["codes"]
-    names = found.get("names", range(len(codes)))
-    if len(names) != len(codes):
+    values = arrays[kind]
+    if kind == "latents":
+        values = latent_inputs.checked_latents(model, values, source)
+    names = arrays.get("names", range(len(values)))
+    if len(names) != len(values):
         raise CommandError(
-            f"Expected as many `names` as `codes` in {source}. Received: "
-            f"{len(names)} and {len(codes)}."
+            f"Expected as many `names` as `{kind}` in {source}. Received: "
+            f"{len(names)} and {len(values)}."
         )
     rows = [(f"row {i}", str(name)) for i, name in enumerate(names)]
-    return codes, list(picture_inputs.output_names(rows).values())
+    return values, list(picture_inputs.output_names(rows).values())
 
 
 def rollout(preset, *source):

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf import picture_inputs, presets
-from vqvae_tf.models import LatentGenerator
+from vqvae_tf.models import Autoencoder, LatentGenerator
 from vqvae_tf.precision import in_float32
 
 
@@ -24,7 +24,7 @@ class CodeEncoder:
 
     Raises:
         PresetError: if there is no such preset, or it is altered.
-        ValueError: if its data are no pictures.
+        ValueError: if its data are no pictures, or its latents no codes.
     """
 
     def __init__(self, preset, batch_size):
@@ -32,6 +32,12 @@ class CodeEncoder:
         folder = presets.find_preset(preset)
         metadata = presets.verify(folder)
         model = presets.load(preset)
+        if isinstance(model, Autoencoder):
+            raise ValueError(
+                "Data sets are encoded as codes, and the latents of an "
+                "Autoencoder are numbers: encode a folder or an npz file of "
+                f"pictures to a file OUT.npz. Received: the preset {preset}."
+            )
         self.form = picture_inputs.picture_format(model, metadata)
         self._model = in_float32(getattr(model, "autoencoder", model))
         self._above = None

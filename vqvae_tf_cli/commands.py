@@ -136,9 +136,9 @@ COMMANDS = {
     ),
     "sample": Command(
         "draw pictures",
-        "Draws codes from a preset's prior and writes the pictures that they "
-        "stand for as one sheet. A prior of few photos has learnt textures, "
-        "not objects.",
+        "Draws codes, or a VAE's latents, from a preset's prior and writes the "
+        "pictures that they stand for as one sheet. A prior of few photos has "
+        "learnt textures, not objects.",
         "vqvae-tf sample vqvae_photo128 --num=16 --output=samples.png",
         {"PRESET": _PRESET},
         ("output", "num", "seed", "label", "temperature", "top_k", "top_p"),
@@ -157,30 +157,32 @@ COMMANDS = {
         most=10_000,
     ),
     "encode": Command(
-        "pictures, or a whole data set, to codes",
+        "pictures to codes or latents, a whole data set to codes",
         "Writes the codes of pictures, resized and cropped to the central "
         "square of the preset's size. To OUT.npz: of a picture file, a folder "
-        "or an npz file, with the pictures' names. To another OUT, a folder: "
-        "of a data set of any size, in shards that tensorflow_datasets reads, "
-        "with labels and names (docs/encoding.md). Killed, it goes on where it "
-        "was when it is called again.",
+        "or an npz file, with the pictures' names; a VAE or another "
+        "autoencoder without codes writes float latents there. To another OUT, "
+        "a folder: of a data set of any size, in shards that "
+        "tensorflow_datasets reads, with labels and names (docs/encoding.md). "
+        "Killed, it goes on where it was when it is called again.",
         "vqvae-tf encode vqvae_cifar10 tfds:cifar10 codes --split=train,test",
         {
             "PRESET": _PRESET,
             "IN": "a folder or an npz file with `images`; for OUT.npz also a "
             "picture file, for a folder also tfds:NAME, pictures or episodes",
-            "OUT": "codes.npz (arrays `codes` and `names`), or a folder",
+            "OUT": "codes.npz (arrays `codes`, or `latents`, and `names`), or "
+            "a folder",
         },
         ("on_corrupt", *_DATASET),
     ),
     "decode": Command(
-        "codes to pictures",
-        "Writes the pictures that codes stand for.",
+        "codes or latents to pictures",
+        "Writes the pictures that codes, or latents, stand for.",
         "vqvae-tf decode vqvae_photo128 codes.npz pictures",
         {
             "PRESET": _PRESET,
-            "IN": "a codes file or folder of `vqvae-tf encode`",
-            "OUT": "a folder for PNG files; or, for a codes file, an npz file",
+            "IN": "a file or folder of `vqvae-tf encode`",
+            "OUT": "a folder for PNG files; or, for a file, an npz file",
         },
         ("split",),
     ),

@@ -1,0 +1,77 @@
+"""The latents that a command writes and reads: codes, or float numbers."""
+
+import numpy as np
+
+from vqvae_tf.models import Autoencoder
+
+
+def array_name(model) -> str:
+    """Returns what a model's latents are called in an npz file.
+
+    Args:
+        model: a `VQVAE`, a `LatentGenerator` or an `Autoencoder`.
+
+    Returns:
+        "latents" for the float latents of an `Autoencoder`, else "codes".
+    """
+    return "latents" if isinstance(model, Autoencoder) else "codes"
+
+
+def checked_latents(model, latents, source) -> np.ndarray:
+    """Returns latents, float32 `[batch, *grid, channels]`, of an npz file.
+
+    Args:
+        model: the `Autoencoder` that is to decode them.
+        latents: an array.
+        source: the file, for messages.
+
+    Raises:
+        ValueError: for those that it cannot decode.
+    """
+    shape = model.encoder.compute_output_shape((1, *model.event_shape))
+    # Dense layers, of one latent, know no other grid.
+    grid = (1, 1) if shape[1:-1] == (1, 1) else latents.shape[1:-1]
+    wanted = (*grid, model.bottleneck.num_channels(shape[-1]))
+    fits = latents.ndim == 4 and latents.shape[1:] == wanted
+    if latents.dtype.kind != "f" or not fits or 0 in latents.shape:
+        sizes = "1, 1" if grid == (1, 1) else "height, width"
+        raise ValueError(
+            f"The preset's latents are floats [batch, {sizes}, "
+            f"{wanted[-1]}]. Received: {latents.dtype} of shape "
+            f"{latents.shape} in {source}."
+        )
+    if not np.all(np.isfinite(latents)):
+        raise ValueError(
+            "Latents must be finite numbers. Received: NaN or infinite ones "
+            f"in {source}."
+        )
+    return latents.astype(np.float32)
+
+
+def check_sampling(model, chosen):
+    """Raises ValueError where an `Autoencoder` cannot draw as it is asked.
+
+    Args:
+        model: the `Autoencoder`.
+        chosen: the names of the options that were given, of `label`, `top_k`,
+            `top_p` and `temperature`.
+    """
+    kind = type(model.bottleneck).__name__
+    if not model.bottleneck.has_prior:
+        raise ValueError(
+            "This preset is an autoencoder without a prior: there is nothing "
+            f"to draw from. Received: the bottleneck {kind}; use a preset of "
+            "a VAE, or reconstruct pictures."
+        )
+    of_codes = [name for name in chosen if name != "temperature"]
+    if of_codes:
+        raise ValueError(
+            f"--{of_codes[0]} is of priors over codes; this preset draws its "
+            f"latents from the prior of its {kind}, which has no classes. "
+            f"Received: --{of_codes[0]}."
+        )
+    if "temperature" in chosen and kind == "IndependentCategorical":
+        raise ValueError(
+            "This preset's prior is uniform over codes: it has no temperature. "
+            "Received: --temperature."
+        )
