@@ -22,8 +22,9 @@ def rows(model, images, seed=0) -> list[np.ndarray]:
 
     Example:
 
-    >>> images = tf.zeros([4, 16, 16, 3], tf.uint8)
-    >>> originals, reconstructed = rows(model, images)
+    >>> originals, reconstructed = rows(generator, images)
+    >>> originals.shape, reconstructed.shape
+    ((2, 32, 32, 3), (2, 32, 32, 3))
     """
     images = np.asarray(images)
     if getattr(model, "corruption", None) is None or not isinstance(
