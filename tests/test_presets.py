@@ -3,10 +3,12 @@
 import json
 import shutil
 
+import h5py
 import keras
 import numpy as np
 import pytest
 import small
+import tensorflow as tf
 
 import vqvae_tf as vq
 from vqvae_tf import presets
@@ -132,6 +134,59 @@ def test_saving_replaces_an_older_preset(copy):
         "model.weights.h5",
     }
     assert [p.name for p in copy.parent.iterdir()] == ["copy"]
+
+
+def test_optimizers_are_not_saved(tmp_path):
+    """Their moments are two thirds of what a trained model holds."""
+    model, images = small.vae(), small.pictures(4)
+    model.save_to_preset(tmp_path / "before")
+    model.compile(keras.optimizers.Adam(0.01))
+    model.decoder.compile(keras.optimizers.Adam(0.01))
+    model.fit(images, epochs=2, verbose=0)
+    model.save_to_preset(tmp_path / "after")
+    files = [tmp_path / n / "model.weights.h5" for n in ("before", "after")]
+    assert abs(files[0].stat().st_size - files[1].stat().st_size) < 1000
+    np.testing.assert_array_equal(
+        presets.load(tmp_path / "after").encode(images), model.encode(images)
+    )
+    # The model goes on as if nothing had been saved.
+    assert int(model.optimizer.iterations) == 2
+    model.fit(images, verbose=0)
+    assert int(model.optimizer.iterations) == 3
+    saved = tf.train.Checkpoint(model).save(str(tmp_path / "ckpt"))
+    names = [name for name, _ in tf.train.list_variables(saved)]
+    assert any("optimizer" in name for name in names)
+
+
+@pytest.mark.parametrize("make", [small.autoencoder, small.vae])
+def test_weights_in_float16(make, tmp_path):
+    """Half the bytes: float32 in use, rounded to 11 bits."""
+    original, images = make(), small.pictures(2)
+    folder = tmp_path / "a"
+    original.save_to_preset(folder)
+    with h5py.File(folder / "model.weights.h5", "r+") as file:
+        halve_weights(file)
+    presets.write_metadata(folder, {"parameters": original.count_params()})
+    loaded = presets.load(folder)
+    for a, b in zip(loaded.get_weights(), original.get_weights()):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=2**-11, atol=1e-7)
+    error = (
+        loaded.reconstruct(images).numpy()
+        - 1.0 * original.reconstruct(images).numpy()
+    )
+    assert np.abs(error).mean() < 1
+
+
+def halve_weights(group):
+    """Turns the float32 arrays of an HDF5 group into float16."""
+    for name, item in list(group.items()):
+        if isinstance(item, h5py.Group):
+            halve_weights(item)
+        elif item.dtype == np.float32:
+            values = item[()].astype(np.float16)
+            del group[name]
+            group[name] = values
 
 
 def test_dtype_policy_is_the_present_one(copy):

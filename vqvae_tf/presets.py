@@ -7,6 +7,7 @@ NAME/metadata.json       versions, recipe, figures, sha256 of the others
 NAME/README.md           the model card
 """
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -328,7 +329,23 @@ def _save_part(model, folder, config_name, weights_name):
     config = keras.saving.serialize_keras_object(model)
     text = json.dumps(portable_config(config), indent=1, sort_keys=True)
     (folder / config_name).write_text(text + "\n")
-    model.save_weights(folder / weights_name)
+    with _without_optimizers(model):
+        model.save_weights(folder / weights_name)
+
+
+@contextlib.contextmanager
+def _without_optimizers(model):
+    # Keras saves their moments with the weights, twice as much as these.
+    layers = model._flatten_layers()
+    compiled = [x for x in layers if getattr(x, "optimizer", None) is not None]
+    optimizers = [layer.optimizer for layer in compiled]
+    try:
+        for layer in compiled:
+            layer.optimizer = None
+        yield
+    finally:
+        for layer, optimizer in zip(compiled, optimizers):
+            layer.optimizer = optimizer
 
 
 def write_metadata(folder, metadata):
