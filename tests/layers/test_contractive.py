@@ -24,6 +24,7 @@ METHODS = {
     "hutchinson": functools.partial(
         Contractive, 0.5, "hutchinson", num_probes=2, seed=3
     ),
+    "relative": functools.partial(Contractive, 0.5, relative=True),
 }
 both = pytest.mark.parametrize("make", METHODS.values(), ids=METHODS)
 
@@ -130,6 +131,23 @@ def test_shapes(batch, sizes, units):
 
 
 # Hutchinson's estimate --------------------------------------------------------
+
+
+def test_relative_to_the_spread_of_the_units():
+    encode, x = dense(), rows(7, 4)
+    units = encode(x).numpy()
+    spread = np.trace(np.cov(units.T, ddof=0))
+    plain = Contractive(2.0)(encode, x)
+    relative = Contractive(2.0, relative=True)
+    np.testing.assert_allclose(relative(encode, x), plain / spread, rtol=1e-5)
+    # Where the units are scaled and moved it stays, and so does its gradient.
+    again = relative(lambda x: 100 * encode(x) + 3, x)
+    np.testing.assert_allclose(again, plain / spread, rtol=1e-4)
+    with tf.GradientTape() as tape:
+        scale = tf.Variable(3.0)
+        cost = relative(lambda x: scale * encode(x), x)
+    assert abs(tape.gradient(cost, scale)) < 1e-4 * tf.reduce_sum(cost)
+    assert relative(encode, x[:1]).numpy() == 0
 
 
 def test_estimate_has_the_mean_and_variance_that_it_should():

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from vqvae_tf import replicas
 from vqvae_tf.checks import check_not_negative, check_positive
 from vqvae_tf.layers.noise import RowNoise
 
@@ -28,6 +29,11 @@ class Contractive(RowNoise):
             variance of one probe is 2 sum_(i != k) (J J^T)_ik^2.
         num_probes: how many probes for "hutchinson".
         seed: of the probes in training; a random one by default.
+        relative: divide by the sum of the variances of the units of h over
+            the *global* batch, so that the penalty is the same where h is
+            scaled. The paper ties the decoder's weights to the encoder's;
+            where they are free, h can be made as small as one likes at no
+            cost, and nothing is contracted. A batch of one costs 0.
 
     Call arguments:
         encode: a function of float inputs that returns h, each row from its
@@ -57,7 +63,13 @@ class Contractive(RowNoise):
     """
 
     def __init__(
-        self, weight, method="exact", num_probes=1, seed=None, **kwargs
+        self,
+        weight,
+        method="exact",
+        num_probes=1,
+        seed=None,
+        relative=False,
+        **kwargs,
     ):
         check_not_negative("weight", weight)
         if method not in METHODS:
@@ -70,16 +82,19 @@ class Contractive(RowNoise):
         self.weight = weight
         self.method = method
         self.num_probes = check_positive("num_probes", num_probes)
+        self.relative = bool(relative)
         self.built = True
 
     # Not by `call`: Keras takes tensors alone for positional arguments.
     def __call__(self, encode, inputs, training=False):
         inputs = tf.convert_to_tensor(inputs)
         if self.method == "exact":
-            norm = self._exact(encode, inputs)
+            norm, units = self._exact(encode, inputs)
         else:
             seed = self.next_seed() if training else self.seed or 0
-            norm = self._estimate(encode, inputs, seed)
+            norm, units = self._estimate(encode, inputs, seed)
+        if self.relative:
+            norm = tf.math.divide_no_nan(norm, _variance(units))
         return self.weight * norm
 
     def _exact(self, encode, inputs):
@@ -88,7 +103,7 @@ class Contractive(RowNoise):
             units = _flat(encode(inputs))
         # batch_jacobian would give zeros where there is no gradient.
         _dependent(tape.gradient(units, inputs))
-        return _squares(tape.batch_jacobian(units, inputs))
+        return _squares(tape.batch_jacobian(units, inputs)), units
 
     def _estimate(self, encode, inputs, seed):
         with tf.GradientTape(persistent=self.num_probes > 1) as tape:
@@ -101,7 +116,7 @@ class Contractive(RowNoise):
         for i in range(self.num_probes):
             probe = tf.cast(signs[:, i], units.dtype)
             total += _squares(_dependent(tape.gradient(units, inputs, probe)))
-        return total / self.num_probes
+        return total / self.num_probes, units
 
     def get_config(self):
         return {
@@ -109,6 +124,7 @@ class Contractive(RowNoise):
             "weight": self.weight,
             "method": self.method,
             "num_probes": self.num_probes,
+            "relative": self.relative,
         }
 
 
@@ -122,6 +138,17 @@ def _squares(x):
     """The sum of squares of each row of `[B, ...]`, float32 [B]."""
     x = tf.cast(x, tf.float32)
     return tf.reduce_sum(x**2, axis=list(range(1, len(x.shape))))
+
+
+def _variance(units):
+    """The sum over units of `[B, U]` of their variance over all replicas."""
+    units = tf.cast(units, tf.float32)
+    count = tf.cast(tf.shape(units)[0], tf.float32)
+    total, count = replicas.sum_over_replicas(
+        [tf.reduce_sum(units, axis=0), count]
+    )
+    squares = tf.reduce_sum((units - total / count) ** 2, axis=0)
+    return tf.reduce_sum(replicas.sum_over_replicas(squares)) / count
 
 
 def _dependent(gradient):
