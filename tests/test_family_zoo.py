@@ -22,6 +22,7 @@ from vqvae_tf import (
     showcase,
     training,
 )
+from vqvae_tf.disentanglement import mutual_information_gap
 from vqvae_tf.layers import MaskingNoise
 from vqvae_tf.samples import sample_digits
 from vqvae_tf.systems import pictures
@@ -169,8 +170,39 @@ def test_figures_of_a_vae(folder):
     assert 0 < metrics["bits_per_dim_error"] < metrics["bits_per_dim"]
     assert "bound of one draw, bits/dim" in rows
     assert not any("code" in title for title in rows)
-    no_prior = presets.load_metadata(folder / "dae" / "preset")["metrics"]
-    assert "bits_per_dim" not in no_prior and no_prior["psnr"] > 0
+
+
+def test_figures_of_a_denoising_model(folder):
+    metrics = presets.load_metadata(folder / "dae" / "preset")["metrics"]
+    assert "bits_per_dim" not in metrics
+    rows = dict(cards.table(metrics))
+    digits = sample_digits()[0][40:]
+    # Half of the pixels, in the mean, are black.
+    error = np.mean(0.5 * digits.astype(float) ** 2)
+    expected = 10 * np.log10(255**2 / error)
+    assert metrics["corrupted_psnr"] == pytest.approx(expected, abs=0.3)
+    found = rows["PSNR of the corrupted input (dB)"]
+    assert found == f"{metrics['corrupted_psnr']:.2f}"
+    assert metrics["contraction"] > 0
+
+
+@pytest.mark.slow
+def test_figures_of_shapes():
+    """With how well single latents stand for single factors."""
+    config = small.family_recipe(latents=8)
+    config.data.update(source="shapes", image_size=32, channels=1)
+    model = recipes.make_autoencoder(config)
+    figures = cards.measure(model, cards.describe(config), progress=False)
+    shapes = data.load_shapes("test")
+    latents = np.concatenate(
+        [model.encode(x) for x in np.split(shapes.images, 8)]
+    )
+    gap = mutual_information_gap(latents.reshape(4096, -1), shapes.factors)
+    assert 0 < figures["mig"] < 1
+    assert figures["mig"] == pytest.approx(gap.score, abs=1e-3)
+    title = "mutual information gap, of latents and factors"
+    assert dict(cards.table(figures))[title] == f"{figures['mig']:.3f}"
+    assert figures["examples"] == 4096
 
 
 def test_an_interval_that_old_cards_lack():

@@ -46,6 +46,27 @@ FIGURES = {
     "bound_samples": ("S, draws of the tighter bound", "{:.0f}", 0.5),
     "bits_per_dim_S": ("bound of S draws, bits/dim", "{:.4f}", 2e-3),
     "nats": ("bound of S draws, nats an example", "{:.2f}", 0.2),
+    # What the members of the family are there for.
+    "corrupted_psnr": ("PSNR of the corrupted input (dB)", "{:.2f}", 0.02),
+    "denoised_psnr": ("PSNR of what is made of it (dB)", "{:.2f}", 0.02),
+    "mean_activation": ("mean activation of a unit", "{:.4f}", 5e-4),
+    "near_rho": (
+        "units whose mean is within 20 % of rho, share",
+        "{:.3f}",
+        5e-3,
+    ),
+    "active_in_training": ("units kept in training", "{:.0f}", 0.5),
+    "active": ("units kept", "{:.0f}", 0.5),
+    "contraction": (
+        "|dz/dx| / sqrt(tr Cov z), root of mean square",
+        "{:.4f}",
+        1e-3,
+    ),
+    "mig": (
+        "mutual information gap, of latents and factors",
+        "{:.3f}",
+        5e-3,
+    ),
     # Of a second stage.
     "map_bits": ("the code map given its global codes, bits", "{:.1f}", 2.0),
     "map_bits_swapped": (

@@ -70,12 +70,10 @@ def shown(config, source, other) -> str:
     """
     below = "each above its\nreconstruction"
     if config.corruption.name is not None:
-        below = "below each what\nit was corrupted to, and below that what is "
-        below += "made of it"
-    text = (
-        f"![originals above reconstructions](reconstructions.png)\n\n{source}"
-    )
-    text += f", {below}.{other}\n"
+        below = "below each\nwhat it was corrupted to, and below that what is "
+        below += "made of this"
+    text = "![originals above reconstructions](reconstructions.png)\n\n"
+    text += f"{source}, {below}.{other}\n"
     if has_prior(config):
         text += "\n![samples](samples.png)\n\n"
         text += "Samples: latents from the prior, decoded.\n"

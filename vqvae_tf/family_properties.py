@@ -37,6 +37,8 @@ def evaluate(model, batches, seed=0, progress=True) -> dict:
         Rifai et al. 2011, "Contractive auto-encoders", section 5.2.
     """
     measures = [kind(model) for kind in _KINDS if kind.fits(model)]
+    if not measures:
+        return {}
     done = 0
     for x, _, weight in bar(batches, progress):
         x = x[: int(np.sum(weight.numpy() > 0))]

@@ -1,14 +1,17 @@
 """Pictures to codes, and a prior over the codes: the whole of section 4.1."""
 
+import functools
 import sys
 
 import numpy as np
 
 from vqvae_tf import (
     data,
+    disentanglement,
     encoding,
     evaluation,
     family_evaluation,
+    family_properties,
     fitting,
     previews,
     recipes,
@@ -161,16 +164,13 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
         progress: show progress bars.
 
     Returns:
-        The figures of `evaluation.evaluate`, or `family_evaluation.evaluate`.
+        The figures of `evaluation.evaluate`. Of an `Autoencoder` those of
+        `family_evaluation.evaluate` and `family_properties.evaluate`, and of
+        the generated shapes `mig`, the mutual information gap.
     """
     autoencoder = getattr(model, "autoencoder", model)
     if isinstance(autoencoder, Autoencoder):
-        return family_evaluation.evaluate(
-            model,
-            eval_batches(description, description["eval_split"], data_dir),
-            description.get("bound_samples", 1),
-            progress=progress,
-        )
+        return _measure_family(model, description, data_dir, progress)
     counts = None
     if isinstance(model, LatentGenerator):
         training = eval_batches(
@@ -179,6 +179,32 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
         counts = evaluation.count_codes(autoencoder, training, progress)
     batches = eval_batches(description, description["eval_split"], data_dir)
     return evaluation.evaluate(model, batches, counts, progress)
+
+
+def _measure_family(model, description, data_dir, progress):
+    batches = functools.partial(
+        eval_batches, description, description["eval_split"], data_dir
+    )
+    samples = description.get("bound_samples", 1)
+    figures = family_evaluation.evaluate(
+        model, batches(), samples, progress=progress
+    )
+    figures |= family_properties.evaluate(model, batches(), progress=progress)
+    if description["source"] == "shapes":
+        factors = data.load_shapes(description["eval_split"]).factors
+        figures |= _information_gap(model, batches(), factors)
+    return figures
+
+
+def _information_gap(model, batches, factors):
+    """Returns how well single latents stand for single factors."""
+    latents = np.concatenate([model.encode(x) for x, *_ in batches])
+    # What follows the last picture is padding.
+    latents = latents[: len(factors)].reshape(len(factors), -1)
+    if latents.shape[1] < 2:
+        return {}
+    gap = disentanglement.mutual_information_gap(latents, factors)
+    return {"mig": float(gap.score)}
 
 
 def open_split(description, split, data_dir=None):
