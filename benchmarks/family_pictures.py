@@ -158,7 +158,7 @@ PICTURES = {
     "cae": contractive,
     "vae": variational,
     "vimco": variational,
-    "beta_4_1": disentangled,
+    "beta_10_1": disentangled,
 }
 
 

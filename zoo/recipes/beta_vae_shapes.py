@@ -24,17 +24,17 @@ def get_config():
         hidden_units=(400, 400),
     )
     # beta = 1 is the VAE.
-    config.bottleneck.update(name="DiagonalGaussian", beta=4.0)
+    config.bottleneck.update(name="DiagonalGaussian", beta=10.0)
     config.likelihood.update(name="Bernoulli")
     config.decoder.update(
         name="DenseDecoder", picture_size=32, hidden_units=(400, 400)
     )
     config.training.update(
-        steps=4_000, batch_size=64, learning_rate=1e-3, steps_per_epoch=400
+        steps=2_500, batch_size=64, learning_rate=1e-3, steps_per_epoch=250
     )
     config.card.update(
         summary="32x32 white shapes on black to 10 Gaussian latents: a "
-        "beta-VAE of beta = 4.",
+        "beta-VAE of beta = 10.",
         data="Drawn by the package: a square, an ellipse or a heart of six "
         "sizes, eight orientations and 256 places.",
         limits="Made to measure disentanglement against known factors; it "

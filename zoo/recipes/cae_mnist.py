@@ -7,7 +7,7 @@ def get_config():
     config = read_recipe(find_recipe("ae_mnist"))
     config.name = "cae_mnist"
     config.regularizer.update(
-        name="Contractive", weight=0.1, method="hutchinson"
+        name="Contractive", weight=60.0, method="hutchinson", relative=True
     )
     config.card.update(
         summary="28x28 digits to 196 numbers that follow the picture no more "

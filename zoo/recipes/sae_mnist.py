@@ -6,7 +6,7 @@ from vqvae_tf.recipes import find_recipe, read_recipe
 def get_config():
     config = read_recipe(find_recipe("ae_mnist"))
     config.name = "sae_mnist"
-    config.bottleneck.update(name="Sparse", rho=0.1, weight=20.0)
+    config.bottleneck.update(name="Sparse", rho=0.1, weight=300.0)
     config.card.update(
         summary="28x28 digits to 196 units, each active a tenth of the time: a "
         "sparse autoencoder.",
