@@ -13,7 +13,6 @@ import json
 import math
 import os
 import pathlib
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -165,18 +164,15 @@ def main():
     for member in options.only or MEMBERS:
         figures = known_figures(path)
         if member not in figures:
-            start = time.time()
             model, config = load(member, options)
-            seconds = time.time() - start
             figures[member] = measure(member, model, config, options)
-            figures[member]["seconds"] = seconds
             note(path, figures)
         print(member, json.dumps(figures[member]), flush=True)
     report(known_figures(path))
     if options.pictures:
         import family_pictures
 
-        family_pictures.draw(options, load)
+        family_pictures.draw(options, load, options.only or MEMBERS)
 
 
 if __name__ == "__main__":

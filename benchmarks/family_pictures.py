@@ -99,14 +99,6 @@ def denoising(model, images, others):
     return rows_of(images, noisy, clean)
 
 
-def sparse(model, images, others):
-    return rows_of(
-        images,
-        unit_maps(others["ae"].encode(images)),
-        unit_maps(model.encode(images)),
-    )
-
-
 def k_sparse(model, images, others):
     latents = model.latents(images)
     trained, _ = model.bottleneck.sample(latents, training=True)
@@ -153,7 +145,6 @@ def disentangled(model, images, others):
 PICTURES = {
     "ae": autoencoder,
     "dae": denoising,
-    "sae": sparse,
     "ksparse": k_sparse,
     "cae": contractive,
     "vae": variational,
@@ -162,27 +153,49 @@ PICTURES = {
 }
 
 
-def draw(options, load):
-    """Draws all pictures into the folder `options.pictures`.
+def draw(options, load, members):
+    """Draws the pictures of members into the folder `options.pictures`.
 
     Args:
         options: of `family.py`.
         load: a function that returns the model and the recipe of a member.
+        members: their names; those without a picture are passed over.
     """
-    folder = pathlib.Path(options.pictures)
+    folder, workdir = (
+        pathlib.Path(p) for p in (options.pictures, options.workdir)
+    )
     folder.mkdir(parents=True, exist_ok=True)
     others = {name: load(name, options)[0] for name in ("ae", "beta_1_1")}
     description = load("ae", options)[1].data.to_dict()
     many = properties.held_out(description, options.data_dir)
-    for member, picture in PICTURES.items():
-        model = others.get(member) or load(member, options)[0]
-        extra = {"many": many} if member == "cae" else {}
-        sheet = picture(model, many[:COLUMNS], others, **extra)
-        name = "beta_vae" if member.startswith("beta") else member
-        sheets.save_picture(folder / f"family_{name}.png", sheet)
-    workdir = pathlib.Path(options.workdir)
-    draw_capacity(workdir / "capacity", folder / "family_capacity.png")
+    for member in members:
+        if member in PICTURES:
+            model = others.get(member) or load(member, options)[0]
+            extra = {"many": many} if member == "cae" else {}
+            sheet = PICTURES[member](model, many[:COLUMNS], others, **extra)
+            name = "beta_vae" if member.startswith("beta") else member
+            sheets.save_picture(folder / f"family_{name}.png", sheet)
+    if "sae" in members:
+        model = load("sae", options)[0]
+        draw_means(model, many, folder / "family_sae.png")
+    if "capacity" in members:
+        draw_capacity(workdir / "capacity", folder / "family_capacity.png")
     draw_bounds(workdir / "family.json", folder / "family_iwae.png")
+
+
+def draw_means(model, images, path):
+    """Draws the mean activation of each unit, in order, and rho's limits."""
+    z = properties.in_batches(lambda x, _: model.encode(x), images)
+    means = np.sort(z.reshape(len(z), -1).mean(axis=0))
+    rho = model.bottleneck.rho
+
+    def lines(axes):
+        axes.plot(means, ".", label="mean over the test set")
+        axes.axhspan(0.8 * rho, 1.2 * rho, alpha=0.2, label="rho +- 20 %")
+        axes.set(xlabel="unit, in order", ylabel="activation")
+        axes.set_ylim(0, 2 * rho)
+
+    _plot(path, lines)
 
 
 def draw_capacity(run, path):
@@ -202,9 +215,13 @@ def draw_capacity(run, path):
 def draw_bounds(figures, path):
     """Draws the bounds over the number of samples."""
     figures = json.loads(figures.read_text())
+    known = {"vae": "VAE", "vimco": "VIMCO"}
+    known = {name: known[name] for name in known if name in figures}
+    if not known:
+        return
 
     def lines(axes):
-        for name, label in (("vae", "VAE"), ("vimco", "VIMCO")):
+        for name, label in known.items():
             bounds = figures[name]["nats_of"]
             axes.semilogx(
                 [int(n) for n in bounds], bounds.values(), ".-", label=label

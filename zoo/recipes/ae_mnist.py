@@ -29,7 +29,7 @@ def get_config():
         name="DenseDecoder", picture_size=28, hidden_units=(300,)
     )
     config.training.update(
-        steps=2_000, batch_size=128, learning_rate=2e-3, steps_per_epoch=200
+        steps=2_000, batch_size=128, learning_rate=2e-3, steps_per_epoch=300
     )
     config.card.update(
         summary="28x28 digits to 196 numbers: a plain autoencoder.",
