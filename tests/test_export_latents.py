@@ -20,8 +20,8 @@ from export_harness import (
 
 from vqvae_tf import Autoencoder, layers, random
 from vqvae_tf.bottlenecks import IndependentCategorical, KSparse
+from vqvae_tf.digits import sample_digits
 from vqvae_tf.export import export
-from vqvae_tf.samples import sample_digits
 
 BITS = ("bits_per_dim", "reconstruction", "prior")
 

@@ -22,9 +22,9 @@ from vqvae_tf import (
     showcase,
     training,
 )
+from vqvae_tf.digits import sample_digits
 from vqvae_tf.disentanglement import mutual_information_gap
 from vqvae_tf.layers import MaskingNoise
-from vqvae_tf.samples import sample_digits
 from vqvae_tf.systems import pictures
 
 CELL = 2 * (28 + 2)  # a digit and its gap, enlarged

@@ -21,7 +21,7 @@ from vqvae_tf import (
     sheets,
     training,
 )
-from vqvae_tf.samples import sample_digits
+from vqvae_tf.digits import sample_digits
 from vqvae_tf.systems import codes, pictures
 
 TRAINED_ON = 37  # of sixty, so that the split is inside of a file

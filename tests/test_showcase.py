@@ -5,7 +5,7 @@ import pytest
 import small
 
 from vqvae_tf import showcase
-from vqvae_tf.samples import sample_digits
+from vqvae_tf.digits import sample_digits
 
 CELL = small.SIZE + 2  # a picture and the gap beside it
 

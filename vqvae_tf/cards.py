@@ -350,7 +350,7 @@ _SOURCES = {
     "dmlab": "Held-out frames of DeepMind Lab (CC BY 4.0, "
     "`vqvae_tf/clips/LICENCES.md`)",
     "digits": "Digits of MNIST's test split (CC BY-SA 3.0, "
-    "`vqvae_tf/samples/LICENCES.md`)",
+    "`vqvae_tf/digits/LICENCES.md`)",
     "shapes": "Generated shapes",
 }
 

@@ -6,7 +6,8 @@ from vqvae_tf import cards, data, previews, recipes, sheets
 from vqvae_tf.clips import ACTIONS, sample_clips
 from vqvae_tf.data.pictures import convert_channels
 from vqvae_tf.data.shapes import load_shapes
-from vqvae_tf.samples import sample_digits, sample_pictures
+from vqvae_tf.digits import sample_digits
+from vqvae_tf.samples import sample_pictures
 from vqvae_tf.systems import pictures as pictures_system
 from vqvae_tf.systems import video as video_system
 

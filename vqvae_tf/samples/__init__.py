@@ -1,11 +1,9 @@
-"""Photographs and digits under free licences, for demo, cards and tests.
+"""Photographs under free licences, for demo, cards and tests.
 
 Authors and licences are in LICENCES.md beside them.
 """
 
 import pathlib
-
-import numpy as np
 
 _FOLDER = pathlib.Path(__file__).resolve().parent
 
@@ -16,25 +14,3 @@ def sample_pictures() -> list[pathlib.Path]:
     JPEG files in colour of various shapes, the shorter side 208 pixels.
     """
     return sorted(_FOLDER.glob("*.jpg"))
-
-
-def sample_digits() -> tuple[np.ndarray, np.ndarray]:
-    """Returns sixty digits of MNIST's test split, 0 to 9 six times over.
-
-    Returns:
-        Digits, uint8 `[60, 28, 28, 1]`, white on black, and labels, int64
-        `[60]`.
-
-    Example:
-
-    >>> digits, labels = sample_digits()
-    >>> digits.shape, labels[:12].tolist()
-    ((60, 28, 28, 1), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1])
-    """
-    from PIL import Image
-
-    with Image.open(_FOLDER / "digits.png") as sheet:
-        # A column for each class.
-        rows = np.array(sheet).reshape(-1, 28, 10, 28)
-    digits = rows.transpose(0, 2, 1, 3).reshape(-1, 28, 28, 1)
-    return digits, np.arange(len(digits)) % 10
