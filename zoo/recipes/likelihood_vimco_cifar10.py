@@ -1,23 +1,12 @@
-"""The likelihood table's VIMCO: 8x8 categorical latents of 128 values."""
+"""The likelihood table's VIMCO: likelihood_vae_cifar10 with drawn codes."""
 
-from vqvae_tf.recipes import defaults
+from vqvae_tf.recipes import find_recipe, read_recipe
 
 
 def get_config():
-    config = defaults()
+    config = read_recipe(find_recipe("likelihood_vae_cifar10"))
     config.name = "likelihood_vimco_cifar10"
-    config.seed = 1
-    config.dtype_policy = "mixed_bfloat16"
-    # The last 5,000 training pictures choose the number of latents.
-    config.data.update(
-        source="tfds:cifar10",
-        train_split="train[:45000]",
-        eval_split="test",
-        image_size=32,
-        flip=False,
-        bound_samples=50,
-    )
-    config.encoder.update(output_channels=2 * 128, hidden_channels=128)
+    config.encoder.update(output_channels=2 * 128)
     config.bottleneck.update(
         name="IndependentCategorical",
         num_embeddings=128,
@@ -25,20 +14,8 @@ def get_config():
         num_codebooks=2,
         num_samples=10,
     )
-    config.likelihood.update(name="DiscretizedLogisticMixture")
-    config.decoder.update(hidden_channels=128)
-    config.training.update(
-        steps=6_000, batch_size=32, learning_rate=1e-3, steps_per_epoch=1000
-    )
     config.card.update(
         summary="32x32 RGB pictures to 8x8x2 codes of K=128 that are drawn, "
         "trained by VIMCO's bound of 10 draws.",
-        data="The figures were measured on a JPEG-recompressed copy of "
-        "CIFAR-10: they can be compared with each other, not with those of "
-        "the original pixels.",
-        training="One member of the likelihood table: encoder, decoder, "
-        "likelihood, optimizer, data order and steps are those of the others.",
-        limits="Trained to compare bounds, in minutes on two CPU cores; "
-        "samples are blurred.",
     )
     return config

@@ -1,23 +1,14 @@
-"""The likelihood table's VQ-VAE: 8x8 codes of 512, in G codebooks."""
+"""The likelihood table's VQ-VAE: likelihood_vae_cifar10 with codes of 512."""
 
-from vqvae_tf.recipes import defaults
+from vqvae_tf.recipes import find_recipe, read_recipe
 
 
 def get_config():
-    config = defaults()
+    config = read_recipe(find_recipe("likelihood_vae_cifar10"))
     config.name = "likelihood_vqvae_cifar10"
-    config.seed = 1
-    config.dtype_policy = "mixed_bfloat16"
-    # The last 5,000 training pictures choose the number of latents.
-    config.data.update(
-        source="tfds:cifar10",
-        train_split="train[:45000]",
-        eval_split="test",
-        image_size=32,
-        flip=False,
-        bound_samples=1,
-    )
-    config.encoder.update(output_channels=3 * 32, hidden_channels=128)
+    config.data.bound_samples = 1
+    config.encoder.update(output_channels=3 * 32)
+    config.bottleneck.name = None
     config.quantizer.update(
         num_embeddings=512,
         embedding_dim=32,
@@ -25,11 +16,6 @@ def get_config():
         commitment_cost=1.0,
         initialize_from_data=True,
         restart_after=200,
-    )
-    config.likelihood.update(name="DiscretizedLogisticMixture")
-    config.decoder.update(hidden_channels=128)
-    config.training.update(
-        steps=6_000, batch_size=32, learning_rate=1e-3, steps_per_epoch=1000
     )
     config.prior.update(
         name="PixelCNN",
@@ -46,12 +32,5 @@ def get_config():
     config.card.update(
         summary="32x32 RGB pictures to 8x8x3 codes of K=512, with a bound on "
         "their likelihood, and a PixelCNN prior over the codes.",
-        data="The figures were measured on a JPEG-recompressed copy of "
-        "CIFAR-10: they can be compared with each other, not with those of "
-        "the original pixels.",
-        training="One member of the likelihood table: encoder, decoder, "
-        "likelihood, optimizer, data order and steps are those of the others.",
-        limits="Trained to compare bounds, in minutes on two CPU cores; "
-        "samples are blurred.",
     )
     return config
