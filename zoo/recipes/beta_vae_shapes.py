@@ -39,5 +39,6 @@ def get_config():
         "sizes, eight orientations and 256 places.",
         limits="Made to measure disentanglement against known factors; it "
         "knows one white shape on black alone.",
+        samples="shapes",
     )
     return config
