@@ -50,6 +50,12 @@ def test_bits(measured):
     assert figures["prior_bits_per_code"] == pytest.approx(per_code)
     uniform = bits["reconstruction"].mean() + 16 * 3 / (16 * 16 * 3)
     assert figures["bits_per_dim_uniform"] == pytest.approx(uniform)
+    error = 1.96 * bits["total"].std(ddof=1) / math.sqrt(7)
+    assert figures["bits_per_dim_error"] == pytest.approx(error, rel=1e-4)
+
+
+def test_one_example_has_no_interval():
+    assert evaluation.half_interval([5.0]) == 0.0
 
 
 def test_unigram():

@@ -13,6 +13,7 @@ from vqvae_tf import (
     Decoder,
     Encoder,
     Gaussian,
+    evaluation,
     family_evaluation,
     random,
 )
@@ -129,6 +130,6 @@ def test_half_interval_covers():
     """Of 400 intervals 95 % cover 0: below 90 % with a chance of 1e-5."""
     rng = np.random.default_rng(0)
     samples = rng.normal(size=[400, 100])
-    half = [family_evaluation.half_interval(row) for row in samples]
+    half = [evaluation.half_interval(row) for row in samples]
     covered = np.mean(np.abs(samples.mean(axis=1)) < half)
     assert 0.90 < covered < 0.985

@@ -18,6 +18,19 @@ def psnr(mse) -> float:
     return float(10 * np.log10(255.0**2 / mse)) if mse > 0 else math.inf
 
 
+def half_interval(values) -> float:
+    """Returns half of the 95 % confidence interval of a mean.
+
+    Args:
+        values: float [n], of independent examples; of one there is no
+            interval, and 0 is returned.
+    """
+    values = np.asarray(values, np.float64)
+    if len(values) < 2:
+        return 0.0
+    return float(1.96 * values.std(ddof=1) / math.sqrt(len(values)))
+
+
 def evaluate(model, batches, training_counts=None, progress=True) -> dict:
     """Measures a model on data, each example counted once.
 
@@ -83,6 +96,7 @@ class _Totals:
         self.shape = (quantizer.num_codebooks, quantizer.num_embeddings)
         self.counts = np.zeros(self.shape)
         self.sums = {}
+        self.bounds = []
         self.codes_each = 0
 
     def _sum(self, **items):
@@ -105,15 +119,8 @@ class _Totals:
         )
         outputs = {k: v.astype(np.float64) for k, v in outputs.items()}
         bound = outputs["log_px"] + outputs.get("log_pz", 0.0)
-        self._sum(bound=bound.sum(), bound2=(bound**2).sum())
+        self.bounds.extend(bound)
         self._sum(**{k: v.sum() for k, v in outputs.items()})
-
-    def _half_interval(self, bits):
-        """Half of the 95 % interval of the bound, over examples."""
-        n, sums = self.sums["examples"], self.sums
-        total, squares = sums["bound"], sums["bound2"]
-        variance = max(squares - total**2 / n, 0.0) / max(n - 1, 1)
-        return 1.96 * math.sqrt(variance * n) / bits
 
     def figures(self, training_counts, has_prior):
         s = self.sums
@@ -132,7 +139,9 @@ class _Totals:
             "usage": float(usage.usage(_float32(self.counts))),
             "reconstruction_bits_per_dim": -s["log_px"] / bits,
             "bits_per_dim_uniform": (uniform - s["log_px"]) / bits,
-            "bits_per_dim_error": self._half_interval(bits),
+            "bits_per_dim_error": half_interval(self.bounds)
+            * s["examples"]
+            / bits,
         }
         if training_counts is not None:
             figures["unigram_bits_per_code"] = unigram_bits(

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from vqvae_tf import random
 from vqvae_tf.bottlenecks import log_mean_exp
-from vqvae_tf.evaluation import bar, psnr
+from vqvae_tf.evaluation import bar, half_interval, psnr
 
 # Decodings at once, at most: draws times rows of a batch.
 _AT_ONCE = 640
@@ -137,13 +137,3 @@ class _Totals:
         return {
             k: v if k == "examples" else float(v) for k, v in figures.items()
         }
-
-
-def half_interval(values) -> float:
-    """Returns half of the 95 % confidence interval of a mean.
-
-    Args:
-        values: float [n], of independent examples.
-    """
-    values = np.asarray(values, np.float64)
-    return float(1.96 * values.std(ddof=1) / math.sqrt(len(values)))
