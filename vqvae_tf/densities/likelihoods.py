@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf import random
+from vqvae_tf.densities.logistic_bins import log_mixture_mass
 from vqvae_tf.densities.normal_bins import log_bin_mass
 
 
@@ -34,20 +35,6 @@ def _to_pixels(outputs):
 
 def _round_pixels(x):
     return tf.cast(tf.clip_by_value(tf.round(x), 0.0, 255.0), tf.uint8)
-
-
-def _log_logistic_mass(value, location, scale):
-    """log P(value - 1/2 < X < value + 1/2); bins 0 and 255 are open outwards.
-
-    As sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b)), which
-    loses no digits, however far out or wide.
-    """
-    z, half = (value - location) / scale, 0.5 / scale
-    below = tf.where(value <= 0.0, 0.0, tf.math.log_sigmoid(half - z))
-    above = tf.where(value >= 255.0, 0.0, tf.math.log_sigmoid(half + z))
-    inner = (value > 0.0) & (value < 255.0)
-    width = tf.math.log(-tf.math.expm1(-1.0 / scale))
-    return below + above + tf.where(inner, width, 0.0)
 
 
 class Likelihood(keras.layers.Layer):
@@ -250,7 +237,15 @@ class DiscretizedLogistic(_LocationScale):
 
     def log_prob(self, parameters, value):
         location, scale = self.location_and_scale(parameters)
-        return _log_logistic_mass(tf.cast(value, tf.float32), location, scale)
+        shape = tf.shape(location)
+        value = tf.broadcast_to(tf.cast(value, tf.float32), shape)
+        scale = tf.broadcast_to(scale, shape)
+        # A mixture of one.
+        mean, scale = (tf.reshape(t, [1, -1]) for t in (location, scale))
+        mass = log_mixture_mass(
+            tf.reshape(value, [-1]), tf.zeros_like(mean), mean, scale
+        )
+        return tf.reshape(mass, shape)
 
     def sample(self, parameters, seed, temperature=1.0):
         location, scale = self.location_and_scale(parameters)
@@ -291,20 +286,30 @@ class DiscretizedLogisticMixture(Likelihood):
 
     def components(self, parameters):
         """Returns logits, means and scales, each `[..., channels, M]`."""
-        logits, mean, scale = tf.split(self._split(parameters), 3, axis=-1)
-        # Spread the components, or they would all be trained alike.
-        spread = np.linspace(-0.6, 0.6, self.num_components, dtype=np.float32)
-        if self.num_components == 1:
-            spread = np.zeros([1], np.float32)
+        outputs = self._split(parameters)
+        return self._components(tf.split(outputs, 3, axis=-1), self._spread())
+
+    def _components(self, outputs, spread):
+        logits, mean, scale = outputs
         scale = tf.maximum(self.initial_scale * tf.exp(scale), self.min_scale)
         return logits, _to_pixels(mean + spread), scale
 
+    def _spread(self):
+        """Where components start, apart, or they would be trained alike."""
+        if self.num_components == 1:
+            return np.zeros([1], np.float32)
+        return np.linspace(-0.6, 0.6, self.num_components, dtype=np.float32)
+
     def log_prob(self, parameters, value):
-        logits, mean, scale = self.components(parameters)
-        value = tf.cast(value, tf.float32)[..., tf.newaxis]
-        mass = _log_logistic_mass(value, mean, scale)
-        weights = tf.nn.log_softmax(logits, axis=-1)
-        return tf.reduce_logsumexp(weights + mass, axis=-1)
+        outputs = self._split(parameters)
+        shape = tf.shape(outputs)[:-1]
+        value = tf.broadcast_to(tf.cast(value, tf.float32), shape)
+        first = tf.transpose(tf.reshape(outputs, [-1, outputs.shape[-1]]))
+        components = self._components(
+            tf.split(first, 3), self._spread()[:, np.newaxis]
+        )
+        mass = log_mixture_mass(tf.reshape(value, [-1]), *components)
+        return tf.reshape(mass, shape)
 
     def sample(self, parameters, seed, temperature=1.0):
         logits, mean, scale = self.components(parameters)

@@ -1,0 +1,74 @@
+"""The mass of a mixture of logistics in the bins of pixel levels.
+
+With its gradient written out: automatic differentiation takes twice the time,
+which was a third of a training step of 32x32 images.
+"""
+
+import math
+
+import tensorflow as tf
+
+
+def log_mixture_mass(value, logits, mean, scale, low=0.0, high=255.0):
+    """Returns log P(value - 1/2 < X < value + 1/2) for X of M logistics.
+
+    The bins of `low` and `high` reach to infinity, so that the masses of
+    low..high sum to 1. The gradient is of the mixture's parameters alone.
+
+    As sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b)), which
+    loses no digits, however far out or wide.
+
+    Args:
+        value: float32 `[n]`, whole numbers in low..high.
+        logits: float32 `[M, n]`, of the components' weights. Components come
+            first because operations over a short last axis are slow.
+        mean: float32 `[M, n]`.
+        scale: float32 `[M, n]`, positive.
+
+    Returns:
+        float32 `[n]`, in nats.
+
+    References:
+        Salimans et al. 2017, arXiv:1701.05517, eq. 2.
+    """
+    # Far enough that an open edge has all the mass on its inner side.
+    open_low = tf.where(value <= low, math.inf, 0.0)
+    open_high = tf.where(value >= high, math.inf, 0.0)
+    inner = tf.cast((value > low) & (value < high), tf.float32)
+
+    @tf.custom_gradient
+    def mass(logits, mean, scale):
+        inverse = 1.0 / scale
+        distance = value - mean
+        z, half = distance * inverse, 0.5 * inverse
+        below, above = z - (half + open_low), -z - (half + open_high)
+        gap = tf.math.expm1(-inverse)
+        width = inner * tf.math.log(-gap)
+        each = width - tf.nn.softplus(below) - tf.nn.softplus(above)
+        prior, prior_sum, prior_top = _exp(logits)
+        joint, joint_sum, joint_top = _exp(logits + each)
+        log_mass = joint_top - prior_top + tf.math.log(joint_sum / prior_sum)
+
+        def gradient(upstream):
+            share = joint * (upstream / joint_sum)
+            by_below = share * tf.sigmoid(below)
+            by_above = share * tf.sigmoid(above)
+            by_z = by_above - by_below
+            by_inverse = by_z * distance + 0.5 * (by_below + by_above)
+            by_inverse -= share * (inner * (gap + 1.0) / gap)
+            return (
+                share - prior * (upstream / prior_sum),
+                -by_z * inverse,
+                -by_inverse * inverse * inverse,
+            )
+
+        return log_mass, gradient
+
+    return mass(logits, mean, scale)
+
+
+def _exp(x):
+    """Returns exp(x - top) `[M, n]`, its sum over M, and top, `[n]` each."""
+    top = tf.reduce_max(x, axis=0)
+    powers = tf.exp(x - top)
+    return powers, tf.reduce_sum(powers, axis=0), top
