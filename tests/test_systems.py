@@ -17,7 +17,8 @@ from vqvae_tf import (
     recipes,
     training,
 )
-from vqvae_tf.systems import video
+from vqvae_tf.neighbour_bound import neighbour_bound
+from vqvae_tf.systems import pictures, video
 
 
 @pytest.fixture(scope="module")
@@ -205,3 +206,25 @@ def test_short_episodes_are_rolled_out_to_their_end():
     sheet = video.rollout_sheet(model, episodes(actions=actions))
     # Four clips of two rows, of which each is the same here.
     assert sheet.shape[0] // 18 == 8 and sheet.shape[1] // 18 == 4
+
+
+@pytest.mark.parametrize("make", [small.autoencoder, small.generator])
+def test_measure_adds_what_neighbouring_codes_do(folder, make):
+    config = small.recipe()
+    config.data.neighbour_pictures = 3
+    description = cards.describe(config)
+    model = make()
+    figures = pictures.measure(model, description, folder, progress=False)
+    images = np.concatenate([x for x, *_ in eval_images(config, folder)])[:3]
+    found = neighbour_bound(model, images)
+    nats = (found["neighbours"] - found["codes"]).mean()
+    expected = nats / (images[0].size * np.log(2))
+    assert figures["neighbour_gain"] == pytest.approx(expected, rel=1e-4)
+    assert figures["neighbour_pictures"] == 3
+    rows = dict(cards.table(figures))
+    assert rows["pictures of which neighbouring codes were added"] == "3"
+
+
+def eval_images(config, folder):
+    description = cards.describe(config)
+    return pictures.eval_batches(description, config.data.eval_split, folder)

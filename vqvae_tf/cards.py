@@ -42,6 +42,17 @@ FIGURES = {
         "{:.4f}",
         1e-3,
     ),
+    # Of the sum over neighbouring codes.
+    "neighbour_pictures": (
+        "pictures of which neighbouring codes were added",
+        "{:.0f}",
+        0.5,
+    ),
+    "neighbour_gain": (
+        "what that adds to their bound, bits/dim",
+        "{:.6f}",
+        2e-5,
+    ),
     # Of the importance-weighted bound.
     "bound_samples": ("S, draws of the tighter bound", "{:.0f}", 0.5),
     "bits_per_dim_S": ("bound of S draws, bits/dim", "{:.4f}", 2e-3),

@@ -8,7 +8,16 @@ import time
 
 import numpy as np
 
-from vqvae_tf import cards, data, evaluation, presets, sheets, showcase
+from vqvae_tf import (
+    cards,
+    data,
+    evaluation,
+    presets,
+    previews,
+    recipes,
+    sheets,
+    showcase,
+)
 from vqvae_tf.clips import sample_clips
 from vqvae_tf.export import export
 from vqvae_tf.models import LatentGenerator, VideoGenerator
@@ -60,19 +69,36 @@ def _reconstruct(photos, images, output):
 def _sample(output):
     for name in sorted(presets.BUILT_IN):
         start = time.monotonic()
-        generator = presets.load(name)
-        if isinstance(generator, VideoGenerator):
+        model = presets.load(name)
+        if isinstance(model, VideoGenerator):
             continue
-        classes = generator.prior.global_channels
-        sheet = cards.sample_sheet(generator, seed=1)
-        sheets.save_picture(output / f"samples_{name}.png", sheet)
-        print(
-            f"samples_{name}.png: drawn from the prior"
-            f"{', a column for each class' if classes else ''}"
-            # Of 857 photos; the other preset has seen 50,000 pictures.
-            f"{'; few photos teach textures, not objects' * (name == PHOTOS)} "
-            f"({time.monotonic() - start:.0f} s)."
-        )
+        if previews.can_sample(model):
+            file, sheet, said = _samples_of(name, model)
+        else:
+            file, sheet, said = _reconstructions_of(name, model)
+        sheets.save_picture(output / file, sheet)
+        print(f"{file}: {said} ({time.monotonic() - start:.0f} s).")
+
+
+def _samples_of(name, model):
+    said = "drawn from the prior"
+    prior = getattr(model, "prior", None)
+    if prior is not None and prior.global_channels:
+        said += ", a column for each class"
+    if name == PHOTOS:
+        # Of 857 photos; the others have seen many thousands of pictures.
+        said += "; few photos teach textures, not objects"
+    return f"samples_{name}.png", cards.sample_sheet(model, seed=1), said
+
+
+def _reconstructions_of(name, model):
+    config = recipes.load_recipe(name)
+    images = showcase.known_images(
+        config.card.samples, config.data.image_size, config.data.channels
+    )
+    said = "pictures, and below each what the model makes of it"
+    sheet = cards.reconstruction_sheet(model, images)
+    return f"reconstructions_{name}.png", sheet, said
 
 
 def _frames(output):

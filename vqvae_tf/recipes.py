@@ -40,6 +40,9 @@ def defaults() -> ml_collections.ConfigDict:
         on_corrupt="error",
         # Draws of the bound that evaluation reports of a model with a prior.
         bound_samples=1,
+        # Held-out pictures of which evaluation sums over neighbouring codes
+        # too: as many decodings each as there are codes, times three.
+        neighbour_pictures=0,
     )
     # Keyword arguments of the classes; `name` picks the class.
     config.preprocess = _section(name=None)
@@ -99,7 +102,7 @@ def _training():
 
 _DATA_KEYS = (
     "source train_split eval_split image_size channels crop resize_range flip "
-    "num_classes on_corrupt bound_samples"
+    "num_classes on_corrupt bound_samples neighbour_pictures"
 ).split()
 
 # Photos, frames of DeepMind Lab, digits of MNIST, and generated shapes.

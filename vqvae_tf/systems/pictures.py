@@ -18,6 +18,7 @@ from vqvae_tf import (
     sheets,
 )
 from vqvae_tf.models import Autoencoder, LatentGenerator
+from vqvae_tf.neighbour_bound import neighbour_bound
 
 
 def train(config, workdir, data_dir, stage, start):
@@ -164,9 +165,11 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
         progress: show progress bars.
 
     Returns:
-        The figures of `evaluation.evaluate`. Of an `Autoencoder` those of
-        `family_evaluation.evaluate` and `family_properties.evaluate`, and of
-        the generated shapes `mig`, the mutual information gap.
+        The figures of `evaluation.evaluate`, and where the description has
+        `neighbour_pictures` what `neighbour_bound` adds to the bound of the
+        first so many, in bits/dim as `neighbour_gain`. Of an `Autoencoder`
+        those of `family_evaluation.evaluate` and `family_properties.evaluate`,
+        and of the generated shapes `mig`, the mutual information gap.
     """
     autoencoder = getattr(model, "autoencoder", model)
     if isinstance(autoencoder, Autoencoder):
@@ -177,8 +180,23 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
             description, description["train_split"], data_dir
         )
         counts = evaluation.count_codes(autoencoder, training, progress)
-    batches = eval_batches(description, description["eval_split"], data_dir)
-    return evaluation.evaluate(model, batches, counts, progress)
+    held_out = description, description["eval_split"], data_dir
+    figures = evaluation.evaluate(
+        model, eval_batches(*held_out), counts, progress
+    )
+    if count := description.get("neighbour_pictures", 0):
+        figures |= _neighbour_gain(model, eval_batches(*held_out, count))
+    return figures
+
+
+def _neighbour_gain(model, batches):
+    """Returns what codes next to the encoder's add to one batch's bound."""
+    pictures, _, weight = next(iter(batches))
+    pictures = pictures.numpy()[weight.numpy() > 0]
+    found = neighbour_bound(model, pictures)
+    nats = np.mean(found["neighbours"] - found["codes"])
+    gain = float(nats / (pictures[0].size * np.log(2)))
+    return {"neighbour_pictures": len(pictures), "neighbour_gain": gain}
 
 
 def _measure_family(model, description, data_dir, progress):

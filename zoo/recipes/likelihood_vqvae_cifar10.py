@@ -6,7 +6,7 @@ from vqvae_tf.recipes import find_recipe, read_recipe
 def get_config():
     config = read_recipe(find_recipe("likelihood_vae_cifar10"))
     config.name = "likelihood_vqvae_cifar10"
-    config.data.bound_samples = 1
+    config.data.update(bound_samples=1, neighbour_pictures=16)
     config.encoder.update(output_channels=3 * 32)
     config.bottleneck.name = None
     config.quantizer.update(
