@@ -4,8 +4,9 @@
     python benchmarks/family.py --workdir DIR --only dae vae --pictures docs
 
 Trains what is not in DIR/MEMBER yet, by the zoo's recipes with a few keys
-changed, measures it, and keeps the figures in DIR/family.json; a killed run
-goes on where it was. At the end it says which of the promised properties hold.
+changed, to DIR/MEMBER/preset, of which `vqvae-tf evaluate DIR/MEMBER` gives the
+figures again, and keeps them in DIR/family.json; a killed run goes on where it
+was. At the end it says which of the promised properties hold.
 """
 
 import argparse
@@ -18,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import family_properties as properties  # noqa: E402
 
-from vqvae_tf import recipes, systems, training  # noqa: E402
+from vqvae_tf import presets, publishing, recipes, systems, training  # noqa: E402
 from vqvae_tf.files import write_atomically  # noqa: E402
 
 SEEDS = (1, 2, 3, 4, 5)
@@ -84,17 +85,21 @@ def load(member, options):
     """Returns a member's model, trained here if it was not, and its recipe."""
     config = make_recipe(member)
     folder = pathlib.Path(options.workdir) / member
-    return training.train(config, folder, options.data_dir), config
+    if not (folder / "preset").exists():
+        model = training.train(config, folder, options.data_dir)
+        publishing.publish(config, model, folder / "preset", options.data_dir)
+    return presets.load(folder), config
 
 
 def measure(member, model, config, options) -> dict:
-    """Returns a member's figures, as `vqvae-tf evaluate` has them, and more.
+    """Returns the figures of a member's card, and more.
 
     With a prior `kl`, -log p(z) / q(z | x) in nats, and for the digits
     `nats_of`, the bound in nats for growing numbers of samples.
     """
     description = config.data.to_dict()
-    figures = systems.pictures.measure(model, description, options.data_dir)
+    folder = pathlib.Path(options.workdir) / member / "preset"
+    figures = presets.load_metadata(folder)["metrics"]
     if "prior_bits_per_dim" in figures:
         figures["kl"] = figures["prior_bits_per_dim"] * _nats(model)
     if member in ("vae", "vimco"):

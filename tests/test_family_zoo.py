@@ -408,6 +408,22 @@ def test_reconstruct_sample_and_export(folder, model, tmp_path):
     assert set(saved) == {"encode", "decode", "reconstruct", "serving_default"}
 
 
+def test_evaluate_with_other_draws_on_another_split(folder, model, capsys):
+    flags = ["--eval_split=train", "--bound_samples=3"]
+    data_dir = f"--data_dir={folder}"
+    assert run("evaluate", folder / "vae", data_dir, *flags) == 0
+    text = capsys.readouterr().out
+    assert "The card has no figures of eval_split=train, bound_samples=3." in (
+        text
+    )
+    assert re.search(r"S, draws of the tighter bound +3$", text, re.MULTILINE)
+    description = cards.describe(vae())
+    description |= {"eval_split": "train", "bound_samples": 3}
+    expected = pictures.measure(model, description, folder, progress=False)
+    nats = float(re.search(r"nats an example +([\d.]+)$", text, re.M)[1])
+    assert nats == pytest.approx(expected["nats"], abs=0.01)
+
+
 @pytest.fixture(scope="module")
 def codes(tmp_path_factory):
     """A preset of a VQ-VAE, and an npz file of its codes."""

@@ -68,6 +68,10 @@ flags.DEFINE_integer(
     1,
 )
 flags.DEFINE_integer("batch_size", 64, "pictures that are encoded at once", 1)
+flags.DEFINE_string("eval_split", None, "by default that of the card")
+flags.DEFINE_integer(
+    "bound_samples", None, "draws of a VAE's bound, by default the card's", 1
+)
 flags.DEFINE_integer("model_version", 1, "the version's sub-folder")
 
 _PRESET = "a built-in name, a preset's folder or a training's work directory"
@@ -129,10 +133,11 @@ COMMANDS = {
     "evaluate": Command(
         "measure the card's figures again",
         "Measures a preset's figures again and compares them with its card; "
-        "exits with 1 where they differ.",
+        "exits with 1 where they differ. On another split, or with another "
+        "number of draws, it only measures.",
         "vqvae-tf evaluate vqvae_photo128 --data_dir=PHOTOS",
         {"PRESET": _PRESET},
-        ("data_dir", "on_corrupt"),
+        ("data_dir", "on_corrupt", "eval_split", "bound_samples"),
     ),
     "sample": Command(
         "draw pictures",
