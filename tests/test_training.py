@@ -1,6 +1,7 @@
 """Training: both stages, in a directory, on one device or two."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -69,6 +70,21 @@ def test_another_recipe_is_refused(run):
     other.training.learning_rate = 0.5
     with pytest.raises(ValueError, match="training.learning_rate"):
         training.train(other, folder / "work", str(folder))
+
+
+def test_what_is_measured_may_change(run, tmp_path):
+    folder, _, model = run
+    config = small.recipe(num_classes=2)
+    config.training.steps_per_epoch = 4
+    config.data.update(bound_samples=7, neighbour_pictures=2)
+    config.card.limits = "Other words."
+    shutil.copytree(folder / "work", tmp_path / "work")
+    again = training.train(config, tmp_path / "work", str(folder))
+    np.testing.assert_array_equal(
+        model.get_weights()[0], again.get_weights()[0]
+    )
+    noted = json.loads((tmp_path / "work" / "recipe.json").read_text())
+    assert noted["data"]["bound_samples"] == 7
 
 
 def test_a_run_without_data_claims_nothing(tmp_path):

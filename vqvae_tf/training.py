@@ -91,8 +91,14 @@ def _completed(recipe, default):
     return {**known, **added}
 
 
+# Keys of what is measured and said of a trained model.
+_UNTRAINED = ("data.bound_samples", "data.neighbour_pictures", "card.")
+
+
 def _may_change(difference, workdir):
-    """Returns whether a key is of a stage of which there is nothing yet."""
+    """Returns whether nothing that is done already depends on a key."""
+    if difference.startswith(_UNTRAINED):
+        return True
     if difference.startswith("prior_training.encode_passes"):
         return not (workdir / "codes.npz").exists()
     of_prior = difference.startswith(("prior.", "prior_training.", "marginals"))
