@@ -137,6 +137,7 @@ def test_sigterm_ends_the_command(data_dir):
     )
 
 
+@pytest.mark.slow
 def test_sigterm_of_one_worker_ends_both(data_dir):
     """And all goes on to a preset, in half precision, which encodes anew."""
     recipe = RECIPE.format(

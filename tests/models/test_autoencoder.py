@@ -107,14 +107,9 @@ def losses(model, x, **options):
 
 
 # One of each kind of part.
-WHOLE = (
-    "denoising",
-    "sparse",
-    "k-sparse",
-    "contractive, estimated",
-    "capacity",
-    "VIMCO",
-    "binary",
+WHOLE = ("denoising", "capacity", "VIMCO") + tuple(
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in ("sparse", "k-sparse", "contractive, estimated", "binary")
 )
 
 
