@@ -39,11 +39,16 @@ def open_folder(name: str, options: sources.OpenOptions) -> sources.ImageSource:
 
 def list_pictures(folder: str) -> list[str]:
     """Returns the sorted relative paths of the picture files below `folder`."""
+    return list_files(folder, EXTENSIONS)
+
+
+def list_files(folder: str, extensions: tuple[str, ...]) -> list[str]:
+    """Returns the sorted relative paths of the files below `folder`."""
     found = []
     for parent, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [f for f in folders if not f.startswith(".")]
         for file in files:
-            if file.lower().endswith(EXTENSIONS) and file[0] != ".":
+            if file.lower().endswith(extensions) and file[0] != ".":
                 found.append(
                     os.path.relpath(os.path.join(parent, file), folder)
                 )
@@ -63,7 +68,7 @@ def split_folder(root, split):
         return root, [root]
     raise ValueError(
         f"{root!r} has no sub-folder for this split. Expected a folder with a "
-        "sub-folder of pictures for each split, such as train/ and test/. "
+        "sub-folder for each split, such as train/ and test/. "
         f"Received: split={split!r}, and sub-folders for: "
         f"{', '.join(present) or 'none'}."
     )
@@ -128,7 +133,7 @@ def _verified(title, folder, files, names, options):
 
 
 def _decode_all(folder, files, options):
-    """Yields (file, picture or exception), decoding on all cores."""
+    """Yields (file, picture or exception)."""
 
     def decode(file):
         try:
@@ -137,12 +142,17 @@ def _decode_all(folder, files, options):
         except (ValueError, FileNotFoundError) as error:
             return file, error
 
-    def results():
-        with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            for start in range(0, len(files), _CHUNK):  # bounds the memory
-                yield from pool.map(decode, files[start : start + _CHUNK])
+    return options.bar(len(files), in_threads(decode, files, _CHUNK))
 
-    return options.bar(len(files), results())
+
+def in_threads(function, items, chunk):
+    """Yields `function(item)` for each of a list, working on all cores.
+
+    At most `chunk` results are there at a time, which bounds the memory.
+    """
+    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(items), chunk):
+            yield from pool.map(function, items[start : start + chunk])
 
 
 def _reader(paths, labels, channels):

@@ -1,13 +1,11 @@
 """Pictures from a prepared data set of the stock tensorflow_datasets."""
 
-import os
-import struct
-
 import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.data import builders, pictures, rlds
 from vqvae_tf.data import source as sources
+from vqvae_tf.data.random_records import RandomRecords
 
 _READ = 64  # pictures that are fetched at once
 
@@ -45,13 +43,13 @@ def open_tfds(name: str, options: sources.OpenOptions) -> sources.ImageSource:
             raw = builders.stream(builder, options.split)
             loaded = _load(raw.map(example), shape, split.num_examples, options)
         except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as e:
-            records = _sound(_Records(split), decode, options, e)
+            records = _sound(RandomRecords(split), decode, options, e)
             found = records.dataset(decode)
             loaded = _load(found, shape, len(records), options)
     if loaded is not None:
         return sources.in_memory(title, *loaded, names)
     if records is None:
-        records = _Records(split)
+        records = RandomRecords(split)
         if options.on_corrupt == "skip":
             records = _sound(records, decode, options)
     return sources.LazyImages(
@@ -137,76 +135,3 @@ def _sound(records, decode, options, known_error=None):
             f"out; prepare the data set again. Received: {records.files}."
         ) from known_error
     return records.subset(sound)
-
-
-class _Records:
-    """Random access to the TFRecord files of a split.
-
-    A record is: length (8 bytes, little-endian), checksum (4), data,
-    checksum (4). One pass over the headers finds where each one lies.
-    """
-
-    def __init__(self, split):
-        self.files, places = [], []
-        for part in split.file_instructions:
-            starts = _record_places(part.filename, part.skip, part.take)
-            number = np.full([len(starts), 1], len(self.files))
-            places.append(np.concatenate([number, starts], axis=1))
-            self.files.append(part.filename)
-        self._places = np.concatenate(places)  # [n, 3]: file, start, size
-
-    def __len__(self):
-        return len(self._places)
-
-    def subset(self, indices):
-        chosen = object.__new__(_Records)
-        chosen.files = self.files
-        chosen._places = self._places[np.array(indices, np.int64)]
-        return chosen
-
-    def place(self, index):
-        file, start, _ = self._places[index]
-        return f"the record at byte {start} of {self.files[file]!r}"
-
-    def read(self, index) -> tf.Tensor:
-        """Returns the serialized example, a scalar string tensor."""
-        record = tf.numpy_function(
-            self._bytes, [index], tf.string, stateful=False
-        )
-        return tf.ensure_shape(record, [])
-
-    def dataset(self, decode):
-        return tf.data.Dataset.range(len(self)).map(
-            lambda index: decode(self.read(index)),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-
-    def _bytes(self, index):
-        file, start, size = self._places[index]
-        with open(self.files[file], "rb") as stream:
-            stream.seek(start)
-            return stream.read(size)
-
-
-def _record_places(path, skip, take):
-    """Returns int64 [rows, 2], start and size, of records [skip, skip+take)."""
-    path = os.fspath(path)
-    if not path.split(".")[-1].startswith("tfrecord"):
-        raise ValueError(
-            "A data set that exceeds the memory bound must be prepared as "
-            f"TFRecord; raise cache_bytes otherwise. Received: {path!r}."
-        )
-    end, places, position = os.path.getsize(path), [], 0
-    stop = end if take < 0 else skip + take
-    with open(path, "rb") as stream:
-        while position + 12 <= end and len(places) < stop:
-            stream.seek(position)
-            (size,) = struct.unpack("<Q", stream.read(8))
-            places.append((position + 12, size))
-            position += 16 + size
-    if position > end or (take >= 0 and len(places) < stop):
-        raise ValueError(
-            "A prepared TFRecord file is truncated; prepare the data set "
-            f"again. Received: {path!r} of {end} bytes."
-        )
-    return np.array(places[skip:], np.int64).reshape(-1, 2)
