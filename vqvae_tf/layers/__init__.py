@@ -8,6 +8,7 @@ from vqvae_tf.layers.corruption import (
     SaltAndPepperNoise,
 )
 from vqvae_tf.layers.dropout import Dropout
+from vqvae_tf.layers.mel import LogMel
 from vqvae_tf.layers.residual import ResidualBlock, ResidualStack
 from vqvae_tf.layers.scaling import CodeEmbedding, PixelScaling
 from vqvae_tf.layers.usage import CodebookUsage
@@ -21,6 +22,7 @@ __all__ = [
     "Contractive",
     "Dropout",
     "GaussianCorruption",
+    "LogMel",
     "MaskingNoise",
     "PixelScaling",
     "ResidualBlock",
