@@ -9,8 +9,8 @@ products over buffers that hold the last columns. Everything is two nested
 
 import tensorflow as tf
 
-from vqvae_tf.densities.code_head import CodeHead
 from vqvae_tf.densities.gated_layer import gate
+from vqvae_tf.densities.loop_parts import LoopHead, linear, loop, put
 
 
 def run(density, num_samples, height, width, contexts, choose, record=False):
@@ -47,20 +47,20 @@ def run(density, num_samples, height, width, contexts, choose, record=False):
                 left, here, lambda x, g: choose(x, row * width + column, g)
             )
             results = [codes, logits] if record else [codes]
-            line = [_put(a, column, b) for a, b in zip(line, results)]
+            line = [put(a, column, b) for a, b in zip(line, results)]
             return column + 1, left, line
 
-        loop = [tf.constant(0), pixels.empty_buffers(), line]
-        line = _loop(width, visit_pixel, loop)[2]
+        start = [tf.constant(0), pixels.empty_buffers(), line]
+        line = loop(width, visit_pixel, start)[2]
         buffers = rows.finish(above, pixels.embed_row(line[0]))
-        return row + 1, buffers, _put(grid, row, line[-1])
+        return row + 1, buffers, put(grid, row, line[-1])
 
     shape = [height, width, num_samples, groups]
     grid = tf.zeros(shape, tf.int32)
     if record:
         grid = tf.zeros([*shape, size], tf.float32)
-    loop = [tf.constant(0), rows.empty_buffers(), grid]
-    grid = _loop(height, visit_row, loop)[2]
+    start = [tf.constant(0), rows.empty_buffers(), grid]
+    grid = loop(height, visit_row, start)[2]
     return tf.transpose(grid, [2, 0, 1, *range(3, len(grid.shape))])
 
 
@@ -129,7 +129,7 @@ class _PixelPass:
         self.table = tf.cast(density.embedding.embeddings, self.dtype)
         self.left = [linear(b.horizontal, self.dtype) for b in self.layers]
         self.out = [linear(b.out, self.dtype) for b in self.layers]
-        self.head = _LoopHead(density.head, self.dtype)
+        self.head = LoopHead(density.head, self.dtype)
 
     def empty_buffers(self):
         """Returns the columns left of it: `[batch, columns, channels]`."""
@@ -149,15 +149,10 @@ class _PixelPass:
             buffers moved on by one column.
         """
         features, remaining = self._features(buffers, biases)
-        hidden = self.head.of_features(features)
-        codes, logits, embedded = [], [], []
-        for g in range(self.groups):
-            logits.append(self.head.of_codebook(g, hidden[g], embedded))
-            codes.append(choose(logits[g], g))
-            embedded.append(tf.gather(self.table, codes[g] + g * self.size))
-        newest = tf.expand_dims(tf.add_n(embedded), 1)
+        codes, logits, newest = self.head.choose(features, self.table, choose)
+        newest = tf.expand_dims(newest, 1)
         remaining[0] = tf.concat([remaining[0], newest], axis=1)
-        return tf.stack(codes, 1), tf.stack(logits, 1), remaining
+        return codes, logits, remaining
 
     def _features(self, buffers, biases):
         remaining, x, skips = [], None, 0.0
@@ -177,49 +172,3 @@ class _PixelPass:
         codes += tf.range(self.groups) * self.size
         embedded = tf.reduce_sum(tf.gather(self.table, codes), axis=2)
         return tf.expand_dims(tf.transpose(embedded, [1, 0, 2]), 1)
-
-
-class _LoopHead:
-    """A `CodeHead` whose weights are tensors."""
-
-    of_features = CodeHead.of_features
-    of_codebook = CodeHead.of_codebook
-
-    def __init__(self, head, dtype):
-        self.num_codebooks = head.num_codebooks
-        self.hidden = linear(head.hidden, dtype)
-        self.earlier = [linear(layer, dtype) for layer in head.earlier]
-        self.outputs = [linear(layer, dtype) for layer in head.outputs]
-
-
-def linear(layer, dtype):
-    """Returns a dense layer or flat convolution as a function of vectors."""
-    kernel = tf.cast(layer.kernel, dtype)
-    kernel = tf.reshape(kernel, [-1, kernel.shape[-1]])
-    if layer.bias is None:
-        return lambda x: tf.matmul(x, kernel)
-    bias = tf.cast(layer.bias, dtype)
-    return lambda x: tf.nn.bias_add(tf.matmul(x, kernel), bias)
-
-
-def _put(array, index, value):
-    """Returns array with `array[index] = value`."""
-    return tf.tensor_scatter_nd_update(
-        array, [[index]], tf.expand_dims(value, 0)
-    )
-
-
-def _loop(count, body, variables):
-    """Runs `body` count times; shapes stay those of the first variables."""
-    shapes = tf.nest.map_structure(lambda v: v.shape, variables)
-
-    def checked_body(*variables):
-        results = list(body(*variables))
-        return tf.nest.map_structure(tf.ensure_shape, results, shapes)
-
-    return tf.while_loop(
-        lambda index, *_: index < count,
-        checked_body,
-        variables,
-        maximum_iterations=count,
-    )

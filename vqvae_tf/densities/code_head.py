@@ -99,7 +99,23 @@ class CodeHead(keras.layers.Layer):
         """
         if g:
             hidden += self.earlier[g - 1](tf.concat(before, axis=-1))
-        return tf.cast(self.outputs[g](tf.nn.relu(hidden)), tf.float32)
+        outputs = self.outputs[g](tf.nn.relu(hidden))
+        return self.to_logits(tf.cast(outputs, tf.float32))
+
+    def to_logits(self, outputs):
+        """Returns logits `[..., K]` of the float32 outputs of a codebook."""
+        return outputs
+
+    def log_prob(self, features, embedded, codes):
+        """Returns log-probabilities of codes, float32 `[batch, *grid, G]`.
+
+        Args:
+            features, embedded: as for `call`.
+            codes: int32 `[batch, *grid, G]`.
+        """
+        return -tf.nn.sparse_softmax_cross_entropy_with_logits(
+            codes, self(features, embedded)
+        )
 
     def get_config(self):
         return {

@@ -5,21 +5,14 @@ import tensorflow as tf
 
 from vqvae_tf.checks import check_odd, check_positive
 from vqvae_tf.densities import cached_sampling
-from vqvae_tf.densities.code_density import CodeDensity
 from vqvae_tf.densities.code_head import CodeHead
-from vqvae_tf.densities.conditioning import (
-    LocalUpsampling,
-    broadcast_batch,
-    check_context,
-    check_grid,
-    size_of,
-)
+from vqvae_tf.densities.code_network import CodeNetwork
+from vqvae_tf.densities.conditioning import broadcast_batch
 from vqvae_tf.densities.gated_layer import GatedLayer
-from vqvae_tf.layers.dropout import Dropout
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class PixelCNN(CodeDensity):
+class PixelCNN(CodeNetwork):
     """Gated PixelCNN over grids of codes, or over pixels.
 
     `log p(x | c) = sum_t log p(x_t | x_{<t}, c)` over the positions of a grid
@@ -98,67 +91,41 @@ class PixelCNN(CodeDensity):
         local_upsampling=1,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.num_embeddings = check_positive("num_embeddings", num_embeddings)
-        self.event_shape = self._check_event_shape(event_shape)
-        self.num_codebooks = check_positive("num_codebooks", num_codebooks)
-        self.hidden_channels = check_positive(
-            "hidden_channels", hidden_channels
+        super().__init__(
+            num_embeddings,
+            event_shape,
+            num_codebooks,
+            hidden_channels,
+            head_channels,
+            dropout,
+            global_channels,
+            local_channels,
+            local_upsampling,
+            **kwargs,
         )
         self.num_layers = check_positive("num_layers", num_layers)
         self.kernel_size = check_odd("kernel_size", kernel_size, 3)
         self.first_kernel_size = check_odd(
             "first_kernel_size", first_kernel_size, 3
         )
-        self.head_channels = check_positive("head_channels", head_channels)
-        self.dropout = _check_rate(dropout)
-        self.global_channels = _check_optional(
-            "global_channels", global_channels
-        )
-        self.local_channels = _check_optional("local_channels", local_channels)
-        self.local_upsampling = check_positive(
-            "local_upsampling", local_upsampling
-        )
-        if local_upsampling > 1 and local_channels is None:
-            raise ValueError(
-                "local_upsampling needs local_channels. Received: "
-                f"local_upsampling={local_upsampling}, local_channels=None."
-            )
         self._make_layers()
 
     def _make_layers(self):
         dtype, channels = self.dtype_policy, self.hidden_channels
-        self.embedding = keras.layers.Embedding(
-            self.num_codebooks * self.num_embeddings,
-            channels,
-            # The sum over codebooks has variance 1.
-            keras.initializers.RandomNormal(stddev=self.num_codebooks**-0.5),
-            dtype=dtype,
-            name="embedding",
-        )
-        coarse = self.local_channels and self.local_upsampling > 1
-        self.upsampling = None
-        if coarse:
-            self.upsampling = LocalUpsampling(
-                self.local_upsampling,
-                channels,
-                self.local_channels,
-                dtype=dtype,
-                name="upsampling",
-            )
+        local_channels = self._make_inputs()
         self.blocks = [
             GatedLayer(
                 channels,
                 self.kernel_size if i else self.first_kernel_size,
                 first=i == 0,
                 global_channels=self.global_channels,
-                local_channels=channels if coarse else self.local_channels,
+                local_channels=local_channels,
                 dtype=dtype,
                 name=f"layer_{i}",
             )
             for i in range(self.num_layers)
         ]
-        self.drop = Dropout(self.dropout, dtype=dtype)
+        self._make_dropout()
         self.head = CodeHead(
             self.num_embeddings,
             self.num_codebooks,
@@ -168,68 +135,8 @@ class PixelCNN(CodeDensity):
             name="head",
         )
 
-    def build(self, input_shape=None):
-        """Creates every variable; the shape of the data is not needed."""
-        self.embedding.build()
-        for part in (self.upsampling, *self.blocks, self.head):
-            if part is not None:
-                part.build(None)
-        self.built = True
-
-    # The probability --------------------------------------------------------
-
-    def call(self, value, context=None, mask=None, training=False):
-        codes = self._codes(value)
-        logits = self._logits(codes, context, training)
-        log_prob = -tf.nn.sparse_softmax_cross_entropy_with_logits(
-            codes, logits
-        )
-        log_prob = tf.reduce_sum(log_prob, axis=-1)
-        if mask is not None:
-            log_prob *= self._check_mask("mask", mask, tf.float32)
-        return tf.reduce_sum(log_prob, axis=[1, 2])
-
-    def logits(self, value, context=None, training=False):
-        """Returns each position's logits given the codes before it.
-
-        Args:
-            value: integers `[batch, height, width]`, or `[..., G]`.
-            context: as for `call`.
-            training: whether dropout is applied.
-
-        Returns:
-            float32 `[batch, height, width, K]`, or `[..., G, K]` with G > 1
-            codebooks.
-        """
-        if not self.built:
-            self.build()
-        logits = self._logits(self._codes(value), context, training)
-        return logits if self.num_codebooks > 1 else logits[..., 0, :]
-
-    def _logits(self, codes, context, training):
-        return self.of_embedded(self.embed(codes), context, training)
-
-    def embed(self, codes):
-        """Embeds int32 codes `[..., G]` as `[..., G, hidden_channels]`."""
-        first = tf.range(self.num_codebooks) * self.num_embeddings
-        # The gradient of reshape is dense. Optimizers that clip would take
-        # the repeated rows of a sparse gradient for different ones.
-        table = tf.reshape(
-            self.embedding.embeddings, [-1, self.hidden_channels]
-        )
-        rows = tf.gather(table, codes + first)
-        return tf.cast(rows, self.compute_dtype)
-
-    def of_embedded(self, embedded, context=None, training=False):
-        """Returns logits `[batch, height, width, G, K]`.
-
-        Args:
-            embedded: float `[batch, height, width, G, hidden_channels]`.
-            context, training: as for `call`.
-        """
-        grid = size_of(embedded, 1), size_of(embedded, 2)
-        global_context, local_context = self.prepare_context(context, grid)
-        drop = self.drop if training and self.dropout else None
+    def features(self, embedded, global_context, local_context, drop):
+        """The two stacks; see `CodeNetwork.features`."""
         vertical = horizontal = tf.reduce_sum(embedded, axis=-2)
         skips = []
         for layer in self.blocks:
@@ -242,27 +149,7 @@ class PixelCNN(CodeDensity):
             )
             skips.append(skip)
         # The last residual stream is one more skip connection.
-        return self.head(tf.add_n(skips) + horizontal, embedded)
-
-    def prepare_context(self, context, grid):
-        """Checks the context and brings its local entry to the grid.
-
-        Args:
-            context: as for `call`.
-            grid: (height, width), integers or int32 scalar tensors.
-
-        Returns:
-            The global entry `[batch, channels]` and the local one `[batch,
-            height, width, channels]`, each None where there is none.
-        """
-        global_context, local = check_context(
-            context, self.global_channels, self.local_channels, rank=2
-        )
-        if local is not None:
-            check_grid(local, self.local_upsampling, grid)
-            if self.upsampling is not None:
-                local = self.upsampling(local)
-        return global_context, local
+        return tf.add_n(skips) + horizontal
 
     def visit(self, num_samples, grid, context, choose, record=False):
         contexts = [
@@ -278,28 +165,7 @@ class PixelCNN(CodeDensity):
     def get_config(self):
         return {
             **super().get_config(),
-            "num_embeddings": self.num_embeddings,
-            "event_shape": self.event_shape,
-            "num_codebooks": self.num_codebooks,
-            "hidden_channels": self.hidden_channels,
             "num_layers": self.num_layers,
             "kernel_size": self.kernel_size,
             "first_kernel_size": self.first_kernel_size,
-            "head_channels": self.head_channels,
-            "dropout": self.dropout,
-            "global_channels": self.global_channels,
-            "local_channels": self.local_channels,
-            "local_upsampling": self.local_upsampling,
         }
-
-
-def _check_rate(rate):
-    if not 0 <= rate < 1:
-        raise ValueError(
-            f"dropout must be a rate in [0, 1). Received: dropout={rate!r}."
-        )
-    return rate
-
-
-def _check_optional(name, value):
-    return None if value is None else check_positive(name, value)
