@@ -32,6 +32,30 @@ def unpack_batch(batch):
     return x, context, weight
 
 
+def split_weight(weight):
+    """Splits a sample weight into a mask of positions and one an example.
+
+    Args:
+        weight: None, `[batch]`, or `[batch, *grid]`, 0 at padding: positions
+            that count nowhere.
+
+    Returns:
+        The mask, float32 `[batch, *grid]` or None, and the weight `[batch]`
+        or None: the share of an example's positions that count, so that the
+        weighted mean of losses per position is that over all positions.
+
+    Example:
+
+    >>> mask, share = split_weight(tf.constant([[1, 1, 1, 0], [1, 0, 0, 0]]))
+    >>> share.numpy()
+    array([0.75, 0.25], dtype=float32)
+    """
+    if weight is None or len(weight.shape) < 2 or weight.shape[1] == 1:
+        return None, weight
+    mask = tf.cast(weight, tf.float32)
+    return mask, tf.reduce_mean(mask, axis=range(1, len(mask.shape)))
+
+
 def total(losses) -> tf.Tensor:
     """Returns the sum of scalar losses, float32, 0 for none."""
     return tf.add_n([tf.zeros([]), *(tf.cast(x, tf.float32) for x in losses)])
@@ -63,8 +87,9 @@ class StepModel(keras.Model):
     metrics in `loss_names`. Batches are `x`, `(x, context)` or
     `(x, context, sample_weight)`; each row counts by its weight, everywhere,
     so a last batch padded with rows of weight 0 gives the same metrics as an
-    unpadded one. The loss that is minimised is the weighted mean over the
-    *global* batch, on any number of replicas.
+    unpadded one. A weight `[batch, *grid]` is a mask of the positions that
+    count, for data of varying size. The loss that is minimised is the weighted
+    mean over the *global* batch, on any number of replicas.
     """
 
     loss_names = ("loss",)
@@ -87,7 +112,8 @@ class StepModel(keras.Model):
 
         `per_example` is a float32 [batch] loss, `extra` a scalar added to its
         mean (already a mean over this replica's batch), `metrics` a dict of
-        float32 [batch] values or of (value, weight) pairs.
+        float32 [batch] values or of (value, weight) pairs. `weight` is
+        [batch], or a mask of positions: see `split_weight`.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must implement compute_losses."
@@ -252,6 +278,7 @@ class StepModel(keras.Model):
         )
         if weight is None:
             weight = tf.ones_like(per_example)
+        _, weight = split_weight(weight)
         weight = tf.cast(tf.reshape(weight, [-1]), tf.float32)
         local = tf.reduce_sum(weight)
         total = replicas.sum_over_replicas(local) / replicas.num_replicas()

@@ -248,6 +248,56 @@ def test_padding_that_fills_one_replica_alone():
     )
 
 
+def test_masked_rows_are_as_if_they_were_not_there():
+    """Padding at the bottom of a picture, in losses and statistics."""
+
+    class Rows(keras.layers.Layer):
+        """Sees each row of codes by itself, so that padding does not leak."""
+
+        downsampling = 4
+
+        def call(self, x, training=False):
+            x = tf.nn.avg_pool2d(x, 4, 4, "VALID")
+            return tf.repeat(x[..., :1], 4, axis=-1)
+
+    def trained(x, weight):
+        keras.utils.set_random_seed(0)
+        model = VQVAE(
+            Rows(),
+            VectorQuantizerEMA(8, 4, seed=1),
+            FactorizedDensity(
+                keras.Sequential([keras.layers.UpSampling2D(4), Pixelwise()]),
+                Gaussian(),
+            ),
+            event_shape=(None, None, 3),
+        )
+        model.compile(keras.optimizers.SGD(0.01))
+        dataset = tf.data.Dataset.from_tensors((x, {}, weight))
+        history = model.fit(dataset, epochs=3, verbose=0).history
+        return model.get_weights(), history
+
+    x = pictures(2)
+    padded = np.concatenate([x, np.full_like(x[:, :8], 77)], axis=1)
+    mask = np.ones(padded.shape[:3], np.float32)
+    mask[:, SIZE:] = 0
+    weights, history = trained(padded, mask)
+    expected_weights, expected = trained(x, np.ones([2], np.float32))
+    for received, wanted in zip(weights, expected_weights, strict=True):
+        np.testing.assert_allclose(received, wanted, rtol=1e-5, atol=1e-6)
+    for name, values in expected.items():
+        np.testing.assert_allclose(history[name], values, rtol=1e-5)
+
+
+class Pixelwise(keras.layers.Layer):
+    """The mean of each channel, from the embedding above it alone."""
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(shape=[input_shape[-1], 3], name="kernel")
+
+    def call(self, x):
+        return tf.linalg.matmul(x, self.kernel.value)
+
+
 def test_fit_learns_the_pictures():
     model = make()
     x = pictures(8)

@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from vqvae_tf.step import StepModel, total
+from vqvae_tf.step import StepModel, split_weight, total
 
 LN2 = math.log(2.0)
 
@@ -12,6 +12,21 @@ LN2 = math.log(2.0)
 def event_size(value) -> tf.Tensor:
     """Returns the number of dimensions D of one example, float32 scalar."""
     return tf.cast(tf.reduce_prod(tf.shape(value)[1:]), tf.float32)
+
+
+def counted_size(value, weight) -> tf.Tensor:
+    """Returns how many dimensions of each example count, float32.
+
+    Args:
+        value: data `[batch, *event]`.
+        weight: a sample weight, or a mask of positions; `step.split_weight`.
+
+    Returns:
+        A scalar, or `[batch]` where weight is a mask.
+    """
+    mask, share = split_weight(weight)
+    size = event_size(value)
+    return size if mask is None else size * share
 
 
 def check_given(given, given_mask):
@@ -83,5 +98,7 @@ class DensityModel(StepModel):
         raise NotImplementedError(f"{type(self).__name__} must implement mode.")
 
     def compute_losses(self, x, context=None, weight=None, training=False):
-        nll = -self.log_prob(x, context, training=training) / event_size(x)
+        mask, _ = split_weight(weight)
+        log_prob = self.log_prob(x, context, mask=mask, training=training)
+        nll = -tf.math.divide_no_nan(log_prob, counted_size(x, weight))
         return nll, total(self.losses), {"bits_per_dim": nll / LN2}

@@ -8,8 +8,10 @@ from vqvae_tf.densities.base import (
     LN2,
     DensityModel,
     check_given,
+    counted_size,
     event_size,
 )
+from vqvae_tf.step import split_weight
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -85,21 +87,17 @@ class LatentGenerator(DensityModel):
         self.built = True
 
     def call(self, value, context=None, mask=None, training=False):
-        if mask is not None:
-            raise ValueError(
-                "A bound with a mask is not defined for encoded data. "
-                "Received: a mask; leave padding out of value instead."
-            )
-        return sum(self._log_probs(value, context))
+        return sum(self._log_probs(value, context, mask))
 
-    def _log_probs(self, x, context):
+    def _log_probs(self, x, context, mask=None):
         """Returns log p(x | z_q) and log p(z_q), each float32 [batch]."""
         codes = self.autoencoder.quantizer.encode(self.autoencoder.latents(x))
         local = self.autoencoder.quantizer.decode(codes)
         full = self.autoencoder.decoder_context(context, local)
+        kept = None if mask is None else self.autoencoder.latent_mask(mask)
         return (
-            self.autoencoder.decoder.log_prob(x, full),
-            self.prior.log_prob(codes, context),
+            self.autoencoder.decoder.log_prob(x, full, mask=mask),
+            self.prior.log_prob(codes, context, mask=kept),
         )
 
     def log_prob(self, value, context=None, mask=None, training=False):
@@ -252,9 +250,12 @@ class LatentGenerator(DensityModel):
                 "autoencoder on data, then its prior on "
                 "autoencoder.encode(data). Received: a call of fit."
             )
-        reconstruction, prior = self._log_probs(x, context)
-        size = event_size(x)
-        bits = [-reconstruction / (size * LN2), -prior / (size * LN2)]
+        mask, _ = split_weight(weight)
+        size = counted_size(x, weight) * LN2
+        bits = [
+            -tf.math.divide_no_nan(log_prob, size)
+            for log_prob in self._log_probs(x, context, mask)
+        ]
         total = bits[0] + bits[1]
         metrics = {
             "bits_per_dim": total,

@@ -5,9 +5,9 @@ import math
 import keras
 import tensorflow as tf
 
-from vqvae_tf.densities.base import LN2, event_size
+from vqvae_tf.densities.base import LN2, counted_size
 from vqvae_tf.models.encoder_decoder import EncoderDecoder
-from vqvae_tf.step import total
+from vqvae_tf.step import split_weight, total
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -32,7 +32,8 @@ class VQVAE(EncoderDecoder):
 
     Data: `x` are pictures as stored, uint8 or float in 0..255, `[batch,
     height, width, channels]`; batches are `x`, `(x, context)` or
-    `(x, context, sample_weight)`.
+    `(x, context, sample_weight)`. A weight `[batch, *sizes]` keeps padding out
+    of the loss, the statistics of the codes and all metrics.
 
     Metrics of fit and evaluate: `loss`; `reconstruction` (-log2 p(x | z_q) / D,
     bits per dimension); `bits_per_dim` (that plus the code's log2 K bits each,
@@ -91,24 +92,45 @@ class VQVAE(EncoderDecoder):
         # Now: a quantizer with a collective lets other replicas' threads in,
         # whose calls replace the losses of these layers.
         regularization = [*self.preprocess.losses, *self.encoder.losses]
-        quantized = self.quantizer(latents, training=training, mask=weight)
+        mask, share = split_weight(weight)
+        counted = share if mask is None else self.latent_mask(mask)
+        quantized = self.quantizer(latents, training=training, mask=counted)
         # The identity drops the mask, which Keras hands on to the decoder.
         context = {**(context or {}), "local": tf.identity(quantized)}
-        size = event_size(x)
-        nll = -self.decoder.log_prob(x, context, training=training) / size
+        size = counted_size(x, weight)
+        nll = -tf.math.divide_no_nan(
+            self.decoder.log_prob(x, context, mask=mask, training=training),
+            size,
+        )
         quantizer_loss = total(self.quantizer.losses)
         extra = quantizer_loss + total(regularization + self.decoder.losses)
         reconstruction = nll / LN2
-        code_bits = self.code_bits(tf.shape(latents)) / size
-        if weight is None:
-            weight = tf.ones([tf.shape(x)[0]])
-        examples = tf.reduce_sum(tf.cast(weight, tf.float32))
+        code_bits = self.code_bits(tf.shape(latents))
+        if mask is not None:
+            code_bits *= tf.reduce_mean(counted, range(1, len(counted.shape)))
+        code_bits = tf.math.divide_no_nan(code_bits, size)
+        if share is None:
+            share = tf.ones([tf.shape(x)[0]])
+        examples = tf.reduce_sum(tf.cast(share, tf.float32))
         metrics = {
             "reconstruction": reconstruction,
             "bits_per_dim": reconstruction + code_bits,
             "quantizer_loss": (quantizer_loss, examples),
         }
         return nll, extra, metrics
+
+    def latent_mask(self, mask):
+        """Returns which latents count: those of any position that does.
+
+        Args:
+            mask: float `[batch, *sizes]`, 0 at padding.
+
+        Returns:
+            float32 `[batch, *grid]`.
+        """
+        factor = getattr(self.encoder, "downsampling", 1)
+        mask = tf.cast(mask, tf.float32)[..., tf.newaxis]
+        return tf.nn.max_pool(mask, factor, factor, "VALID")[..., 0]
 
     def code_bits(self, latents_shape):
         """Returns the bits of one example's codes under a uniform prior."""
