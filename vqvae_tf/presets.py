@@ -33,6 +33,18 @@ HUB = "hf://"
 
 # sha256 of metadata.json of each preset that comes with the package.
 BUILT_IN = {
+    "ae_mnist": (
+        "0c93e1e60524dee763fe9bdd18bc5c528f9793b8fbd8c1fbe1b9ca62e5c43556"
+    ),
+    "beta_vae_shapes": (
+        "8077dc9b2bcdcb8d46255b27d8410081ac31e37b8e014f5b1860463fd5261b0a"
+    ),
+    "dae_mnist": (
+        "4778796bb2cd933ba79cfbf113e4632f290e19700aef6c65e2293b65b20b7596"
+    ),
+    "vae_mnist": (
+        "f8e754fa6af521b1aee3599bc958c065dca8c33364053df02747ca0f60a20369"
+    ),
     "video_dmlab84": (
         "efd5e18328989bf9bfda0d4aa70fd71c3992c82defad070570301745a5d0c052"
     ),
