@@ -34,6 +34,9 @@ INSTALL_REQUIRES = [
 ]
 
 EXTRAS_REQUIRE = {
+    # wav and flac files, and other sample rates. Their wheels have 1.6 MB
+    # together; scipy, which resamples too, takes 140 MB when installed.
+    "audio": ["soundfile>=0.13", "soxr>=0.5"],
     # Needs protobuf 6, pillow 12 and pyarrow 25, older ones than those in
     # constraints.txt: an environment of its own (docs/encoding.md).
     "beam": ["apache-beam>=2.77,<3"],
@@ -65,6 +68,7 @@ PACKAGE_DIR = {
 PACKAGE_DATA = {
     "vqvae_tf.samples": ["*.jpg", "LICENCES.md"],
     "vqvae_tf.digits": ["*.png", "LICENCES.md"],
+    "vqvae_tf.voices": ["*.wav", "LICENCES.md"],
     "vqvae_tf.clips": ["*.png", "actions.json", "LICENCES.md"],
     "vqvae_tf.zoo": ["recipes/*.py"]
     + [f"presets/*/*.{end}" for end in "json h5 md png gif wav".split()],
