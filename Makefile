@@ -1,6 +1,6 @@
 # BUILD.md explains the targets.
 PYTHON ?= python3.11
-EXTRAS ?= test,plots,serving
+EXTRAS ?= audio,test,plots,serving
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
