@@ -1,5 +1,12 @@
-"""Input pipelines: pictures from folders, npz files and TFDS, code maps."""
+"""Input pipelines: pictures, episodes, code maps and recordings."""
 
+from vqvae_tf.data.audio import open_audio
+from vqvae_tf.data.audio_batches import (
+    audio_evaluation_batches,
+    window_batches,
+)
+from vqvae_tf.data.audio_files import load_waveform
+from vqvae_tf.data.audio_source import AudioSource, PackedAudio
 from vqvae_tf.data.batching import (
     array_batches,
     array_evaluation_batches,
@@ -16,18 +23,24 @@ from vqvae_tf.data.shapes import load_shapes
 from vqvae_tf.data.source import ImageSource
 
 __all__ = [
+    "AudioSource",
     "Episodes",
     "ImageSource",
+    "PackedAudio",
     "array_batches",
     "array_evaluation_batches",
+    "audio_evaluation_batches",
     "clip_batches",
     "clip_evaluation_batches",
     "evaluation_batches",
     "load_picture",
     "load_shapes",
+    "load_waveform",
     "one_hot",
+    "open_audio",
     "open_episodes",
     "open_images",
     "resize_and_crop",
     "training_batches",
+    "window_batches",
 ]
