@@ -1,6 +1,7 @@
 """Layers to drop into any Keras model."""
 
 from vqvae_tf.layers.binarization import Binarization
+from vqvae_tf.layers.companding import MuLaw
 from vqvae_tf.layers.contractive import Contractive
 from vqvae_tf.layers.corruption import (
     GaussianCorruption,
@@ -24,6 +25,7 @@ __all__ = [
     "GaussianCorruption",
     "LogMel",
     "MaskingNoise",
+    "MuLaw",
     "PixelScaling",
     "ResidualBlock",
     "ResidualStack",
