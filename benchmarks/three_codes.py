@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from vqvae_tf import (
     LatentGenerator,
+    building,
     code_evaluation,
     data,
     encoding,
@@ -47,7 +48,7 @@ def train_alone(config, codes, directory):
     """Returns the recipe's decoder, trained with latents of 1."""
     keras.config.set_dtype_policy(config.dtype_policy)
     keras.utils.set_random_seed(config.seed)
-    decoder = recipes.make_autoencoder(config).decoder
+    decoder = building.make_autoencoder(config).decoder
     section = config.training
     ones = np.ones([len(codes), 1, 1, decoder.local_channels], np.float32)
     fitting.fit(

@@ -14,6 +14,7 @@ from vqvae_tf import (
     VQVAE,
     Autoencoder,
     LatentGenerator,
+    building,
     cards,
     data,
     presets,
@@ -191,7 +192,7 @@ def test_figures_of_shapes():
     """With how well single latents stand for single factors."""
     config = small.family_recipe(latents=8)
     config.data.update(source="shapes", image_size=32, channels=1)
-    model = recipes.make_autoencoder(config)
+    model = building.make_autoencoder(config)
     figures = cards.measure(model, cards.describe(config), progress=False)
     shapes = data.load_shapes("test")
     latents = np.concatenate(
@@ -295,7 +296,7 @@ def member(words):
 def test_what_every_member_is_called_and_logs(words):
     config = member(words)
     assert cards.summary(config, False).startswith(f"{words} 16x16 pictures")
-    model, images = recipes.make_autoencoder(config), small.pictures(4)
+    model, images = building.make_autoencoder(config), small.pictures(4)
     check_logged(model, pictures._logged(model, tf.constant(images)))
 
 

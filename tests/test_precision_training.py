@@ -9,7 +9,7 @@ import tensorflow as tf
 from harness import POLICIES, arrays, assert_finite, two_replicas
 
 import vqvae_tf as vq
-from vqvae_tf import recipes
+from vqvae_tf import building, recipes
 from vqvae_tf.gradient_rules import share_overflow
 
 # How much larger than in float32 the bits of held-out data may be, after 200
@@ -31,7 +31,7 @@ def bits_after(name, policy, steps, seed=1):
     make_model, make_data = every_model.EVERY[name]
     model = make_model()
     x, context = make_data(256, seed=99)
-    # 0.999 would be 1 in bfloat16; see recipes.make_optimizer.
+    # 0.999 would be 1 in bfloat16; see building.make_optimizer.
     model.compile(keras.optimizers.Adam(3e-3, beta_2=0.99))
     before = _bits(model, x, context)
     history = model.fit(every_model.batches(name, steps), verbose=0).history
@@ -246,7 +246,7 @@ def weights_after(policy, steps):
 
 
 def test_why_adam_of_recipes_is_another_in_bfloat16():
-    """Where this fails, Keras has mended it: see recipes.make_optimizer."""
+    """Where this fails, Keras has mended it: see building.make_optimizer."""
     before, after = weights_after("bfloat16", 3)
     assert len(after) > 20
     for old, new in zip(before, after):
@@ -278,9 +278,9 @@ def test_adam_of_a_recipe_moves_every_weight_in_bfloat16():
     config.dtype_policy = "bfloat16"
     recipes.check_recipe(config)
     config.training.update(learning_rate=0.01, warmup_steps=0)
-    model = recipes.make_autoencoder(config)
+    model = building.make_autoencoder(config)
     before = arrays(model.trainable_variables)
-    model.compile(recipes.make_optimizer(config.training))
+    model.compile(building.make_optimizer(config.training))
     for _ in range(2):
         fit_step(model)
     for old, variable in zip(before, model.trainable_variables):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import small
 
-from vqvae_tf import recipes
+from vqvae_tf import building, recipes
 from vqvae_tf.zoo_path import zoo_dir
 
 RECIPES = sorted((zoo_dir() / "recipes").glob("*.py"))
@@ -17,13 +17,13 @@ def test_recipes_of_the_zoo_build(path):
     config = recipes.load_recipe(path)
     assert config.name == path.stem
     assert config.card.summary
-    prior = recipes.make_prior(config)
+    prior = building.make_prior(config)
     if recipes.kind(config) == "video":
         network = prior.network
         assert prior.num_embeddings == network.num_embeddings
         assert prior.density.local_channels == network.hidden_channels
         return
-    model = recipes.make_autoencoder(config)
+    model = building.make_autoencoder(config)
     if prior is None:
         assert model.built and config.bottleneck.name is not None
         return
@@ -91,7 +91,7 @@ def test_autoencoder_of_grey_pictures(likelihood):
     config.data.channels = 1
     config.likelihood = recipes.defaults().likelihood
     config.likelihood.name = likelihood
-    model = recipes.make_autoencoder(recipes.check_recipe(config))
+    model = building.make_autoencoder(recipes.check_recipe(config))
     assert model.event_shape == (small.SIZE, small.SIZE, 1)
     grey = small.pictures(2)[..., :1]
     assert model.reconstruct(grey).shape == grey.shape
@@ -109,7 +109,7 @@ def test_unknown_pictures_of_a_card():
 def test_autoencoder_of_any_size():
     config = small.recipe()
     config.data.image_size = None
-    model = recipes.make_autoencoder(config)
+    model = building.make_autoencoder(config)
     assert model.encode(small.pictures(2, 24)).shape == (2, 6, 6)
 
 
@@ -152,7 +152,7 @@ def test_learning_rate_warms_up_and_decays():
         learning_rate=1e-2,
         final_learning_rate=1e-4,
     )
-    schedule = recipes.make_optimizer(training)._learning_rate
+    schedule = building.make_optimizer(training)._learning_rate
     rates = [float(schedule(step)) for step in (0, 5, 10, 55, 100)]
     expected = [0, 5e-3, 1e-2, (1e-2 + 1e-4) / 2, 1e-4]
     np.testing.assert_allclose(rates, expected, rtol=1e-5)

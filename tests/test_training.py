@@ -9,7 +9,7 @@ import small
 import tensorflow as tf
 from harness import assert_close, two_replicas
 
-from vqvae_tf import recipes, training
+from vqvae_tf import building, recipes, training
 from vqvae_tf.data.source import ArrayImages
 from vqvae_tf.history import read_history
 from vqvae_tf.step import StepModel
@@ -109,7 +109,7 @@ def test_every_picture_is_encoded(passes):
     config.data.flip = False
     config.quantizer.num_embeddings = 40_000  # more than int16 holds
     config.prior_training.encode_passes = passes
-    model = recipes.make_autoencoder(config)
+    model = building.make_autoencoder(config)
     images = np.random.default_rng(0).integers(0, 256, [70, 16, 16, 3])
     images = images.astype(np.uint8)
     names = [str(i) for i in range(70)]

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from vqvae_tf import history, interruption, recipes, strategies
+from vqvae_tf import building, history, interruption, strategies
 from vqvae_tf.checkpoints import Checkpoints
 
 # Workers agree whether to save, or to stop, after so many steps and seconds,
@@ -36,7 +36,7 @@ def fit(model, training, batches, directory, pictures):
         interruption.Interrupted: on Ctrl-C or SIGTERM, after saving.
     """
     with model.distribute_strategy.scope():
-        model.compile(recipes.make_optimizer(training))
+        model.compile(building.make_optimizer(training))
         model.optimizer.build(model.trainable_variables)
     checkpoints = Checkpoints(model, directory)
     done = checkpoints.restore()

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from vqvae_tf import recipes
+from vqvae_tf import building
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "benchmarks"))
 
@@ -17,7 +17,9 @@ import likelihood_table  # noqa: E402
 @pytest.mark.parametrize("name", likelihood_table.points())
 def test_points_have_their_number_of_latents(name):
     kind, number = likelihood_table.points()[name]
-    model = recipes.make_autoencoder(likelihood_table.make_recipe(kind, number))
+    model = building.make_autoencoder(
+        likelihood_table.make_recipe(kind, number)
+    )
     channels = model.encoder.output_channels
     if kind == "vqvae":
         assert model.quantizer.num_codebooks == number

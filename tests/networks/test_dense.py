@@ -13,6 +13,7 @@ from vqvae_tf import (
     FactorizedDensity,
     Gaussian,
     VectorQuantizerEMA,
+    building,
     recipes,
 )
 
@@ -168,7 +169,7 @@ def test_a_recipe_names_them():
     config.decoder.update(name="DenseDecoder", **dense)
     config.quantizer.update(num_embeddings=8, embedding_dim=4)
     config.likelihood.name = "DiscretizedLogistic"
-    model = recipes.make_autoencoder(recipes.check_recipe(config))
+    model = building.make_autoencoder(recipes.check_recipe(config))
     assert model.encoder.hidden_units == (7,)
     x = np.zeros([2, SIZE, SIZE, model.event_shape[-1]], np.uint8)
     assert model.reconstruct(x).shape == x.shape

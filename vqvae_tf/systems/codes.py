@@ -7,12 +7,12 @@ and a PixelCNN models the map given the three.
 import numpy as np
 
 from vqvae_tf import (
+    building,
     code_evaluation,
     data,
     encoding,
     fitting,
     presets,
-    recipes,
     sheets,
 )
 from vqvae_tf.models import LatentGenerator
@@ -26,7 +26,7 @@ def train(config, workdir, data_dir, stage, start):
     held_out = pictures.open_split(
         config.data, config.data.eval_split, data_dir
     )
-    autoencoder = recipes.make_autoencoder(config)
+    autoencoder = building.make_autoencoder(config)
     check_base(base, autoencoder)
     examples = base.encode(pictures.first_pictures(config, held_out))
     start()
@@ -49,7 +49,7 @@ def train(config, workdir, data_dir, stage, start):
             )
         },
     )
-    prior = recipes.make_prior(config)
+    prior = building.make_prior(config)
     if prior is None or stage == "autoencoder":
         return autoencoder
     arrays = encoding.once(

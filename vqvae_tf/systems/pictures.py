@@ -6,6 +6,7 @@ import sys
 import numpy as np
 
 from vqvae_tf import (
+    building,
     data,
     disentanglement,
     encoding,
@@ -14,7 +15,6 @@ from vqvae_tf import (
     family_properties,
     fitting,
     previews,
-    recipes,
     sheets,
 )
 from vqvae_tf.models import Autoencoder, LatentGenerator
@@ -30,7 +30,7 @@ def train(config, workdir, data_dir, stage, start):
     """
     images = open_split(config.data, config.data.train_split, data_dir)
     held_out = open_split(config.data, config.data.eval_split, data_dir)
-    autoencoder = recipes.make_autoencoder(config)
+    autoencoder = building.make_autoencoder(config)
     examples = first_pictures(config, held_out)
     start()
     fitting.fit(
@@ -40,7 +40,7 @@ def train(config, workdir, data_dir, stage, start):
         workdir / "autoencoder",
         lambda: _logged(autoencoder, examples),
     )
-    prior = recipes.make_prior(config)
+    prior = building.make_prior(config)
     if prior is None or stage == "autoencoder":
         return autoencoder
     arrays = encoding.once(

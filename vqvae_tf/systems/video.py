@@ -5,10 +5,10 @@ import sys
 import numpy as np
 
 from vqvae_tf import (
+    building,
     data,
     encoding,
     fitting,
-    recipes,
     sheets,
     video_evaluation,
 )
@@ -20,7 +20,7 @@ def train(config, workdir, data_dir, stage, start):
     """Trains the prior; the autoencoder is the base's. See `pictures.train`."""
     del stage  # there is but one
     base = codes.load_base(config)
-    prior = recipes.make_prior(config)
+    prior = building.make_prior(config)
     codes.check_base(base, prior)
     video = VideoGenerator(base, prior)
     episodes, held_out = (

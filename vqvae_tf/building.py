@@ -1,0 +1,102 @@
+"""From a recipe's sections to models, priors and optimizers."""
+
+import copy
+
+import keras
+
+from vqvae_tf import densities, recipes
+from vqvae_tf.models import VQVAE, Autoencoder
+
+
+def _make(config, section, **overrides):
+    options = copy.deepcopy(config.get(section).to_dict())
+    name = options.pop("name")
+    if name is None:
+        return None
+    return recipes.find_class(section, name)(**{**options, **overrides})
+
+
+def make_autoencoder(config) -> VQVAE | Autoencoder:
+    """Builds the recipe's VQ-VAE or autoencoder, with its variables."""
+    if recipes.kind(config) == "pictures":
+        decoder = _make_picture_decoder(config)
+        size = config.data.image_size
+        event_shape = (size, size, config.data.channels)
+    else:
+        quantizer = config.quantizer
+        channels = quantizer.get("num_codebooks", 1) * quantizer.embedding_dim
+        decoder = _make(config, "decoder", local_channels=channels)
+        event_shape = decoder.event_shape
+    options = {
+        "encoder": _make(config, "encoder"),
+        "decoder": decoder,
+        "preprocess": _make(config, "preprocess"),
+        "event_shape": event_shape,
+    }
+    if config.bottleneck.name is None:
+        model = VQVAE(quantizer=_make(config, "quantizer"), **options)
+    else:
+        names = ("bottleneck", "corruption", "regularizer", "observation")
+        options |= {name: _make(config, name) for name in names}
+        model = Autoencoder(**options)
+    model.build()
+    return model
+
+
+def _make_picture_decoder(config):
+    likelihood = _make(config, "likelihood")
+    parameters = likelihood.num_parameters(config.data.channels)
+    network = _make(config, "decoder", output_channels=parameters)
+    return densities.FactorizedDensity(network, likelihood)
+
+
+def make_prior(config):
+    """Builds the recipe's prior with its variables; None where it has none."""
+    if config.prior.name is None:
+        return None
+    if recipes.kind(config) == "video":
+        prior = _make_video_prior(config)
+    else:
+        quantizer = config.quantizer
+        prior = _make(
+            config,
+            "prior",
+            num_embeddings=quantizer.num_embeddings,
+            num_codebooks=quantizer.get("num_codebooks", 1),
+            global_channels=config.data.num_classes,
+        )
+    prior.build()
+    return prior
+
+
+def _make_video_prior(config):
+    network = _make(config, "context")
+    density = _make(
+        config,
+        "prior",
+        num_embeddings=network.num_embeddings,
+        local_channels=network.hidden_channels,
+    )
+    return densities.ConditionalDensity(
+        network, density, config.marginals.channels, config.marginals.weight
+    )
+
+
+def make_optimizer(training) -> keras.optimizers.Optimizer:
+    """Adam with a linear warm-up and a cosine decay, as the recipe says."""
+    # Keras computes in the dtype of the weights. In bfloat16 0.999 is 1, by
+    # which the correction for the first steps makes every step 0.
+    weights = keras.config.dtype_policy().variable_dtype
+    beta_2 = 0.99 if weights == "bfloat16" else 0.999
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=max(training.steps - training.warmup_steps, 1),
+        alpha=training.final_learning_rate / training.learning_rate,
+        warmup_target=training.learning_rate,
+        warmup_steps=training.warmup_steps,
+    )
+    return keras.optimizers.Adam(
+        schedule,
+        beta_2=beta_2,
+        global_clipnorm=training.clip_norm,
+    )
