@@ -1,4 +1,4 @@
-"""The sampler of a PixelCNN by its definition, which is slow."""
+"""The sampler of a density of codes by its definition, which is slow."""
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +11,7 @@ class NaiveSampler:
     """Samples by the definition: a forward pass for each code.
 
     Args:
-        density: a `PixelCNN`.
+        density: a `PixelCNN` or `WaveNet`.
         context: as for its `sample`, with the batch of all codes.
         temperature, top_k, top_p: as for its `sample`.
         jit_compile: whether the forward pass is compiled by XLA.
@@ -19,10 +19,10 @@ class NaiveSampler:
     Call arguments:
         num_samples: an integer, for each seed.
         seeds: integers.
-        event_shape: (height, width); the density's own by default.
+        event_shape: the grid; the density's own by default.
 
     Returns:
-        int32 codes `[seeds, num_samples, height, width]`, or with an axis G.
+        int32 codes `[seeds, num_samples, *grid]`, or with an axis G.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class NaiveSampler:
         self._draw = tf.function(self._draw_code, jit_compile=jit_compile)
 
     def __call__(self, num_samples, seeds, event_shape=None):
-        height, width = event_shape or self.density.event_shape
+        sizes = event_shape or self.density.event_shape
         groups = self.density.num_codebooks
-        grid = [len(seeds) * num_samples, height, width, groups]
+        shape = [len(seeds) * num_samples, *sizes, groups]
         seeds = tf.stack([random.make_seed(seed) for seed in seeds])
-        codes = np.zeros(grid, np.int32)
-        for r, c, g in np.ndindex(height, width, groups):
-            t = tf.constant(r * width + c)
-            codes[:, r, c, g] = self._draw(codes, t, seeds)[:, g]
-        codes = codes.reshape(len(seeds), num_samples, *grid[1:])
+        codes = np.zeros(shape, np.int32)
+        flat = codes.reshape(shape[0], -1, groups)  # a view
+        for t, g in np.ndindex(*flat.shape[1:]):
+            flat[:, t, g] = self._draw(codes, tf.constant(t), seeds)[:, g]
+        codes = codes.reshape(len(seeds), num_samples, *shape[1:])
         return codes if groups > 1 else codes[..., 0]
 
     def _draw_code(self, codes, t, seeds):

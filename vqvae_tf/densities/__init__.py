@@ -3,6 +3,7 @@
 from vqvae_tf.densities.base import DensityModel
 from vqvae_tf.densities.conditional import ConditionalDensity
 from vqvae_tf.densities.factorized import FactorizedDensity
+from vqvae_tf.densities.levels import WaveformDensity
 from vqvae_tf.densities.likelihoods import (
     Bernoulli,
     Categorical,
@@ -12,6 +13,7 @@ from vqvae_tf.densities.likelihoods import (
     Likelihood,
 )
 from vqvae_tf.densities.pixel_cnn import PixelCNN
+from vqvae_tf.densities.wavenet import WaveNet
 
 __all__ = [
     "Bernoulli",
@@ -24,4 +26,6 @@ __all__ = [
     "Gaussian",
     "Likelihood",
     "PixelCNN",
+    "WaveNet",
+    "WaveformDensity",
 ]

@@ -121,13 +121,17 @@ class CodeDensity(DensityModel):
         if not tf.executing_eagerly():
             return self._draw(grid, top_k, top_p, arguments)
         arguments["num_samples"] = tf.convert_to_tensor(num_samples)
-        return self._graphs.get(self._draw, grid, top_k, top_p)(arguments)
+        return self._draw_eagerly(grid, top_k, top_p, arguments)
 
     def mode(self, context=None, seed=0):
         """Returns a seeded sample: an autoregressive density has no mode."""
         return self.sample(context=context, seed=seed)
 
-    def _draw(self, grid, top_k, top_p, arguments):
+    def _draw_eagerly(self, grid, top_k, top_p, arguments):
+        draw = self._graphs.get(self._draw, grid, top_k, top_p)
+        return draw(arguments)
+
+    def _draw(self, grid, top_k, top_p, arguments, **options):
         num_samples, seed = arguments["num_samples"], arguments["seed"]
         temperature = arguments["temperature"]
         given = _flat(arguments["given"], num_samples, len(grid))
@@ -142,7 +146,9 @@ class CodeDensity(DensityModel):
             known = tf.gather(given, t, axis=1)[..., g]
             return tf.where(tf.gather(keep, t, axis=1), known, codes)
 
-        codes = self.visit(num_samples, grid, arguments["context"], choose)
+        codes = self.visit(
+            num_samples, grid, arguments["context"], choose, **options
+        )
         return codes if self.num_codebooks > 1 else codes[..., 0]
 
     def _cached_logits(self, value, context=None):
