@@ -34,7 +34,6 @@ def test_formulas(num_levels):
     x = np.concatenate([noise(2, 500), 0.01 * noise(2, 500)], axis=1)
     x[0, :3] = [-1, 0, 1]
     np.testing.assert_allclose(law.compand(x), curve(x, mu), atol=1e-6)
-    np.testing.assert_allclose(law.expand(x), inverse(x, mu), atol=2e-6)
     steps = (curve(x, mu) + 1) / 2 * mu
     levels = law.encode(x)
     assert levels.dtype == tf.int32
@@ -44,7 +43,7 @@ def test_formulas(num_levels):
     centres = inverse(2 * levels.numpy() / mu - 1, mu)
     waveform = law.decode(levels)
     assert waveform.dtype == tf.float32
-    np.testing.assert_allclose(waveform, centres, atol=2e-6)
+    np.testing.assert_allclose(waveform, centres, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("num_levels", [2, 3, 255, 256, 65536])
@@ -53,7 +52,7 @@ def test_each_level_is_that_of_its_waveform(num_levels):
     waveform = law.decode(levels).numpy()
     assert np.all(np.diff(waveform) > 0)
     np.testing.assert_allclose(waveform[0, [0, -1]], [-1, 1], atol=1e-6)
-    np.testing.assert_allclose(waveform, -waveform[:, ::-1], rtol=2e-4)
+    np.testing.assert_allclose(waveform, -waveform[:, ::-1], rtol=1e-5)
     assert np.max(abs(waveform)) <= 1
     np.testing.assert_array_equal(law.encode(waveform), levels)
 

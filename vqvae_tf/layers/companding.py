@@ -60,12 +60,6 @@ class MuLaw(keras.layers.Layer):
         size = tf.math.log1p(self.mu * tf.abs(x)) / np.log1p(self.mu)
         return tf.sign(x) * size
 
-    def expand(self, y):
-        """Returns the waveform of companded values, the inverse of f."""
-        y = tf.cast(y, tf.float32)
-        size = tf.math.expm1(tf.abs(y) * np.log1p(self.mu)) / self.mu
-        return tf.sign(y) * size
-
     def encode(self, waveform):
         """Returns the levels of a waveform, int32 of its shape.
 
@@ -80,9 +74,12 @@ class MuLaw(keras.layers.Layer):
 
         That is where f is in the middle of the level's bin.
         """
-        y = tf.cast(levels, tf.float32) * (2 / self.mu) - 1.0
-        # Rounding may reach beyond 1, which `check` refuses.
-        return tf.clip_by_value(self.expand(y), -1.0, 1.0)
+        # A table, since the last bit of exp differs between modes.
+        y = np.linspace(-1.0, 1.0, self.num_levels)
+        size = np.expm1(abs(y) * np.log1p(self.mu)) / self.mu
+        table = np.clip(np.sign(y) * size, -1.0, 1.0)
+        table = tf.constant(table, tf.float32)
+        return tf.gather(table, tf.cast(levels, tf.int32))
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, 1)
