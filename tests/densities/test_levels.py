@@ -7,7 +7,14 @@ import tensorflow as tf
 from harness import run_density_test, run_two_replica_test
 from wavenets import KINDS, random_context, small
 
-from vqvae_tf import MuLaw, PixelCNN, WaveformDensity
+from vqvae_tf import (
+    VQVAE,
+    Encoder,
+    MuLaw,
+    PixelCNN,
+    VectorQuantizerEMA,
+    WaveformDensity,
+)
 from vqvae_tf.densities.base import event_size
 
 TIME = 24
@@ -115,6 +122,37 @@ def test_what_it_says_of_its_density():
     assert density.local_upsampling == 4
     assert density.event_shape == (TIME,)
     assert make("plain").global_channels is None
+
+
+def test_the_decoder_of_a_vqvae_knows_the_speaker():
+    keras.utils.set_random_seed(0)
+    inner = small(0.2, K, **{**KINDS["contexts"], "local_channels": 8})
+    model = VQVAE(
+        Encoder(8, hidden_channels=8, num_residual_layers=1, rank=1),
+        VectorQuantizerEMA(4, 8),
+        WaveformDensity(inner, MuLaw(K)),
+        preprocess=MuLaw(K),
+        event_shape=(None,),
+    )
+    model.build()
+    speakers = {"global": np.eye(3, dtype=np.float32)}
+    # The speaker's is the pitch.
+    pitch = np.array([2, 3, 4])[:, None]
+    x = np.sin(np.arange(TIME) * 2 * np.pi / pitch + 1).astype(np.float32) / 2
+    batch = tf.data.Dataset.from_tensors((x, speakers))
+    model.compile(keras.optimizers.Adam(0.02))
+    first = model.evaluate(batch, verbose=0, return_dict=True)
+    model.fit(batch.repeat(60), verbose=0)
+    last = model.evaluate(batch, verbose=0, return_dict=True)
+    assert last["reconstruction"] < 0.5 * first["reconstruction"]
+    codes = model.encode(x)
+    assert codes.shape == (3, TIME // 4)
+    spoken, converted = (
+        model.decode(codes, {"global": np.roll(speakers["global"], shift, 0)})
+        for shift in (0, 1)
+    )
+    assert converted.shape == (3, TIME) and converted.dtype == tf.float32
+    assert np.all(np.any(spoken != converted, axis=1))
 
 
 @pytest.mark.parametrize(

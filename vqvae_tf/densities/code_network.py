@@ -102,6 +102,10 @@ class CodeNetwork(CodeDensity):
                 part.build(None)
         self.built = True
 
+    def compute_output_spec(self, value, *args, **kwargs):
+        # Models that are built without data have no context to call it with.
+        return keras.KerasTensor((value.shape[0],), "float32")
+
     def features(self, embedded, global_context, local_context, drop):
         """The causal network.
 

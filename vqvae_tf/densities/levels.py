@@ -71,6 +71,10 @@ class WaveformDensity(DensityModel):
                 part.build(None)
         self.built = True
 
+    def compute_output_spec(self, value, *args, **kwargs):
+        # As of the density, which needs no data either.
+        return keras.KerasTensor((value.shape[0],), "float32")
+
     def call(self, value, context=None, mask=None, training=False):
         levels = self._levels(value)
         return self.density.log_prob(levels, context, mask, training)
