@@ -33,7 +33,7 @@ VALIDATION = "train[45000:]"
 def _vqvae(codebooks):
     return {
         "quantizer.num_codebooks": codebooks,
-        "encoder.output_channels": 32 * codebooks,
+        "encoder.output_channels": 4 * codebooks,
     }
 
 

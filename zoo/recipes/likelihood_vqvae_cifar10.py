@@ -7,12 +7,13 @@ def get_config():
     config = read_recipe(find_recipe("likelihood_vae_cifar10"))
     config.name = "likelihood_vqvae_cifar10"
     config.data.update(bound_samples=1, neighbour_pictures=16)
-    config.encoder.update(output_channels=3 * 32)
+    config.encoder.update(output_channels=3 * 4)
     config.bottleneck.name = None
     config.quantizer.update(
         num_embeddings=512,
-        embedding_dim=32,
+        embedding_dim=4,
         num_codebooks=3,
+        decay=0.9,
         commitment_cost=1.0,
         initialize_from_data=True,
         restart_after=200,
