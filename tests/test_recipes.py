@@ -27,8 +27,14 @@ def test_recipes_of_the_zoo_build(path):
     if prior is None:
         assert model.built and config.bottleneck.name is not None
         return
-    grid = tuple(n // model.encoder.downsampling for n in model.event_shape[:2])
-    assert prior.event_shape == grid
+    if recipes.kind(config) == "speech":
+        density = model.decoder.density
+        assert density.local_upsampling == model.stride == 64
+        assert density.global_channels == config.data.num_speakers
+    else:
+        sizes = model.event_shape[:2]
+        grid = tuple(n // model.encoder.downsampling for n in sizes)
+        assert prior.event_shape == grid
     assert prior.num_embeddings == model.quantizer.num_embeddings
     assert prior.num_codebooks == model.quantizer.num_codebooks
 
@@ -156,3 +162,20 @@ def test_learning_rate_warms_up_and_decays():
     rates = [float(schedule(step)) for step in (0, 5, 10, 55, 100)]
     expected = [0, 5e-3, 1e-2, (1e-2 + 1e-4) / 2, 1e-4]
     np.testing.assert_allclose(rates, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"data.window": None}, "data.window, a positive integer.*None"),
+        ({"data.num_speakers": 0}, "data.num_speakers"),
+        ({"decoder.name": "Decoder"}, 'decoder.name="WaveNet" and no base'),
+    ],
+)
+def test_bad_recipes_of_speech(changes, message):
+    config = recipes.read_recipe(recipes.find_recipe("vqvae_speech8k"))
+    if "decoder.name" in changes:
+        config.decoder = recipes.defaults().decoder
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(ValueError, match=message):
+        recipes.check_recipe(config)

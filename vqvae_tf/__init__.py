@@ -43,6 +43,7 @@ from vqvae_tf.models import (  # noqa: E402
     VQVAE,
     Autoencoder,
     LatentGenerator,
+    SpeechVQVAE,
     VideoGenerator,
 )
 from vqvae_tf.networks import (  # noqa: E402
@@ -80,6 +81,7 @@ __all__ = [
     "PixelScaling",
     "ResidualBlock",
     "ResidualStack",
+    "SpeechVQVAE",
     "VQVAE",
     "VectorQuantizer",
     "VectorQuantizerEMA",

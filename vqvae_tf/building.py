@@ -4,8 +4,8 @@ import copy
 
 import keras
 
-from vqvae_tf import densities, recipes
-from vqvae_tf.models import VQVAE, Autoencoder
+from vqvae_tf import densities, layers, recipes
+from vqvae_tf.models import VQVAE, Autoencoder, SpeechVQVAE
 
 
 def _make(config, section, **overrides):
@@ -18,6 +18,8 @@ def _make(config, section, **overrides):
 
 def make_autoencoder(config) -> VQVAE | Autoencoder:
     """Builds the recipe's VQ-VAE or autoencoder, with its variables."""
+    if recipes.kind(config) == "speech":
+        return _make_speech_vqvae(config)
     if recipes.kind(config) == "pictures":
         decoder = _make_picture_decoder(config)
         size = config.data.image_size
@@ -43,6 +45,29 @@ def make_autoencoder(config) -> VQVAE | Autoencoder:
     return model
 
 
+def _make_speech_vqvae(config):
+    companding = _make(config, "preprocess") or layers.MuLaw()
+    encoder, data = _make(config, "encoder", rank=1), config.data
+    wavenet = _make(
+        config,
+        "decoder",
+        num_embeddings=companding.num_levels,
+        event_shape=(data.window,),
+        global_channels=data.num_speakers,
+        local_channels=config.quantizer.embedding_dim,
+        local_upsampling=encoder.downsampling,
+    )
+    model = SpeechVQVAE(
+        encoder,
+        _make(config, "quantizer"),
+        densities.WaveformDensity(wavenet, layers.MuLaw(companding.num_levels)),
+        companding,
+        sample_rate=data.sample_rate,
+    )
+    model.build()
+    return model
+
+
 def _make_picture_decoder(config):
     likelihood = _make(config, "likelihood")
     parameters = likelihood.num_parameters(config.data.channels)
@@ -57,13 +82,13 @@ def make_prior(config):
     if recipes.kind(config) == "video":
         prior = _make_video_prior(config)
     else:
-        quantizer = config.quantizer
+        quantizer, classes = config.quantizer, config.data.num_classes
         prior = _make(
             config,
             "prior",
             num_embeddings=quantizer.num_embeddings,
             num_codebooks=quantizer.get("num_codebooks", 1),
-            global_channels=config.data.num_classes,
+            **({} if classes is None else {"global_channels": classes}),
         )
     prior.build()
     return prior

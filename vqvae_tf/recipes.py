@@ -40,6 +40,12 @@ def defaults() -> ml_collections.ConfigDict:
         # Held-out pictures of which evaluation sums over neighbouring codes
         # too: as many decodings each as there are codes, times three.
         neighbour_pictures=0,
+        # Of speech: the rate in Hz, samples of a training window, "peak" or
+        # None, and how many speakers the data have.
+        sample_rate=None,
+        window=None,
+        normalize="peak",
+        num_speakers=None,
     )
     # Keyword arguments of the classes; `name` picks the class.
     config.preprocess = _section(name=None)
@@ -99,11 +105,13 @@ def _training():
 
 _DATA_KEYS = (
     "source train_split eval_split image_size channels crop resize_range flip "
-    "num_classes on_corrupt bound_samples neighbour_pictures"
+    "num_classes on_corrupt bound_samples neighbour_pictures sample_rate "
+    "window normalize num_speakers"
 ).split()
 
-# Photos, frames of DeepMind Lab, digits of MNIST, and generated shapes.
-CARD_SAMPLES = ("photos", "dmlab", "digits", "shapes")
+# Photos, frames of DeepMind Lab, digits of MNIST, generated shapes, and spoken
+# digits.
+CARD_SAMPLES = ("photos", "dmlab", "digits", "shapes", "voices")
 
 
 def built_in() -> dict[str, pathlib.Path]:
@@ -191,7 +199,10 @@ def check_recipe(config):
             _check_keys(
                 section, options.keys(), _arguments(section, options.name)
             )
-    _check_image_size(config.data.get("image_size"))
+    if kind(config) == "speech":
+        _check_speech(config)
+    else:
+        _check_image_size(config.data.get("image_size"))
     _check_channels(config.data.get("channels"))
     _check_card_samples(config.card.samples)
     _check_base(config)
@@ -204,15 +215,19 @@ def kind(config) -> str:
 
     Returns:
         "pictures" (an autoencoder of pictures, and a prior), "codes" (the same
-        of the codes of the preset `base`) or "video" (a prior of the next
-        frame's codes).
+        of the codes of the preset `base`), "video" (a prior of the next
+        frame's codes) or "speech" (a VQ-VAE of waveforms, and a prior).
     """
+    if config.data.sample_rate is not None:
+        return "speech"
     if config.context.name is not None:
         return "video"
     return "pictures" if config.base is None else "codes"
 
 
 def _check_base(config):
+    if kind(config) == "speech":
+        return
     of_codes = config.preprocess.name is not None or kind(config) == "video"
     if of_codes != (config.base is not None):
         raise ValueError(
@@ -240,6 +255,23 @@ def _check_bottleneck(config):
                 f"{section}.name={config.get(section).name!r} without "
                 'bottleneck.name; a plain one is "Identity".'
             )
+
+
+def _check_speech(config):
+    for key in ("sample_rate", "window", "num_speakers"):
+        value = config.data[key]
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"A recipe of speech needs data.{key}, a positive integer. "
+                f"Received: {value!r}."
+            )
+    of_speech = config.decoder.name == "WaveNet" and config.base is None
+    if not of_speech or config.bottleneck.name is not None:
+        raise ValueError(
+            "A recipe of speech has a quantizer, decoder.name=\"WaveNet\" and "
+            f"no base. Received: decoder.name={config.decoder.name!r}, base="
+            f"{config.base!r}, bottleneck.name={config.bottleneck.name!r}."
+        )
 
 
 _DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16")

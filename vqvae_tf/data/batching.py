@@ -176,6 +176,7 @@ def array_batches(
     context: dict | None = None,
     skip_steps: int = 0,
     part: tuple[int, int] = (0, 1),
+    weight=None,
 ) -> tf.data.Dataset:
     """Endless shuffled batches of arrays in memory, such as code maps.
 
@@ -189,9 +190,12 @@ def array_batches(
             {"global": one_hot(labels, num_classes)}.
         skip_steps: number of the first step.
         part: as of `training_batches`.
+        weight: None, or an array [n] or [n, ...] of sample weights, or of
+            masks of positions.
 
     Returns:
-        An infinite dataset of x [B, ...], or with context of (x, context).
+        An infinite dataset of x [B, ...], with context of (x, context), with
+        a weight of (x, context, weight), the context {} where there is none.
         float64 becomes float32; other dtypes stay.
 
     Raises:
@@ -203,13 +207,18 @@ def array_batches(
     >>> next(iter(array_batches(codes, batch_size=4))).shape.as_list()
     [4, 8, 8]
     """
-    count, arrays = as_tensors(values, context)
+    given = {} if weight is None else {"weight": weight}
+    count, (values, extra) = as_tensors(
+        values, {"context": context or {}, **given}
+    )
     steps = order.training_order(count, batch_size, seed, skip_steps)
     rows = order.own_rows(batch_size, part)
 
     def batch(step, index):
-        x, found = gather(arrays, index[rows])
-        return x if context is None else (x, found)
+        x, found = gather((values, extra), index[rows])
+        if weight is not None:
+            return x, found["context"], found["weight"]
+        return x if context is None else (x, found["context"])
 
     return pipeline_options(steps.map(batch))
 

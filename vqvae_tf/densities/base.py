@@ -59,6 +59,8 @@ class DensityModel(StepModel):
     """
 
     loss_names = ("loss", "bits_per_dim")
+    # Whether `mode` is more than a sample.
+    has_mode = False
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

@@ -37,6 +37,7 @@ class FactorizedDensity(DensityModel):
     """
 
     parts = ("network", "likelihood")
+    has_mode = True
 
     def __init__(self, network, likelihood, local_shape=None, **kwargs):
         super().__init__(**kwargs)

@@ -2,7 +2,14 @@
 
 from vqvae_tf.models.autoencoder import Autoencoder
 from vqvae_tf.models.latent_generator import LatentGenerator
+from vqvae_tf.models.speech_vqvae import SpeechVQVAE
 from vqvae_tf.models.video_generator import VideoGenerator
 from vqvae_tf.models.vqvae import VQVAE
 
-__all__ = ["Autoencoder", "LatentGenerator", "VQVAE", "VideoGenerator"]
+__all__ = [
+    "Autoencoder",
+    "LatentGenerator",
+    "SpeechVQVAE",
+    "VQVAE",
+    "VideoGenerator",
+]

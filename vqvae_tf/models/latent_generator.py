@@ -97,7 +97,7 @@ class LatentGenerator(DensityModel):
         kept = None if mask is None else self.autoencoder.latent_mask(mask)
         return (
             self.autoencoder.decoder.log_prob(x, full, mask=mask),
-            self.prior.log_prob(codes, context, mask=kept),
+            self.prior.log_prob(codes, self._of_prior(context), mask=kept),
         )
 
     def log_prob(self, value, context=None, mask=None, training=False):
@@ -162,7 +162,8 @@ class LatentGenerator(DensityModel):
         seed = random.make_seed(seed)
         check_given(given, given_mask)
         if decoder_temperature is None:
-            decoder_temperature = temperature if self._of_codes else 0.0
+            has_mode = self.autoencoder.decoder.has_mode
+            decoder_temperature = 0.0 if has_mode else temperature
         known_codes, known = None, None
         if given is not None:
             if self._of_codes:
@@ -175,7 +176,7 @@ class LatentGenerator(DensityModel):
             known_codes, known = self._given_codes(given, given_mask)
         codes = self.prior.sample(
             num_samples,
-            context,
+            self._of_prior(context),
             event_shape,
             temperature=temperature,
             top_k=top_k,
@@ -196,14 +197,22 @@ class LatentGenerator(DensityModel):
     def _decode(self, codes, context, temperature, top_k, top_p, seed):
         local = self.autoencoder.quantizer.decode(codes)
         full = self.autoencoder.decoder_context(context, local)
+        has_mode = self.autoencoder.decoder.has_mode
         zero = isinstance(temperature, (int, float)) and temperature == 0
-        # The mode of an autoregressive decoder is but a sample.
-        if zero and not self._of_codes:
+        if zero and has_mode:
             return self.autoencoder.decoder.mode(full)
-        options = dict(top_k=top_k, top_p=top_p) if self._of_codes else {}
+        options = {} if has_mode else dict(top_k=top_k, top_p=top_p)
         return self.autoencoder.decoder.sample(
             context=full, temperature=temperature, seed=seed, **options
         )
+
+    def _of_prior(self, context):
+        """Returns the context without what only the decoder is told."""
+        decoder = self.autoencoder.decoder
+        told = getattr(decoder, "global_channels", None) is not None
+        if context and told and self.global_channels is None:
+            return {k: v for k, v in context.items() if k != "global"} or None
+        return context
 
     def _given_codes(self, given, given_mask):
         """Returns the codes of what is given, and where they are known."""

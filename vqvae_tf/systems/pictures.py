@@ -69,7 +69,7 @@ def _logged(autoencoder, examples):
     return logged
 
 
-def fit_prior(config, prior, codes, context, directory, samples):
+def fit_prior(config, prior, codes, context, directory, samples, weight=None):
     """Fits a prior on codes in memory.
 
     Args:
@@ -79,6 +79,7 @@ def fit_prior(config, prior, codes, context, directory, samples):
         context: None, or a dict of arrays `[n, ...]`.
         directory: of its checkpoints.
         samples: a function that returns a picture to log.
+        weight: None, or a mask `[n, *grid]`, 0 at padding.
     """
     codes = codes.astype(np.int32)
     fitting.fit(
@@ -89,6 +90,7 @@ def fit_prior(config, prior, codes, context, directory, samples):
             config.prior_training.batch_size,
             seed=config.seed,
             context=context,
+            weight=weight,
             **place,
         ),
         directory,

@@ -1,0 +1,176 @@
+"""The VQ-VAE of waveforms."""
+
+import keras
+import numpy as np
+import pytest
+import small
+import tensorflow as tf
+from harness import run_two_replica_test
+
+import vqvae_tf as vq
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small.speech_vqvae()
+
+
+def one_hot(*numbers):
+    return {"global": np.eye(3, dtype=np.float32)[list(numbers)]}
+
+
+def test_codes_of_any_length(model):
+    x = small.waveforms(2, 50)
+    codes = model.encode(x)
+    assert codes.shape == (2, 13) and codes.dtype == tf.int32
+    padded = np.pad(x, [[0, 0], [0, 2]])
+    np.testing.assert_array_equal(model.encode(padded), codes)
+    assert model.bits_per_second == 800 / 4 * 3
+
+
+def test_decode_draws_from_the_decoder(model):
+    x = small.waveforms(3)
+    codes = model.encode(x)
+    context = {
+        **one_hot(0, 1, 2),
+        "local": model.quantizer.decode(codes),
+    }
+    expected = model.decoder.sample(context=context, temperature=0.7, seed=4)
+    options = dict(temperature=0.7, seed=4)
+    for speaker in (["ann", "bob", "eve"], [0, 1, 2], tf.range(3)):
+        found = model.decode(codes, speaker=speaker, **options)
+        np.testing.assert_array_equal(found, expected)
+    found = model.decode(codes, one_hot(0, 1, 2), length=50, **options)
+    np.testing.assert_array_equal(found, expected[:, :50])
+
+
+def test_convert_is_another_speaker_s_decoding(model):
+    x = small.waveforms(2)
+    codes = model.encode(x)
+    for speaker, other in (("ann", one_hot(0, 0)), (2, one_hot(2, 2))):
+        found = model.convert(x, speaker, seed=1)
+        assert found.shape == x.shape
+        expected = model.decode(codes, other, length=50, seed=1)
+        np.testing.assert_array_equal(found, expected)
+        again = model.reconstruct(x, other, seed=1)
+        np.testing.assert_array_equal(again, expected)
+
+
+def test_padding_counts_nowhere():
+    """A recording with silence after it, and the recording alone."""
+    x = small.waveforms(2, 64)
+
+    def losses(x, mask):
+        keras.utils.set_random_seed(0)
+        model = small.speech_vqvae()
+        model.compile(keras.optimizers.SGD(0.0))
+        dataset = tf.data.Dataset.from_tensors((x, one_hot(0, 1), mask))
+        return model.evaluate(dataset, verbose=0, return_dict=True)
+
+    expected = losses(x, np.ones_like(x))
+    # The residual blocks look a few codes ahead, into the silence.
+    padded, mask = np.zeros([2, 96], np.float32), np.zeros([2, 96], np.float32)
+    padded[:, :64], mask[:, :64] = x, 1
+    alone = np.zeros_like(padded)
+    alone[:, :64] = x
+    found = losses(padded, mask)
+    loud = losses(np.where(mask > 0, padded, 0.0).astype(np.float32), mask)
+    assert found == loud
+    for name in ("reconstruction", "bits_per_dim"):
+        assert found[name] == pytest.approx(expected[name], rel=0.02)
+    weight = {"quantizer_loss", "perplexity"}
+    assert weight <= found.keys()
+
+
+def test_mask_is_exact_in_the_bound(model):
+    """Bits of masked recordings are those of the decoder, by hand."""
+    x = small.waveforms(2, 64)
+    mask = np.ones_like(x)
+    mask[0, 40:] = 0
+    context = one_hot(0, 1)
+    local = model.quantizer.decode(model.encode(x))
+    log_prob = model.decoder.log_prob(x, {**context, "local": local}, mask=mask)
+    codes = np.array([10, 16])
+    bits = (-log_prob.numpy() / np.log(2) + 3 * codes).sum() / mask.sum()
+    model.compile(keras.optimizers.SGD(0.0))
+    dataset = tf.data.Dataset.from_tensors((x, context, mask))
+    found = model.evaluate(dataset, verbose=0, return_dict=True)
+    assert found["bits_per_dim"] == pytest.approx(bits, rel=1e-5)
+
+
+def test_two_replicas():
+    def compiled():
+        keras.utils.set_random_seed(0)
+        model = small.speech_vqvae()
+        model.compile(keras.optimizers.SGD(0.01))
+        return model
+
+    x = small.waveforms(8, 64)
+    mask = np.ones_like(x)
+    mask[1::2, 33:] = 0
+    context = one_hot(*[i % 3 for i in range(8)])
+    dataset = tf.data.Dataset.from_tensors((x, context, mask))
+    run_two_replica_test(compiled, dataset, 2, 2)
+
+
+def test_round_trips(model, tmp_path):
+    x = small.waveforms(1)
+    model.save_to_preset(tmp_path / "p")
+    model.save(tmp_path / "m.keras")
+    for again in (
+        vq.SpeechVQVAE.from_preset(tmp_path / "p"),
+        keras.saving.load_model(tmp_path / "m.keras"),
+    ):
+        assert again.speaker_names == small.SPEAKERS
+        assert again.sample_rate == 800
+        np.testing.assert_array_equal(
+            again.convert(x, "eve"), model.convert(x, "eve")
+        )
+
+
+def test_generator_speaks_for_everyone():
+    model = small.speech()
+    context = model.autoencoder.speaker_context(["ann", "eve"])
+    drawn = model.sample(context=context, seed=3)
+    assert drawn.shape == (2, 24)
+    codes = model.prior.sample(2, seed=vq.random.fold_in([0, 3], 0))
+    assert codes.shape == (2, 6)
+    x = small.waveforms(2, 24)
+    found = model.log_prob(x, context)
+    local = model.autoencoder.quantizer.decode(model.encode(x))
+    expected = model.autoencoder.decoder.log_prob(
+        x, {**context, "local": local}
+    ) + model.prior.log_prob(model.encode(x))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda m, x: m.encode(x[0]), r"\[batch, time\] \(mono\)"),
+        (lambda m, x: m.encode((x * 9000).astype(np.int16)), "16-bit"),
+        (lambda m, x: m.encode(x * 3), "in \\[-1, 1\\]"),
+        (lambda m, x: m.convert(x, "joe"), "one of ann, bob, eve.*'joe'"),
+        (lambda m, x: m.convert(x, 3), "0..2. Received: 3"),
+        (lambda m, x: m.decode([[0]]), "Received: neither"),
+        (
+            lambda m, x: m.decode([[0]], one_hot(0), speaker=1),
+            "Received: both",
+        ),
+        (lambda m, x: m.decode([0], speaker=0), r"shape \[batch, n\]"),
+        (
+            lambda m, x: m.decode([[0]], speaker=0, length=5),
+            "1 codes are 4 samples. Received: length=5",
+        ),
+    ],
+)
+def test_bad_input(model, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(model, small.waveforms(1))
+
+
+def test_speakers_must_be_the_decoder_s():
+    config = small.speech_vqvae().get_config()
+    config["speaker_names"] = ["ann"]
+    with pytest.raises(ValueError, match="one of 3 speakers.*1 speaker_names"):
+        vq.SpeechVQVAE.from_config(config)

@@ -1,0 +1,69 @@
+"""A recipe of speech, from recordings to codes and a prior."""
+
+import numpy as np
+import pytest
+import small
+
+from vqvae_tf import LatentGenerator, data, recipes, training
+from vqvae_tf.history import read_history
+from vqvae_tf.systems import speech
+
+pytest.importorskip("soundfile")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("speech")
+    small.write_voices(folder)
+    config = recipes.check_recipe(small.speech_recipe())
+    model = training.train(config, folder / "work", str(folder))
+    return folder, config, model
+
+
+def test_both_stages_are_trained(run):
+    folder, config, model = run
+    assert isinstance(model, LatentGenerator)
+    assert model.autoencoder.speaker_names == ("ann", "bob")
+    assert model.autoencoder.sample_rate == 800
+    for stage, steps in (("autoencoder", 6), ("prior", 4)):
+        rows = read_history(folder / "work" / "logs" / stage / "history.jsonl")
+        assert rows[-1]["step"] == steps
+        assert np.isfinite(rows[-1]["bits_per_dim"])
+
+
+def test_codes_are_those_of_whole_recordings(run):
+    folder, config, model = run
+    audio = speech.open_split(config.data, "train", str(folder))
+    with np.load(folder / "work" / "codes.npz") as arrays:
+        codes, mask = arrays["codes"], arrays["mask"]
+    lengths = [len(x["waveform"]) for x in audio.dataset().as_numpy_iterator()]
+    np.testing.assert_array_equal(mask.sum(axis=1), -(-np.array(lengths) // 4))
+    for i, example in enumerate(audio.dataset().as_numpy_iterator()):
+        expected = model.autoencoder.encode(example["waveform"][None])[0]
+        count = len(expected)
+        # The last codes see the padding of the batch, which is silence too.
+        np.testing.assert_array_equal(codes[i, : count - 3], expected[:-3])
+        assert mask[i, :count].all() and not mask[i, count:].any()
+
+
+def test_the_same_command_finds_all_done(run):
+    folder, config, model = run
+    again = training.train(config, folder / "work", str(folder))
+    x = next(
+        iter(
+            data.audio_evaluation_batches(
+                speech.open_split(config.data, "test", str(folder)), 2, 4
+            )
+        )
+    )[0]
+    np.testing.assert_array_equal(
+        again.autoencoder.convert(x, "bob"), model.autoencoder.convert(x, "bob")
+    )
+
+
+def test_other_speakers_are_refused(run, tmp_path):
+    folder, _, _ = run
+    config = small.speech_recipe()
+    config.data.num_speakers = 3
+    with pytest.raises(ValueError, match="num_speakers=3. Received.* 2 speak"):
+        training.train(config, tmp_path / "w", str(folder))

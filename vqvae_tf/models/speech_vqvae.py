@@ -1,0 +1,249 @@
+"""The VQ-VAE of waveforms: codes of what is said, a decoder told by whom."""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf.checks import check_positive
+from vqvae_tf.densities.conditioning import size_of
+from vqvae_tf.layers.companding import MuLaw
+from vqvae_tf.models.vqvae import VQVAE
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class SpeechVQVAE(VQVAE):
+    """A `VQVAE` of mono waveforms, whose decoder is given the speaker.
+
+    The codes need not say who speaks, and hardly do; decoded for another
+    speaker they say the same in another voice.
+
+    Args:
+        encoder: an `Encoder` of `rank=1`.
+        quantizer: as of `VQVAE`.
+        decoder: a `WaveformDensity` with `local_upsampling` of the encoder's
+            stride product, and with `global_channels` for speakers.
+        preprocess: `MuLaw(256)` by default.
+        event_shape: `(None,)`, any number of samples.
+        sample_rate: of the waveforms, in Hz.
+        speaker_names: one for each of the decoder's speakers; by default
+            "0", "1", ...
+
+    Data: `x` is float `[batch, time]` in [-1, 1]; batches are `(x,
+    {"global": one-hot speakers [batch, S]})`, or with a mask `[batch, time]`,
+    0 at padding, as sample weight.
+
+    Example:
+
+    >>> model = SpeechVQVAE(
+    ...     Encoder(8, hidden_channels=8, num_downsamples=2, rank=1),
+    ...     VectorQuantizerEMA(num_embeddings=16, embedding_dim=8),
+    ...     WaveformDensity(
+    ...         WaveNet(
+    ...             256, hidden_channels=8, num_stacks=1, layers_per_stack=3,
+    ...             global_channels=2, local_channels=8, local_upsampling=4,
+    ...         ),
+    ...         MuLaw(256),
+    ...     ),
+    ...     speaker_names=["ann", "bob"],
+    ... )
+    >>> waveform = tf.sin(tf.range(50.0))[None]
+    >>> codes = model.encode(waveform)  # padded to 52 samples
+    >>> codes.shape
+    TensorShape([1, 13])
+    >>> model.decode(codes, speaker="ann", length=50, seed=0).shape
+    TensorShape([1, 50])
+    >>> model.convert(waveform, "bob", seed=0).shape
+    TensorShape([1, 50])
+
+    References:
+        van den Oord et al. 2017, arXiv:1711.00937, section 4.3.
+    """
+
+    def __init__(
+        self,
+        encoder,
+        quantizer,
+        decoder,
+        preprocess=None,
+        event_shape=(None,),
+        sample_rate=8000,
+        speaker_names=None,
+        **kwargs,
+    ):
+        preprocess = preprocess or MuLaw(256)
+        super().__init__(
+            encoder, quantizer, decoder, preprocess, event_shape, **kwargs
+        )
+        self.sample_rate = check_positive("sample_rate", sample_rate)
+        count = getattr(decoder, "global_channels", None) or 0
+        if speaker_names is None:
+            speaker_names = [str(i) for i in range(count)]
+        self.speaker_names = tuple(speaker_names)
+        if len(self.speaker_names) != count:
+            raise ValueError(
+                f"The decoder is given one of {count} speakers "
+                "(global_channels). Received: "
+                f"{len(self.speaker_names)} speaker_names."
+            )
+
+    @property
+    def stride(self):
+        """Samples for each code."""
+        return self.encoder.downsampling
+
+    @property
+    def bits_per_second(self):
+        """The codes' rate under a uniform prior."""
+        return float(self.code_bits(tf.constant([1, 1, 1]))) * (
+            self.sample_rate / self.stride
+        )
+
+    def build(self, input_shape=None):
+        x = keras.KerasTensor((None, *self.event_shape), "float32")
+        self.quantizer(self.encoder(self.preprocess(x)))
+        self.decoder.build()
+        self.built = True
+
+    def encode(self, x):
+        """Returns the codes of waveforms.
+
+        Args:
+            x: float `[batch, time]` in [-1, 1], of any length; zeros are
+                added to a multiple of `stride`.
+
+        Returns:
+            int32 `[batch, ceil(time / stride)]`.
+
+        Raises:
+            ValueError: for another rank, integers, and values beyond 1.
+        """
+        return super().encode(self.pad(x))
+
+    def pad(self, x):
+        """Returns waveforms with zeros at the end, to a multiple of stride."""
+        x = tf.convert_to_tensor(x)
+        self.preprocess.check_rank(x)
+        missing = -size_of(x, 1) % self.stride
+        return tf.pad(x, [[0, 0], [0, missing]])
+
+    def decode(
+        self,
+        codes,
+        context=None,
+        speaker=None,
+        length=None,
+        temperature=1.0,
+        seed=0,
+    ):
+        """Draws waveforms of codes, in the voice of a speaker.
+
+        Args:
+            codes: integers `[batch, n]`.
+            context: `{"global": one-hot speakers [batch, S]}`, or None.
+            speaker: instead of the context: a name, a number, or a list of
+                one for each row.
+            length: samples to keep, by default all n * stride.
+            temperature: divides the logits of the samples.
+            seed: an integer, or int32 [2].
+
+        Returns:
+            float32 `[batch, length]` in [-1, 1].
+
+        Raises:
+            ValueError: for codes of another rank, an unknown speaker, both or
+                neither of context and speaker, or too large a length.
+        """
+        codes = tf.convert_to_tensor(codes)
+        local = self.quantizer.decode(codes)
+        if len(local.shape) != 3:
+            raise ValueError(
+                "Codes of speech have shape [batch, n]. Received: codes of "
+                f"shape {tuple(codes.shape)}."
+            )
+        self._check_length(length, codes.shape[1])
+        given = self._context(context, speaker, tf.shape(codes)[0])
+        waveform = self.decoder.sample(
+            context={**given, "local": local},
+            temperature=temperature,
+            seed=seed,
+        )
+        return waveform[:, :length]
+
+    def reconstruct(self, x, context=None, speaker=None, **options):
+        """Returns waveforms of the codes of x, as long as x; see `decode`."""
+        x = tf.convert_to_tensor(x)
+        options.setdefault("length", x.shape[1])
+        return self.decode(self.encode(x), context, speaker, **options)
+
+    def convert(self, x, speaker, **options):
+        """Says what x says in the voice of another speaker.
+
+        Args:
+            x: float `[batch, time]` in [-1, 1].
+            speaker: a name, a number, or a list of one for each row.
+            options: temperature and seed, as for `decode`.
+
+        Returns:
+            float32 `[batch, time]`.
+        """
+        return self.reconstruct(x, speaker=speaker, **options)
+
+    def speaker_context(self, speaker, batch=1) -> dict:
+        """Returns the decoder's context of a speaker.
+
+        Args:
+            speaker: a name, a number, or a list or integer tensor of one for
+                each row.
+            batch: how many rows, where it is one.
+
+        Returns:
+            `{"global": float32 [batch, S]}`, one-hot.
+
+        Raises:
+            ValueError: for a speaker that the model does not know.
+        """
+        if tf.is_tensor(speaker):
+            numbers = tf.cast(speaker, tf.int32)
+        elif isinstance(speaker, (list, tuple)):
+            numbers = tf.constant([self._number(s) for s in speaker])
+        else:
+            numbers = tf.fill([batch], self._number(speaker))
+        return {"global": tf.one_hot(numbers, len(self.speaker_names))}
+
+    def _number(self, speaker):
+        names = self.speaker_names
+        if isinstance(speaker, str) and speaker in names:
+            return names.index(speaker)
+        if not isinstance(speaker, str) and 0 <= int(speaker) < len(names):
+            return int(speaker)
+        raise ValueError(
+            f"The speaker must be one of {', '.join(names)}, or a number in "
+            f"0..{len(names) - 1}. Received: {speaker!r}."
+        )
+
+    def _context(self, context, speaker, batch):
+        told = (context or {}).get("global") is not None
+        if told == (speaker is not None) and self.speaker_names:
+            raise ValueError(
+                "Say who speaks, once: speaker=NAME (one of "
+                f"{', '.join(self.speaker_names)}), or a context with "
+                f'"global". Received: {"both" if told else "neither"}.'
+            )
+        if speaker is None:
+            return dict(context or {})
+        return {**(context or {}), **self.speaker_context(speaker, batch)}
+
+    def _check_length(self, length, count):
+        if not isinstance(length, int) or count is None:
+            return
+        if not 0 < length <= count * self.stride:
+            raise ValueError(
+                f"{count} codes are {count * self.stride} samples. "
+                f"Received: length={length}."
+            )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "sample_rate": self.sample_rate,
+            "speaker_names": self.speaker_names,
+        }

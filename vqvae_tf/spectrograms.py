@@ -1,0 +1,60 @@
+"""Spectrograms as pictures."""
+
+import numpy as np
+import tensorflow as tf
+
+# Decibels below the loudest that are drawn; quieter is black.
+RANGE = 70.0
+
+
+def draw(waveform, sample_rate, hop=None, height=96) -> np.ndarray:
+    """Draws a log-power spectrogram, low frequencies below, loud bright.
+
+    Args:
+        waveform: float `[time]` in [-1, 1].
+        sample_rate: in Hz.
+        hop: samples of a column; by default 5 ms.
+        height: of the picture; the frequencies are 0 to half of the rate.
+
+    Returns:
+        uint8 `[height, ceil(time / hop), 3]`, coloured from black over red to
+        pale yellow.
+
+    Example:
+
+    >>> tone = np.sin(2 * np.pi * 1000 / 8000 * np.arange(4000))
+    >>> picture = draw(tone, 8000)
+    >>> picture.shape
+    (96, 100, 3)
+    >>> int(picture.sum(axis=(1, 2)).argmax())  # a quarter of the height
+    71
+    """
+    hop = hop or sample_rate // 200
+    waveform = tf.cast(waveform, tf.float32)
+    columns = -(-len(waveform) // hop)
+    # Windows of twice the rows, so that there is one bin for each.
+    size = 2 * height
+    waveform = tf.pad(waveform, [[size // 2, size // 2 + hop]])
+    bins = tf.signal.stft(waveform, size, hop, size)[:columns, :height]
+    power = tf.abs(bins).numpy() ** 2
+    decibels = 10 * np.log10(np.maximum(power, 1e-12))
+    # Of a full-scale sine.
+    top = 10 * np.log10((size / 4) ** 2)
+    level = np.clip((decibels - top) / RANGE + 1.0, 0.0, 1.0)
+    return _coloured(level.T[::-1])
+
+
+def _coloured(level):
+    """Maps 0..1 to black, dark violet, red, orange and pale yellow."""
+    stops = np.linspace(0.0, 1.0, 5)
+    colours = np.array(
+        [
+            (0, 0, 4),
+            (87, 16, 110),
+            (188, 55, 84),
+            (249, 142, 9),
+            (252, 255, 164),
+        ]
+    )
+    channels = [np.interp(level, stops, colours[:, c]) for c in range(3)]
+    return np.stack(channels, axis=-1).astype(np.uint8)

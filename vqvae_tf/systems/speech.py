@@ -1,0 +1,121 @@
+"""Waveforms to codes, and a prior over the codes: section 4.3 of the paper."""
+
+import numpy as np
+
+from vqvae_tf import building, data, encoding, fitting, sheets, spectrograms
+from vqvae_tf.models import LatentGenerator
+from vqvae_tf.systems import pictures
+
+# Recordings that are encoded at once.
+_AT_ONCE = 25
+
+
+def train(config, workdir, data_dir, stage, start):
+    """Trains both stages; see `pictures.train`."""
+    audio = open_split(config.data, config.data.train_split, data_dir)
+    held_out = open_split(config.data, config.data.eval_split, data_dir)
+    autoencoder = building.make_autoencoder(config)
+    autoencoder.speaker_names = _speaker_names(config, audio)
+    start()
+    fitting.fit(
+        autoencoder,
+        config.training,
+        lambda **place: data.window_batches(
+            audio,
+            config.training.batch_size,
+            config.data.window,
+            seed=config.seed,
+            **place,
+        ),
+        workdir / "autoencoder",
+        lambda: {
+            "reconstructions": reconstruction_sheet(autoencoder, held_out)
+        },
+    )
+    prior = building.make_prior(config)
+    if prior is None or stage == "autoencoder":
+        return autoencoder
+    arrays = encoding.once(
+        workdir / "codes.npz", autoencoder, lambda model: encode(model, audio)
+    )
+    pictures.fit_prior(
+        config,
+        prior,
+        arrays["codes"],
+        None,
+        workdir / "prior",
+        lambda: code_sheet(prior),
+        weight=arrays["mask"],
+    )
+    return LatentGenerator(autoencoder, prior)
+
+
+def open_split(description, split, data_dir=None):
+    """Opens the recordings that a recipe, or a preset's metadata, describes."""
+    return data.open_audio(
+        description["source"],
+        split,
+        description["sample_rate"],
+        data_dir=data_dir,
+        on_corrupt=description["on_corrupt"],
+        normalize=description["normalize"],
+    )
+
+
+def _speaker_names(config, audio):
+    if audio.num_speakers != config.data.num_speakers:
+        raise ValueError(
+            f"The recipe says data.num_speakers={config.data.num_speakers}. "
+            f"Received: {audio.name} with {audio.num_speakers} speakers."
+        )
+    return tuple(audio.speaker_names)
+
+
+def encode(model, audio) -> dict:
+    """Encodes recordings, whole.
+
+    Returns:
+        A dict of `codes` `[n, longest]` and float32 `mask` of the same shape,
+        0 where a recording has ended.
+    """
+    batches = data.audio_evaluation_batches(audio, _AT_ONCE, model.stride)
+    codes, masks = [], []
+    for waveform, _, mask in batches:
+        codes.extend(model.encode(waveform).numpy())
+        masks.extend(model.latent_mask(mask).numpy())
+    count = audio.num_examples
+    longest = max(len(row) for row in codes)
+    return {
+        "codes": _filled(codes[:count], longest).astype(np.uint16),
+        "mask": _filled(masks[:count], longest).astype(np.float32),
+    }
+
+
+def _filled(rows, size):
+    return np.stack([np.pad(row, [0, size - len(row)]) for row in rows])
+
+
+# Pictures to log --------------------------------------------------------------
+
+
+def reconstruction_sheet(model, audio, count=4):
+    """Draws spectrograms of recordings, below each that of its codes."""
+    batch = next(iter(data.audio_evaluation_batches(audio, count)))
+    waveform, context, mask = batch
+    # The start alone: sample by sample takes a while.
+    length = min(waveform.shape[1], model.sample_rate // 2)
+    waveform, mask = waveform[:, :length], mask[:, :length]
+    drawn = model.reconstruct(waveform, context, seed=0) * mask
+    rows = [
+        np.stack([spectrograms.draw(x, model.sample_rate) for x in rows])
+        for rows in (waveform.numpy(), drawn.numpy())
+    ]
+    return sheets.stacked(rows, columns=count)
+
+
+def code_sheet(prior, count=8):
+    """Draws sequences of codes from the prior as grey levels, row by row."""
+    codes = prior.sample(count, seed=0).numpy()
+    levels = codes * (255.0 / (prior.num_embeddings - 1))
+    picture = levels.astype(np.uint8)[..., np.newaxis]
+    return sheets.enlarge(picture, 4)

@@ -1,0 +1,69 @@
+"""VQ-VAE of speech at 8 kHz: a code of K=512 for 64 samples, and a WaveNet."""
+
+from vqvae_tf.recipes import defaults
+
+
+def get_config():
+    config = defaults()
+    config.name = "vqvae_speech8k"
+    config.seed = 1
+    config.dtype_policy = "mixed_bfloat16"
+    config.data.update(
+        source="tfds:spoken_digit",
+        sample_rate=8000,
+        window=4096,
+        num_speakers=5,
+    )
+    config.preprocess.update(name="MuLaw", num_levels=256)
+    config.encoder.update(
+        output_channels=16,
+        hidden_channels=128,
+        stage_channels=(64, 64, 128, 128, 128),
+        num_downsamples=6,
+        num_residual_layers=2,
+    )
+    config.quantizer.update(
+        num_embeddings=512,
+        embedding_dim=16,
+        decay=0.95,
+        commitment_cost=1.0,
+        initialize_from_data=True,
+        restart_after=200,
+    )
+    config.decoder = defaults().decoder
+    config.decoder.update(
+        name="WaveNet",
+        hidden_channels=64,
+        skip_channels=128,
+        head_channels=128,
+        num_stacks=2,
+        layers_per_stack=8,
+    )
+    config.training.update(
+        steps=8_000, batch_size=8, learning_rate=1e-3, steps_per_epoch=500
+    )
+    config.prior.update(
+        name="WaveNet",
+        event_shape=(64,),
+        hidden_channels=64,
+        skip_channels=128,
+        head_channels=256,
+        num_stacks=1,
+        layers_per_stack=6,
+        dropout=0.2,
+    )
+    config.prior_training.update(
+        steps=3_000, batch_size=32, learning_rate=1e-3, steps_per_epoch=500
+    )
+    config.card.update(
+        summary="8 kHz speech to one code of K=512 for 64 samples (1,125 bits "
+        "a second), with a WaveNet decoder that is told the speaker, and a "
+        "WaveNet prior over the codes.",
+        data="The Free Spoken Digit Dataset, v1.0.9 (CC BY-SA 4.0): five "
+        "speakers; recordings 0 to 4 of each speaker and digit are the test "
+        "set. Each recording is scaled to a peak of 1.",
+        training="",
+        limits="Knows ten English words in five voices.",
+        samples="voices",
+    )
+    return config
