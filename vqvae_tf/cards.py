@@ -122,6 +122,77 @@ FIGURES = {
         0.1,
     ),
     "clips": ("clips of rollouts", "{:.0f}", 0.5),
+    # Of speech. What is drawn depends on rounding: one level that moves
+    # changes all that come after it.
+    "codes_per_second": ("codes a second", "{:.1f}", 0.1),
+    "code_bits_per_second": ("the same in bits, log2 K each", "{:.0f}", 1.0),
+    "level_bits_per_second": (
+        "bits a second of the waveform's levels",
+        "{:.0f}",
+        1.0,
+    ),
+    "uniform_bits_per_code": ("log2 K, bits/code", "{:.3f}", 1e-3),
+    "reconstruction_bits_per_sample": (
+        "-log2 p(x given codes and speaker), bits/sample",
+        "{:.4f}",
+        2e-3,
+    ),
+    "other_speaker_bits_per_sample": (
+        "the same given another speaker, mean of all, bits/sample",
+        "{:.4f}",
+        4e-3,
+    ),
+    "shuffled_bits_per_sample": (
+        "the same given the codes in random order, bits/sample",
+        "{:.4f}",
+        1e-2,
+    ),
+    "other_codes_bits_per_sample": (
+        "the same given another recording's codes, bits/sample",
+        "{:.4f}",
+        1e-2,
+    ),
+    "speaker_by_likelihood": (
+        "recordings most probable given their own speaker, share",
+        "{:.3f}",
+        1e-2,
+    ),
+    "log_spectral_distance": (
+        "log-spectral distance of reconstructions (dB)",
+        "{:.2f}",
+        0.1,
+    ),
+    **{
+        f"{prefix}{target}_accuracy{least}": (
+            f"{what}: {right}{among}, by the judge",
+            "{:.3f}",
+            0.02 if prefix else 0.01,
+        )
+        for prefix, what in (
+            ("", "originals"),
+            ("reconstructed_", "reconstructions"),
+            ("converted_", "conversions to each other speaker"),
+        )
+        for target, right in (
+            ("class", "class is right"),
+            ("speaker", "speaker is right"),
+        )
+        for least, among in (("", ""), ("_least", ", least of the targets"))
+        if not least or prefix == "converted_"
+    },
+    # Of probes of sequences, the means of three.
+    **{
+        f"probe_{target}_{given}": (
+            f"probe of the {target} from {words}, accuracy",
+            "{:.3f}",
+            0.03,
+        )
+        for target in ("class", "speaker")
+        for given, words in (
+            ("codes", "codes alone"),
+            ("mels", "log-mel frames at their rate"),
+        )
+    },
 }
 
 
