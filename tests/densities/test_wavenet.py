@@ -146,7 +146,7 @@ def test_contexts_reach_all_positions():
     "kind",
     [
         "contexts",
-        "mixture",
+        pytest.param("mixture", marks=pytest.mark.slow),
         pytest.param("plain", marks=pytest.mark.slow),
         pytest.param("codebooks", marks=pytest.mark.slow),
     ],
@@ -253,7 +253,9 @@ def test_all_variables_get_a_dense_gradient():
     assert np.all(density.log_prob(codes, context, training=True) != still)
 
 
-@pytest.mark.parametrize("kind", ["plain", "mixture"])
+@pytest.mark.parametrize(
+    "kind", ["plain", pytest.param("mixture", marks=pytest.mark.slow)]
+)
 def test_learns_a_periodic_sequence(kind):
     keras.utils.set_random_seed(0)
     density = small(0.0, num_embeddings=16, **KINDS[kind])

@@ -25,7 +25,9 @@ TIME = 24
 # Cached equals naive ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_cached_logits_equal_naive_ones_over_256_steps(kind, jit_compile):
     density = small(0.2, **KINDS[kind])
@@ -111,10 +113,19 @@ def test_filtered_samples_equal_naive_ones():
 # Modes ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "kind", ["contexts", pytest.param("mixture", marks=pytest.mark.slow)]
-)
-def test_eager_compiled_graph_and_xla_agree(kind):
+def test_eager_compiled_and_graph_agree():
+    density = small(layers_per_stack=2)
+    expected = density.sample(3, seed=4)
+    graph = tf.function(lambda: density.sample(3, seed=4))
+    np.testing.assert_array_equal(graph(), expected)
+    density.jit_sampling = True
+    np.testing.assert_array_equal(density.sample(3, seed=4), expected)
+    assert len(density._graphs._made) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["contexts", "mixture"])
+def test_all_modes_agree(kind):
     density = small(**KINDS[kind])
     context = random_context(density, 3)
     draw = {"num_samples": 3, "context": context, "seed": 4}
@@ -126,9 +137,10 @@ def test_eager_compiled_graph_and_xla_agree(kind):
         np.testing.assert_array_equal(graph(), expected)
     density.jit_sampling = True
     np.testing.assert_array_equal(density.sample(**draw), expected)
-    # Compiled steps in a graph that is not compiled.
-    graph = tf.function(lambda: density.sample(**draw))
-    np.testing.assert_array_equal(graph(), expected)
+    # Compiled steps in a graph that is not compiled, and in one that is.
+    for jit in (False, True):
+        graph = tf.function(lambda: density.sample(**draw), jit_compile=jit)
+        np.testing.assert_array_equal(graph(), expected)
     assert np.any(density.sample(3, context, seed=5) != expected)
 
 
@@ -181,7 +193,9 @@ def test_cached_logits_in_bfloat16():
     assert np.mean(abs(result - logits)) < 0.05
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    "compiled", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_saved_model_with_dynamic_arguments(tmp_path, compiled):
     density = small(**KINDS["contexts"])
     density.jit_sampling = compiled
