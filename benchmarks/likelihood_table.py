@@ -3,11 +3,11 @@
     python benchmarks/likelihood_table.py --workdir DIR --data_dir TFDS
     python benchmarks/likelihood_table.py --workdir DIR --only vqvae_3 vae_8
 
-Trains each point of the sweep over the number of latents (recipes
-likelihood_*_cifar10 with a few keys changed), all by the same steps, and
-measures it on the last 5,000 training pictures, which choose the best of each
-kind; `--split test` measures on the test set. Figures are kept in
-DIR/table.json as they come, and a killed run goes on where it was.
+Trains each point of the sweep over the number of latents (recipes vae_cifar10,
+likelihood_vqvae_cifar10 and vimco_cifar10 with a few keys changed), all by the
+same steps, and measures it on the last 5,000 training pictures, which choose
+the best of each kind; `--split test` measures on the test set. Figures are kept
+in DIR/table.json as they come, and a killed run goes on where it was.
 """
 
 import argparse
@@ -62,9 +62,9 @@ def _vimco_gaussian(channels):
 # Kind: the recipe, what a number of latents changes, and the numbers.
 KINDS = {
     "vqvae": ("likelihood_vqvae_cifar10", _vqvae, (1, 2, 3, 5, 10)),
-    "vae": ("likelihood_vae_cifar10", _vae, (2, 4, 8, 16, 32)),
-    "vimco": ("likelihood_vimco_cifar10", _vimco, (1, 2, 4)),
-    "vimco_gaussian": ("likelihood_vimco_cifar10", _vimco_gaussian, (1, 2, 4)),
+    "vae": ("vae_cifar10", _vae, (2, 4, 8, 16, 32)),
+    "vimco": ("vimco_cifar10", _vimco, (1, 2, 4)),
+    "vimco_gaussian": ("vimco_cifar10", _vimco_gaussian, (1, 2, 4)),
 }
 
 

@@ -76,7 +76,10 @@ def test_what_is_measured_may_change(run, tmp_path):
     folder, _, model = run
     config = small.recipe(num_classes=2)
     config.training.steps_per_epoch = 4
-    config.data.update(bound_samples=7, neighbour_pictures=2)
+    config.data.update(
+        bound_samples=7, neighbour_pictures=2, eval_split="train"
+    )
+    config.name = "other"
     config.card.limits = "Other words."
     shutil.copytree(folder / "work", tmp_path / "work")
     again = training.train(config, tmp_path / "work", str(folder))

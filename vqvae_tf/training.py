@@ -92,7 +92,13 @@ def _completed(recipe, default):
 
 
 # Keys of what is measured and said of a trained model.
-_UNTRAINED = ("data.bound_samples", "data.neighbour_pictures", "card.")
+_UNTRAINED = (
+    "name ",
+    "card.",
+    "data.eval_split ",
+    "data.bound_samples ",
+    "data.neighbour_pictures ",
+)
 
 
 def _may_change(difference, workdir):

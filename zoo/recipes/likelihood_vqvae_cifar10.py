@@ -1,10 +1,10 @@
-"""The likelihood table's VQ-VAE: likelihood_vae_cifar10 with codes of 512."""
+"""The likelihood table's VQ-VAE: vae_cifar10 with codes of 512."""
 
 from vqvae_tf.recipes import find_recipe, read_recipe
 
 
 def get_config():
-    config = read_recipe(find_recipe("likelihood_vae_cifar10"))
+    config = read_recipe(find_recipe("vae_cifar10"))
     config.name = "likelihood_vqvae_cifar10"
     config.data.update(bound_samples=1, neighbour_pictures=16)
     config.encoder.update(output_channels=3 * 4)

@@ -1,11 +1,11 @@
-"""The likelihood table's VIMCO: likelihood_vae_cifar10 with drawn codes."""
+"""The likelihood table's VIMCO: vae_cifar10 with drawn codes."""
 
 from vqvae_tf.recipes import find_recipe, read_recipe
 
 
 def get_config():
-    config = read_recipe(find_recipe("likelihood_vae_cifar10"))
-    config.name = "likelihood_vimco_cifar10"
+    config = read_recipe(find_recipe("vae_cifar10"))
+    config.name = "vimco_cifar10"
     config.encoder.update(output_channels=2 * 128)
     config.bottleneck.update(
         name="IndependentCategorical",

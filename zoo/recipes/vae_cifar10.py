@@ -5,7 +5,7 @@ from vqvae_tf.recipes import defaults
 
 def get_config():
     config = defaults()
-    config.name = "likelihood_vae_cifar10"
+    config.name = "vae_cifar10"
     config.seed = 1
     config.dtype_policy = "mixed_bfloat16"
     # The last 5,000 training pictures choose the number of latents.
@@ -17,7 +17,7 @@ def get_config():
         flip=False,
         bound_samples=50,
     )
-    config.encoder.update(output_channels=2 * 8, hidden_channels=128)
+    config.encoder.update(output_channels=2 * 16, hidden_channels=128)
     config.bottleneck.update(name="DiagonalGaussian")
     config.likelihood.update(name="DiscretizedLogisticMixture")
     config.decoder.update(hidden_channels=128)
@@ -25,7 +25,7 @@ def get_config():
         steps=6_000, batch_size=32, learning_rate=1e-3, steps_per_epoch=1000
     )
     config.card.update(
-        summary="32x32 RGB pictures to 8x8 Gaussian latents of 8 dimensions: "
+        summary="32x32 RGB pictures to 8x8 Gaussian latents of 16 dimensions: "
         "a VAE.",
         data="The figures were measured on a JPEG-recompressed copy of "
         "CIFAR-10: they can be compared with each other, not with those of "
