@@ -60,6 +60,7 @@ def test_swap_sheet():
         np.testing.assert_array_equal(cell(sheet, *place), drawn)
 
 
+@pytest.mark.slow
 def test_films():
     video = small.video(num_actions=9)
     clips = np.stack([small.pictures(6), small.pictures(6)[::-1]])

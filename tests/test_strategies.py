@@ -75,7 +75,14 @@ def test_bad_tf_config(monkeypatch, config):
     assert str(caught.value).endswith(f"Received: {config or 'none.'}")
 
 
-@pytest.mark.parametrize("name", fits.MODELS)
+# Two workers train all of them, see below.
+MIRRORED = (
+    *fits.MODELS[:2],
+    *(pytest.param(name, marks=pytest.mark.slow) for name in fits.MODELS[2:]),
+)
+
+
+@pytest.mark.parametrize("name", MIRRORED)
 def test_two_replicas_are_one(name):
     def compiled():
         keras.utils.set_random_seed(0)
