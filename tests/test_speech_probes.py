@@ -6,7 +6,8 @@ import speech
 from scipy import stats
 
 from vqvae_tf import sequences, speech_judges
-from vqvae_tf.speech_probes import Probed, log_mel_frames, probe
+from vqvae_tf.data.audio_source import PackedAudio
+from vqvae_tf.speech_probes import Probed, figures, log_mel_frames, probe
 
 CODES = 12
 QUICK = dict(progress=False, seeds=(0,), epochs=12)
@@ -71,20 +72,45 @@ def test_order_and_several_codebooks_are_seen():
     assert found.accuracy >= 0.95
 
 
-def test_log_mel_frames_tell_the_pitch():
+def test_figures_are_of_codes_and_of_frames():
+    """Codes of the class alone; frames hold it as well."""
     train, test = speech.tones(96), speech.tones(36, seed=1)
-    frames = [
-        log_mel_frames(speech_judges.waveforms_of(audio), speech.RATE)
+    nobody = [
+        PackedAudio(
+            "tones",
+            speech.RATE,
+            speech_judges.waveforms_of(audio),
+            labels=speech_judges.target_labels(audio, "class")[1],
+            class_names=audio.class_names,
+        )
         for audio in (train, test)
     ]
-    lengths = [len(f) for f in frames[1]]
-    np.testing.assert_array_equal(lengths, -(-test.lengths // 64))
-    labels = [
-        speech_judges.target_labels(audio, "class")[1]
-        for audio in (train, test)
+    codes = [
+        [
+            np.full(-(-length // 64), label)
+            for length, label in zip(
+                audio.lengths, speech_judges.target_labels(audio, "class")[1]
+            )
+        ]
+        for audio in nobody
     ]
-    found = probe(frames[0], labels[0], frames[1], labels[1], **QUICK)
-    assert found.accuracy >= 0.95
+    found = figures(*nobody, *codes, 3, **QUICK)
+    assert found.pop("probe_class_codes") == 1.0
+    assert found.pop("probe_class_mels") >= 0.95
+    assert found == {
+        "probe_class_codes_spread": 0.0,
+        "probe_class_mels_spread": 0.0,
+        "probe_class_majority": pytest.approx(1 / 3),
+    }
+
+
+def test_log_mel_frames_are_as_many_as_codes():
+    recordings = [np.ones(64), np.ones(65), np.ones(1000)]
+    frames = log_mel_frames(recordings, 8000)
+    assert [f.shape for f in frames] == [(1, 40), (2, 40), (16, 40)]
+    # The same sound at another rate has its frames at the same times.
+    frames = log_mel_frames([np.ones(2000)], 16000, hop=128)
+    assert frames[0].shape == (16, 40)
 
 
 def test_mean_and_spread_are_those_of_the_seeds():

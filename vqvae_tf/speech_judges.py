@@ -7,6 +7,7 @@ choice in them is made by it.
 
 import dataclasses
 import functools
+import sys
 
 import keras
 import numpy as np
@@ -153,7 +154,7 @@ def train_judge(
         target: "class" or "speaker", what is to be told.
         seed: integer; decides weights, order and noise.
         epochs: how often each recording is heard.
-        progress: show Keras' progress bar.
+        progress: show Keras' progress bar, on a terminal.
 
     Returns:
         A `Judge`.
@@ -196,7 +197,7 @@ def train_judge(
         steps_per_epoch=steps,
         epochs=epochs,
         shuffle=False,  # they are
-        verbose="auto" if progress else 0,
+        verbose=int(progress and sys.stdout.isatty()),
     )
     return Judge(model, target, names, audio.sample_rate)
 

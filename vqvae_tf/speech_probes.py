@@ -11,8 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import sequences
+from vqvae_tf import sequences, speech_judges
 from vqvae_tf.checks import check_positive
+from vqvae_tf.evaluation import bar
 from vqvae_tf.layers.mel import LogMel
 
 _HELD_OUT = 0.1
@@ -68,7 +69,7 @@ def probe(
         num_embeddings: K, for codes; None for frames.
         seeds: integers, a probe each.
         epochs: at most.
-        progress: show a progress bar over the seeds.
+        progress: show a progress bar over the seeds, on a terminal.
 
     Returns:
         A `Probed`.
@@ -97,15 +98,68 @@ def probe(
             f"when to stop. Received: {len(train)}."
         )
     accuracies = []
-    bar = keras.utils.Progbar(len(seeds), verbose=int(progress))
-    for seed in seeds:
+    for seed in bar(seeds, progress):
         model = _network(train, num_embeddings, num_classes, seed)
         _fit(model, train, labels, seed, epochs)
         found = sequences.predictions(model, test).argmax(axis=1)
         accuracies.append(float(np.mean(found == answers)))
-        bar.add(1)
     most = np.bincount(labels).argmax()
     return Probed(tuple(accuracies), float(np.mean(answers == most)))
+
+
+def figures(
+    audio_train,
+    audio_test,
+    train_codes,
+    test_codes,
+    num_embeddings,
+    hop=64,
+    progress=True,
+    **options,
+) -> dict:
+    """Probes codes for what is said and by whom, beside log-mel frames.
+
+    Args:
+        audio_train, audio_test: sources with speakers, classes, or both.
+        train_codes, test_codes: their codes; of `speech_codes.encode`.
+        num_embeddings: K.
+        hop: samples of a code.
+        progress: show progress bars.
+        options: further arguments of `probe`.
+
+    Returns:
+        A dict of floats: for "class" and "speaker", where the sources have
+        them, `probe_TARGET_codes` and `probe_TARGET_mels`, the mean accuracy
+        over seeds, `..._spread`, its standard deviation, and
+        `probe_TARGET_majority`.
+    """
+    train_mels, test_mels = (
+        log_mel_frames(
+            speech_judges.waveforms_of(audio), audio.sample_rate, hop
+        )
+        for audio in (audio_train, audio_test)
+    )
+    found = {}
+    for target in speech_judges.TARGETS:
+        names = "class_names" if target == "class" else "speaker_names"
+        if not getattr(audio_train, names):
+            continue
+        labels, answers = (
+            speech_judges.target_labels(audio, target)[1]
+            for audio in (audio_train, audio_test)
+        )
+        for given, train, test, size in (
+            ("codes", train_codes, test_codes, num_embeddings),
+            ("mels", train_mels, test_mels, None),
+        ):
+            probed = probe(
+                train, labels, test, answers, size, progress=progress, **options
+            )
+            name = f"probe_{target}_{given}"
+            found[name] = probed.accuracy
+            found[f"{name}_spread"] = probed.spread
+        found[f"probe_{target}_majority"] = probed.majority
+    return found
 
 
 def log_mel_frames(recordings, sample_rate, hop=64) -> list[np.ndarray]:
