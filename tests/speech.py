@@ -54,12 +54,13 @@ def autoencoder(speakers=2, levels=16, seed=3):
         local_channels=4,
         local_upsampling=4,
     )
-    model = vq.VQVAE(
+    model = vq.models.SpeechVQVAE(
         vq.Encoder(4, hidden_channels=8, num_downsamples=2, rank=1),
         vq.VectorQuantizer(8, 4, seed=1),
         vq.densities.WaveformDensity(wavenet, law),
         preprocess=law,
-        event_shape=(None,),
+        sample_rate=RATE,
+        speaker_names=SPEAKERS if speakers == 2 else None,
     )
     model.build()
     # So that several codes are used, and contexts matter.

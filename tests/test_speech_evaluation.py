@@ -9,7 +9,12 @@ import speech
 import tensorflow as tf
 
 import vqvae_tf as vq
-from vqvae_tf import cards, speech_codes, speech_evaluation, speech_judges
+from vqvae_tf import (
+    figure_table,
+    speech_codes,
+    speech_evaluation,
+    speech_judges,
+)
 from vqvae_tf.data.audio_source import PackedAudio
 
 QUIET = dict(progress=False)
@@ -222,10 +227,10 @@ def test_all_figures_are_on_the_card(model, audio):
     assert figures["reconstructed_speaker_accuracy"] == 1.0
     assert 2.5 < figures["prior_bits_per_code"] < 5
     extra = {f"converted_speaker_accuracy_to_{s}" for s in speech.SPEAKERS}
-    assert set(figures) - set(cards.FIGURES) == {"examples"} | extra
+    assert set(figures) - set(figure_table.FIGURES) == {"examples"} | extra
     assert all(math.isfinite(value) for value in figures.values())
-    assert len(cards.table(figures)) == len(figures) - 3
-    assert cards.compare(figures, figures) == []
+    assert len(figure_table.table(figures)) == len(figures) - 3
+    assert figure_table.compare(figures, figures) == []
     # By hand, one recording after the other.
     codes = speech_codes.encode(model, audio, **QUIET)
     nats = sum(
@@ -241,6 +246,11 @@ def test_refuses_another_source(model, audio):
     model = speech.autoencoder(speakers=3)
     with pytest.raises(ValueError, match="Received: x, of a, b."):
         speech_evaluation.check_source(model, other)
+    with pytest.raises(ValueError, match="speakers: flute, reed. Received: x"):
+        speech_evaluation.check_source(speech.autoencoder(), other)
+    fast = PackedAudio("x", 16000, [np.ones(9)] * 2, [0, 1], speech.SPEAKERS)
+    with pytest.raises(ValueError, match="8000 .* Received: x at 16000"):
+        speech_evaluation.check_source(speech.autoencoder(), fast)
     with pytest.raises(ValueError, match="Received: x with 1."):
         one = PackedAudio("x", 8000, [np.ones(9)], [0], "a")
         speech_evaluation.likelihoods(model, one, [np.zeros(3, np.int32)])

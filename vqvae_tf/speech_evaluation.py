@@ -81,20 +81,21 @@ def evaluate(
 def check_source(autoencoder, audio: AudioSource):
     """Raises ValueError unless a source is of the model's rate and speakers."""
     rate = getattr(autoencoder, "sample_rate", audio.sample_rate)
-    speakers = getattr(autoencoder.decoder, "global_channels", None)
-    names = getattr(autoencoder, "speaker_names", audio.speaker_names)
     if rate != audio.sample_rate:
         raise ValueError(
             f"The model is for {rate} samples a second. Received: "
             f"{audio.name} at {audio.sample_rate}."
         )
-    fits = speakers == audio.num_speakers and tuple(names) in (
-        audio.speaker_names,
-        tuple(str(i) for i in range(audio.num_speakers)),
-    )
-    if speakers is not None and not fits:
+    count = getattr(autoencoder.decoder, "global_channels", None)
+    if count is None:
+        return
+    numbers = tuple(str(i) for i in range(count))
+    names = tuple(getattr(autoencoder, "speaker_names", numbers))
+    # Numbers are the names of a model that was not told any.
+    fits = names in (numbers, audio.speaker_names)
+    if count != audio.num_speakers or not fits:
         raise ValueError(
-            f"The model is of the {speakers} speakers {', '.join(names)}. "
+            f"The model is of {count} speakers: {', '.join(names)}. "
             f"Received: {audio.name}, of {', '.join(audio.speaker_names)}."
         )
 
