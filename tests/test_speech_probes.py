@@ -52,6 +52,7 @@ def test_finds_what_codes_hold_and_nothing_else():
     assert low / 200 <= found.accuracy <= high / 200
 
 
+@pytest.mark.slow
 def test_order_and_several_codebooks_are_seen():
     """The label is whether one codebook's ramp goes as the other's does.
 
