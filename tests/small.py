@@ -202,7 +202,7 @@ def speech_recipe():
         config[section] = defaults()[section]
     config.name = "small_speech"
     config.data.update(
-        source="folder", sample_rate=800, window=64, num_speakers=2
+        source="folder", sample_rate=8000, window=64, num_speakers=2
     )
     config.preprocess.update(name="MuLaw", num_levels=16)
     config.encoder.update(
@@ -216,14 +216,14 @@ def speech_recipe():
 
 
 def write_voices(folder):
-    """Writes train and test recordings of two speakers, wav at 800 Hz."""
+    """Writes train and test recordings of two speakers, wav at 8 kHz."""
     import soundfile
 
     for split, count in (("train", 6), ("test", 4)):
-        for i, wave in enumerate(waveforms(count, 90, seed=count)):
+        for i, wave in enumerate(waveforms(count, 600, seed=count)):
             path = folder / split / SPEAKERS[i % 2] / f"{i}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(path, wave[: 60 + 7 * i] * 0.9, 800)
+            soundfile.write(path, wave[: 300 + 50 * i] * 0.9, 8000)
 
 
 def recipe(num_classes=None):

@@ -6,45 +6,45 @@ import numpy as np
 import pytest
 import small
 
-from vqvae_tf import cards, presets, recipes, sheets
+from vqvae_tf import cards, figure_table, presets, recipes, sheets
 
 FIGURES = {"examples": 4, "psnr": 26.0, "usage": 1.0, "mse": 163.3}
 PRIOR = {"prior_bits_per_code": 5.25, "bits_per_dim": 4.0}
 
 
 def test_table():
-    rows = cards.table({**FIGURES, **PRIOR})
+    rows = figure_table.table({**FIGURES, **PRIOR})
     assert [value for _, value in rows] == ["26.00", "1.000", "5.250", "4.0000"]
     assert rows[0][0] == "PSNR, pooled over pixels (dB)"
 
 
 def test_compare_within_tolerance():
-    assert cards.compare({**FIGURES, "psnr": 26.01}, FIGURES) == []
-    (line,) = cards.compare({**FIGURES, "psnr": 25.0}, FIGURES)
+    assert figure_table.compare({**FIGURES, "psnr": 26.01}, FIGURES) == []
+    (line,) = figure_table.compare({**FIGURES, "psnr": 25.0}, FIGURES)
     assert line.endswith("measured 25.00, the card says 26.00")
 
 
-@pytest.mark.parametrize("name", cards.FIGURES)
+@pytest.mark.parametrize("name", figure_table.FIGURES)
 def test_compare_by_the_listed_tolerance_alone(name):
-    tolerance = cards.FIGURES[name][-1]
+    tolerance = figure_table.FIGURES[name][-1]
     for value in (0.0, 10.0, 1000.0):
         near, far = value + 0.9 * tolerance, value + 1.1 * tolerance
-        assert cards.compare({name: near}, {name: value}) == []
-        assert len(cards.compare({name: far}, {name: value})) == 1
+        assert figure_table.compare({name: near}, {name: value}) == []
+        assert len(figure_table.compare({name: far}, {name: value})) == 1
 
 
 def test_compare_reports_what_one_lacks():
-    (line,) = cards.compare({"psnr": 26.0}, {"psnr": 26.0, "ssim": 0.9})
+    (line,) = figure_table.compare({"psnr": 26.0}, {"psnr": 26.0, "ssim": 0.9})
     assert line.endswith("measured nothing, the card says 0.9000")
-    (line,) = cards.compare({"psnr": 26.0, "ssim": 0.9}, {"psnr": 26.0})
+    (line,) = figure_table.compare({"psnr": 26.0, "ssim": 0.9}, {"psnr": 26.0})
     assert line.endswith("measured 0.9000, the card says nothing")
 
 
 def test_compare_infinite_and_undefined():
     perfect = {"psnr": math.inf}
-    assert cards.compare(perfect, perfect) == []
-    assert len(cards.compare({"psnr": 40.0}, perfect)) == 1
-    assert len(cards.compare({"psnr": math.nan}, {"psnr": 40.0})) == 1
+    assert figure_table.compare(perfect, perfect) == []
+    assert len(figure_table.compare({"psnr": 40.0}, perfect)) == 1
+    assert len(figure_table.compare({"psnr": math.nan}, {"psnr": 40.0})) == 1
 
 
 def test_card_with_prior():

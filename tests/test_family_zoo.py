@@ -17,6 +17,7 @@ from vqvae_tf import (
     building,
     cards,
     data,
+    figure_table,
     presets,
     publishing,
     recipes,
@@ -156,13 +157,13 @@ def test_preset_of_a_training(name, folder):
     assert "Autoencoder.from_preset" in card
     assert "codes" not in card and "VQ-VAE" not in card
     assert metadata["steps"] == "6 steps of 4" and "6 steps of 4" in card
-    for title, value in cards.table(metadata["metrics"]):
+    for title, value in figure_table.table(metadata["metrics"]):
         assert f"| {title} | {value} |" in card
 
 
 def test_figures_of_a_vae(folder):
     metrics = presets.load_metadata(folder / "vae" / "preset")["metrics"]
-    rows = dict(cards.table(metrics))
+    rows = dict(figure_table.table(metrics))
     assert rows["S, draws of the tighter bound"] == "5"
     assert float(rows["bound of S draws, nats an example"]) == pytest.approx(
         metrics["bits_per_dim_S"] * 28 * 28 * np.log(2), abs=0.01
@@ -176,7 +177,7 @@ def test_figures_of_a_vae(folder):
 def test_figures_of_a_denoising_model(folder):
     metrics = presets.load_metadata(folder / "dae" / "preset")["metrics"]
     assert "bits_per_dim" not in metrics
-    rows = dict(cards.table(metrics))
+    rows = dict(figure_table.table(metrics))
     digits = sample_digits()[0][40:]
     # Half of the pixels, in the mean, are black.
     error = np.mean(0.5 * digits.astype(float) ** 2)
@@ -202,15 +203,16 @@ def test_figures_of_shapes():
     assert 0 < figures["mig"] < 1
     assert figures["mig"] == pytest.approx(gap.score, abs=1e-3)
     title = "mutual information gap, of latents and factors"
-    assert dict(cards.table(figures))[title] == f"{figures['mig']:.3f}"
+    assert dict(figure_table.table(figures))[title] == f"{figures['mig']:.3f}"
     assert figures["examples"] == 4096
 
 
 def test_an_interval_that_old_cards_lack():
     old = {"psnr": 20.0, "usage": 1.0}
-    assert cards.compare({**old, "bits_per_dim_error": 0.1}, old) == []
-    assert len(cards.compare(old, {**old, "bits_per_dim_error": 0.1})) == 1
-    (line,) = cards.compare({"bits_per_dim": 1.0}, {"bits_per_dim": 2.0})
+    assert figure_table.compare({**old, "bits_per_dim_error": 0.1}, old) == []
+    later = {**old, "bits_per_dim_error": 0.1}
+    assert len(figure_table.compare(old, later)) == 1
+    (line,) = figure_table.compare({"bits_per_dim": 1.0}, {"bits_per_dim": 2.0})
     assert line.startswith("bound of one draw, bits/dim: measured 1.0000")
 
 

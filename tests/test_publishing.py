@@ -5,7 +5,14 @@ import re
 import pytest
 import small
 
-from vqvae_tf import VQVAE, LatentGenerator, cards, presets, publishing
+from vqvae_tf import (
+    VQVAE,
+    LatentGenerator,
+    cards,
+    figure_table,
+    presets,
+    publishing,
+)
 
 WITH_PRIOR = {"samples.png", "prior.json", "prior.weights.h5"}
 
@@ -28,7 +35,7 @@ def test_publish(tmp_path, has_prior):
     loaded = presets.load(folder)
     assert type(loaded) is cls
     figures = cards.measure(loaded, metadata["data"], str(tmp_path), False)
-    assert cards.compare(figures, metadata["metrics"]) == []
+    assert figure_table.compare(figures, metadata["metrics"]) == []
 
 
 def test_pictures_of_small_models_are_enlarged(tmp_path):

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import small
 
-from vqvae_tf import LatentGenerator, data, recipes, training
+import vqvae_tf as vq
+from vqvae_tf import (
+    LatentGenerator,
+    data,
+    presets,
+    publishing,
+    recipes,
+    training,
+)
 from vqvae_tf.history import read_history
 from vqvae_tf.systems import speech
 
@@ -24,7 +32,7 @@ def test_both_stages_are_trained(run):
     folder, config, model = run
     assert isinstance(model, LatentGenerator)
     assert model.autoencoder.speaker_names == ("ann", "bob")
-    assert model.autoencoder.sample_rate == 800
+    assert model.autoencoder.sample_rate == 8000
     for stage, steps in (("autoencoder", 6), ("prior", 4)):
         rows = read_history(folder / "work" / "logs" / stage / "history.jsonl")
         assert rows[-1]["step"] == steps
@@ -59,6 +67,23 @@ def test_the_same_command_finds_all_done(run):
     np.testing.assert_array_equal(
         again.autoencoder.convert(x, "bob"), model.autoencoder.convert(x, "bob")
     )
+
+
+@pytest.mark.slow
+def test_a_preset_has_figures_and_a_card(run, tmp_path):
+    folder, config, model = run
+    publishing.publish(config, model, tmp_path / "p", str(folder))
+    metadata = presets.verify(tmp_path / "p")
+    figures = metadata["metrics"]
+    assert figures["examples"] == 4
+    assert 0 < figures["reconstruction_bits_per_sample"] < 6
+    assert 0 <= figures["converted_speaker_accuracy"] <= 1
+    assert figures["probe_speaker_majority"] == 0.5
+    text = (tmp_path / "p" / "README.md").read_text()
+    assert "speech at 8000 Hz with K=8 codes" in text
+    assert "SpeechVQVAE.from_preset" in text
+    again = vq.SpeechVQVAE.from_preset(tmp_path / "p")
+    assert again.speaker_names == ("ann", "bob")
 
 
 def test_other_speakers_are_refused(run, tmp_path):

@@ -12,6 +12,7 @@ from vqvae_tf import (
     VideoGenerator,
     cards,
     data,
+    figure_table,
     presets,
     publishing,
     recipes,
@@ -129,7 +130,7 @@ def test_preset(run, folder, tmp_path):
     assert type(loaded) is type(model)
     assert f"{type(model).__name__}.from_preset" in card
     figures = cards.measure(loaded, metadata["data"], str(folder), False)
-    assert cards.compare(figures, metadata["metrics"]) == []
+    assert figure_table.compare(figures, metadata["metrics"]) == []
     expected = {
         "codes": {"map_bits", "infonce_bits", "global_usage"},
         "video": {"next_frame_bits", "next_frame_bits_wrong", "greedy_psnr"},
@@ -221,7 +222,7 @@ def test_measure_adds_what_neighbouring_codes_do(folder, make):
     expected = nats / (images[0].size * np.log(2))
     assert figures["neighbour_gain"] == pytest.approx(expected, rel=1e-4)
     assert figures["neighbour_pictures"] == 3
-    rows = dict(cards.table(figures))
+    rows = dict(figure_table.table(figures))
     assert rows["pictures of which neighbouring codes were added"] == "3"
 
 

@@ -52,7 +52,7 @@ def _memory_message(line):
 
 def list_presets():
     """Prints the zoo's presets and their figures."""
-    from vqvae_tf import cards, presets
+    from vqvae_tf import figure_table, presets
 
     for name in sorted(presets.BUILT_IN):
         folder = presets.find_preset(name)
@@ -62,7 +62,7 @@ def list_presets():
         )
         print(f"{name}  ({metadata['class']}, {parameters / 1e6:.1f} M)")
         print(f"  {metadata.get('summary', '')}")
-        for title, value in cards.table(metadata["metrics"]):
+        for title, value in figure_table.table(metadata["metrics"]):
             print(f"  {title:50} {value}")
         print()
 
@@ -121,7 +121,7 @@ def _check_data_dir(command, description):
 
 def evaluate(preset):
     """Measures a preset's figures again, and compares them with its card."""
-    from vqvae_tf import cards, presets
+    from vqvae_tf import cards, figure_table, presets
 
     metadata = presets.verify(presets.find_preset(preset))
     description = _described_data(preset, metadata)
@@ -138,13 +138,13 @@ def evaluate(preset):
     print(f"{preset} on {description['source']}, ", end="")
     print(f"split {description['eval_split']}:")
     figures = cards.measure(model, description, FLAGS.data_dir)
-    for title, value in cards.table(figures):
+    for title, value in figure_table.table(figures):
         print(f"  {title:50} {value}")
     if changes:
         said = ", ".join(f"{k}={v}" for k, v in changes.items())
         print(f"The card has no figures of {said}.")
         return 0
-    differences = cards.compare(figures, metadata.get("metrics", {}))
+    differences = figure_table.compare(figures, metadata.get("metrics", {}))
     if differences:
         print("These do not agree with the card:")
         print("\n".join(f"  {line}" for line in differences))

@@ -12,6 +12,7 @@ from vqvae_tf import (
     cards,
     data,
     evaluation,
+    figure_table,
     presets,
     previews,
     recipes,
@@ -62,7 +63,7 @@ def _reconstruct(photos, images, output):
             f"{coded:,.0f} ({stored / coded:.2f} times fewer)",
         ),
         ("bits of its codes under the prior", f"{entropy:,.0f}"),
-        *cards.table(figures),
+        *figure_table.table(figures),
     ]
 
 

@@ -24,6 +24,7 @@ from vqvae_tf import sheets
 from vqvae_tf.files import write_atomically
 from vqvae_tf.models import LatentGenerator, VideoGenerator
 from vqvae_tf.precision import portable_config
+from vqvae_tf.wav import save_wav
 from vqvae_tf.zoo_path import zoo_dir
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -290,7 +291,8 @@ def save(model, path, metadata=None, card=None, pictures=None):
             data, steps, seed, metrics.
         card: the text of README.md, or None.
         pictures: a dict of file name to uint8 picture, or to frames `[time,
-            height, width, 3]` for those that end in .gif; or None.
+            height, width, 3]` for those that end in .gif, or to (waveform,
+            sample rate) for those in .wav; or None.
 
     Returns:
         The sha256 of its metadata.json.
@@ -313,9 +315,7 @@ def save(model, path, metadata=None, card=None, pictures=None):
         if card is not None:
             (temporary / "README.md").write_text(card)
         for name, picture in (pictures or {}).items():
-            animated = name.endswith(".gif")
-            save = sheets.save_animation if animated else sheets.save_picture
-            save(temporary / name, picture)
+            _save_shown(temporary / name, picture)
         write_metadata(
             temporary,
             {
@@ -333,6 +333,16 @@ def save(model, path, metadata=None, card=None, pictures=None):
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return sha256(path / METADATA)
+
+
+def _save_shown(path, shown):
+    """Writes what a card shows by the ending of its name."""
+    if path.suffix == ".wav":
+        save_wav(path, *shown)
+    elif path.suffix == ".gif":
+        sheets.save_animation(path, shown)
+    else:
+        sheets.save_picture(path, shown)
 
 
 def _save_part(model, folder, config_name, weights_name):

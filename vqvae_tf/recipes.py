@@ -268,7 +268,7 @@ def _check_speech(config):
     of_speech = config.decoder.name == "WaveNet" and config.base is None
     if not of_speech or config.bottleneck.name is not None:
         raise ValueError(
-            "A recipe of speech has a quantizer, decoder.name=\"WaveNet\" and "
+            'A recipe of speech has a quantizer, decoder.name="WaveNet" and '
             f"no base. Received: decoder.name={config.decoder.name!r}, base="
             f"{config.base!r}, bottleneck.name={config.bottleneck.name!r}."
         )

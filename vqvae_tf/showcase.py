@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vqvae_tf import cards, data, previews, recipes, sheets
+from vqvae_tf import cards, data, previews, recipes, sheets, speech_cards
 from vqvae_tf.clips import ACTIONS, sample_clips
 from vqvae_tf.data.pictures import convert_channels
 from vqvae_tf.data.shapes import load_shapes
@@ -22,10 +22,13 @@ def draw(model, config, data_dir=None) -> dict[str, np.ndarray]:
             where the package carries nothing of the kind.
 
     Returns:
-        File names to uint8 pictures `[height, width, channels]`, or with an
-        axis time first for those that end in .gif.
+        File names to uint8 pictures `[height, width, channels]`, with an axis
+        time first for those that end in .gif, or for those that end in .wav to
+        (waveform, sample rate).
     """
     kind = recipes.kind(config)
+    if kind == "speech":
+        return speech_cards.draw(model, config)
     if kind == "video":
         if cards.shows_dmlab(config):
             return _video(model)

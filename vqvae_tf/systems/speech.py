@@ -2,7 +2,18 @@
 
 import numpy as np
 
-from vqvae_tf import building, data, encoding, fitting, sheets, spectrograms
+from vqvae_tf import (
+    building,
+    data,
+    encoding,
+    fitting,
+    sheets,
+    spectrograms,
+    speech_codes,
+    speech_evaluation,
+    speech_judges,
+    speech_probes,
+)
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.systems import pictures
 
@@ -93,6 +104,50 @@ def encode(model, audio) -> dict:
 
 def _filled(rows, size):
     return np.stack([np.pad(row, [0, size - len(row)]) for row in rows])
+
+
+def measure(model, description, data_dir=None, progress=True) -> dict:
+    """Measures a model on the held-out recordings of `description`.
+
+    Judges of classes and speakers are trained first, on the training
+    recordings, in a minute or two each.
+
+    Args:
+        model: a `SpeechVQVAE`, or a `LatentGenerator` of one.
+        description: a dict like a recipe's `data` section.
+        data_dir: where the data lies.
+        progress: show progress bars.
+
+    Returns:
+        The figures of `speech_evaluation.evaluate` and, of what codes tell,
+        of `speech_probes.figures`.
+    """
+    train_split, held_out = (
+        open_split(description, description[split], data_dir)
+        for split in ("train_split", "eval_split")
+    )
+    targets = ["speaker"] if held_out.num_speakers > 1 else []
+    targets += ["class"] * bool(held_out.class_names)
+    judges = [
+        speech_judges.train_judge(train_split, target, progress=progress)
+        for target in targets
+    ]
+    figures = speech_evaluation.evaluate(
+        model, held_out, train_split, judges, progress=progress
+    )
+    autoencoder = getattr(model, "autoencoder", model)
+    codes = [
+        speech_codes.encode(autoencoder, audio, progress)
+        for audio in (train_split, held_out)
+    ]
+    return figures | speech_probes.figures(
+        train_split,
+        held_out,
+        *codes,
+        autoencoder.quantizer.num_embeddings,
+        hop=autoencoder.stride,
+        progress=progress,
+    )
 
 
 # Pictures to log --------------------------------------------------------------
