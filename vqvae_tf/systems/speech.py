@@ -17,9 +17,6 @@ from vqvae_tf import (
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.systems import pictures
 
-# Recordings that are encoded at once.
-_AT_ONCE = 25
-
 
 def train(config, workdir, data_dir, stage, start):
     """Trains both stages; see `pictures.train`."""
@@ -89,16 +86,12 @@ def encode(model, audio) -> dict:
         A dict of `codes` `[n, longest]` and float32 `mask` of the same shape,
         0 where a recording has ended.
     """
-    batches = data.audio_evaluation_batches(audio, _AT_ONCE, model.stride)
-    codes, masks = [], []
-    for waveform, _, mask in batches:
-        codes.extend(model.encode(waveform).numpy())
-        masks.extend(model.latent_mask(mask).numpy())
-    count = audio.num_examples
-    longest = max(len(row) for row in codes)
+    codes = speech_codes.encode(model, audio)
+    longest = max(map(len, codes))
+    masks = [np.ones(len(row), np.float32) for row in codes]
     return {
-        "codes": _filled(codes[:count], longest).astype(np.uint16),
-        "mask": _filled(masks[:count], longest).astype(np.float32),
+        "codes": _filled(codes, longest).astype(np.uint16),
+        "mask": _filled(masks, longest),
     }
 
 
