@@ -9,7 +9,6 @@ from vqvae_tf.densities.base import (
     DensityModel,
     check_given,
     counted_size,
-    event_size,
 )
 from vqvae_tf.step import split_weight
 
@@ -105,20 +104,21 @@ class LatentGenerator(DensityModel):
         self.check_input(value)
         return super().log_prob(value, context, mask, training)
 
-    def bits_per_dim(self, x, context=None):
+    def bits_per_dim(self, x, context=None, mask=None):
         """Returns the bound in bits per dimension, and its two parts.
 
         Args:
             x: data `[batch, *event]`, pictures in 0..255.
             context: as in the class, or None.
+            mask: float `[batch, *sizes]`, 0 at padding, which counts nowhere.
 
         Returns:
             A dict of float32 [batch]: `"total"`, `"reconstruction"` and
             `"prior"` with total = reconstruction + prior.
         """
         self.check_input(x)
-        reconstruction, prior = self._log_probs(x, context)
-        scale = -1.0 / (LN2 * event_size(x))
+        reconstruction, prior = self._log_probs(x, context, mask)
+        scale = -1.0 / (LN2 * counted_size(x, mask))
         return {
             "total": (reconstruction + prior) * scale,
             "reconstruction": reconstruction * scale,
