@@ -92,7 +92,7 @@ def run_export_test(generator, folder, batches, labels=None):
     return run_comparison(generator, folder, expected)
 
 
-def run_comparison(generator, folder, expected):
+def run_comparison(generator, folder, expected, **options):
     """Exports a model and compares its answers with those expected.
 
     Args:
@@ -100,11 +100,12 @@ def run_comparison(generator, folder, expected):
         folder: where to export to.
         expected: a list of (signature, inputs by name, outputs by name), of
             all signatures but the default.
+        options: of `export`.
 
     Returns:
         The version's folder.
     """
-    path = export(generator, folder)
+    path = export(generator, folder, **options)
     encode = next(e for e in expected if e[0] == "encode")
     expected = [*expected, ("serving_default", *encode[1:])]
     names, answers = ask(path, [request[:2] for request in expected])

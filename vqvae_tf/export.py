@@ -11,6 +11,7 @@ from vqvae_tf.models import (
     VQVAE,
     Autoencoder,
     LatentGenerator,
+    SpeechVQVAE,
     VideoGenerator,
 )
 from vqvae_tf.precision import in_float32
@@ -20,12 +21,12 @@ from vqvae_tf.serving import endpoints
 WARMUP_FILE = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
 
 
-def export(generator, path, version=1) -> pathlib.Path:
-    """Writes a model of pictures or video as a SavedModel, `path/<version>/`.
+def export(generator, path, version=1, jit_sampling=None) -> pathlib.Path:
+    """Writes a model as a SavedModel, `path/<version>/`.
 
-    Its signatures, with named inputs and outputs (B pictures of H x W pixels,
-    codes on a grid of h x w; a last axis G with G > 1 codebooks; a model of
-    grey pictures has 1 where 3 stands for RGB):
+    The signatures of a model of pictures, with named inputs and outputs (B
+    pictures of H x W pixels, codes on a grid of h x w; a last axis G with
+    G > 1 codebooks; a model of grey pictures has 1 where 3 stands for RGB):
 
         encode(images uint8 [B, H, W, 3]) -> codes int32 [B, h, w]
         decode(codes int32 [B, h, w]) -> images uint8 [B, H, W, 3]
@@ -67,7 +68,24 @@ def export(generator, path, version=1) -> pathlib.Path:
         score(images, seed int32 []) -> bits_per_dim, reconstruction, prior:
             float32 [B], of the bound of one draw of z
 
-    `sample` and `score` with a bottleneck that has a prior.
+    `sample` and `score` with a bottleneck that has a prior. A `SpeechVQVAE`
+    has, for B waveforms of T samples and n = ceil(T / stride) codes,
+
+        encode(waveform float32 [B, T], sample_rate int32 []) -> codes int32
+            [B, n]
+        decode(codes, speaker int32 [1] or [B], temperature, seed) ->
+            waveform float32 [B, n * stride]
+        convert(waveform, sample_rate, speaker, temperature, seed) ->
+            waveform float32 [B, T]
+
+    with a prior also
+
+        sample(num_samples, num_codes int32 [], speaker, temperature, seed) ->
+            waveform float32 [num_samples, num_codes * stride], codes
+        score(waveform, sample_rate, speaker) -> bits_per_sample,
+            reconstruction, prior: float32 [B]
+
+    and the speakers' names and the sample rate in assets.extra/speech.json.
 
     `serving_default` is `encode`. Everything is computed in float32, from a
     copy if need be. What cannot be meant is an InvalidArgumentError with a
@@ -77,19 +95,23 @@ def export(generator, path, version=1) -> pathlib.Path:
     tensorflow-serving-api it holds warm-up requests for every signature.
 
     Args:
-        generator: a `VQVAE` of pictures, a `LatentGenerator` with one, a
-            `VideoGenerator`, or an `Autoencoder`.
+        generator: a `VQVAE` of pictures or a `SpeechVQVAE`, a
+            `LatentGenerator` with one, a `VideoGenerator`, or an
+            `Autoencoder`.
         path: the model's folder; its name is the model's in a server.
         version: a whole number of at least 1; servers take the highest.
+        jit_sampling: of speech alone: whether the decoder's steps are
+            compiled by XLA where the model runs, by default they are.
+            TensorFlow Serving needs a flag for that (docs/serving.md).
 
     Returns:
         The path of the version's folder.
 
     Raises:
         TypeError: for anything but these.
-        ValueError: for a model that is not of pictures, a second level whose
-            codes do not stand for all of a picture, a prior that needs a
-            local context, or another version.
+        ValueError: for a model of other data, a second level whose codes do
+            not stand for all of a picture, a prior that needs a local
+            context, another version, or jit_sampling without speech.
         FileExistsError: if the version is there already.
 
     Example:
@@ -105,10 +127,13 @@ def export(generator, path, version=1) -> pathlib.Path:
     """
     _check_generator(generator)
     target = _check_target(path, version)
-    served = endpoints(in_float32(generator))
+    served = endpoints(in_float32(generator), jit_sampling)
     signatures, examples = served.signatures(), served.examples()
     with _new_folder(target) as folder:
         _save(signatures, folder)
+        for name, text in served.extra_files().items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(text)
         _write_warmup(folder, target.parent.name, examples)
     return target
 
@@ -122,10 +147,12 @@ def _check_generator(generator):
         )
     autoencoder = getattr(generator, "autoencoder", generator)
     shape = getattr(autoencoder, "event_shape", None)
-    if shape is None or len(shape) != 3:
+    speech = isinstance(autoencoder, SpeechVQVAE)
+    if not speech and (shape is None or len(shape) != 3):
         raise ValueError(
-            "export writes models of pictures, whose event_shape is (height, "
-            f"width, channels). Received: event_shape={shape}."
+            "export writes models of speech (SpeechVQVAE), and of pictures, "
+            "whose event_shape is (height, width, channels). Received: "
+            f"event_shape={shape}."
         )
     prior = getattr(generator, "prior", None)
     while isinstance(prior, LatentGenerator):
@@ -221,7 +248,7 @@ def _write_warmup(folder, model_name, requests):
         )
         return
     path = folder / WARMUP_FILE
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, inputs in requests.items():
             record = _record(protos, model_name, signature, inputs)

@@ -1,24 +1,42 @@
 """What an exported model answers: inputs checked, outputs named."""
 
-from vqvae_tf.models import Autoencoder, LatentGenerator, VideoGenerator
+from vqvae_tf.models import (
+    Autoencoder,
+    LatentGenerator,
+    SpeechVQVAE,
+    VideoGenerator,
+)
 from vqvae_tf.serving_base import Endpoints
 from vqvae_tf.serving_latents import LatentEndpoints
 from vqvae_tf.serving_levels import LevelEndpoints
 from vqvae_tf.serving_pictures import PictureEndpoints
+from vqvae_tf.serving_speech import SpeechEndpoints
 from vqvae_tf.serving_video import VideoEndpoints
 
 
-def endpoints(generator) -> Endpoints:
+def endpoints(generator, jit_sampling=None) -> Endpoints:
     """Returns the functions behind the signatures of a model.
 
     Args:
-        generator: a `VQVAE` of pictures, a `LatentGenerator` with one, a
-            `VideoGenerator` or an `Autoencoder`; built, and in float32.
+        generator: a `VQVAE` of pictures or a `SpeechVQVAE`, a
+            `LatentGenerator` with one, a `VideoGenerator` or an
+            `Autoencoder`; built, and in float32.
+        jit_sampling: of speech alone, see `export`.
+
+    Raises:
+        ValueError: for jit_sampling with another model.
 
     Example:
 
     >>> codes = endpoints(generator).signatures()["encode"](images)["codes"]
     """
+    if isinstance(getattr(generator, "autoencoder", generator), SpeechVQVAE):
+        return SpeechEndpoints(generator, jit_sampling is not False)
+    if jit_sampling is not None:
+        raise ValueError(
+            "jit_sampling is for models of speech. Received: "
+            f"jit_sampling={jit_sampling} and a {type(generator).__name__}."
+        )
     if isinstance(generator, VideoGenerator):
         return VideoEndpoints(generator)
     if isinstance(generator, Autoencoder):

@@ -65,6 +65,10 @@ class Endpoints:
         }
         return {**examples, "serving_default": examples["encode"]}
 
+    def extra_files(self) -> dict:
+        """Returns texts by their path in the version's folder."""
+        return {}
+
     def example_sizes(self):
         """Returns the sizes of an example's pixels, and of its codes."""
         grid = getattr(self.prior, "event_shape", (8, 8))
