@@ -1,6 +1,7 @@
 """The commands of `vqvae-tf`; `vqvae_tf_cli` reads their arguments."""
 
 import dataclasses
+import functools
 import os
 import pathlib
 import shlex
@@ -171,6 +172,35 @@ def _described_data(preset, metadata):
     return description
 
 
+def or_speech(*only_speech):
+    """Makes a command of pictures that of `cli_speech` for such a preset.
+
+    Args:
+        only_speech: its flags that mean nothing for pictures.
+    """
+
+    def decorate(command):
+        @functools.wraps(command)
+        def run(preset, *arguments):
+            from vqvae_tf import audio_inputs, cli_speech
+
+            if audio_inputs.is_speech(preset):
+                of_speech = getattr(cli_speech, command.__name__)
+                return of_speech(preset, *arguments)
+            for name in only_speech:
+                if FLAGS[name].present:
+                    raise CommandError(
+                        f"--{name} is for presets of speech here. Received: "
+                        f"--{name} and {preset}."
+                    )
+            return command(preset, *arguments)
+
+        return run
+
+    return decorate
+
+
+@or_speech("speaker")
 def sample(preset):
     """Writes a sheet of samples."""
     from vqvae_tf import cards, sheets
@@ -234,6 +264,7 @@ def _check_label(classes):
         )
 
 
+@or_speech("speaker", "temperature", "seed")
 def reconstruct(preset, *inputs):
     """Writes each picture beside its reconstruction."""
     import numpy as np
@@ -284,6 +315,7 @@ def _load_for_pictures(preset):
     return model, picture_inputs.picture_format(model, metadata)
 
 
+@or_speech()
 def encode(preset, source, target):
     """Writes codes: of a data set to a folder, of pictures to an npz file.
 
@@ -337,6 +369,7 @@ def _encode_pictures(preset, source, target):
     print(f"Wrote the {name} of {len(names)} pictures to {target}.")
 
 
+@or_speech("speaker", "temperature", "seed")
 def decode(preset, source, target):
     """Writes the pictures of codes, or latents: one PNG each, or an npz."""
     import numpy as np
@@ -410,6 +443,13 @@ def _values_and_targets(model, arrays, source):
     return values, list(picture_inputs.output_names(rows).values())
 
 
+def convert(preset, *inputs):
+    """Writes recordings in another speaker's voice."""
+    from vqvae_tf import cli_speech
+
+    cli_speech.convert(preset, *inputs)
+
+
 def rollout(preset, *source):
     """Writes a film of what a model of video makes of a clip."""
     from vqvae_tf import clip_inputs, sheets
@@ -460,7 +500,12 @@ def export(preset, target):
     from vqvae_tf import presets
     from vqvae_tf.export import export as write
 
-    path = write(presets.load(preset), target, version=FLAGS.model_version)
+    path = write(
+        presets.load(preset),
+        target,
+        version=FLAGS.model_version,
+        jit_sampling=FLAGS.jit_sampling,
+    )
     print(f"Wrote the SavedModel {path}.")
 
 
@@ -479,6 +524,7 @@ COMMANDS = {
     "reconstruct": reconstruct,
     "encode": encode,
     "decode": decode,
+    "convert": convert,
     "rollout": rollout,
     "export": export,
     "demo": demo,

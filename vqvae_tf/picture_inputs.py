@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl import logging
 
 from vqvae_tf import data
-from vqvae_tf.data.folder import EXTENSIONS, list_pictures
+from vqvae_tf.data.folder import EXTENSIONS, list_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,12 +79,16 @@ def picture_format(model, metadata) -> PictureFormat:
     return PictureFormat(size, shape[-1], stride)
 
 
-def list_inputs(inputs) -> list[tuple[pathlib.Path, str]]:
+def list_inputs(
+    inputs, extensions=EXTENSIONS, kind="picture"
+) -> list[tuple[pathlib.Path, str]]:
     """Returns (path, name) of each picture file.
 
     Args:
         inputs: files and folders. A folder stands for the pictures in and
             below it, named by their path inside it; a file for itself.
+        extensions: of the files that are taken from folders.
+        kind: what one is called.
 
     Raises:
         FileNotFoundError: if one is not there, or a folder has no pictures.
@@ -92,10 +96,10 @@ def list_inputs(inputs) -> list[tuple[pathlib.Path, str]]:
     found = []
     for path in map(pathlib.Path, inputs):
         if path.is_dir():
-            names = list_pictures(str(path))
+            names = list_files(str(path), extensions)
             if not names:
                 raise FileNotFoundError(
-                    f"There is no picture ({', '.join(EXTENSIONS)}) in or "
+                    f"There is no {kind} ({', '.join(extensions)}) in or "
                     f"below the folder {path}."
                 )
             found += [(path / name, name) for name in names]
@@ -106,12 +110,16 @@ def list_inputs(inputs) -> list[tuple[pathlib.Path, str]]:
     return found
 
 
-def output_names(inputs, taken=None) -> dict[str, str]:
-    """Returns the PNG to write for each name, a path inside the output.
+def output_names(
+    inputs, taken=None, extensions=EXTENSIONS, ending=".png"
+) -> dict[str, str]:
+    """Returns the file to write for each name, a path inside the output.
 
     Args:
         inputs: (path, name), as from `list_inputs`; path is for messages.
         taken: a dict to keep over several calls whose names must differ.
+        extensions: endings of names, which `ending` replaces.
+        ending: of the files to write.
 
     Raises:
         ValueError: if two would be one file, or one lie outside the output.
@@ -121,12 +129,12 @@ def output_names(inputs, taken=None) -> dict[str, str]:
         pure = pathlib.PurePath(name)
         if pure.is_absolute() or ".." in pure.parts:
             raise ValueError(
-                "Names of pictures must be relative paths without `..`. "
+                "Names must be relative paths without `..`. "
                 f"Received: {name!r}."
             )
-        if pure.suffix.lower() in EXTENSIONS:
+        if pure.suffix.lower() in extensions:
             pure = pure.with_suffix("")
-        target = f"{pure}.png"
+        target = f"{pure}{ending}"
         if target in taken:
             raise ValueError(
                 f"{taken[target]} and {path} would both be written to "

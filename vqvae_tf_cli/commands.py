@@ -11,10 +11,19 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("data_dir", None, "the data's folder; or TFDS_DATA_DIR")
 flags.DEFINE_string("workdir", None, "the run's directory")
 flags.DEFINE_string("output", None, "the file or folder to write")
-flags.DEFINE_integer("num", 16, "how many pictures", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "equal seeds draw equal pictures")
+flags.DEFINE_integer("num", 16, "how many pictures, or recordings", 1)
+flags.DEFINE_integer("seed", 0, "equal seeds draw equal samples")
 flags.DEFINE_integer("label", None, "the class, 0 and up; all by default")
-flags.DEFINE_float("temperature", 1.0, "of the prior; lower is safer", 0.0)
+flags.DEFINE_float(
+    "temperature", 1.0, "of prior and speech decoder; lower is safer", 0.0
+)
+flags.DEFINE_string("speaker", None, "who speaks: a name, or a number")
+flags.DEFINE_bool(
+    "jit_sampling",
+    None,
+    "of speech: steps of the decoder are compiled where the model runs, by "
+    "default they are; see docs/serving.md",
+)
 flags.DEFINE_integer("top_k", None, "draw from so many likeliest codes")
 flags.DEFINE_float("top_p", None, "draw from so much probability mass")
 flags.DEFINE_list(
@@ -43,7 +52,7 @@ flags.DEFINE_enum(
     "on_corrupt",
     "error",
     ["error", "skip"],
-    "what to do with a picture that cannot be read",
+    "what to do with a picture or recording that cannot be read",
 )
 flags.DEFINE_enum(
     "size",
@@ -76,6 +85,7 @@ flags.DEFINE_integer("model_version", 1, "the version's sub-folder")
 
 _PRESET = "a built-in name, a preset's folder or a training's work directory"
 _INPUTS = "picture files, and folders of them"
+_AUDIO = "wav and flac files, and folders of them"
 _DATASET = ("data_dir", "split", "format", "num_shards", "batch_size")
 
 
@@ -143,10 +153,21 @@ COMMANDS = {
         "draw pictures",
         "Draws codes, or a VAE's latents, from a preset's prior and writes the "
         "pictures that they stand for as one sheet. A prior of few photos has "
-        "learnt textures, not objects.",
+        "learnt textures, not objects. Of speech: wav files and a sheet of "
+        "spectrograms, to a folder (--output, by default samples); speakers "
+        "take turns unless --speaker names one.",
         "vqvae-tf sample vqvae_photo128 --num=16 --output=samples.png",
         {"PRESET": _PRESET},
-        ("output", "num", "seed", "label", "temperature", "top_k", "top_p"),
+        (
+            "output",
+            "num",
+            "seed",
+            "label",
+            "speaker",
+            "temperature",
+            "top_k",
+            "top_p",
+        ),
         output="samples.png",
     ),
     "reconstruct": Command(
@@ -154,10 +175,12 @@ COMMANDS = {
         "Writes each picture beside its reconstruction, and prints the PSNR. "
         "By default a picture is resized and cropped to the central square "
         "of the preset's size (128x128 for vqvae_photo128); --size=native "
-        "takes it as large as it is.",
+        "takes it as large as it is. Of speech: writes what the codes of each "
+        "recording say as a wav file, and both spectrograms; in the voice of "
+        "--speaker, by default that under which the recording is likeliest.",
         "vqvae-tf reconstruct vqvae_photo128 holiday.jpg --output=out",
-        {"PRESET": _PRESET, "IN...": _INPUTS},
-        ("output", "size", "on_corrupt"),
+        {"PRESET": _PRESET, "IN...": f"{_INPUTS}; of speech {_AUDIO}"},
+        ("output", "size", "speaker", "temperature", "seed", "on_corrupt"),
         output="reconstructions",
         most=10_000,
     ),
@@ -169,27 +192,44 @@ COMMANDS = {
         "autoencoder without codes writes float latents there. To another OUT, "
         "a folder: of a data set of any size, in shards that "
         "tensorflow_datasets reads, with labels and names (docs/encoding.md). "
-        "Killed, it goes on where it was when it is called again.",
+        "Killed, it goes on where it was when it is called again. Of speech: "
+        "the codes of wav and flac files, at any sample rate and scaled as in "
+        "training, to OUT.npz, with their samples (`lengths`).",
         "vqvae-tf encode vqvae_cifar10 tfds:cifar10 codes --split=train,test",
         {
             "PRESET": _PRESET,
             "IN": "a folder or an npz file with `images`; for OUT.npz also a "
-            "picture file, for a folder also tfds:NAME, pictures or episodes",
+            "picture file, for a folder also tfds:NAME, pictures or episodes; "
+            "of speech a wav or flac file, or a folder of them",
             "OUT": "codes.npz (arrays `codes`, or `latents`, and `names`), or "
             "a folder",
         },
         ("on_corrupt", *_DATASET),
     ),
     "decode": Command(
-        "codes or latents to pictures",
-        "Writes the pictures that codes, or latents, stand for.",
+        "codes or latents to pictures, codes of speech to recordings",
+        "Writes the pictures that codes, or latents, stand for. Of speech: "
+        "what --speaker says of them, a wav file each.",
         "vqvae-tf decode vqvae_photo128 codes.npz pictures",
         {
             "PRESET": _PRESET,
             "IN": "a file or folder of `vqvae-tf encode`",
-            "OUT": "a folder for PNG files; or, for a file, an npz file",
+            "OUT": "a folder for PNG or wav files; or, for a file of codes "
+            "of pictures, an npz file",
         },
-        ("split",),
+        ("split", "speaker", "temperature", "seed"),
+    ),
+    "convert": Command(
+        "say recordings in another voice",
+        "Writes recordings as --speaker would say them, a wav file each, with "
+        "the spectrograms of both. Only for presets of speech; --speaker must "
+        "be given.",
+        "vqvae-tf convert vqvae_speech8k seven.wav --speaker=theo "
+        "--output=theo",
+        {"PRESET": _PRESET, "IN...": _AUDIO},
+        ("output", "speaker", "temperature", "seed", "on_corrupt"),
+        output="conversions",
+        most=10_000,
     ),
     "rollout": Command(
         "go on with a video",
@@ -226,7 +266,7 @@ COMMANDS = {
         "Writes a SavedModel in TensorFlow Serving's layout, DIR/VERSION.",
         "vqvae-tf export vqvae_photo128 serving/vqvae_photo128",
         {"PRESET": _PRESET, "DIR": "the model's folder"},
-        ("model_version",),
+        ("model_version", "jit_sampling"),
     ),
     "demo": Command(
         "see it all work on a few photos and clips",

@@ -1,0 +1,211 @@
+"""The commands of `vqvae-tf` on presets of speech."""
+
+import pathlib
+
+import numpy as np
+from absl import flags
+
+from vqvae_tf import (
+    audio_inputs,
+    presets,
+    sheets,
+    spectral_distance,
+    speech_cards,
+    speech_codes,
+)
+from vqvae_tf.data.folder import EXTENSIONS as PICTURES
+from vqvae_tf.files import write_atomically
+from vqvae_tf.models import LatentGenerator
+from vqvae_tf.wav import save_wav
+
+FLAGS = flags.FLAGS
+
+# Waveforms that are drawn at once.
+_AT_ONCE = 16
+# Spectrograms of samples in a row.
+_COLUMNS = 4
+
+
+def encode(preset, source, target):
+    """Writes the codes of recordings to an npz file."""
+    if not target.endswith(".npz"):
+        raise ValueError(
+            "The codes of recordings are written to an npz file. Received: "
+            f"{target}."
+        )
+    _refuse("data_dir", "split", "format", "num_shards", "batch_size")
+    inputs = audio_inputs.list_inputs([source])
+    model = _load(preset)
+    names, codes, lengths = [], [], []
+    for name, waveform in _recordings(preset, model, inputs):
+        names.append(name)
+        lengths.append(len(waveform))
+        codes.append(model.encode(waveform[np.newaxis]).numpy()[0])
+    if not names:
+        raise ValueError(f"No recording of {source} could be read.")
+    with write_atomically(target) as temporary:
+        with open(temporary, "wb") as file:
+            arrays = audio_inputs.pack(codes, lengths, names)
+            np.savez_compressed(file, **arrays)
+    print(f"Wrote the codes of {len(names)} recordings to {target}.")
+
+
+def decode(preset, source, target):
+    """Writes what a speaker says of codes, a wav file each."""
+    _refuse("split")
+    if target.endswith(".npz"):
+        raise ValueError(
+            "Recordings are written to a folder, as wav files. Received: "
+            f"{target}."
+        )
+    model = _load(preset)
+    speaker = audio_inputs.speaker_number(model, FLAGS.speaker)
+    codes, lengths, names = audio_inputs.unpack(source, model)
+    waveforms = _drawn(model, codes, [speaker] * len(codes), lengths)
+    for name, waveform in zip(names, waveforms):
+        save_wav(pathlib.Path(target) / name, waveform, model.sample_rate)
+    print(f"Wrote {len(waveforms)} recordings to {target}.")
+
+
+def reconstruct(preset, *inputs):
+    """Writes recordings as their codes say them, in their own voices."""
+    _refuse("size")
+    _write_again(preset, inputs, FLAGS.output or "reconstructions")
+
+
+def convert(preset, *inputs):
+    """Writes recordings as another speaker says them."""
+    if not audio_inputs.is_speech(preset):
+        raise ValueError(
+            "convert takes a preset of speech, which knows several speakers. "
+            f"Received: {preset}."
+        )
+    if FLAGS.speaker is None:
+        audio_inputs.speaker_number(_load(preset), None)
+        raise ValueError(
+            f"This preset knows no speakers to convert to. Received: {preset}."
+        )
+    _write_again(preset, inputs, FLAGS.output or "conversions")
+
+
+def _write_again(preset, inputs, output):
+    inputs = audio_inputs.list_inputs(inputs)
+    targets = _targets(inputs, pathlib.Path(output))
+    model = _load(preset)
+    chosen = None
+    if FLAGS.speaker is not None:
+        chosen = audio_inputs.speaker_number(model, FLAGS.speaker)
+    for name, waveform in _recordings(preset, model, inputs):
+        codes = model.encode(waveform[np.newaxis]).numpy()[0]
+        speaker = chosen
+        if speaker is None:
+            speaker = _own_speaker(model, waveform, codes)
+        (again,) = _drawn(model, [codes], [speaker], [len(waveform)])
+        save_wav(targets[name], again, model.sample_rate)
+        sheets.save_picture(
+            targets[name].with_suffix(".png"),
+            speech_cards.sheet([[waveform], [again]], model.sample_rate),
+        )
+        distance = spectral_distance.log_spectral_distance(waveform, again)
+        voice = "".join(model.speaker_names[speaker : speaker + 1])
+        print(f"{targets[name]}: {distance:.1f} dB apart", end="")
+        print(f", by {voice}" if voice else "")
+
+
+def _own_speaker(model, waveform, codes):
+    if len(model.speaker_names) < 2:
+        return 0
+    return audio_inputs.likeliest_speaker(model, waveform, codes)
+
+
+def _targets(inputs, output):
+    """Returns the wav to write for each name; none is an input."""
+    names = audio_inputs.output_names(inputs)
+    targets = {name: output / target for name, target in names.items()}
+    written = {target.resolve() for target in targets.values()}
+    for path, _ in inputs:
+        if path.resolve() in written:
+            raise ValueError(
+                f"{path} would be replaced by what is made of it. Choose "
+                f"another folder. Received: --output={output}."
+            )
+    return targets
+
+
+def sample(preset):
+    """Writes samples, a wav file each, and a sheet of spectrograms."""
+    _refuse("label")
+    output = pathlib.Path(FLAGS.output or "samples")
+    if output.suffix.lower() in PICTURES:
+        raise ValueError(
+            "Samples of speech are written to a folder, as wav files. "
+            f"Received: --output={output}."
+        )
+    generator = presets.load(preset)
+    if not isinstance(generator, LatentGenerator):
+        raise ValueError(
+            "sample draws from a prior: it takes the preset of a "
+            f"LatentGenerator. Received: {preset}, a "
+            f"{type(generator).__name__}."
+        )
+    model = generator.autoencoder
+    speakers = _sampled_speakers(model)
+    context = model.speaker_context(speakers) if model.speaker_names else None
+    waveforms = generator.sample(
+        FLAGS.num,
+        context=context,
+        temperature=FLAGS.temperature,
+        top_k=FLAGS.top_k,
+        top_p=FLAGS.top_p,
+        seed=FLAGS.seed,
+    ).numpy()
+    for i, (waveform, speaker) in enumerate(zip(waveforms, speakers)):
+        voice = "".join(f"_{n}" for n in model.speaker_names[speaker:][:1])
+        save_wav(output / f"{i:03}{voice}.wav", waveform, model.sample_rate)
+    rows = [waveforms[i : i + _COLUMNS] for i in range(0, FLAGS.num, _COLUMNS)]
+    sheet = speech_cards.sheet(rows, model.sample_rate)
+    sheets.save_picture(output / "samples.png", sheet)
+    print(f"Wrote {FLAGS.num} samples to {output}.")
+
+
+def _sampled_speakers(model):
+    """Returns who speaks each sample: the one asked for, or all in turn."""
+    if FLAGS.speaker is None and model.speaker_names:
+        return [i % len(model.speaker_names) for i in range(FLAGS.num)]
+    return [audio_inputs.speaker_number(model, FLAGS.speaker)] * FLAGS.num
+
+
+def _refuse(*names):
+    given = [name for name in names if FLAGS[name].present]
+    if given:
+        raise ValueError(
+            f"--{given[0]} is not for presets of speech. Received: "
+            f"--{given[0]}."
+        )
+
+
+def _load(preset):
+    model = presets.load(preset)
+    return getattr(model, "autoencoder", model)
+
+
+def _recordings(preset, model, inputs):
+    return audio_inputs.read_recordings(
+        inputs,
+        model.sample_rate,
+        audio_inputs.loudness(preset),
+        FLAGS.on_corrupt,
+    )
+
+
+def _drawn(model, codes, speakers, lengths):
+    return speech_codes.decode(
+        model,
+        codes,
+        speakers,
+        lengths,
+        temperature=FLAGS.temperature,
+        seed=FLAGS.seed,
+        batch_size=_AT_ONCE,
+        progress=len(codes) > 1,
+    )
