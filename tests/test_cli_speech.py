@@ -170,7 +170,7 @@ def test_sample(studio, tmp_path):
 
 def test_export(studio, tmp_path):
     target = tmp_path / "m"
-    assert run("export", studio, target, "--nojit_sampling") == 0
+    assert run("export", studio, target) == 0
     assert (target / "1" / "assets.extra" / "speech.json").is_file()
 
 

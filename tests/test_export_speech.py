@@ -98,17 +98,12 @@ def all_answers(generator):
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """A model of speech with a prior, exported.
-
-    Without XLA, which would compile 3 signatures for each batch size.
-    """
+    """A model of speech with a prior, exported."""
     keras.utils.set_random_seed(1)
     generator = small.speech()
     folder = tmp_path_factory.mktemp("served") / "speech"
     expected = all_answers(generator)
-    return generator, run_comparison(
-        generator, folder, expected, jit_sampling=False
-    )
+    return generator, run_comparison(generator, folder, expected)
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +195,9 @@ def test_steps_are_compiled_unless_told(signatures):
 @pytest.mark.slow
 def test_compiled_steps_in_another_process(tmp_path):
     generator = small.speech()
-    path = run_comparison(generator, tmp_path / "m", all_answers(generator))
+    path = run_comparison(
+        generator, tmp_path / "m", all_answers(generator), jit_sampling=True
+    )
     saved = tf.saved_model.load(path).signatures
     assert all(compiled(saved[name]) for name in ("decode", "convert"))
     run_warmup_test(path, saved)
@@ -221,7 +218,7 @@ def test_without_speakers():
         model.preprocess,
     )
     model.build()
-    signatures = endpoints(model, jit_sampling=False).signatures()
+    signatures = endpoints(model).signatures()
     waveform = small.waveforms(2, 10)
     inputs = {
         "waveform": waveform,
@@ -242,7 +239,7 @@ def test_a_prior_that_is_told_the_speaker():
     ]
     generator, other = (vq.LatentGenerator(model, prior) for prior in priors)
     generator.build()
-    served = endpoints(generator, jit_sampling=False)
+    served = endpoints(generator)
     drawn = served.sample(
         tf.constant(2),
         tf.constant(6),

@@ -101,8 +101,9 @@ def export(generator, path, version=1, jit_sampling=None) -> pathlib.Path:
         path: the model's folder; its name is the model's in a server.
         version: a whole number of at least 1; servers take the highest.
         jit_sampling: of speech alone: whether the decoder's steps are
-            compiled by XLA where the model runs, by default they are.
-            TensorFlow Serving needs a flag for that (docs/serving.md).
+            compiled by XLA where the model runs, by default they are not.
+            They are several times as fast then, but TensorFlow Serving needs a
+            flag for that (docs/serving.md).
 
     Returns:
         The path of the version's folder.

@@ -31,7 +31,7 @@ def endpoints(generator, jit_sampling=None) -> Endpoints:
     >>> codes = endpoints(generator).signatures()["encode"](images)["codes"]
     """
     if isinstance(getattr(generator, "autoencoder", generator), SpeechVQVAE):
-        return SpeechEndpoints(generator, jit_sampling is not False)
+        return SpeechEndpoints(generator, bool(jit_sampling))
     if jit_sampling is not None:
         raise ValueError(
             "jit_sampling is for models of speech. Received: "

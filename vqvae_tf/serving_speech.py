@@ -52,7 +52,7 @@ class SpeechEndpoints(Endpoints):
     ['ann', 'bob']
     """
 
-    def __init__(self, generator, jit_sampling=True):
+    def __init__(self, generator, jit_sampling=False):
         super().__init__(generator)
         self.jit_sampling = jit_sampling
         self.names = self.autoencoder.speaker_names

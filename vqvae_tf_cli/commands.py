@@ -22,7 +22,7 @@ flags.DEFINE_bool(
     "jit_sampling",
     None,
     "of speech: steps of the decoder are compiled where the model runs, by "
-    "default they are; see docs/serving.md",
+    "default they are not; see docs/serving.md",
 )
 flags.DEFINE_integer("top_k", None, "draw from so many likeliest codes")
 flags.DEFINE_float("top_p", None, "draw from so much probability mass")

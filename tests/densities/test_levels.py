@@ -51,7 +51,7 @@ def test_two_replicas_train_as_one_device():
     run_two_replica_test(compiled, dataset, epochs=2, steps=3)
 
 
-@pytest.mark.parametrize("kind", KINDS.keys() - {"codebooks"})
+@pytest.mark.parametrize("kind", [k for k in KINDS if k != "codebooks"])
 def test_the_log_prob_is_that_of_the_levels(kind):
     density = make(kind)
     x, context = waveforms(3), random_context(density, 3)
