@@ -106,6 +106,7 @@ def test_temperature_0_takes_the_most_probable(signatures):
         assert not np.array_equal(draws[2], draws[3])
 
 
+@pytest.mark.slow
 def test_other_precision_is_exported_in_float32(tmp_path):
     reference = small.two_levels()
     keras.config.set_dtype_policy("mixed_bfloat16")

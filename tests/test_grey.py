@@ -161,6 +161,7 @@ def test_encode_a_part_of_a_data_set(folder, model, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_export(model, tmp_path):
     digits = sample_digits()[0]
     path = run_export_test(

@@ -85,7 +85,10 @@ def test_two_workers_are_one(alone, two_workers):
                     assert_close(own[key], row[key], key)
 
 
-@pytest.mark.parametrize("victim, stage", [(0, "autoencoder"), (1, "prior")])
+@pytest.mark.parametrize(
+    "victim, stage",
+    [pytest.param(0, "autoencoder", marks=pytest.mark.slow), (1, "prior")],
+)
 def test_a_worker_is_killed(two_workers, data_dir, victim, stage):
     """The other one stops with a message; started again, both go on."""
     expected, durations = two_workers

@@ -141,6 +141,7 @@ def test_a_stage_that_has_not_begun_may_change(run, tmp_path):
         training.train(config, work, str(folder))
 
 
+@pytest.mark.slow
 def test_mirrored(run, tmp_path):
     """Two replicas train both stages as one device does."""
     folder, config, alone = run

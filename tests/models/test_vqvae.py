@@ -173,7 +173,13 @@ def test_harness():
     run_model_test(lambda: make(restart_after=3), pictures())
 
 
-@pytest.mark.parametrize("quantizer", [VectorQuantizer, VectorQuantizerEMA])
+@pytest.mark.parametrize(
+    "quantizer",
+    [
+        pytest.param(VectorQuantizer, marks=pytest.mark.slow),
+        VectorQuantizerEMA,
+    ],
+)
 def test_two_replicas_are_one(quantizer):
     def compiled():
         model = make(quantizer, restart_after=2)
