@@ -71,6 +71,7 @@ def test_order_and_several_codebooks_are_seen():
     assert found.accuracy >= 0.95
 
 
+@pytest.mark.slow
 def test_figures_are_of_codes_and_of_frames():
     """Codes of the class alone; frames hold it as well."""
     train, test = speech.tones(96), speech.tones(36, seed=1)

@@ -31,6 +31,7 @@ def waveforms(batch, time=TIME):
     return rng.uniform(-1, 1, [batch, time]).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_harness():
     mask = np.random.default_rng(2).integers(0, 2, [4, TIME]).astype(bool)
 
