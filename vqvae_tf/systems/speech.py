@@ -7,6 +7,7 @@ from vqvae_tf import (
     data,
     encoding,
     fitting,
+    sequences,
     sheets,
     spectrograms,
     speech_codes,
@@ -86,17 +87,8 @@ def encode(model, audio) -> dict:
         A dict of `codes` `[n, longest]` and float32 `mask` of the same shape,
         0 where a recording has ended.
     """
-    codes = speech_codes.encode(model, audio)
-    longest = max(map(len, codes))
-    masks = [np.ones(len(row), np.float32) for row in codes]
-    return {
-        "codes": _filled(codes, longest).astype(np.uint16),
-        "mask": _filled(masks, longest),
-    }
-
-
-def _filled(rows, size):
-    return np.stack([np.pad(row, [0, size - len(row)]) for row in rows])
+    codes, mask = sequences.pad(speech_codes.encode(model, audio))
+    return {"codes": codes.astype(np.uint16), "mask": mask}
 
 
 def measure(model, description, data_dir=None, progress=True) -> dict:
