@@ -164,11 +164,29 @@ def test_learning_rate_warms_up_and_decays():
     np.testing.assert_allclose(rates, expected, rtol=1e-5)
 
 
+def test_speech_of_two_codebooks():
+    config = recipes.read_recipe(recipes.find_recipe("vqvae_speech8k"))
+    config.quantizer.num_codebooks = 2
+    config.encoder.output_channels *= 2
+    model = building.make_autoencoder(recipes.check_recipe(config))
+    codes = model.encode(np.zeros([1, 128], np.float32))
+    assert codes.shape == (1, 2, 2)
+    bits = model.decoder.log_prob(
+        np.zeros([1, 128], np.float32),
+        {
+            "local": model.quantizer.decode(codes),
+            "global": np.eye(5, dtype=np.float32)[:1],
+        },
+    )
+    assert np.all(np.isfinite(bits))
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
         ({"data.window": None}, "data.window, a positive integer.*None"),
         ({"data.num_speakers": 0}, "data.num_speakers"),
+        ({"data.num_classes": 10}, "must be None. Received: 10"),
         ({"decoder.name": "Decoder"}, 'decoder.name="WaveNet" and no base'),
     ],
 )

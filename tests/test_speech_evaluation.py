@@ -14,6 +14,7 @@ from vqvae_tf import (
     speech_codes,
     speech_evaluation,
     speech_judges,
+    speech_samples,
 )
 from vqvae_tf.data.audio_source import PackedAudio
 
@@ -33,6 +34,19 @@ def model():
 @pytest.fixture(scope="module")
 def codes(model, audio):
     return speech_codes.encode(model, audio, **QUIET)
+
+
+def prior_of_codes(**options):
+    return vq.WaveNet(
+        8,
+        (16,),
+        hidden_channels=8,
+        skip_channels=8,
+        head_channels=8,
+        num_stacks=1,
+        layers_per_stack=2,
+        **options,
+    )
 
 
 def alone(audio, row, multiple=4):
@@ -185,6 +199,39 @@ def test_conversions_are_counted_by_target():
     }
 
 
+class Sure(Hears):
+    """Says "y" with 0.8, and that the first speaker is the second."""
+
+    def probabilities(self, recordings):
+        self.heard = recordings
+        if self.target == "class":
+            return np.tile([0.8, 0.2], [len(recordings), 1])
+        return super().probabilities(recordings)
+
+
+def test_samples_are_judged_without_labels(model):
+    generator = vq.LatentGenerator(model, prior_of_codes())
+    audio = speech.tones(5, seed=2, shortest=40, longest=90)
+    length = int(np.median(audio.lengths))
+    who = Sure("speaker", speech.SPEAKERS, {length: 1})
+    what = Sure("class", "yn", None)
+    judged = [(who, None), (what, None)]
+    found = speech_samples.sample_figures(
+        generator, audio, judged, count=4, batch_size=4, **QUIET
+    )
+    entropy = -0.8 * math.log(0.8) - 0.2 * math.log(0.2)
+    assert found == pytest.approx(
+        {
+            "sampled_speaker_accuracy": 0.5,
+            "class_confidence": 0.8,
+            "sampled_class_confidence": 0.8,
+            "sampled_classes": math.exp(entropy),
+        }
+    )
+    assert [len(x) for x in who.heard] == [length] * 4
+    assert len({x.tobytes() for x in who.heard}) == 4
+
+
 def test_perfect_reconstructions_lose_nothing(audio):
     who = Hears("speaker", "ab", dict.fromkeys(audio.lengths.tolist(), 1))
     labels = speech_codes.speakers(audio)
@@ -212,9 +259,7 @@ def test_statistics_of_codes(model, audio):
 
 
 def test_all_figures_are_on_the_card(model, audio):
-    prior = vq.WaveNet(8, (16,), hidden_channels=8, skip_channels=8,
-                       head_channels=8, num_stacks=1, layers_per_stack=2,
-                       global_channels=2)  # fmt: skip
+    prior = prior_of_codes(global_channels=2)
     generator = vq.LatentGenerator(model, prior)
     generator.build()
     labels = dict(zip(audio.lengths.tolist(), speech_codes.speakers(audio)))
@@ -230,6 +275,7 @@ def test_all_figures_are_on_the_card(model, audio):
     assert set(figures) - set(figure_table.FIGURES) == {"examples"} | extra
     assert all(math.isfinite(value) for value in figures.values())
     assert len(figure_table.table(figures)) == len(figures) - 3
+    assert 0 <= figures["sampled_speaker_accuracy"] <= 1
     assert figure_table.compare(figures, figures) == []
     # By hand, one recording after the other.
     codes = speech_codes.encode(model, audio, **QUIET)

@@ -26,6 +26,7 @@ def spoken(count, seed):
     return codes, labels, speakers
 
 
+@pytest.mark.slow
 def test_finds_what_codes_hold_and_nothing_else():
     codes, labels, speakers = spoken(200, 0)
     test_codes, test_labels, test_speakers = spoken(200, 1)

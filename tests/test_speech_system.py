@@ -39,18 +39,32 @@ def test_both_stages_are_trained(run):
         assert np.isfinite(rows[-1]["bits_per_dim"])
 
 
-def test_codes_are_those_of_whole_recordings(run):
+def coded_by_hand(model, waveform, shift, longest):
+    waveform = np.pad(waveform, (shift, 0))
+    return model.encode(waveform[None]).numpy()[0][:longest]
+
+
+def test_the_prior_s_codes_begin_at_several_places(run):
+    """Each pass a part of a code later, and no longer than the prior draws."""
     folder, config, model = run
+    longest, model = config.prior.event_shape[0], model.autoencoder
     audio = speech.open_split(config.data, "train", str(folder))
+    waveforms = [x["waveform"] for x in audio.dataset().as_numpy_iterator()]
+    passes = config.prior_training.encode_passes
+    assert passes == 2 and model.stride == 4
+    assert longest < max(map(len, waveforms)) / 4  # some are cut
+    expected = [
+        coded_by_hand(model, waveform, shift, longest)
+        for shift in (0, 2)
+        for waveform in waveforms
+    ]
     with np.load(folder / "work" / "codes.npz") as arrays:
         codes, mask = arrays["codes"], arrays["mask"]
-    lengths = [len(x["waveform"]) for x in audio.dataset().as_numpy_iterator()]
-    np.testing.assert_array_equal(mask.sum(axis=1), -(-np.array(lengths) // 4))
-    for i, example in enumerate(audio.dataset().as_numpy_iterator()):
-        expected = model.autoencoder.encode(example["waveform"][None])[0]
-        count = len(expected)
-        np.testing.assert_array_equal(codes[i, :count], expected)
-        assert mask[i, :count].all() and not mask[i, count:].any()
+    assert len(codes) == len(expected) == 2 * audio.num_examples
+    for row, kept, sequence in zip(codes, mask, expected):
+        count = len(sequence)
+        np.testing.assert_array_equal(row[:count], sequence)
+        assert kept[:count].all() and not kept[count:].any()
 
 
 def test_the_same_command_finds_all_done(run):

@@ -5,7 +5,6 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from vqvae_tf import data, picture_inputs, presets, sequences
 from vqvae_tf.data.audio_files import EXTENSIONS
@@ -56,7 +55,7 @@ def output_names(inputs, ending=".wav") -> dict[str, str]:
 
 
 def read_recordings(inputs, sample_rate, normalize, on_corrupt="error"):
-    """Yields (name, float32 `[time]`) at a model's sample rate.
+    """Returns an iterator of (name, float32 `[time]`) at a model's sample rate.
 
     Args:
         inputs: (path, name), as from `list_inputs`.
@@ -64,15 +63,11 @@ def read_recordings(inputs, sample_rate, normalize, on_corrupt="error"):
         normalize: "peak" or None, see `data.load_waveform`.
         on_corrupt: "error", or "skip" to log what cannot be read.
     """
-    for path, name in inputs:
-        try:
-            yield name, data.load_waveform(path, sample_rate, normalize)
-        except (ValueError, OSError) as error:
-            if on_corrupt == "error":
-                raise ValueError(
-                    f"{error} Repair or remove it, or use --on_corrupt=skip."
-                ) from error
-            logging.warning("Skipped: %s", error)
+    return picture_inputs.read_each(
+        inputs,
+        lambda path: data.load_waveform(path, sample_rate, normalize),
+        on_corrupt,
+    )
 
 
 # Codes ------------------------------------------------------------------------

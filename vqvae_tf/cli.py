@@ -1,7 +1,8 @@
-"""The commands of `vqvae-tf`; `vqvae_tf_cli` reads their arguments."""
+"""The commands of `vqvae-tf`; `vqvae_tf_cli` reads their arguments.
 
-import dataclasses
-import functools
+Those on a preset's own data are in `cli_pictures`, `cli_speech`, `cli_video`.
+"""
+
 import os
 import pathlib
 import shlex
@@ -9,10 +10,6 @@ import shlex
 from absl import flags
 
 FLAGS = flags.FLAGS
-
-
-class CommandError(Exception):
-    """A mistake of the caller's, told in one line."""
 
 
 def explain(error) -> str | None:
@@ -30,7 +27,7 @@ def explain(error) -> str | None:
         return _memory_message(first_line(error))
     if isinstance(error, tf.errors.OpError):
         return f"{first_line(error)} (--verbosity=1 shows where)"
-    own = (CommandError, CheckpointError, WorkerLost)
+    own = (CheckpointError, WorkerLost)
     if isinstance(error, (ValueError, OSError, *own)):
         return str(error)
     return None
@@ -103,7 +100,7 @@ def train(recipe, overrides):
 
 
 def _check_data_dir(command, description):
-    """Raises CommandError where the source is relative to no folder."""
+    """Raises ValueError where the source is relative to no folder."""
     kind, _, name = description["source"].partition(":")
     given = FLAGS.data_dir or os.environ.get("TFDS_DATA_DIR")
     if given or kind not in ("folder", "npz") or os.path.isabs(name):
@@ -114,7 +111,7 @@ def _check_data_dir(command, description):
         inside = name
     elif name:
         inside = f"{name}/ (with {inside})"
-    raise CommandError(
+    raise ValueError(
         f"{command} needs --data_dir=FOLDER with {inside} inside; "
         "TFDS_DATA_DIR is not set either."
     )
@@ -163,7 +160,7 @@ def _described_data(preset, metadata):
         description = {}
     missing = [key for key in cards.DATA_KEYS if key not in description]
     if missing:
-        raise CommandError(
+        raise ValueError(
             f"The preset {preset} does not say what to measure it on: its "
             f"metadata's `data` lacks {', '.join(missing)}. Save it with these "
             "(`vqvae-tf train` does), or call vqvae_tf.evaluation.evaluate "
@@ -172,275 +169,27 @@ def _described_data(preset, metadata):
     return description
 
 
-def or_speech(*only_speech):
-    """Makes a command of pictures that of `cli_speech` for such a preset.
+def _by_medium(name, *of_speech):
+    """Returns the command of `cli_speech` or `cli_pictures`, by its preset.
 
     Args:
-        only_speech: its flags that mean nothing for pictures.
+        of_speech: its flags that mean nothing for pictures.
     """
 
-    def decorate(command):
-        @functools.wraps(command)
-        def run(preset, *arguments):
-            from vqvae_tf import audio_inputs, cli_speech
+    def run(preset, *arguments):
+        from vqvae_tf import audio_inputs, cli_pictures, cli_speech
 
-            if audio_inputs.is_speech(preset):
-                of_speech = getattr(cli_speech, command.__name__)
-                return of_speech(preset, *arguments)
-            for name in only_speech:
-                if FLAGS[name].present:
-                    raise CommandError(
-                        f"--{name} is for presets of speech here. Received: "
-                        f"--{name} and {preset}."
-                    )
-            return command(preset, *arguments)
+        if audio_inputs.is_speech(preset):
+            return getattr(cli_speech, name)(preset, *arguments)
+        for flag in of_speech:
+            if FLAGS[flag].present:
+                raise ValueError(
+                    f"--{flag} is for presets of speech here. Received: "
+                    f"--{flag} and {preset}."
+                )
+        return getattr(cli_pictures, name)(preset, *arguments)
 
-        return run
-
-    return decorate
-
-
-@or_speech("speaker")
-def sample(preset):
-    """Writes a sheet of samples."""
-    from vqvae_tf import cards, sheets
-
-    output = FLAGS.output or "samples.png"
-    _check_picture_suffix(output)
-    generator, options = _load_for_samples(preset)
-    sheet = cards.sample_sheet(
-        generator,
-        FLAGS.num,
-        seed=FLAGS.seed,
-        temperature=FLAGS.temperature,
-        **options,
-    )
-    sheets.save_picture(output, sheet)
-    print(f"Wrote {output}.")
-
-
-def _load_for_samples(preset):
-    """Returns what draws pictures, and the options that it alone knows."""
-    from vqvae_tf import latent_inputs, presets
-    from vqvae_tf.models import Autoencoder, LatentGenerator
-
-    model = presets.load(preset)
-    if isinstance(model, Autoencoder):
-        names = ("label", "top_k", "top_p", "temperature")
-        given = [name for name in names if FLAGS[name].present]
-        latent_inputs.check_sampling(model, given)
-        return model, {}
-    if not isinstance(model, LatentGenerator):
-        raise CommandError(
-            "sample draws pictures from a prior: it takes the preset of a "
-            f"LatentGenerator, or of a VAE. Received: {preset}, a "
-            f"{type(model).__name__}."
-        )
-    _check_label(model.prior.global_channels)
-    return model, {name: FLAGS[name].value for name in _OF_CODES}
-
-
-_OF_CODES = ("label", "top_k", "top_p")
-
-
-def _check_picture_suffix(output):
-    from vqvae_tf.data.folder import EXTENSIONS
-
-    if pathlib.Path(output).suffix.lower() not in EXTENSIONS:
-        raise CommandError(
-            f"--output must be a picture file ({', '.join(EXTENSIONS)}). "
-            f"Received: {output}."
-        )
-
-
-def _check_label(classes):
-    if FLAGS.label is None:
-        return
-    if not classes or not 0 <= FLAGS.label < classes:
-        raise CommandError(
-            f"--label must be in 0..{classes - 1}. Received: {FLAGS.label}."
-            if classes
-            else "This preset has no classes. Received: --label."
-        )
-
-
-@or_speech("speaker", "temperature", "seed")
-def reconstruct(preset, *inputs):
-    """Writes each picture beside its reconstruction."""
-    import numpy as np
-
-    from vqvae_tf import evaluation, picture_inputs, sheets
-
-    output = pathlib.Path(FLAGS.output or "reconstructions")
-    inputs = picture_inputs.list_inputs(inputs)
-    targets = _reconstruction_targets(inputs, output)
-    model, form = _load_for_pictures(preset)
-    if FLAGS.size == "native":
-        form = dataclasses.replace(form, size=None)
-    for name, image in picture_inputs.read_pictures(
-        inputs, form, FLAGS.on_corrupt
-    ):
-        again = model.reconstruct(image[None]).numpy()[0]
-        error = np.mean((again.astype(np.float64) - image) ** 2)
-        target = targets[name]
-        sheets.save_picture(target, sheets.pairs(image[None], again[None]))
-        print(f"{target}: {evaluation.psnr(error):.2f} dB")
-
-
-def _reconstruction_targets(inputs, output):
-    """Returns the file to write for each name; none is an input."""
-    from vqvae_tf import picture_inputs
-
-    names = picture_inputs.output_names(inputs)
-    targets = {name: output / target for name, target in names.items()}
-    for path, name in inputs:
-        if targets[name].resolve() == path.resolve():
-            raise CommandError(
-                f"{path} would be replaced by its reconstruction. Choose "
-                f"another folder. Received: --output={output}."
-            )
-    return targets
-
-
-def _load_for_pictures(preset):
-    """Returns a preset's model, and the format of its pictures."""
-    from vqvae_tf import picture_inputs, presets
-    from vqvae_tf.models import VideoGenerator
-
-    metadata = presets.load_metadata(presets.find_preset(preset))
-    model = presets.load(preset)
-    # Single pictures have no past.
-    if isinstance(model, VideoGenerator):
-        model = model.autoencoder
-    return model, picture_inputs.picture_format(model, metadata)
-
-
-@or_speech()
-def encode(preset, source, target):
-    """Writes codes: of a data set to a folder, of pictures to an npz file.
-
-    Of an autoencoder that has none it writes the latents, to an npz file.
-    """
-    if target.endswith(".npz"):
-        _encode_pictures(preset, source, target)
-        return
-    from vqvae_tf import code_sets
-
-    done = code_sets.encode_dataset(
-        preset,
-        source,
-        target,
-        split=FLAGS.split,
-        data_dir=FLAGS.data_dir,
-        file_format=FLAGS.format,
-        num_shards=FLAGS.num_shards,
-        batch_size=FLAGS.batch_size,
-        on_corrupt=FLAGS.on_corrupt,
-    )
-    print(
-        f"The codes of {done['examples']} pictures are in {target}: "
-        f"{done['made']} shards made, {done['kept']} were there."
-    )
-
-
-def _encode_pictures(preset, source, target):
-    import numpy as np
-
-    from vqvae_tf import latent_inputs, picture_inputs
-
-    for name in ("data_dir", "split", "format", "num_shards", "batch_size"):
-        if FLAGS[name].present:
-            raise CommandError(
-                f"--{name} is for data sets, whose codes are written to a "
-                f"folder. Received: --{name} and {target}."
-            )
-    model, form = _load_for_pictures(preset)
-    name = latent_inputs.array_name(model)
-    names, found = [], []
-    for batch_names, images in picture_inputs.picture_batches(
-        source, form, FLAGS.on_corrupt
-    ):
-        names += batch_names
-        found.append(model.encode(images).numpy())
-    if not found:
-        raise CommandError(f"No picture of {source} could be read.")
-    arrays = {name: np.concatenate(found), "names": np.array(names)}
-    _save_arrays(target, **arrays)
-    print(f"Wrote the {name} of {len(names)} pictures to {target}.")
-
-
-@or_speech("speaker", "temperature", "seed")
-def decode(preset, source, target):
-    """Writes the pictures of codes, or latents: one PNG each, or an npz."""
-    import numpy as np
-
-    from vqvae_tf import sheets
-    from vqvae_tf.files import read_npz
-
-    if pathlib.Path(source).is_dir():
-        _decode_dataset(preset, source, pathlib.Path(target))
-        return
-    if FLAGS["split"].present:
-        raise CommandError(
-            "--split is for data sets of codes, which are folders. "
-            f"Received: --split={FLAGS.split} and {source}."
-        )
-    arrays = read_npz(
-        source, "a codes file (.npz, written by `vqvae-tf encode`)"
-    )
-    model, _ = _load_for_pictures(preset)
-    values, targets = _values_and_targets(model, arrays, source)
-    images = [
-        model.decode(values[i : i + 16]).numpy()
-        for i in range(0, len(values), 16)
-    ]
-    images = np.concatenate(images)
-    if target.endswith(".npz"):
-        _save_arrays(target, images=images)
-    else:
-        for name, image in zip(targets, images):
-            sheets.save_picture(pathlib.Path(target) / name, image)
-    print(f"Wrote {len(images)} pictures to {target}.")
-
-
-def _decode_dataset(preset, source, target):
-    """Writes the pictures of a folder of codes as PNG files, in its order."""
-    from vqvae_tf import code_reading, sheets
-
-    if target.suffix == ".npz":
-        raise CommandError(
-            "The pictures of a folder of codes are written to a folder. "
-            f"Received: {target}."
-        )
-    model, _ = _load_for_pictures(preset)
-    count = 0
-    for name, image in code_reading.decoded(model, preset, source, FLAGS.split):
-        sheets.save_picture(target / name, image)
-        count += 1
-    print(f"Wrote {count} pictures to {target}.")
-
-
-def _values_and_targets(model, arrays, source):
-    """Returns what a model decodes of a file, and the PNG to write for each."""
-    from vqvae_tf import latent_inputs, picture_inputs
-
-    kind = latent_inputs.array_name(model)
-    if kind not in arrays:
-        raise CommandError(
-            f"Expected an array `{kind}` in {source}, of this preset's "
-            f"pictures. Received: {', '.join(arrays)}."
-        )
-    values = arrays[kind]
-    if kind == "latents":
-        values = latent_inputs.checked_latents(model, values, source)
-    names = arrays.get("names", range(len(values)))
-    if len(names) != len(values):
-        raise CommandError(
-            f"Expected as many `names` as `{kind}` in {source}. Received: "
-            f"{len(names)} and {len(values)}."
-        )
-    rows = [(f"row {i}", str(name)) for i, name in enumerate(names)]
-    return values, list(picture_inputs.output_names(rows).values())
+    return run
 
 
 def convert(preset, *inputs):
@@ -452,47 +201,9 @@ def convert(preset, *inputs):
 
 def rollout(preset, *source):
     """Writes a film of what a model of video makes of a clip."""
-    from vqvae_tf import clip_inputs, sheets
-    from vqvae_tf.models import VideoGenerator
+    from vqvae_tf import cli_video
 
-    output = FLAGS.output or "rollout.gif"
-    if not output.endswith((".gif", ".npz")):
-        raise CommandError(
-            "--output must be a film (.gif) or an array of frames (.npz). "
-            f"Received: {output}."
-        )
-    video = VideoGenerator.from_preset(preset)
-    frames, known = clip_inputs.read_clip(source[0] if source else None, video)
-    actions, steps = clip_inputs.future_actions(
-        video, FLAGS.actions, FLAGS.num_frames, known
-    )
-    drawn = video.rollout(
-        frames[None, : video.num_past],
-        None if actions is None else actions[None],
-        steps,
-        num_futures=FLAGS.num_futures,
-        temperature=FLAGS.temperature,
-        top_k=FLAGS.top_k,
-        top_p=FLAGS.top_p,
-        seed=FLAGS.seed,
-    ).numpy()
-    if output.endswith(".npz"):
-        _save_arrays(output, frames=drawn)
-    else:
-        sheets.save_animation(
-            output, clip_inputs.film(frames, drawn, video.num_past)
-        )
-    print(f"Wrote {output}: {len(drawn)} futures of {steps} frames.")
-
-
-def _save_arrays(path, **arrays):
-    import numpy as np
-
-    from vqvae_tf.files import write_atomically
-
-    with write_atomically(path) as temporary:
-        with open(temporary, "wb") as file:
-            np.savez_compressed(file, **arrays)
+    cli_video.rollout(preset, *source)
 
 
 def export(preset, target):
@@ -520,10 +231,10 @@ COMMANDS = {
     "list": list_presets,
     "train": train,
     "evaluate": evaluate,
-    "sample": sample,
-    "reconstruct": reconstruct,
-    "encode": encode,
-    "decode": decode,
+    "sample": _by_medium("sample", "speaker"),
+    "reconstruct": _by_medium("reconstruct", "speaker", "temperature", "seed"),
+    "encode": _by_medium("encode"),
+    "decode": _by_medium("decode", "speaker", "temperature", "seed"),
     "convert": convert,
     "rollout": rollout,
     "export": export,

@@ -1,5 +1,6 @@
 """The commands of `vqvae-tf` on presets of speech."""
 
+import itertools
 import pathlib
 
 import numpy as np
@@ -14,7 +15,7 @@ from vqvae_tf import (
     speech_codes,
 )
 from vqvae_tf.data.folder import EXTENSIONS as PICTURES
-from vqvae_tf.files import write_atomically
+from vqvae_tf.files import save_npz
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.wav import save_wav
 
@@ -43,10 +44,7 @@ def encode(preset, source, target):
         codes.append(model.encode(waveform[np.newaxis]).numpy()[0])
     if not names:
         raise ValueError(f"No recording of {source} could be read.")
-    with write_atomically(target) as temporary:
-        with open(temporary, "wb") as file:
-            arrays = audio_inputs.pack(codes, lengths, names)
-            np.savez_compressed(file, **arrays)
+    save_npz(target, **audio_inputs.pack(codes, lengths, names))
     print(f"Wrote the codes of {len(names)} recordings to {target}.")
 
 
@@ -95,21 +93,32 @@ def _write_again(preset, inputs, output):
     chosen = None
     if FLAGS.speaker is not None:
         chosen = audio_inputs.speaker_number(model, FLAGS.speaker)
-    for name, waveform in _recordings(preset, model, inputs):
-        codes = model.encode(waveform[np.newaxis]).numpy()[0]
-        speaker = chosen
-        if speaker is None:
-            speaker = _own_speaker(model, waveform, codes)
-        (again,) = _drawn(model, [codes], [speaker], [len(waveform)])
-        save_wav(targets[name], again, model.sample_rate)
-        sheets.save_picture(
-            targets[name].with_suffix(".png"),
-            speech_cards.sheet([[waveform], [again]], model.sample_rate),
-        )
-        distance = spectral_distance.log_spectral_distance(waveform, again)
-        voice = "".join(model.speaker_names[speaker : speaker + 1])
-        print(f"{targets[name]}: {distance:.1f} dB apart", end="")
-        print(f", by {voice}" if voice else "")
+    recordings = _recordings(preset, model, inputs)
+    while some := list(itertools.islice(recordings, _AT_ONCE)):
+        names, waveforms = zip(*some)
+        codes = [model.encode(x[np.newaxis]).numpy()[0] for x in waveforms]
+        speakers = [
+            _own_speaker(model, *pair) if chosen is None else chosen
+            for pair in zip(waveforms, codes)
+        ]
+        drawn = _drawn(model, codes, speakers, list(map(len, waveforms)))
+        for name, speaker, *pair in zip(names, speakers, waveforms, drawn):
+            _write_pair(targets[name], model, speaker, *pair)
+
+
+def _write_pair(target, model, speaker, waveform, again):
+    """Writes what was made of a recording, and spectrograms of both."""
+    rate = model.sample_rate
+    save_wav(target, again, rate)
+    sheet = speech_cards.sheet([[waveform], [again]], rate)
+    sheets.save_picture(target.with_suffix(".png"), sheet)
+    window = spectral_distance.frame_window(rate)
+    distance = spectral_distance.log_spectral_distance(
+        waveform, again, window, window // 4
+    )
+    voice = "".join(model.speaker_names[speaker : speaker + 1])
+    print(f"{target}: {distance:.1f} dB apart", end="")
+    print(f", by {voice}" if voice else "")
 
 
 def _own_speaker(model, waveform, codes):

@@ -6,7 +6,7 @@ import tensorflow as tf
 from absl import logging
 
 from vqvae_tf import strategies
-from vqvae_tf.files import remove_leftovers, write_atomically
+from vqvae_tf.files import remove_leftovers, save_npz
 from vqvae_tf.fitting import verbosity
 from vqvae_tf.precision import in_float32
 
@@ -25,10 +25,7 @@ def once(path, autoencoder, encode) -> dict:
     autoencoder = in_float32(autoencoder)
     if strategies.is_chief() and not path.exists():
         remove_leftovers(path)
-        arrays = encode(autoencoder)
-        with write_atomically(path) as temporary:
-            with open(temporary, "wb") as file:
-                np.savez_compressed(file, **arrays)
+        save_npz(path, **encode(autoencoder))
     strategies.wait_for_all()
     with np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays}

@@ -63,7 +63,7 @@ FIGURES = {
     "active_in_training": ("units kept in training", "{:.0f}", 0.5),
     "active": ("units kept", "{:.0f}", 0.5),
     "contraction": (
-        "|dz/dx| / sqrt(tr Cov z), root of mean square",
+        "norm of dz/dx over sqrt(tr Cov z), root of mean square",
         "{:.4f}",
         1e-3,
     ),
@@ -160,7 +160,7 @@ FIGURES = {
         f"{prefix}{target}_accuracy{least}": (
             f"{what}: {right}{among}, by the judge",
             "{:.3f}",
-            0.02 if prefix else 0.01,
+            0.05 if prefix else 0.01,
         )
         for prefix, what in (
             ("", "originals"),
@@ -174,6 +174,22 @@ FIGURES = {
         for least, among in (("", ""), ("_least", ", least of the targets"))
         if not least or prefix == "converted_"
     },
+    "class_confidence": (
+        "the judge's confidence in the class, originals",
+        "{:.3f}",
+        0.01,
+    ),
+    "sampled_class_confidence": ("the same, samples", "{:.3f}", 0.05),
+    "sampled_classes": (
+        "classes that the judge hears in samples, perplexity",
+        "{:.2f}",
+        0.5,
+    ),
+    "sampled_speaker_accuracy": (
+        "samples: speaker is the one told, by the judge",
+        "{:.3f}",
+        0.1,
+    ),
     # Of probes of sequences, the means of three.
     **{
         f"probe_{target}_{given}": (
@@ -185,6 +201,7 @@ FIGURES = {
         for given, words in (
             ("codes", "codes alone"),
             ("mels", "log-mel frames at their rate"),
+            ("majority", "nothing: always the most frequent"),
         )
     },
 }

@@ -71,6 +71,13 @@ def read_npz(path, expected) -> dict[str, np.ndarray]:
         raise ValueError(f"{message} ({error}).") from error
 
 
+def save_npz(path, **arrays):
+    """Writes arrays to an npz file, compressed, and then gives it its name."""
+    with write_atomically(path) as temporary:
+        with open(temporary, "wb") as file:
+            np.savez_compressed(file, **arrays)
+
+
 def _umask():
     mask = os.umask(0)
     os.umask(mask)

@@ -146,17 +146,31 @@ def output_names(
 
 
 def read_pictures(inputs, form, on_corrupt="error"):
-    """Yields (name, uint8 `[height, width, channels]`).
+    """Returns an iterator of (name, uint8 `[height, width, channels]`).
 
     Args:
         inputs: (path, name), as from `list_inputs`.
         form: the `PictureFormat` to bring them to.
         on_corrupt: "error", or "skip" to log what cannot be read.
     """
+
+    def read(path):
+        return form.fit(data.load_picture(path, form.size, form.channels))
+
+    return read_each(inputs, read, on_corrupt)
+
+
+def read_each(inputs, read, on_corrupt):
+    """Yields (name, `read(path)`) of each of the inputs.
+
+    Args:
+        inputs: (path, name), as from `list_inputs`.
+        read: raises ValueError or OSError for a file that is damaged.
+        on_corrupt: "error", or "skip" to log what cannot be read.
+    """
     for path, name in inputs:
         try:
-            image = data.load_picture(path, form.size, form.channels)
-            yield name, form.fit(image)
+            yield name, read(path)
         except (ValueError, OSError) as error:
             if on_corrupt == "error":
                 raise ValueError(

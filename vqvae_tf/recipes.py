@@ -265,6 +265,12 @@ def _check_speech(config):
                 f"A recipe of speech needs data.{key}, a positive integer. "
                 f"Received: {value!r}."
             )
+    if config.data.num_classes is not None:
+        raise ValueError(
+            "The prior of a recipe of speech is told no class: "
+            "data.num_classes must be None. Received: "
+            f"{config.data.num_classes}."
+        )
     of_speech = config.decoder.name == "WaveNet" and config.base is None
     if not of_speech or config.bottleneck.name is not None:
         raise ValueError(

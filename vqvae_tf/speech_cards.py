@@ -52,9 +52,11 @@ def use_text(name, has_prior) -> str:
     """Returns how a model of speech is used, in Python."""
     lines = [
         "from vqvae_tf import SpeechVQVAE",
+        "from vqvae_tf.data import load_waveform",
         "",
         f'model = SpeechVQVAE.from_preset("{name}")',
-        "codes = model.encode(waveform)  # float [batch, time] in [-1, 1]",
+        'waveform = load_waveform("spoken.wav", model.sample_rate)[None]',
+        "codes = model.encode(waveform)  # of float [batch, time], peak 1",
         "again = model.decode(codes, speaker=model.speaker_names[0])",
         "other = model.convert(waveform, model.speaker_names[1])",
     ]

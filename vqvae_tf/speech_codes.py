@@ -19,10 +19,10 @@ from vqvae_tf.evaluation import bar
 _AT_ONCE = 65536
 
 
-def code_counts(autoencoder, audio: AudioSource) -> np.ndarray:
+def code_counts(autoencoder, audio: AudioSource, shift=0) -> np.ndarray:
     """Returns how many codes each recording has, int64 `[n]`."""
     stride = autoencoder.encoder.downsampling
-    return -(-audio.lengths // stride)
+    return -(-(audio.lengths + shift) // stride)
 
 
 def speakers(audio: AudioSource) -> np.ndarray:
@@ -53,21 +53,30 @@ def equal_groups(counts, size_of_one, at_once=_AT_ONCE) -> list[np.ndarray]:
     return groups
 
 
-def read(audio: AudioSource, rows, multiple=1):
-    """Returns recordings as `sequences.pad` does, float32 `[n, T]` each."""
-    return sequences.pad(
-        [audio.waveform(tf.constant(row, tf.int64)).numpy() for row in rows],
-        multiple,
-    )
+def read(audio: AudioSource, rows, multiple=1, shift=0):
+    """Returns recordings as `sequences.pad` does, float32 `[n, T]` each.
+
+    Args:
+        audio: of `open_audio`.
+        rows: integers.
+        multiple: of the padded length.
+        shift: zeros before each recording.
+    """
+    found = [audio.waveform(tf.constant(r, tf.int64)).numpy() for r in rows]
+    return sequences.pad([np.pad(x, (shift, 0)) for x in found], multiple)
 
 
-def encode(autoencoder, audio: AudioSource, progress=True) -> list[np.ndarray]:
+def encode(
+    autoencoder, audio: AudioSource, progress=True, shift=0
+) -> list[np.ndarray]:
     """Encodes all recordings of a source.
 
     Args:
         autoencoder: a `VQVAE` of waveforms.
         audio: of `open_audio`.
         progress: show a progress bar.
+        shift: zeros before each recording, which it is longer by: where in it
+            a code begins.
 
     Returns:
         For each recording int32 `[ceil(time / stride)]`, or `[..., G]`.
@@ -79,9 +88,9 @@ def encode(autoencoder, audio: AudioSource, progress=True) -> list[np.ndarray]:
         input_signature=[tf.TensorSpec([None, None])],
     )
     codes = [None] * audio.num_examples
-    groups = equal_groups(code_counts(autoencoder, audio), stride)
+    groups = equal_groups(code_counts(autoencoder, audio, shift), stride)
     for rows in bar(groups, progress):
-        waveform, _ = read(audio, rows, stride)
+        waveform, _ = read(audio, rows, stride, shift)
         for row, found in zip(rows, graph(waveform).numpy()):
             codes[row] = found
     return codes

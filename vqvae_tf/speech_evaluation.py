@@ -13,9 +13,10 @@ from vqvae_tf.data.audio_source import AudioSource
 from vqvae_tf.evaluation import unigram_bits
 from vqvae_tf.layers import lookup, usage
 from vqvae_tf.models import LatentGenerator
-from vqvae_tf.spectral_distance import log_spectral_distance
+from vqvae_tf.spectral_distance import frame_window, log_spectral_distance
 from vqvae_tf.speech_judges import waveforms_of
 from vqvae_tf.speech_likelihoods import likelihoods, prior_figures
+from vqvae_tf.speech_samples import sample_figures
 
 
 def evaluate(
@@ -23,6 +24,7 @@ def evaluate(
     audio_test: AudioSource,
     audio_train: AudioSource,
     judges=(),
+    codes=None,
     temperature=1.0,
     seed=0,
     batch_size=128,
@@ -37,20 +39,23 @@ def evaluate(
         audio_train: those that it was trained on, whose codes are counted.
         judges: of `speech_judges.train_judge`; without, nothing is said of
             classes and speakers.
+        codes: those of `audio_test` and of `audio_train`, as from
+            `speech_codes.encode`; by default they are made here.
         temperature, seed, batch_size: of what is drawn; `speech_codes.decode`.
         progress: show progress bars.
 
     Returns:
         A dict of floats: `examples`, and what `code_statistics`,
         `likelihoods`, `reconstruction_figures`, `conversion_figures` and, with
-        a prior, `prior_figures` return.
+        a prior, `prior_figures` and `sample_figures` return.
 
     Raises:
         ValueError: for a source of another rate or of other speakers than the
             model's, or a judge of others.
     """
     autoencoder = getattr(model, "autoencoder", model)
-    check_source(autoencoder, audio_test)
+    for audio in (audio_test, audio_train):
+        check_source(autoencoder, audio)
     judged = [(judge, judge.labels(audio_test)) for judge in judges]
     drawing = dict(
         temperature=temperature,
@@ -58,12 +63,17 @@ def evaluate(
         batch_size=batch_size,
         progress=progress,
     )
-    codes = speech_codes.encode(autoencoder, audio_test, progress)
-    trained = speech_codes.encode(autoencoder, audio_train, progress)
+    codes, trained = codes or (
+        speech_codes.encode(autoencoder, audio, progress)
+        for audio in (audio_test, audio_train)
+    )
     figures = {"examples": audio_test.num_examples}
     figures |= code_statistics(autoencoder, audio_test, codes, trained)
     if isinstance(model, LatentGenerator):
-        figures |= prior_figures(model.prior, audio_test, codes, progress)
+        stride = autoencoder.encoder.downsampling
+        figures |= prior_figures(
+            model.prior, audio_test, codes, stride, progress
+        )
     figures |= likelihoods(autoencoder, audio_test, codes, seed, progress)
     figures |= reconstruction_figures(
         audio_test,
@@ -75,6 +85,8 @@ def evaluate(
             autoencoder, audio_test, codes, **drawing
         )
         figures |= conversion_figures(audio_test, pairs, converted, judged)
+    if judged and isinstance(model, LatentGenerator):
+        figures |= sample_figures(model, audio_test, judged, **drawing)
     return {name: float(value) for name, value in figures.items()}
 
 
@@ -186,7 +198,7 @@ def reconstruction_figures(audio, reconstructed, judged) -> dict:
         originals, and `reconstructed_...`, of the reconstructions.
     """
     originals = waveforms_of(audio)
-    window = 2 ** round(np.log2(0.032 * audio.sample_rate))
+    window = frame_window(audio.sample_rate)
     distances = [
         log_spectral_distance(a, b, window, window // 4)
         for a, b in zip(originals, reconstructed)

@@ -53,7 +53,8 @@ def likelihoods(autoencoder, audio, codes, seed=0, progress=True) -> dict:
             given[rows, speaker] = ask(codes, np.full(len(rows), speaker))
         for i, values in enumerate(wrong):
             given_wrong[rows, i] = ask(values, speakers[rows])
-    own = np.take_along_axis(given, speakers[:, None] % every, axis=1)[:, 0]
+    # A decoder that knows no speakers has one column.
+    own = given[np.arange(len(given)), speakers if every > 1 else 0]
     scale = -1 / LN2 / audio.lengths.sum()
     figures = {
         "reconstruction_bits_per_sample": own.sum() * scale,
@@ -104,7 +105,7 @@ def _of_others(codes):
     return others
 
 
-def prior_figures(prior, audio, codes, progress=True) -> dict:
+def prior_figures(prior, audio, codes, stride, progress=True) -> dict:
     """Returns `prior_bits_per_code` of test codes.
 
     Args:
@@ -112,12 +113,13 @@ def prior_figures(prior, audio, codes, progress=True) -> dict:
             speaker.
         audio: the source that `codes` are of.
         codes: of `speech_codes.encode`.
+        stride: samples of a code.
         progress: show a progress bar.
     """
     count = getattr(prior, "global_channels", None)
     speakers = speech_codes.speakers(audio)
     nats = 0.0
-    groups = speech_codes.equal_groups([len(c) for c in codes], 64)
+    groups = speech_codes.equal_groups([len(c) for c in codes], stride)
     for rows in bar(groups, progress):
         context = count and {"global": tf.one_hot(speakers[rows], count)}
         values = np.stack([codes[row] for row in rows])

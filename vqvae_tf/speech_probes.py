@@ -15,6 +15,7 @@ from vqvae_tf import sequences, speech_judges
 from vqvae_tf.checks import check_positive
 from vqvae_tf.evaluation import bar
 from vqvae_tf.layers.mel import LogMel
+from vqvae_tf.spectral_distance import frame_window
 
 _HELD_OUT = 0.1
 _PATIENCE = 4
@@ -50,6 +51,7 @@ def probe(
     test_sequences,
     test_labels,
     num_embeddings: int | None = None,
+    num_classes: int | None = None,
     seeds=(0, 1, 2),
     epochs: int = 30,
     progress: bool = True,
@@ -67,6 +69,7 @@ def probe(
         train_labels: integers `[n]` in 0..L-1.
         test_sequences, test_labels: the same, of the test part.
         num_embeddings: K, for codes; None for frames.
+        num_classes: L; by default, as many as the training labels tell.
         seeds: integers, a probe each.
         epochs: at most.
         progress: show a progress bar over the seeds, on a terminal.
@@ -87,7 +90,8 @@ def probe(
     (1.0, 0.5)
     """
     check_positive("epochs", epochs)
-    num_classes = int(np.max(train_labels)) + 1
+    if num_classes is None:
+        num_classes = int(np.max(train_labels)) + 1
     train = _checked(train_sequences, num_embeddings)
     test = _checked(test_sequences, num_embeddings)
     labels = sequences.check_labels(train, train_labels, num_classes)
@@ -129,8 +133,8 @@ def figures(
 
     Returns:
         A dict of floats: for "class" and "speaker", where the sources have
-        them, `probe_TARGET_codes` and `probe_TARGET_mels`, the mean accuracy
-        over seeds, `..._spread`, its standard deviation, and
+        two at least, `probe_TARGET_codes` and `probe_TARGET_mels`, the mean
+        accuracy over seeds, `..._spread`, its standard deviation, and
         `probe_TARGET_majority`.
     """
     train_mels, test_mels = (
@@ -142,7 +146,8 @@ def figures(
     found = {}
     for target in speech_judges.TARGETS:
         names = "class_names" if target == "class" else "speaker_names"
-        if not getattr(audio_train, names):
+        count = len(getattr(audio_train, names) or ())
+        if count < 2:
             continue
         labels, answers = (
             speech_judges.target_labels(audio, target)[1]
@@ -153,7 +158,14 @@ def figures(
             ("mels", train_mels, test_mels, None),
         ):
             probed = probe(
-                train, labels, test, answers, size, progress=progress, **options
+                train,
+                labels,
+                test,
+                answers,
+                size,
+                count,
+                progress=progress,
+                **options,
             )
             name = f"probe_{target}_{given}"
             found[name] = probed.accuracy
@@ -178,8 +190,7 @@ def log_mel_frames(recordings, sample_rate, hop=64) -> list[np.ndarray]:
     >>> [frames.shape for frames in log_mel_frames([np.ones(200)], 8000)]
     [(4, 40)]
     """
-    window = 2 ** round(np.log2(0.032 * sample_rate))
-    layer = LogMel(sample_rate, window=window, hop=hop)
+    layer = LogMel(sample_rate, window=frame_window(sample_rate), hop=hop)
     call = tf.function(layer, input_signature=[tf.TensorSpec([1, None])])
     return [
         call(np.asarray(waveform, np.float32)[np.newaxis]).numpy()[0]

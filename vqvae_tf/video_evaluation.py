@@ -14,7 +14,14 @@ SAMPLES = 8
 JUMP_DISTANCE, JUMP_CORRELATION = 45.0, 0.35
 
 
-def next_frame_bits(video, coded, action=None, batch_size=64, progress=True):
+def log_prob_graph(video):
+    """Returns log p(codes | past, action) of a model of video as a graph."""
+    return tf.function(video.prior.log_prob, reduce_retracing=True)
+
+
+def next_frame_bits(
+    video, coded, action=None, batch_size=64, progress=True, log_prob=None
+):
     """Measures how well each frame is foreseen.
 
     Args:
@@ -24,6 +31,7 @@ def next_frame_bits(video, coded, action=None, batch_size=64, progress=True):
             or an integer for all frames.
         batch_size: how many frames at once.
         progress: show a progress bar, where stderr is a terminal.
+        log_prob: the `log_prob_graph` that several calls share.
 
     Returns:
         -log2 p(codes | past, action) of each frame that has `num_past` before
@@ -31,7 +39,7 @@ def next_frame_bits(video, coded, action=None, batch_size=64, progress=True):
     """
     from vqvae_tf import data
 
-    log_prob = tf.function(video.prior.log_prob, reduce_retracing=True)
+    log_prob = log_prob or log_prob_graph(video)
     batches = data.clip_evaluation_batches(coded, video.num_past, batch_size)
     bits = []
     for codes, context, weight in evaluation.bar(batches, progress):
@@ -39,7 +47,9 @@ def next_frame_bits(video, coded, action=None, batch_size=64, progress=True):
         if action == "unknown":
             context.pop("action")
         elif action is not None:
-            context["action"] = tf.fill([batch_size], action)
+            context["action"] = tf.fill(
+                [batch_size], tf.cast(action, context["action"].dtype)
+            )
         found = -log_prob(codes, context).numpy() / LN2
         bits.append(found[weight.numpy() > 0])
     return np.concatenate(bits).astype(np.float64)

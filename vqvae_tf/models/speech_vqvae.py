@@ -1,6 +1,9 @@
 """The VQ-VAE of waveforms: codes of what is said, a decoder told by whom."""
 
+import numbers
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.checks import check_positive
@@ -29,7 +32,13 @@ class SpeechVQVAE(VQVAE):
 
     Data: `x` is float `[batch, time]` in [-1, 1]; batches are `(x,
     {"global": one-hot speakers [batch, S]})`, or with a mask `[batch, time]`,
-    0 at padding, as sample weight.
+    0 at padding, as sample weight. A preset of the zoo is for recordings that
+    are scaled to a peak of 1, as `data.load_waveform` returns them.
+
+    Raises:
+        ValueError: for another number of names than of the decoder's speakers,
+            for a speaker that there is not, for codes or waveforms of another
+            rank, and for no speaker where the decoder needs one.
 
     Example:
 
@@ -191,29 +200,38 @@ class SpeechVQVAE(VQVAE):
         """Returns the decoder's context of a speaker.
 
         Args:
-            speaker: a name, a number, or a list or integer tensor of one for
-                each row.
+            speaker: a name, a number, or a list, integer array or tensor of
+                one for each row.
             batch: how many rows, where it is one.
 
         Returns:
             `{"global": float32 [batch, S]}`, one-hot.
 
         Raises:
-            ValueError: for a speaker that the model does not know.
+            ValueError: for a speaker that the model does not know
+                (`InvalidArgumentError` for a tensor in a graph).
         """
+        count = len(self.speaker_names)
+        if tf.is_tensor(speaker) and not hasattr(speaker, "numpy"):  # a graph
+            chosen = tf.cast(speaker, tf.int32)
+            message = f"The speaker must be a number in 0..{count - 1}."
+            tf.debugging.assert_less(chosen, count, message)
+            tf.debugging.assert_non_negative(chosen, message)
+            return {"global": tf.one_hot(chosen, count)}
         if tf.is_tensor(speaker):
-            numbers = tf.cast(speaker, tf.int32)
-        elif isinstance(speaker, (list, tuple)):
-            numbers = tf.constant([self._number(s) for s in speaker])
+            speaker = speaker.numpy()
+        if isinstance(speaker, (list, tuple, np.ndarray)):
+            chosen = [self._number(one) for one in speaker]
         else:
-            numbers = tf.fill([batch], self._number(speaker))
-        return {"global": tf.one_hot(numbers, len(self.speaker_names))}
+            chosen = tf.fill([batch], self._number(speaker))
+        return {"global": tf.one_hot(chosen, count)}
 
     def _number(self, speaker):
         names = self.speaker_names
         if isinstance(speaker, str) and speaker in names:
             return names.index(speaker)
-        if not isinstance(speaker, str) and 0 <= int(speaker) < len(names):
+        whole = isinstance(speaker, numbers.Integral)
+        if whole and 0 <= speaker < len(names):
             return int(speaker)
         raise ValueError(
             f"The speaker must be one of {', '.join(names)}, or a number in "

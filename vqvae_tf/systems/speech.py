@@ -45,7 +45,14 @@ def train(config, workdir, data_dir, stage, start):
     if prior is None or stage == "autoencoder":
         return autoencoder
     arrays = encoding.once(
-        workdir / "codes.npz", autoencoder, lambda model: encode(model, audio)
+        workdir / "codes.npz",
+        autoencoder,
+        lambda model: encode(
+            model,
+            audio,
+            config.prior_training.encode_passes,
+            config.prior.event_shape[0],
+        ),
     )
     pictures.fit_prior(
         config,
@@ -80,14 +87,28 @@ def _speaker_names(config, audio):
     return tuple(audio.speaker_names)
 
 
-def encode(model, audio) -> dict:
-    """Encodes recordings, whole.
+def encode(model, audio, passes=1, longest=None) -> dict:
+    """Encodes recordings, as often as there are passes.
+
+    Args:
+        model: a `SpeechVQVAE`.
+        audio: of `open_audio`.
+        passes: P; in pass i codes begin i / P of a code's length earlier.
+        longest: how many codes to keep of a recording; by default all. Few
+            recordings are much longer than the others, which would be padded.
 
     Returns:
-        A dict of `codes` `[n, longest]` and float32 `mask` of the same shape,
+        A dict of `codes` `[P * n, time]` and float32 `mask` of the same shape,
         0 where a recording has ended.
     """
-    codes, mask = sequences.pad(speech_codes.encode(model, audio))
+    codes = [
+        found[:longest]
+        for i in range(passes)
+        for found in speech_codes.encode(
+            model, audio, shift=i * model.stride // passes
+        )
+    ]
+    codes, mask = sequences.pad(codes)
     return {"codes": codes.astype(np.uint16), "mask": mask}
 
 
@@ -117,18 +138,24 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
         speech_judges.train_judge(train_split, target, progress=progress)
         for target in targets
     ]
-    figures = speech_evaluation.evaluate(
-        model, held_out, train_split, judges, progress=progress
-    )
     autoencoder = getattr(model, "autoencoder", model)
-    codes = [
+    train_codes, test_codes = (
         speech_codes.encode(autoencoder, audio, progress)
         for audio in (train_split, held_out)
-    ]
+    )
+    figures = speech_evaluation.evaluate(
+        model,
+        held_out,
+        train_split,
+        judges,
+        codes=(test_codes, train_codes),
+        progress=progress,
+    )
     return figures | speech_probes.figures(
         train_split,
         held_out,
-        *codes,
+        train_codes,
+        test_codes,
         autoencoder.quantizer.num_embeddings,
         hop=autoencoder.stride,
         progress=progress,

@@ -1,5 +1,6 @@
 """Video in the space of codes: a prior of the next frame (section 4.4)."""
 
+import functools
 import sys
 
 import numpy as np
@@ -170,10 +171,17 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
     )
     codes = encoding.encode_array(model.autoencoder, frames.values)
     coded = frames.with_values(codes.astype(np.int32))
-    true = video_evaluation.next_frame_bits(model, coded, progress=progress)
+    bits_if = functools.partial(
+        video_evaluation.next_frame_bits,
+        model,
+        coded,
+        progress=progress,
+        log_prob=video_evaluation.log_prob_graph(model),
+    )
+    true = bits_if()
     figures = {"examples": len(true), "next_frame_bits": float(true.mean())}
     if model.num_actions:
-        figures |= _wrong_actions(model, coded, progress)
+        figures |= _wrong_actions(model, coded, bits_if)
     steps = future(model, frames)
     starts = video_evaluation.moving_clips(frames, model.num_past, steps)
     found = video_evaluation.rollouts(
@@ -185,18 +193,14 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
     return figures
 
 
-def _wrong_actions(model, coded, progress):
+def _wrong_actions(model, coded, bits_if):
     taken = video_evaluation.true_actions(coded, model.num_past)
     wrong, count = 0.0, 0
     for action in range(model.num_actions):
-        bits = video_evaluation.next_frame_bits(
-            model, coded, action, progress=progress
-        )
+        bits = bits_if(action)
         wrong += bits[taken != action].sum()
         count += (taken != action).sum()
-    unknown = video_evaluation.next_frame_bits(
-        model, coded, "unknown", progress=progress
-    )
+    unknown = bits_if("unknown")
     return {
         "next_frame_bits_wrong": float(wrong / count),
         "next_frame_bits_unknown": float(unknown.mean()),

@@ -11,7 +11,7 @@ def get_config():
     config.data.update(
         source="tfds:spoken_digit",
         sample_rate=8000,
-        window=4096,
+        window=2048,
         num_speakers=5,
     )
     config.preprocess.update(name="MuLaw", num_levels=256)
@@ -25,7 +25,7 @@ def get_config():
     config.quantizer.update(
         num_embeddings=512,
         embedding_dim=16,
-        decay=0.95,
+        decay=0.99,
         commitment_cost=1.0,
         initialize_from_data=True,
         restart_after=200,
@@ -34,17 +34,23 @@ def get_config():
     config.decoder.update(
         name="WaveNet",
         hidden_channels=64,
-        skip_channels=128,
+        skip_channels=64,
         head_channels=128,
         num_stacks=2,
         layers_per_stack=8,
+        local_repeat=16,
+        local_layers=2,
     )
     config.training.update(
-        steps=8_000, batch_size=8, learning_rate=1e-3, steps_per_epoch=500
+        steps=8_000,
+        batch_size=16,
+        learning_rate=1e-3,
+        clip_norm=1.0,
+        steps_per_epoch=500,
     )
     config.prior.update(
         name="WaveNet",
-        event_shape=(64,),
+        event_shape=(80,),
         hidden_channels=64,
         skip_channels=128,
         head_channels=256,
@@ -53,7 +59,11 @@ def get_config():
         dropout=0.2,
     )
     config.prior_training.update(
-        steps=3_000, batch_size=32, learning_rate=1e-3, steps_per_epoch=500
+        steps=3_000,
+        batch_size=32,
+        learning_rate=1e-3,
+        encode_passes=8,
+        steps_per_epoch=500,
     )
     config.card.update(
         summary="8 kHz speech to one code of K=512 for 64 samples (1,125 bits "

@@ -1,0 +1,41 @@
+"""The command of `vqvae-tf` on presets of video."""
+
+from absl import flags
+
+from vqvae_tf import clip_inputs, sheets
+from vqvae_tf.files import save_npz
+from vqvae_tf.models import VideoGenerator
+
+FLAGS = flags.FLAGS
+
+
+def rollout(preset, *source):
+    """Writes a film of what a model of video makes of a clip."""
+    output = FLAGS.output or "rollout.gif"
+    if not output.endswith((".gif", ".npz")):
+        raise ValueError(
+            "--output must be a film (.gif) or an array of frames (.npz). "
+            f"Received: {output}."
+        )
+    video = VideoGenerator.from_preset(preset)
+    frames, known = clip_inputs.read_clip(source[0] if source else None, video)
+    actions, steps = clip_inputs.future_actions(
+        video, FLAGS.actions, FLAGS.num_frames, known
+    )
+    drawn = video.rollout(
+        frames[None, : video.num_past],
+        None if actions is None else actions[None],
+        steps,
+        num_futures=FLAGS.num_futures,
+        temperature=FLAGS.temperature,
+        top_k=FLAGS.top_k,
+        top_p=FLAGS.top_p,
+        seed=FLAGS.seed,
+    ).numpy()
+    if output.endswith(".npz"):
+        save_npz(output, frames=drawn)
+    else:
+        sheets.save_animation(
+            output, clip_inputs.film(frames, drawn, video.num_past)
+        )
+    print(f"Wrote {output}: {len(drawn)} futures of {steps} frames.")
