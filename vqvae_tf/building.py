@@ -25,9 +25,7 @@ def make_autoencoder(config) -> VQVAE | Autoencoder:
         size = config.data.image_size
         event_shape = (size, size, config.data.channels)
     else:
-        quantizer = config.quantizer
-        channels = quantizer.get("num_codebooks", 1) * quantizer.embedding_dim
-        decoder = _make(config, "decoder", local_channels=channels)
+        decoder = _make(config, "decoder", local_channels=_channels(config))
         event_shape = decoder.event_shape
     options = {
         "encoder": _make(config, "encoder"),
@@ -45,6 +43,12 @@ def make_autoencoder(config) -> VQVAE | Autoencoder:
     return model
 
 
+def _channels(config):
+    """Returns how many channels quantized latents have."""
+    quantizer = config.quantizer
+    return quantizer.get("num_codebooks", 1) * quantizer.embedding_dim
+
+
 def _make_speech_vqvae(config):
     companding = _make(config, "preprocess") or layers.MuLaw()
     encoder, data = _make(config, "encoder", rank=1), config.data
@@ -54,7 +58,7 @@ def _make_speech_vqvae(config):
         num_embeddings=companding.num_levels,
         event_shape=(data.window,),
         global_channels=data.num_speakers,
-        local_channels=config.quantizer.embedding_dim,
+        local_channels=_channels(config),
         local_upsampling=encoder.downsampling,
     )
     model = SpeechVQVAE(

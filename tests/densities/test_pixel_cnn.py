@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from densities_harness import dependence
 from harness import check_saving_after_fit
 
 from vqvae_tf.densities.gated_layer import GatedLayer
@@ -55,27 +56,6 @@ def random_context(density, batch, grid=None):
 
 
 # Causality, by gradient -------------------------------------------------------
-
-
-def dependence(function, inputs):
-    """Returns whether each output depends on each position of the inputs.
-
-    Args:
-        function: maps `[1, ..., channels]` to `[n]`.
-        inputs: float `[1, ..., channels]`, the channels being one position's.
-    """
-    inputs = tf.convert_to_tensor(inputs, tf.float32)
-
-    @tf.function
-    def jacobian():
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            outputs = function(inputs)
-        return tape.jacobian(outputs, inputs, unconnected_gradients="zero")
-
-    result = jacobian().numpy()
-    assert np.all(np.isfinite(result))
-    return np.any(result.reshape(len(result), -1, inputs.shape[-1]), axis=-1)
 
 
 def positions(num_codebooks=1):
@@ -275,7 +255,12 @@ def test_dropout_only_in_training():
 
 
 @pytest.mark.parametrize(
-    "policy", ["float32", "mixed_bfloat16", "mixed_float16"]
+    "policy",
+    [
+        "float32",
+        "mixed_bfloat16",
+        pytest.param("mixed_float16", marks=pytest.mark.slow),
+    ],
 )
 def test_fit_lowers_the_loss(policy):
     keras.utils.set_random_seed(0)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from densities_harness import exported_sampler
 
 from vqvae_tf.densities.filtering import filter_logits
 from vqvae_tf.densities.pixel_cnn import PixelCNN
@@ -326,41 +327,14 @@ def test_num_samples_and_grids():
 
 def test_saved_model_with_dynamic_arguments(tmp_path):
     density = small(2, **CONDITIONAL)
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([], tf.int32),
-            tf.TensorSpec([], tf.float32),
-            tf.TensorSpec([], tf.int32),
-            tf.TensorSpec([None, 4]),
-            tf.TensorSpec([None, None, None, 6]),
-        ]
-    )
-    def sample(num_samples, temperature, seed, label, local):
-        context = {"global": label, "local": local}
-        codes = density.sample(
-            num_samples, context, temperature=temperature, seed=seed
-        )
-        return {"codes": codes}
-
-    archive = keras.export.ExportArchive()
-    archive.track(density)
-    archive.add_endpoint("sample", sample)
-    archive.write_out(str(tmp_path), verbose=False)
-    loaded = tf.saved_model.load(str(tmp_path)).signatures["sample"]
+    draw = exported_sampler(density, tmp_path)
     for batch, temperature, grid in [(1, 0.0, (4, 4)), (3, 0.9, (8, 6))]:
         context = random_context(1, grid)
         expected = density.sample(
             batch, context, temperature=temperature, seed=9
         )
-        result = loaded(
-            num_samples=tf.constant(batch),
-            temperature=tf.constant(temperature),
-            seed=tf.constant(9),
-            label=context["global"],
-            local=context["local"],
-        )["codes"]
-        np.testing.assert_array_equal(result, expected)
+        received = draw(batch, temperature, 9, context)
+        np.testing.assert_array_equal(received, expected)
 
 
 # Errors -----------------------------------------------------------------------

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from densities_harness import dependence
 from harness import run_density_test, run_two_replica_test
 from wavenets import KINDS, random_codes, random_context, small
 
@@ -34,20 +35,22 @@ def numpy_layer(layer, x, h, y):
         for k in range(n):
             if (at := t - (n - 1 - k) * d) >= 0:
                 gates[:, t] += x[:, at] @ kernel[k]
-        gates[:, t] += h @ v + y[:, t] @ u
+        gates[:, t] += h @ v + y[:, t // layer.local_repeat] @ u
     filters, gate = gates[..., :channels], gates[..., channels:]
     z = np.tanh(filters) / (1 + np.exp(-gate))
     return x + z @ r + b, z
 
 
-@pytest.mark.parametrize("kernel_size, dilation", [(2, 1), (2, 4), (3, 2)])
-def test_layer_is_its_equation(kernel_size, dilation):
-    layer = WaveNetLayer(4, kernel_size, dilation, False, 3, 5)
+@pytest.mark.parametrize(
+    "kernel_size, dilation, repeat", [(2, 1, 1), (2, 4, 3), (3, 2, 1)]
+)
+def test_layer_is_its_equation(kernel_size, dilation, repeat):
+    layer = WaveNetLayer(4, kernel_size, dilation, False, 3, 5, repeat)
     layer.build()
     rng = np.random.default_rng(0)
     for v in layer.variables:
         v.assign(rng.normal(size=v.shape))
-    shapes = [[2, 11, 4], [2, 3], [2, 11, 5]]
+    shapes = [[2, 12, 4], [2, 3], [2, 12 // repeat, 5]]
     arrays = [rng.normal(size=s).astype(np.float32) for s in shapes]
     for result, expected in zip(layer(*arrays), numpy_layer(layer, *arrays)):
         np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
@@ -64,22 +67,6 @@ def test_the_last_layer_has_no_residual_connection():
 
 
 # Causality, by gradient -------------------------------------------------------
-
-
-def dependence(function, inputs):
-    """Returns whether each output depends on each position of the inputs."""
-    inputs = tf.convert_to_tensor(inputs, tf.float32)
-
-    @tf.function
-    def jacobian():
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            outputs = function(inputs)
-        return tape.jacobian(outputs, inputs, unconnected_gradients="zero")
-
-    result = jacobian().numpy()
-    assert np.all(np.isfinite(result))
-    return np.any(result.reshape(len(result), -1, inputs.shape[-1]), axis=-1)
 
 
 @pytest.mark.parametrize(
@@ -120,8 +107,9 @@ def test_each_position_sees_exactly_its_receptive_field(config):
     np.testing.assert_array_equal(dependence(function, embedded), expected)
 
 
-def test_contexts_reach_all_positions():
-    density = small(**KINDS["contexts"], hidden_channels=16)
+@pytest.mark.parametrize("kind", ["contexts", "repeated context"])
+def test_contexts_reach_all_positions(kind):
+    density = small(**KINDS[kind], hidden_channels=16)
     weights = np.random.default_rng(0).normal(size=6).astype(np.float32)
     embedded = density.embed(random_codes(density, 1)[..., None])
     context = random_context(density, 1)
@@ -133,10 +121,13 @@ def test_contexts_reach_all_positions():
 
         return dependence(function, context[name])
 
-    assert np.all(of("global"))
+    if "global" in context:
+        assert np.all(of("global"))
     local = of("local")
     assert local.shape == (TIME, TIME // 4)
     assert np.all(local[np.arange(TIME), np.arange(TIME) // 4])
+    # Convolutions on the coarse grid see what comes after, too.
+    assert np.any(local[0, 1:]) == (density.local_layers > 0)
 
 
 # The interface ----------------------------------------------------------------
@@ -296,6 +287,14 @@ CODES = np.zeros([2, TIME], np.int32)
         (
             lambda: WaveNet(4, num_codebooks=2, output="logistic_mixture"),
             "over the levels of one codebook",
+        ),
+        (
+            lambda: small(local_channels=5, local_upsampling=4, local_repeat=3),
+            "must divide local_upsampling. Received: local_repeat=3",
+        ),
+        (
+            lambda: WaveNet(4, local_channels=5, local_layers=0.5),
+            "local_layers must be a positive integer",
         ),
         (
             lambda: WaveNet(4, local_upsampling=64),

@@ -3,10 +3,10 @@
 import importlib.util
 import pathlib
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from densities_harness import exported_sampler
 from wavenets import KINDS, random_codes, random_context, small
 
 from vqvae_tf.densities import wavenet_sampling
@@ -199,42 +199,15 @@ def test_cached_logits_in_bfloat16():
 def test_saved_model_with_dynamic_arguments(tmp_path, compiled):
     density = small(**KINDS["contexts"])
     density.jit_sampling = compiled
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([], tf.int32),
-            tf.TensorSpec([], tf.float32),
-            tf.TensorSpec([], tf.int32),
-            tf.TensorSpec([None, 3]),
-            tf.TensorSpec([None, None, 5]),
-        ]
-    )
-    def sample(num_samples, temperature, seed, speaker, local):
-        context = {"global": speaker, "local": local}
-        codes = density.sample(
-            num_samples, context, temperature=temperature, seed=seed
-        )
-        return {"codes": codes}
-
-    archive = keras.export.ExportArchive()
-    archive.track(density)
-    archive.add_endpoint("sample", sample)
-    archive.write_out(str(tmp_path), verbose=False)
-    loaded = tf.saved_model.load(str(tmp_path)).signatures["sample"]
+    draw = exported_sampler(density, tmp_path)
     density.jit_sampling = False
     for batch, temperature, time in [(1, 0.0, 12), (3, 0.9, 140)]:
         context = random_context(density, 1, time)
-        result = loaded(
-            num_samples=tf.constant(batch),
-            temperature=tf.constant(temperature),
-            seed=tf.constant(9),
-            speaker=context["global"],
-            local=context["local"],
-        )["codes"]
         expected = density.sample(
             batch, context, temperature=temperature, seed=9
         )
-        np.testing.assert_array_equal(result, expected)
+        received = draw(batch, temperature, 9, context)
+        np.testing.assert_array_equal(received, expected)
 
 
 # Errors -----------------------------------------------------------------------

@@ -14,6 +14,12 @@ KINDS = {
         "local_channels": 5,
         "local_upsampling": 4,
     },
+    "repeated context": {
+        "local_channels": 5,
+        "local_upsampling": 4,
+        "local_repeat": 2,
+        "local_layers": 2,
+    },
 }
 
 

@@ -28,6 +28,11 @@ class CodeNetwork(CodeDensity):
         local_upsampling: see the subclasses.
     """
 
+    # What the blocks repeat of the upsampling themselves, and convolutions of
+    # the local context before it.
+    local_repeat = 1
+    local_layers = 0
+
     def __init__(
         self,
         num_embeddings,
@@ -67,7 +72,8 @@ class CodeNetwork(CodeDensity):
         """Makes the layers before the blocks.
 
         Returns:
-            The number of channels of the local context on the grid, or None.
+            The number of channels of the local context for the blocks, or
+            None.
         """
         dtype, channels = self.dtype_policy, self.hidden_channels
         self.embedding = keras.layers.Embedding(
@@ -79,13 +85,15 @@ class CodeNetwork(CodeDensity):
             name="embedding",
         )
         self.upsampling = None
-        if not self.local_channels or self.local_upsampling == 1:
+        factor = self.local_upsampling // self.local_repeat
+        if not self.local_channels or (factor == 1 and not self.local_layers):
             return self.local_channels
         self.upsampling = LocalUpsampling(
-            self.local_upsampling,
+            factor,
             channels,
             self.local_channels,
             rank=len(self.grid_axes),
+            num_layers=self.local_layers,
             dtype=dtype,
             name="upsampling",
         )
@@ -183,7 +191,7 @@ class CodeNetwork(CodeDensity):
         return self.features(embedded, *contexts, drop)
 
     def prepare_context(self, context, grid):
-        """Checks the context and brings its local entry to the grid.
+        """Checks the context and brings its local entry to the blocks' grid.
 
         Args:
             context: as for `call`.
@@ -191,7 +199,7 @@ class CodeNetwork(CodeDensity):
 
         Returns:
             The global entry `[batch, channels]` and the local one `[batch,
-            *grid, channels]`, each None where there is none.
+            *grid / local_repeat, channels]`, each None where there is none.
         """
         rank = len(self.grid_axes)
         global_context, local = check_context(

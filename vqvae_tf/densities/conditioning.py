@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf.layers.convolution import transposed_convolution
+from vqvae_tf.layers.convolution import convolution, transposed_convolution
 
 
 def check_context(context, global_channels, local_channels, rank):
@@ -145,13 +145,17 @@ class LocalUpsampling(keras.layers.Layer):
     """Brings a coarse local context to a density's grid.
 
     One transposed convolution for each prime factor p of `factor`, of stride
-    p and window 2p, and a ReLU after each.
+    p and window 2p, and a ReLU after each. Before them, convolutions of window
+    3 may look around on the coarse grid: nothing of the context is to be
+    foreseen.
 
     Args:
         factor: grid size over context size, the same on every axis.
         channels: of the output.
         input_channels: of the context.
         rank: the number of grid axes.
+        num_layers: convolutions on the coarse grid; from the second on with a
+            residual connection.
 
     Call arguments:
         inputs: float `[batch, *sizes, input_channels]`.
@@ -165,21 +169,34 @@ class LocalUpsampling(keras.layers.Layer):
     TensorShape([1, 32, 32, 16])
     """
 
-    def __init__(self, factor, channels, input_channels, rank=2, **kwargs):
+    def __init__(
+        self,
+        factor,
+        channels,
+        input_channels,
+        rank=2,
+        num_layers=0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.factor = factor
         self.channels = channels
         self.input_channels = input_channels
         self.rank = rank
+        self.num_layers = num_layers
+        options = {"activation": "relu", "dtype": self.dtype_policy}
+        self.around = [
+            convolution(rank, channels, 3, name=f"around_{i}", **options)
+            for i in range(num_layers)
+        ]
         self.stages = [
             transposed_convolution(
                 rank,
                 channels,
                 2 * prime,
                 strides=prime,
-                activation="relu",
-                dtype=self.dtype_policy,
                 name=f"stage_{i}",
+                **options,
             )
             for i, prime in enumerate(_prime_factors(factor))
         ]
@@ -187,12 +204,14 @@ class LocalUpsampling(keras.layers.Layer):
     def build(self, input_shape=None):
         grid = (None,) * (self.rank + 1)
         channels = self.input_channels
-        for stage in self.stages:
+        for stage in (*self.around, *self.stages):
             stage.build((*grid, channels))
             channels = self.channels
         self.built = True
 
     def call(self, inputs):
+        for i, around in enumerate(self.around):
+            inputs = inputs + around(inputs) if i else around(inputs)
         for stage in self.stages:
             inputs = stage(inputs)
         return inputs
@@ -204,6 +223,7 @@ class LocalUpsampling(keras.layers.Layer):
             "channels": self.channels,
             "input_channels": self.input_channels,
             "rank": self.rank,
+            "num_layers": self.num_layers,
         }
 
 

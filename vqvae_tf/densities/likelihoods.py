@@ -227,6 +227,14 @@ class DiscretizedLogistic(_LocationScale):
         scale: "learned", "predicted", or a fixed scale in pixel levels.
         initial_scale, min_scale: in pixel levels.
 
+    Example: all mass lies on the levels 0 to 255.
+
+    >>> likelihood = DiscretizedLogistic(scale=20.0)
+    >>> levels = tf.reshape(tf.range(256), [1, 256, 1, 1])
+    >>> log_mass = likelihood.log_prob(tf.zeros([1, 256, 1, 1]), levels)
+    >>> round(float(tf.reduce_sum(tf.exp(log_mass))), 4)
+    1.0
+
     References:
         Kingma et al. 2016, arXiv:1606.04934; Salimans et al. 2017,
         arXiv:1701.05517, eq. 2.
@@ -342,7 +350,16 @@ class Bernoulli(Likelihood):
     """Black or white pixels: stored values of 128 and more count as white.
 
     For binary data such as binarised MNIST. `sample` and `mode` give 0 or
-    255.
+    255. Parameters are the logits of white.
+
+    Example:
+
+    >>> likelihood = Bernoulli()
+    >>> likelihood.mode(tf.constant([[[[-1.0], [2.0]]]]))[0, 0, :, 0].numpy()
+    array([  0, 255], dtype=uint8)
+
+    References:
+        Kingma and Welling 2013, arXiv:1312.6114, appendix C.1.
     """
 
     def num_parameters(self, channels):

@@ -42,6 +42,11 @@ class WaveNet(CodeNetwork):
         local_channels: channels of `context["local"]`, or None, likewise.
         local_upsampling: length of the codes over that of the local context,
             which the density's own transposed convolutions undo.
+        local_repeat: a factor of `local_upsampling` that is left to repeating:
+            each layer projects the local context before it, which is as many
+            times less work.
+        local_layers: convolutions of window 3 over the local context, before
+            it is upsampled: they see it from both sides.
         output: "categorical", or "logistic_mixture" for codes that are levels
             of a scale: their masses are those of a mixture of discretised
             logistics. With one codebook only.
@@ -109,6 +114,8 @@ class WaveNet(CodeNetwork):
         global_channels=None,
         local_channels=None,
         local_upsampling=1,
+        local_repeat=1,
+        local_layers=0,
         output="categorical",
         num_components=10,
         **kwargs,
@@ -135,6 +142,16 @@ class WaveNet(CodeNetwork):
             raise ValueError(
                 f"kernel_size must be at least 2. Received: {kernel_size}."
             )
+        self.local_repeat = check_positive("local_repeat", local_repeat)
+        self.local_layers = 0
+        if local_layers:  # 0 for none
+            self.local_layers = check_positive("local_layers", local_layers)
+        if local_upsampling % local_repeat:
+            raise ValueError(
+                "local_repeat must divide local_upsampling. Received: "
+                f"local_repeat={local_repeat}, "
+                f"local_upsampling={local_upsampling}."
+            )
         self.output_kind = _check_output(output, num_codebooks)
         self.num_components = check_positive("num_components", num_components)
         self._make_layers()
@@ -156,6 +173,7 @@ class WaveNet(CodeNetwork):
                 last=i == count - 1,
                 global_channels=self.global_channels,
                 local_channels=local_channels,
+                local_repeat=self.local_repeat,
                 dtype=dtype,
                 name=f"layer_{i}",
             )
@@ -216,11 +234,12 @@ class WaveNet(CodeNetwork):
         """See `CodeDensity.visit`; `jit_compile` as `jit_sampling`."""
         if jit_compile is None:
             jit_compile = self.jit_sampling is True
+        global_context, local = self.prepare_context(context, grid)
+        if local is not None:
+            local = tf.repeat(local, self.local_repeat, axis=1)
         contexts = [
             broadcast_batch(f'context["{name}"]', entry, num_samples)
-            for name, entry in zip(
-                ("global", "local"), self.prepare_context(context, grid)
-            )
+            for name, entry in (("global", global_context), ("local", local))
         ]
         return wavenet_sampling.run(
             self, num_samples, *grid, contexts, choose, record, jit_compile
@@ -254,6 +273,8 @@ class WaveNet(CodeNetwork):
             "num_stacks": self.num_stacks,
             "layers_per_stack": self.layers_per_stack,
             "kernel_size": self.kernel_size,
+            "local_repeat": self.local_repeat,
+            "local_layers": self.local_layers,
             "output": self.output_kind,
             "num_components": self.num_components,
         }

@@ -21,11 +21,12 @@ class WaveNetLayer(keras.layers.Layer):
         dilation_rate: the distance between two of them.
         last: whether no layer follows; there is no residual connection then.
         global_channels, local_channels: channels of the contexts, or None.
+        local_repeat: how many positions in a row have the same local context.
 
     Call arguments:
         inputs: float `[batch, time, channels]`.
         global_context: `[batch, global_channels]`, or None.
-        local_context: `[batch, time, local_channels]`, or None.
+        local_context: `[batch, time / local_repeat, local_channels]`, or None.
         dropout: a layer that is applied to the gated activations.
 
     Returns:
@@ -52,6 +53,7 @@ class WaveNetLayer(keras.layers.Layer):
         last=False,
         global_channels=None,
         local_channels=None,
+        local_repeat=1,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -61,6 +63,7 @@ class WaveNetLayer(keras.layers.Layer):
         self.last = last
         self.global_channels = global_channels
         self.local_channels = local_channels
+        self.local_repeat = local_repeat
         dtype = self.dtype_policy
         self.conv = CausalConv1D(
             2 * channels, kernel_size, dilation_rate, dtype=dtype, name="conv"
@@ -90,7 +93,9 @@ class WaveNetLayer(keras.layers.Layer):
         if global_context is not None:
             gates += self.of_global(global_context)[:, tf.newaxis]
         if local_context is not None:
-            gates += self.of_local(local_context)
+            gates = _add_repeated(
+                gates, self.of_local(local_context), self.local_repeat
+            )
         gated = gate(gates)
         if dropout is not None:
             gated = dropout(gated)
@@ -107,7 +112,17 @@ class WaveNetLayer(keras.layers.Layer):
             "last": self.last,
             "global_channels": self.global_channels,
             "local_channels": self.local_channels,
+            "local_repeat": self.local_repeat,
         }
+
+
+def _add_repeated(x, y, times):
+    """Adds `[batch, time / times, channels]` to `[batch, time, channels]`."""
+    if times == 1:
+        return x + y
+    shape = tf.shape(x)
+    x = tf.reshape(x, [shape[0], -1, times, y.shape[-1]])
+    return tf.reshape(x + y[:, :, tf.newaxis], shape)
 
 
 def _dense(units, name, dtype, use_bias=True):

@@ -1,7 +1,5 @@
 """Vector quantisation with a codebook trained by gradient."""
 
-import typing
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -9,15 +7,8 @@ import tensorflow as tf
 from vqvae_tf import random, replicas
 from vqvae_tf.checks import check_positive
 from vqvae_tf.layers import lookup
+from vqvae_tf.layers.candidates import draw_candidates
 from vqvae_tf.layers.usage import CodebookUsage
-
-
-class _Candidates(typing.NamedTuple):
-    """Latents that may become codes."""
-
-    vectors: tf.Tensor  # float32 [G, K, D], equal on all replicas
-    exist: tf.Tensor  # bool [K]: whether there is one for this code
-    usable: tf.Tensor  # bool scalar: whether there are any, all of them finite
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -373,63 +364,12 @@ class VectorQuantizer(keras.layers.Layer):
         self.embeddings.assign(tf.where(where, vectors, self.embeddings))
 
     def _candidates(self, z, weights):
-        """Draws one latent for each code, the same on every replica.
-
-        Position k is drawn from the k-th of K equal parts of the global
-        batch, so none is drawn twice. With fewer latents than codes, some
-        parts are empty.
-
-        Returns:
-            `_Candidates`, or None where nothing needs them.
-        """
+        """Returns latents that may become codes, or None if none need to."""
         if not self.initialize_from_data and self.restart_after is None:
             return None
-        z = tf.stop_gradient(z)
-        finite = tf.reduce_all(tf.math.is_finite(z))
-        count = tf.shape(z)[1]
-        if weights is not None:
-            # Latents that are masked out stand last and are not drawn.
-            masked = tf.cast(tf.equal(weights, 0), tf.int32)
-            z = tf.gather(z, tf.argsort(masked, stable=True), axis=1)
-            count -= tf.reduce_sum(masked)
-        size, start = self._global_rows(count)
         seed = random.fold_in(random.make_seed(self.seed), self.steps)
-        shape = [self.num_codebooks, self.num_embeddings]
-        bounds = tf.range(self.num_embeddings + 1, dtype=tf.int64)
-        bounds = tf.cast(
-            bounds * tf.cast(size, tf.int64) // self.num_embeddings, tf.int32
-        )
-        widths = bounds[1:] - bounds[:-1]
-        inside = random.uniform(shape, seed) * tf.cast(widths, tf.float32)
-        rows = bounds[:-1] + tf.minimum(tf.cast(inside, tf.int32), widths - 1)
-        exist = widths > 0
-        rows -= start
-        here = exist & (rows >= 0) & (rows < count)
-        rows = tf.where(here, rows, 0)
-        picked = tf.cond(
-            count > 0,
-            lambda: tf.gather(z, rows, batch_dims=1),
-            lambda: tf.zeros([*shape, self.embedding_dim]),
-        )
-        picked = tf.where(here[..., tf.newaxis], picked, 0.0)
-        # The sum then tells all replicas.
-        picked = tf.where(finite, picked, float("nan"))
-        vectors = replicas.sum_over_replicas(picked)
-        finite = tf.reduce_all(tf.math.is_finite(vectors))
-        return _Candidates(vectors, exist, (size > 0) & finite)
-
-    def _global_rows(self, size):
-        """Returns the rows of all replicas, and where this one's start."""
-        count = replicas.num_replicas()
-        if count == 1:
-            return size, 0
-        context = tf.distribute.get_replica_context()
-        own = tf.one_hot(
-            context.replica_id_in_sync_group, count, dtype=size.dtype
-        )
-        sizes = replicas.sum_over_replicas(size * own)
-        return tf.reduce_sum(sizes), tf.reduce_sum(
-            tf.cumsum(sizes, exclusive=True) * own
+        return draw_candidates(
+            tf.stop_gradient(z), self.num_embeddings, seed, weights
         )
 
     # Shapes and configuration -----------------------------------------------
