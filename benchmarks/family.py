@@ -22,7 +22,8 @@ import family_properties as properties  # noqa: E402
 from vqvae_tf import presets, publishing, recipes, systems, training  # noqa: E402
 from vqvae_tf.files import write_atomically  # noqa: E402
 
-SEEDS = (1, 2, 3, 4, 5)
+# Not those that beta was chosen by, which are 1 to 5.
+SEEDS = (6, 7, 8, 9, 10)
 BETAS = (1, 10)
 SAMPLES = (1, 5, 50)
 CAPACITY = 10.0
@@ -141,6 +142,8 @@ def note(path, figures):
 
 def report(figures):
     """Prints which of the promised properties hold."""
+    # A folder may hold what used to be a member.
+    figures = {name: figures[name] for name in MEMBERS if name in figures}
     for name, (value, wanted, holds) in properties.verdicts(figures).items():
         if isinstance(value, float):
             value = f"{value:.3f}"
@@ -167,12 +170,12 @@ def main():
     path = pathlib.Path(options.workdir) / "family.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     for member in options.only or MEMBERS:
-        figures = known_figures(path)
-        if member not in figures:
+        if member not in known_figures(path):
             model, config = load(member, options)
-            figures[member] = measure(member, model, config, options)
-            note(path, figures)
-        print(member, json.dumps(figures[member]), flush=True)
+            found = measure(member, model, config, options)
+            # Read again: another process may have added some.
+            note(path, {**known_figures(path), member: found})
+        print(member, json.dumps(known_figures(path)[member]), flush=True)
     report(known_figures(path))
     if options.pictures:
         import family_pictures

@@ -7,7 +7,7 @@ import family_properties as properties
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import sheets
+from vqvae_tf import recipes, sheets
 from vqvae_tf.data import load_shapes
 from vqvae_tf.files import write_atomically
 
@@ -90,16 +90,19 @@ def traversals(model, image, count=5, width=9):
 # The pictures ---------------------------------------------------------------
 
 
-def autoencoder(model, images, others):
+def autoencoder(many, model):
+    images = many[:COLUMNS]
     return rows_of(images, model.reconstruct(images).numpy())
 
 
-def denoising(model, images, others):
+def denoising(many, model):
+    images = many[:COLUMNS]
     noisy, clean = properties.denoised(model, images)
     return rows_of(images, noisy, clean)
 
 
-def k_sparse(model, images, others):
+def k_sparse(many, model):
+    images = many[:COLUMNS]
     latents = model.latents(images)
     trained, _ = model.bottleneck.sample(latents, training=True)
     return rows_of(
@@ -110,10 +113,10 @@ def k_sparse(model, images, others):
     )
 
 
-def contractive(model, images, others, many):
+def contractive(many, model, plain):
+    images = many[:COLUMNS]
     maps = [
-        sensitivity_maps(m, images) / spread(m, many)
-        for m in (others["ae"], model)
+        sensitivity_maps(m, images) / spread(m, many) for m in (plain, model)
     ]
     top = np.quantile(maps[0], 0.99)
     levels = [
@@ -122,21 +125,19 @@ def contractive(model, images, others, many):
     return rows_of(images, *levels)
 
 
-def variational(model, images, others):
-    drawn = model.observation(images, seed=0)
+def variational(many, model):
+    drawn = model.observation(many[:COLUMNS], seed=0)
+    samples = model.sample(2 * COLUMNS, seed=0).numpy()
     return rows_of(
         drawn.numpy().astype(np.uint8),
         model.reconstruct(drawn).numpy(),
-        *model.sample(2 * COLUMNS, seed=0)
-        .numpy()
-        .reshape(2, COLUMNS, 28, 28, 1),
+        *samples.reshape(2, COLUMNS, 28, 28, 1),
     )
 
 
-def disentangled(model, images, others):
+def disentangled(_, model, plain):
     image = load_shapes("test").images[:1]
-    left = traversals(others["beta_1_1"], image)
-    right = traversals(model, image)
+    left, right = traversals(plain, image), traversals(model, image)
     gap = np.full([len(left), 1, *image.shape[1:]], 255, np.uint8)
     rows = np.concatenate([left, gap, right], axis=1)
     return rows_of(*rows, scale=1)
@@ -149,8 +150,10 @@ PICTURES = {
     "cae": contractive,
     "vae": variational,
     "vimco": variational,
-    "beta_10_1": disentangled,
+    "beta_10_6": disentangled,
 }
+# What a member is drawn beside.
+PLAIN = {"cae": "ae", "beta_10_6": "beta_1_6"}
 
 
 def draw(options, load, members):
@@ -165,22 +168,23 @@ def draw(options, load, members):
         pathlib.Path(p) for p in (options.pictures, options.workdir)
     )
     folder.mkdir(parents=True, exist_ok=True)
-    others = {name: load(name, options)[0] for name in ("ae", "beta_1_1")}
-    description = load("ae", options)[1].data.to_dict()
+    digits = recipes.read_recipe(recipes.find_recipe("ae_mnist"))
+    description = digits.data.to_dict()
     many = properties.held_out(description, options.data_dir)
     for member in members:
         if member in PICTURES:
-            model = others.get(member) or load(member, options)[0]
-            extra = {"many": many} if member == "cae" else {}
-            sheet = PICTURES[member](model, many[:COLUMNS], others, **extra)
+            beside = [PLAIN[member]] if member in PLAIN else []
+            models = [load(m, options)[0] for m in (member, *beside)]
             name = "beta_vae" if member.startswith("beta") else member
+            sheet = PICTURES[member](many, *models)
             sheets.save_picture(folder / f"family_{name}.png", sheet)
     if "sae" in members:
         model = load("sae", options)[0]
         draw_means(model, many, folder / "family_sae.png")
     if "capacity" in members:
         draw_capacity(workdir / "capacity", folder / "family_capacity.png")
-    draw_bounds(workdir / "family.json", folder / "family_iwae.png")
+    if "vae" in members:
+        draw_bounds(workdir / "family.json", folder / "family_iwae.png")
 
 
 def draw_means(model, images, path):
@@ -207,25 +211,18 @@ def draw_capacity(run, path):
     def lines(axes):
         for name, label in (("capacity", "C"), ("kl", "KL(q(z|x) || p(z))")):
             axes.plot(steps, [row[name] for row in rows], ".-", label=label)
-        axes.set(xlabel="step", ylabel="nats")
+        axes.set(xlabel="step (means of the steps before)", ylabel="nats")
 
     _plot(path, lines)
 
 
 def draw_bounds(figures, path):
-    """Draws the bounds over the number of samples."""
-    figures = json.loads(figures.read_text())
-    known = {"vae": "VAE", "vimco": "VIMCO"}
-    known = {name: known[name] for name in known if name in figures}
-    if not known:
-        return
+    """Draws the VAE's bounds over the number of samples."""
+    bounds = json.loads(figures.read_text())["vae"]["nats_of"]
+    bounds = sorted((int(samples), nats) for samples, nats in bounds.items())
 
     def lines(axes):
-        for name, label in known.items():
-            bounds = figures[name]["nats_of"]
-            axes.semilogx(
-                [int(n) for n in bounds], bounds.values(), ".-", label=label
-            )
+        axes.semilogx(*zip(*bounds), ".-", label="VAE")
         axes.set(xlabel="samples S", ylabel="-log p(x), at most, nats")
 
     _plot(path, lines)

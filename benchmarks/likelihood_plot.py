@@ -3,16 +3,19 @@
     python benchmarks/likelihood_plot.py docs/likelihood_table.json \\
         docs/likelihood.png
 
-Left, the bound against the number of latents; right, its course in training.
+Left, the bound against the number of latents; right, the mean of what training
+minimised since the point before (VIMCO's, a bound of several draws).
 """
 
 import argparse
 import json
+import re
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
+from likelihood_table import bound, make_recipe  # noqa: E402
 
 TITLES = {
     "vqvae": "VQ-VAE, uniform prior (codebooks of 512)",
@@ -22,45 +25,54 @@ TITLES = {
 }
 
 
-def bound(figures):
-    """Returns the bound of one draw, with the prior that training knew."""
-    return figures.get("bits_per_dim_uniform", figures.get("bits_per_dim"))
-
-
 def curves(table, split):
-    """Returns (number of latents, figures) of each kind, on one split."""
+    """Returns (number of latents, figures) of each sweep, on one split.
+
+    A sweep is a kind and a number of steps, measured by one draw. Points of
+    other suffixes than `_short` are runs of their own.
+    """
     found = {}
     for key, figures in table.items():
-        if figures["split"] != split:
-            continue
-        name = key.partition(":")[0]
-        kind, _, number = name.rpartition("_")
-        if kind in TITLES and number.isdigit():
-            found.setdefault(kind, []).append((int(number), figures))
-    return {kind: sorted(found[kind], key=lambda p: p[0]) for kind in found}
+        point = re.fullmatch(r"(\w+?)_(\d+)(_short)?", key.partition(":")[0])
+        one_draw = key.endswith(":1")
+        fits = figures["split"] == split and one_draw
+        if fits and point and point[1] in TITLES:
+            sweep = found.setdefault((point[1], figures["steps"]), [])
+            sweep.append((int(point[2]), figures))
+    return {
+        sweep: sorted(points, key=lambda point: point[0])
+        for sweep, points in found.items()
+    }
 
 
 def draw(table, split, path):
     """Draws both pictures of what was measured on `split`."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
-    for kind, points in curves(table, split).items():
+    full = make_recipe("vae", 8).training.steps  # others are dotted
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.6))
+    cycle = plt.rcParams["axes.prop_cycle"].by_key()["color"]
+    colors = dict(zip(TITLES, cycle))
+    for (kind, steps), points in curves(table, split).items():
+        style = "-" if steps == full else ":"
+        line = {"color": colors[kind], "linestyle": style}
         numbers = [number for number, _ in points]
         values = [bound(figures) for _, figures in points]
-        (line,) = left.plot(numbers, values, "o-", label=TITLES[kind])
+        taken = f", {steps:,} steps" * (steps != full)
+        label = TITLES[kind] + taken
+        left.plot(numbers, values, marker="o", label=label, **line)
         best = min(points, key=lambda point: bound(point[1]))
-        steps, bits = zip(*best[1]["course"])
-        label = f"{TITLES[kind].partition(' (')[0]}, {best[0]}"
-        right.plot(steps, bits, color=line.get_color(), label=label)
+        label = f"{TITLES[kind].partition(' (')[0]}, {best[0]}" + taken
+        right.plot(*zip(*best[1]["course"]), label=label, **line)
     left.set(
         xlabel="latents in each of 8x8 places",
-        ylabel="bits/dim, last 5,000 training pictures",
+        ylabel=f"bits/dim of {split}",
         xscale="log",
     )
     left.set_xticks([1, 2, 4, 8, 16, 32], [1, 2, 4, 8, 16, 32])
+    left.minorticks_off()
     right.set(xlabel="steps of 32 pictures", ylabel="bits/dim in training")
     for axes in (left, right):
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     figure.tight_layout()
     figure.savefig(path, dpi=100)
 

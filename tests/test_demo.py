@@ -35,3 +35,7 @@ def test_demo(tmp_path, capsys):
     scores = re.findall(rows, text, re.MULTILINE)
     # The evaluation in Python and the exported model give one bound.
     assert float(scores[-1]) == pytest.approx(float(scores[-2]), rel=1e-3)
+
+
+def test_remarks_are_about_presets():
+    assert demo.REMARKS.keys() <= presets.BUILT_IN.keys()

@@ -76,7 +76,7 @@ def test_denoising_of_a_mean_wins():
     x = np.full([8, SIZE, SIZE, 1], 128, np.uint8)  # what it always answers
     figures = evaluate(model, x)
     assert figures["denoised_psnr"] > 45 > figures["corrupted_psnr"] + 30
-    assert figures["contraction"] == 0.0
+    assert "contraction" not in figures  # z says nothing
 
 
 def test_noise_does_not_depend_on_the_batches():

@@ -27,6 +27,12 @@ from vqvae_tf.samples import sample_pictures
 PHOTOS = "vqvae_photo128"
 GLOBAL, VIDEO = "vqvae_dmlab84_global", "video_dmlab84"
 SIZE = 128
+# What samples need to be understood.
+REMARKS = {
+    PHOTOS: "; few photos teach textures, not objects",
+    "likelihood_vqvae_cifar10": "; colours and textures, not objects",
+    "vae_cifar10": "; latents that are independent make patches of colour",
+}
 
 
 def run(output: pathlib.Path):
@@ -86,9 +92,7 @@ def _samples_of(name, model):
     prior = getattr(model, "prior", None)
     if prior is not None and prior.global_channels:
         said += ", a column for each class"
-    if name == PHOTOS:
-        # Of 857 photos; the others have seen many thousands of pictures.
-        said += "; few photos teach textures, not objects"
+    said += REMARKS.get(name, "")
     return f"samples_{name}.png", cards.sample_sheet(model, seed=1), said
 
 

@@ -89,6 +89,9 @@ def use_text(name, config) -> str:
         "latents = model.encode(images)  # uint8 in, float32 latents out",
         "pictures = model.decode(latents)",
     ]
+    if config.observation.name is not None:
+        modelled = "images = model.observation(images, seed=0)"
+        lines.insert(3, f"{modelled}  # what it models: drawn anew")
     if config.corruption.name is not None:
         lines.append("restored = model.reconstruct(damaged)")
     if has_prior(config):

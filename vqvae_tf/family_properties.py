@@ -18,7 +18,8 @@ def evaluate(model, batches, seed=0, progress=True) -> dict:
         model: an `Autoencoder`.
         batches: (x, context, sample_weight) batches, from
             `data.evaluation_batches`; rows of weight 0 are padding.
-        seed: of the corruption, and of the probes of the Jacobian.
+        seed: of the corruption. The probes of the Jacobian are the same for
+            each batch.
         progress: show a progress bar, where stderr is a terminal.
 
     Returns:
@@ -31,7 +32,8 @@ def evaluate(model, batches, seed=0, progress=True) -> dict:
         training and out of it (the mean; -1 if examples differ). Without a
         prior `contraction`, the Frobenius norm of the encoder's Jacobian (the
         root of its mean square over examples, estimated by 16 probes each)
-        over sqrt(tr Cov z), which makes it independent of the scale of z.
+        over sqrt(tr Cov z), which makes it independent of the scale of z; of
+        an encoder that gives all examples the same z there is none.
 
     References:
         Rifai et al. 2011, "Contractive auto-encoders", section 5.2.
@@ -152,8 +154,8 @@ class _Contraction:
     def figures(self):
         variance = (self.z2 / self.rows - (self.z / self.rows) ** 2).sum()
         jacobian = self.squares / self.rows
-        if not jacobian:  # the same z for every picture
-            return {"contraction": 0.0}
+        if not jacobian:  # the same z for every picture: no representation
+            return {}
         return {"contraction": np.sqrt(jacobian / variance)}
 
 

@@ -35,22 +35,28 @@ HUB = "hf://"
 # sha256 of metadata.json of each preset that comes with the package.
 BUILT_IN = {
     "ae_mnist": (
-        "0c93e1e60524dee763fe9bdd18bc5c528f9793b8fbd8c1fbe1b9ca62e5c43556"
+        "47b6a4c99d884fb4c848373401dd63c222f2a5eba6b4920a51d8e8b07b45a290"
     ),
     "beta_vae_shapes": (
         "8077dc9b2bcdcb8d46255b27d8410081ac31e37b8e014f5b1860463fd5261b0a"
     ),
     "dae_mnist": (
-        "4778796bb2cd933ba79cfbf113e4632f290e19700aef6c65e2293b65b20b7596"
+        "76b821efc7b12e4e0341b9a77556575f0478c8861627fe5c5528975648032f38"
+    ),
+    "likelihood_vqvae_cifar10": (
+        "e01d01d19949c42f316caa69d40e9bc7cf25ad54861117b6d36efc90246d3d74"
+    ),
+    "vae_cifar10": (
+        "e2c471bad1fca3ebbdf0b3c277772227308c8c84ccd844aa15a1667a317dddcb"
     ),
     "vae_mnist": (
-        "f8e754fa6af521b1aee3599bc958c065dca8c33364053df02747ca0f60a20369"
+        "fc6452b9a3130af78a10051dabe0a62f796807ea665632cc971d308ac9b03d24"
     ),
     "video_dmlab84": (
         "efd5e18328989bf9bfda0d4aa70fd71c3992c82defad070570301745a5d0c052"
     ),
     "vqvae_cifar10": (
-        "f0fa2ce1100ac3d2d74217c0dae1f0380d543d805c140d50daa7949bb0e38741"
+        "4d453b984ba37086550524fcf935ca532b49388842606747fcd3e4350ff47f2e"
     ),
     "vqvae_dmlab84": (
         "24f192f79dc1ea363eb3d682c33bcb7c190f30ba04feb958e25c7d22bc273f97"

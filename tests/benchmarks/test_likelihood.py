@@ -63,7 +63,7 @@ def test_what_is_known_is_not_measured_again(monkeypatch, tmp_path, capsys):
 
     def run(name, arguments):
         calls.append(name)
-        return {"bits_per_dim": 5.0, "split": arguments.split}
+        return {"bits_per_dim": 5.0, "split": arguments.split, "steps": 9}
 
     monkeypatch.setattr(likelihood_table, "run", run)
     words = ["likelihood_table", "--workdir", str(tmp_path), "--only"]
@@ -74,21 +74,64 @@ def test_what_is_known_is_not_measured_again(monkeypatch, tmp_path, capsys):
     table = json.loads((tmp_path / "table.json").read_text())
     assert len(table) == 2
     assert "5.0000 bits/dim" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", [*words, "vae_2", "--steps", "3"])
+    with pytest.raises(SystemExit):
+        likelihood_table.main()
+    wrong = capsys.readouterr().err
+    assert "after 9 steps. Give --suffix. Received: --steps=3." in wrong
+
+
+def test_points_of_another_process_are_kept(monkeypatch, tmp_path):
+    table = tmp_path / "table.json"
+
+    def run(name, arguments):
+        likelihood_table.write(table, {"other": {"bits_per_dim": 4.0}})
+        return {"bits_per_dim": 5.0, "split": arguments.split, "steps": 9}
+
+    monkeypatch.setattr(likelihood_table, "run", run)
+    words = ["likelihood_table", "--workdir", str(tmp_path), "--only", "vae_2"]
+    monkeypatch.setattr(sys, "argv", words)
+    likelihood_table.main()
+    assert set(likelihood_table.read(table)) == {
+        "other",
+        f"vae_2:{likelihood_table.VALIDATION}:1",
+    }
+
+
+def test_the_bound_is_the_tightest_of_the_prior_in_training():
+    figures = {"bits_per_dim": 5.0, "bits_per_dim_S": 4.9}
+    assert likelihood_table.bound(figures) == 4.9
+    learned = {**figures, "bits_per_dim_uniform": 5.2}
+    assert likelihood_table.bound(learned) == 5.2
+    with pytest.raises(KeyError, match="no bound among mse"):
+        likelihood_table.bound({"mse": 1.0})
 
 
 def test_curves_are_sorted_and_of_one_split(tmp_path):
-    def row(value, split="val"):
+    def row(value, split="val", steps=6000):
         course = [[1, 6.0], [2, 5.0]]
-        return {"bits_per_dim": value, "split": split, "course": course}
+        return {
+            "bits_per_dim": value,
+            "split": split,
+            "course": course,
+            "steps": steps,
+        }
 
     table = {
         "vae_16:val:1": row(5.1),
         "vae_2:val:1": row(5.3),
         "vae_8:test:1": row(4.0, "test"),
+        "vae_8:val:50": row(4.9),
+        "vae_4_short:val:1": row(5.9, steps=1500),
+        "vae_4_other:val:1": row(5.9, steps=900),
         "vqvae_1:val:1": {**row(9.9), "bits_per_dim_uniform": 5.4},
     }
     curves = likelihood_plot.curves(table, "val")
-    assert [n for n, _ in curves["vae"]] == [2, 16]
-    assert likelihood_plot.bound(curves["vqvae"][0][1]) == 5.4
+    numbers = {sweep: [n for n, _ in rows] for sweep, rows in curves.items()}
+    assert numbers == {
+        ("vae", 6000): [2, 16],
+        ("vae", 1500): [4],
+        ("vqvae", 6000): [1],
+    }
     likelihood_plot.draw(table, "val", tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")

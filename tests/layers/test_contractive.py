@@ -25,8 +25,12 @@ METHODS = {
         Contractive, 0.5, "hutchinson", num_probes=2, seed=3
     ),
     "relative": functools.partial(Contractive, 0.5, relative=True),
+    # As cae_mnist has it.
+    "relative estimate": functools.partial(
+        Contractive, 0.5, "hutchinson", seed=3, relative=True
+    ),
 }
-both = pytest.mark.parametrize("make", METHODS.values(), ids=METHODS)
+each = pytest.mark.parametrize("make", METHODS.values(), ids=METHODS)
 
 
 def dense(units=5, dtype="float32", **options):
@@ -130,9 +134,6 @@ def test_shapes(batch, sizes, units):
     assert Contractive(1.0, "hutchinson")(encode, x).shape == (batch,)
 
 
-# Hutchinson's estimate --------------------------------------------------------
-
-
 def test_relative_to_the_spread_of_the_units():
     encode, x = dense(), rows(7, 4)
     units = encode(x).numpy()
@@ -148,6 +149,21 @@ def test_relative_to_the_spread_of_the_units():
         cost = relative(lambda x: scale * encode(x), x)
     assert abs(tape.gradient(cost, scale)) < 1e-4 * tf.reduce_sum(cost)
     assert relative(encode, x[:1]).numpy() == 0
+
+
+def test_rows_of_weight_0_are_in_no_variance():
+    encode, x = dense(), rows(7, 4)
+    relative = Contractive(2.0, relative=True)
+    weight = tf.constant([1.0] * 5 + [0.0] * 2)
+    np.testing.assert_allclose(
+        relative(encode, x, weight=weight)[:5],
+        relative(encode, x[:5]),
+        rtol=1e-5,
+    )
+    assert np.any(relative(encode, x)[:5] != relative(encode, x[:5]))
+
+
+# Hutchinson's estimate --------------------------------------------------------
 
 
 def test_estimate_has_the_mean_and_variance_that_it_should():
@@ -206,7 +222,7 @@ def test_probes_are_drawn_anew_in_training_alone():
 # As a layer -------------------------------------------------------------------
 
 
-@both
+@each
 @pytest.mark.parametrize("known", [1, 3])
 def test_modes(make, known):
     """Value and gradient, with sizes known and unknown, and under XLA."""
@@ -227,7 +243,7 @@ def test_modes(make, known):
         np.testing.assert_allclose(result, expected, 1e-4, 1e-5, err_msg=mode)
 
 
-@both
+@each
 def test_an_encoder_in_bfloat16(make):
     keras.config.set_dtype_policy("mixed_bfloat16")
     layer, encode, x = make(), dense(dtype="mixed_bfloat16"), rows(4, 7)
@@ -264,7 +280,7 @@ class Contracted(StepModel):
         return error + cost, 0.0, {"contraction": cost}
 
 
-@both
+@each
 def test_two_replicas_train_as_one(make):
     def make_model():
         keras.utils.set_random_seed(1)
@@ -278,7 +294,7 @@ def test_two_replicas_train_as_one(make):
     assert min(history["contraction"]) > 0.01
 
 
-@both
+@each
 def test_saving(make):
     layer = make()
     assert_config_round_trip(layer)
@@ -295,7 +311,7 @@ def test_saving(make):
     )
 
 
-@both
+@each
 def test_no_gradient_is_an_error(make):
     with pytest.raises(ValueError, match="Received: an `encode` without a gr"):
         make()(lambda x: tf.cast(x > 0, tf.float32), rows(4, 7))

@@ -128,7 +128,14 @@ def test_whole(name):
     run_model_test(FAMILY[name], x)
 
 
-@pytest.mark.parametrize("name", ["capacity", "denoising", "sparse"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("capacity", marks=pytest.mark.slow),
+        pytest.param("denoising", marks=pytest.mark.slow),
+        "sparse",
+    ],
+)
 def test_two_replicas(name):
     def compiled():
         model = FAMILY[name]()
@@ -294,6 +301,13 @@ def test_a_cold_gaussian_gives_its_mean():
     model = FAMILY["VAE"]()
     expected = model.decode(tf.zeros([2, 2, 2, CHANNELS // 2]))
     np.testing.assert_array_equal(model.sample(2, 0.0, seed=1), expected)
+
+
+def test_masks_of_positions_are_refused():
+    model, x = FAMILY["VAE"](), pictures()
+    mask = np.ones(x.shape[:3], np.float32)
+    with pytest.raises(ValueError, match=r"\[batch\]. Received: one of shape"):
+        losses(model, x, weight=tf.constant(mask))
 
 
 @pytest.mark.parametrize(

@@ -9,18 +9,26 @@ class Bottleneck(keras.layers.Layer):
 
     Subclasses implement `encode`; those that draw z also `sample`, those with
     a cost of their own `penalty`. Computed in float32 whatever the policy.
+    An `Autoencoder` calls these methods: the layer itself is not called.
 
     Shapes and words:
         latents: float `[B, *grid, channels]`, the encoder's output.
         z: float32 `[S, B, *grid, C]`, S draws for each example.
+
+    Example: the signs of the latents.
+
+    >>> class Signs(Bottleneck):
+    ...     def encode(self, latents):
+    ...         return tf.sign(tf.cast(latents, tf.float32))
+    >>> z, *_ = Signs().sample(tf.constant([[[0.5, -2.0]]]))
+    >>> z.numpy().tolist()
+    [[[[1.0, -1.0]]]]
     """
 
     # Metrics that it adds to the model's.
     metric_names = ()
     # Whether `log_ratio` means something, so that a bound can be reported.
     has_prior = False
-    # Draws for each example in training.
-    num_samples = 1
     # S, draws for each example in training.
     num_samples = 1
 

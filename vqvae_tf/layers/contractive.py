@@ -41,6 +41,8 @@ class Contractive(RowNoise):
         inputs: float `[B, *sizes, channels]`.
         training: whether probes are drawn anew; otherwise the same ones are
             taken at each call.
+        weight: None, or `[B]`, 0 for rows of padding: they are not in the
+            variances.
 
     Returns:
         float32 [B] nats.
@@ -86,7 +88,7 @@ class Contractive(RowNoise):
         self.built = True
 
     # Not by `call`: Keras takes tensors alone for positional arguments.
-    def __call__(self, encode, inputs, training=False):
+    def __call__(self, encode, inputs, training=False, weight=None):
         inputs = tf.convert_to_tensor(inputs)
         if self.method == "exact":
             norm, units = self._exact(encode, inputs)
@@ -94,7 +96,7 @@ class Contractive(RowNoise):
             seed = self.next_seed() if training else self.seed or 0
             norm, units = self._estimate(encode, inputs, seed)
         if self.relative:
-            norm = tf.math.divide_no_nan(norm, _variance(units))
+            norm = tf.math.divide_no_nan(norm, _variance(units, weight))
         return self.weight * norm
 
     def _exact(self, encode, inputs):
@@ -140,15 +142,18 @@ def _squares(x):
     return tf.reduce_sum(x**2, axis=list(range(1, len(x.shape))))
 
 
-def _variance(units):
+def _variance(units, weight):
     """The sum over units of `[B, U]` of their variance over all replicas."""
     units = tf.cast(units, tf.float32)
-    count = tf.cast(tf.shape(units)[0], tf.float32)
+    if weight is None:
+        weight = tf.ones([tf.shape(units)[0]])
+    weight = tf.cast(tf.reshape(weight, [-1, 1]), tf.float32)
     total, count = replicas.sum_over_replicas(
-        [tf.reduce_sum(units, axis=0), count]
+        [tf.reduce_sum(units * weight, axis=0), tf.reduce_sum(weight)]
     )
-    squares = tf.reduce_sum((units - total / count) ** 2, axis=0)
-    return tf.reduce_sum(replicas.sum_over_replicas(squares)) / count
+    mean = tf.math.divide_no_nan(total, count)
+    squares = tf.reduce_sum(weight * (units - mean) ** 2)
+    return tf.math.divide_no_nan(replicas.sum_over_replicas(squares), count)
 
 
 def _dependent(gradient):

@@ -10,7 +10,7 @@ from vqvae_tf.bottlenecks.estimators import log_mean_exp
 from vqvae_tf.checks import check_positive
 from vqvae_tf.densities.base import LN2, event_size
 from vqvae_tf.models.encoder_decoder import EncoderDecoder
-from vqvae_tf.step import total
+from vqvae_tf.step import split_weight, total
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -40,14 +40,21 @@ class Autoencoder(EncoderDecoder):
             `PixelScaling()` by default.
         corruption: a layer that damages preprocessed data in training, for
             instance `layers.MaskingNoise(0.5)`; or None.
-        regularizer: a layer called with (encode, inputs, training), which
-            returns a cost in nats for each example; or None.
+        regularizer: a layer called with (encode, inputs, training, weight),
+            which returns a cost in nats for each example; or None.
         observation: a layer that draws, from the data as stored, what the
             likelihood models, for instance `layers.Binarization()`; or None.
         event_shape: the shape of one example, `(height, width, channels)`
             for images; None where a size may vary.
 
-    Data: as of `VQVAE`.
+    Data: as of `VQVAE`, but sample weights are `[batch]`: there is no mask of
+    positions.
+
+    Raises:
+        ValueError: for data of another rank, number of channels or size than
+            the parts are for, or scaled before; for a mask of positions; of
+            `sample`, `log_prob` and the like, where the bottleneck has no
+            prior.
 
     Metrics of fit and evaluate: `loss`; `reconstruction` (-log2 p(x | z) / D,
     bits per dimension); with a prior `bits_per_dim`, the bound; those of the
@@ -72,7 +79,7 @@ class Autoencoder(EncoderDecoder):
     References:
         Kingma and Welling 2013, arXiv:1312.6114; Vincent et al. 2010,
         "Stacked denoising autoencoders"; Mnih and Rezende 2016,
-        arXiv:1602.06725.
+        arXiv:1602.06725. Those of the other kinds are with the parts.
     """
 
     loss_names = ("loss", "reconstruction")
@@ -126,6 +133,12 @@ class Autoencoder(EncoderDecoder):
 
     def compute_losses(self, x, context=None, weight=None, training=False):
         self._check_event(x)
+        mask, weight = split_weight(weight)
+        if mask is not None:
+            raise ValueError(
+                "An Autoencoder takes a sample_weight [batch]. Received: one "
+                f"of shape {tuple(mask.shape)}; a VQVAE takes masks."
+            )
         if self.observation is not None:
             x = self.observation(x, training=training)
         size = event_size(x)
@@ -136,7 +149,7 @@ class Autoencoder(EncoderDecoder):
         log_px = self._log_px(x, draw[0], context, training)
         surrogate, metrics = self._objective(log_px, draw, latents, training)
         penalty, more = self.bottleneck.penalty(latents, weight, training)
-        cost, contraction = self._contraction(inputs, training)
+        cost, contraction = self._contraction(inputs, weight, training)
         reconstruction = -tf.reduce_mean(log_px, axis=0) / (size * LN2)
         if "bits_per_dim" in metrics:
             metrics["bits_per_dim"] /= size * LN2
@@ -166,13 +179,14 @@ class Autoencoder(EncoderDecoder):
         )
         return surrogate, {**metrics, "bits_per_dim": -bound}
 
-    def _contraction(self, inputs, training):
+    def _contraction(self, inputs, weight, training):
         if self.regularizer is None:
             return 0.0, {}
         cost = self.regularizer(
             lambda x: self.bottleneck.encode(self.encoder(x)),
             inputs,
             training=training,
+            weight=weight,
         )
         return cost, {"contraction": cost}
 

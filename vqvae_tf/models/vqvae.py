@@ -35,6 +35,10 @@ class VQVAE(EncoderDecoder):
     `(x, context, sample_weight)`. A weight `[batch, *sizes]` keeps padding out
     of the loss, the statistics of the codes and all metrics.
 
+    Raises:
+        ValueError: for data of another rank, number of channels or size than
+            the parts are for, or scaled before.
+
     Metrics of fit and evaluate: `loss`; `reconstruction` (-log2 p(x | z_q) / D,
     bits per dimension); `bits_per_dim` (that plus the code's log2 K bits each,
     the paper's bound under a uniform prior); `quantizer_loss`; `perplexity`

@@ -10,7 +10,7 @@ def get_config():
     config.data.update(
         source="tfds:mnist",
         train_split="train",
-        eval_split="test",
+        eval_split="test[:3000]",
         image_size=28,
         channels=1,
         flip=False,

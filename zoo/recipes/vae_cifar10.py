@@ -27,12 +27,12 @@ def get_config():
     config.card.update(
         summary="32x32 RGB pictures to 8x8 Gaussian latents of 16 dimensions: "
         "a VAE.",
-        data="The figures were measured on a JPEG-recompressed copy of "
-        "CIFAR-10: they can be compared with each other, not with those of "
-        "the original pixels.",
+        data="The package's own preset was measured on a JPEG-recompressed "
+        "copy of CIFAR-10: its figures can be compared with each other, not "
+        "with those of the original pixels.",
         training="One member of the likelihood table: encoder, decoder, "
         "likelihood, optimizer, data order and steps are those of the others.",
-        limits="Trained to compare bounds, in minutes on two CPU cores; "
-        "samples are blurred.",
+        limits="Trained to compare bounds, in minutes on two CPU cores. The "
+        "prior's latents are independent: samples are patches of colour.",
     )
     return config

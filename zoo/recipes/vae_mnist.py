@@ -10,7 +10,7 @@ def get_config():
     config.data.update(
         source="tfds:mnist",
         train_split="train",
-        eval_split="test",
+        eval_split="test[:3000]",
         image_size=28,
         channels=1,
         flip=False,
@@ -32,14 +32,14 @@ def get_config():
         hidden_units=(300, 300),
     )
     config.training.update(
-        steps=24_000, batch_size=100, learning_rate=2e-3, steps_per_epoch=1000
+        steps=60_000, batch_size=100, learning_rate=2e-3, steps_per_epoch=1000
     )
     config.card.update(
         summary="28x28 digits, drawn in black and white, to 50 Gaussian "
         "latents: a VAE.",
         data="MNIST; each grey pixel is white with its level's probability, "
         "drawn anew at every step.",
-        training="40 passes over the training set.",
+        training="100 passes over the training set.",
         limits="A model for comparisons, trained in minutes; it knows digits "
         "alone.",
         samples="digits",

@@ -55,8 +55,9 @@ def get_config():
         summary="32x32 RGB pictures to 8x8 codes of K=512 (576 bits, 42.6 "
         "times fewer), with a PixelCNN prior over the codes, conditioned on "
         "the class.",
-        data="The figures were measured on a JPEG-recompressed copy of "
-        "CIFAR-10: absolute values are not those of the original pixels.",
+        data="The package's own preset was measured on a JPEG-recompressed "
+        "copy of CIFAR-10: its figures can be compared with each other, not "
+        "with those of the original pixels.",
         training="Autoencoder and prior were trained in bfloat16 on two CPU "
         "cores.",
         limits="A small model: reconstructions keep shapes and colours and "
