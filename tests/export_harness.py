@@ -1,6 +1,8 @@
 """Checks of exported SavedModels, by a process that knows TensorFlow alone."""
 
 import contextlib
+import pathlib
+import re
 import subprocess
 import sys
 
@@ -210,6 +212,47 @@ def run_refusal_test(signatures, signature, inputs, expected, received):
     message = str(error.value)
     assert expected in message and received in message
     assert "Received: " in message
+
+
+def run_server_refusals(session, valid_inputs, refused):
+    """Checks that a server, too, refuses what a process does.
+
+    Args:
+        session: of `session_of`.
+        valid_inputs: a function of a signature.
+        refused: a list of (signature, inputs that are changed, message).
+    """
+    for signature, inputs, message in refused:
+        inputs = {**valid_inputs(signature), **inputs}
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            session(signature, inputs)
+
+
+def run_document(path, name, changes, monkeypatch, folder):
+    """Runs the requests that docs/serving.md has for a preset.
+
+    Args:
+        path: the version's folder of a small model that stands for it.
+        name: the preset's.
+        changes: (text, replacement) pairs: what differs between the two.
+        monkeypatch: pytest's.
+        folder: an empty one.
+
+    Returns:
+        The variables by their names.
+    """
+    document = pathlib.Path(__file__).parents[1] / "docs" / "serving.md"
+    blocks = re.findall(r"```python\n(.*?)```", document.read_text(), re.S)
+    (block,) = [b for b in blocks if f"serving/{name}" in b]
+    for words in changes:
+        assert words[0] in block
+        block = block.replace(*words)
+    (folder / "serving").mkdir()
+    (folder / "serving" / name).symlink_to(path.parent)
+    monkeypatch.chdir(folder)
+    names = {"np": np, "tf": tf}
+    exec(block, names)
+    return names
 
 
 def run_warmup_test(path, signatures):

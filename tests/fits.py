@@ -1,6 +1,6 @@
 """`model.fit` of several models, in a process that may be one of two workers.
 
-    python fits.py OUTPUT.npz STRATEGY
+    python fits.py OUTPUT.npz STRATEGY MODEL...
 
 Trains each with validation, evaluates it, and writes histories, figures and
 variables.
@@ -52,10 +52,10 @@ def main():
     sys.path[:0] = [str(HERE), str(HERE.parent)]
     from vqvae_tf import strategies
 
-    output, name = sys.argv[1:]
+    output, name, *models = sys.argv[1:]
     strategy = strategies.make_strategy(name)
     found = {}
-    for model in MODELS:
+    for model in models:
         with strategy.scope():
             found |= fitted(model)
     if strategies.is_chief(strategy):

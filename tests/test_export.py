@@ -79,6 +79,7 @@ def test_model_without_prior(tmp_path):
     assert path == tmp_path / "m" / "1"
 
 
+@pytest.mark.slow
 def test_prior_without_classes(tmp_path):
     run_export_test(small.generator(), tmp_path / "m", batches()[1:2])
 

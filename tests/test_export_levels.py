@@ -1,8 +1,5 @@
 """Exported models of two levels: answers, refusals and warm-up requests."""
 
-import pathlib
-import re
-
 import keras
 import numpy as np
 import pytest
@@ -14,6 +11,7 @@ from export_harness import (
     kinds_of_outputs,
     prior_answers,
     run_comparison,
+    run_document,
     run_refusal_test,
     run_warmup_test,
     session_of,
@@ -236,14 +234,9 @@ def test_warmup_requests_are_answered(served, signatures):
 
 
 def test_requests_of_the_document(served, tmp_path, monkeypatch):
-    path = pathlib.Path(__file__).parents[1] / "docs" / "serving.md"
-    blocks = re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL)
-    (block,) = [b for b in blocks if "serving/vqvae_dmlab84_global" in b]
-    folder = tmp_path / "serving" / "vqvae_dmlab84_global"
-    folder.parent.mkdir()
-    folder.symlink_to(served[1].parent)
-    monkeypatch.chdir(tmp_path)
-    names = {"np": np, "tf": tf}
-    exec(block.replace("84, 84", "16, 16"), names)  # the preset's sizes
+    sizes = ("84, 84", "16, 16")  # the preset's, and this model's
+    names = run_document(
+        served[1], "vqvae_dmlab84_global", [sizes], monkeypatch, tmp_path
+    )
     assert names["global_codes"].shape == (2, 3)
     assert names["similar"].shape == (2, 16, 16, 3)

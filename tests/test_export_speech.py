@@ -1,8 +1,6 @@
 """Exported models of speech: answers, refusals and warm-up requests."""
 
 import json
-import pathlib
-import re
 
 import keras
 import numpy as np
@@ -13,7 +11,9 @@ from export_harness import (
     call,
     kinds_of_outputs,
     run_comparison,
+    run_document,
     run_refusal_test,
+    run_server_refusals,
     run_warmup_test,
     session_of,
 )
@@ -323,10 +323,7 @@ def test_a_server_runs_the_checks_too(served):
     with session_of(served[1]) as session:
         codes = session("encode", valid_inputs("encode"))["codes"]
         assert codes.shape == (2, 3)
-        for signature, inputs, message in REFUSED_BY_A_SERVER:
-            inputs = {**valid_inputs(signature), **inputs}
-            with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-                session(signature, inputs)
+        run_server_refusals(session, valid_inputs, REFUSED_BY_A_SERVER)
 
 
 # Warm-up and document ---------------------------------------------------------
@@ -337,18 +334,10 @@ def test_warmup_requests_are_answered(served, signatures):
 
 
 def test_requests_of_the_document(served, tmp_path, monkeypatch):
-    path = pathlib.Path(__file__).parents[1] / "docs" / "serving.md"
-    blocks = re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL)
-    (block,) = [b for b in blocks if "serving/vqvae_speech8k" in b]
-    folder = tmp_path / "serving" / "vqvae_speech8k"
-    folder.parent.mkdir()
-    folder.symlink_to(served[1].parent)
-    monkeypatch.chdir(tmp_path)
-    names = {"np": np, "tf": tf}
-    changes = ("george", "ann"), ("theo", "bob"), ("8000.0", "80.0")
-    for words in changes:
-        block = block.replace(*words)
-    exec(block, names)
+    changes = [("george", "ann"), ("theo", "bob"), ("8000.0", "80.0")]
+    names = run_document(
+        served[1], "vqvae_speech8k", changes, monkeypatch, tmp_path
+    )
     assert names["codes"].shape == (1, 20)
     assert names["again"].shape == names["other"].shape == (1, 80)
     assert names["spoken"].shape == (2, 64 * 4)

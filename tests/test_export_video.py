@@ -1,8 +1,5 @@
 """Exported models of video: answers, refusals and warm-up requests."""
 
-import pathlib
-import re
-
 import keras
 import numpy as np
 import pytest
@@ -12,7 +9,9 @@ from export_harness import (
     call,
     kinds_of_outputs,
     run_comparison,
+    run_document,
     run_refusal_test,
+    run_server_refusals,
     run_warmup_test,
     session_of,
 )
@@ -252,10 +251,7 @@ def test_a_server_runs_the_checks_too(served):
     with session_of(served[1]) as session:
         drawn = session("rollout", valid_inputs("rollout"))["frames"]
         assert drawn.shape == (2, 3, 16, 16, 3)
-        for signature, inputs, message in REFUSED_BY_A_SERVER:
-            inputs = {**valid_inputs(signature), **inputs}
-            with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-                session(signature, inputs)
+        run_server_refusals(session, valid_inputs, REFUSED_BY_A_SERVER)
 
 
 # Warm-up and document ---------------------------------------------------------
@@ -266,14 +262,9 @@ def test_warmup_requests_are_answered(served, signatures):
 
 
 def test_requests_of_the_document(served, tmp_path, monkeypatch):
-    path = pathlib.Path(__file__).parents[1] / "docs" / "serving.md"
-    blocks = re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL)
-    (block,) = [b for b in blocks if "serving/video_dmlab84" in b]
-    folder = tmp_path / "serving" / "video_dmlab84"
-    folder.parent.mkdir()
-    folder.symlink_to(served[1].parent)
-    monkeypatch.chdir(tmp_path)
-    names = {"np": np, "tf": tf}
-    exec(block.replace("84, 84", "16, 16"), names)  # the preset's sizes
+    sizes = ("84, 84", "16, 16")  # the preset's, and this model's
+    names = run_document(
+        served[1], "video_dmlab84", [sizes], monkeypatch, tmp_path
+    )
     assert names["turned"].shape == (1, 4, 16, 16, 3)
     assert names["alone"].shape == (1, 4, 16, 16, 3)

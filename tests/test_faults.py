@@ -62,7 +62,10 @@ def before_step(monkeypatch, step, act):
 # Signals ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM],
+)
 def test_a_signal_saves_first(data_dir, monkeypatch, number):
     made = config(checkpoint_minutes=60.0)
     with monkeypatch.context() as patch:

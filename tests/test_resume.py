@@ -71,6 +71,7 @@ def test_killed_a_hundred_times(alone, data_dir, number):
 # Two workers ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_workers_are_one(alone, two_workers):
     expected, received = alone[0], two_workers[0]
     assert received.keys() == expected.keys()
@@ -85,10 +86,8 @@ def test_two_workers_are_one(alone, two_workers):
                     assert_close(own[key], row[key], key)
 
 
-@pytest.mark.parametrize(
-    "victim, stage",
-    [pytest.param(0, "autoencoder", marks=pytest.mark.slow), (1, "prior")],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("victim, stage", [(0, "autoencoder"), (1, "prior")])
 def test_a_worker_is_killed(two_workers, data_dir, victim, stage):
     """The other one stops with a message; started again, both go on."""
     expected, durations = two_workers
