@@ -106,18 +106,22 @@ class CodeDensity(DensityModel):
         given, keep = self._check_given(given, given_mask)
         context = _present(context)
         grid = self._sample_grid(event_shape, context, given)
+        if given is not None:
+            given = check_grid(given, 1, grid, "given")
         num_samples = resolve_num_samples(
             num_samples, [given, *context.values()]
         )
         arguments = {
             "num_samples": num_samples,
-            "context": context,
+            "context": {
+                name: check_batch(f'context["{name}"]', entry, num_samples)
+                for name, entry in context.items()
+            },
             "temperature": tf.cast(temperature, tf.float32),
             "seed": random.make_seed(seed),
-            "given": given,
-            "keep": keep,
+            "given": check_batch("given", given, num_samples),
+            "keep": check_batch("given_mask", keep, num_samples),
         }
-        self._check_batches(arguments)
         if not tf.executing_eagerly():
             return self._draw(grid, top_k, top_p, arguments)
         arguments["num_samples"] = tf.convert_to_tensor(num_samples)
@@ -228,16 +232,9 @@ class CodeDensity(DensityModel):
         self._check_shape(given)
         axes = range(1, len(keep.shape))
         grid = [size_of(given, axis) for axis in axes]
-        check_grid(keep, 1, grid, "given_mask")
+        keep = check_grid(keep, 1, grid, "given_mask")
         known = keep if self.num_codebooks == 1 else keep[..., tf.newaxis]
         return self._codes(tf.where(known, given, 0)), keep
-
-    def _check_batches(self, arguments):
-        num_samples = arguments["num_samples"]
-        check_batch("given", arguments["given"], num_samples)
-        check_batch("given_mask", arguments["keep"], num_samples)
-        for name, entry in arguments["context"].items():
-            check_batch(f'context["{name}"]', entry, num_samples)
 
     def _sample_grid(self, event_shape, context, given):
         axes = range(1, 1 + len(self.grid_axes))
@@ -251,8 +248,6 @@ class CodeDensity(DensityModel):
             grid = tuple(size_of(local, axis) * factor for axis in axes)
         else:
             grid = self.event_shape
-        if given is not None:
-            check_grid(given, 1, grid, "given")
         return grid
 
     def _check_event_shape(self, event_shape):

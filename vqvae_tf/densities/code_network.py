@@ -206,7 +206,7 @@ class CodeNetwork(CodeDensity):
             context, self.global_channels, self.local_channels, rank
         )
         if local is not None:
-            check_grid(local, self.local_upsampling, grid)
+            local = check_grid(local, self.local_upsampling, grid)
             if self.upsampling is not None:
                 local = self.upsampling(local)
         return global_context, local

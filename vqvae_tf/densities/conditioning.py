@@ -47,7 +47,7 @@ def _check_entry(name, entry, axes, channels):
 
 
 def check_grid(tensor, factor, grid, name='context["local"]'):
-    """Refuses a tensor `[batch, *sizes, channels]` that does not fit a grid.
+    """Returns a tensor `[batch, *sizes, channels]` if it fits a grid.
 
     Args:
         tensor: what is to fit, on the grid or coarser.
@@ -66,9 +66,22 @@ def check_grid(tensor, factor, grid, name='context["local"]'):
                 f"{name} must be on the grid {tuple(grid)} over {factor}. "
                 f"Received: {name} of shape {tuple(tensor.shape)}."
             )
-        return
+        return tensor
     message = f"{name} does not fit the grid (sizes * {factor} on the left)."
-    tf.debugging.assert_equal(tf.stack(sizes) * factor, tf.stack(grid), message)
+    same = tf.debugging.assert_equal(
+        tf.stack(sizes) * factor, tf.stack(grid), message
+    )
+    return after(same, tensor)
+
+
+def after(check, tensor):
+    """Returns the tensor, whose users wait for the check.
+
+    In a graph they would else run beside it, and fail first with an error of
+    their own.
+    """
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.identity(tensor)
 
 
 def resolve_num_samples(num_samples, tensors):
@@ -100,9 +113,9 @@ def size_of(tensor, axis):
 
 
 def check_batch(name, tensor, num_samples):
-    """Refuses a tensor whose batch is neither 1 nor num_samples."""
+    """Returns a tensor, or None, if its batch is 1 or num_samples."""
     if tensor is None:
-        return
+        return None
     batch = size_of(tensor, 0)
     if isinstance(batch, int) and isinstance(num_samples, int):
         if batch not in (1, num_samples):
@@ -111,11 +124,12 @@ def check_batch(name, tensor, num_samples):
                 f"{num_samples}. Received: {name} of shape "
                 f"{tuple(tensor.shape)}."
             )
-        return
+        return tensor
     fits = tf.logical_or(tf.equal(batch, 1), tf.equal(batch, num_samples))
-    tf.debugging.Assert(
+    check = tf.debugging.Assert(
         fits, [f"{name} must have a batch of 1 or of num_samples.", batch]
     )
+    return after(check, tensor)
 
 
 def broadcast_batch(name, tensor, num_samples):
@@ -133,7 +147,7 @@ def broadcast_batch(name, tensor, num_samples):
     if tensor is None:
         return None
     known = isinstance(num_samples, int)
-    check_batch(name, tensor, num_samples)
+    tensor = check_batch(name, tensor, num_samples)
     shape = tf.concat([[num_samples], tf.shape(tensor)[1:]], axis=0)
     result = tf.broadcast_to(tensor, shape)
     result.set_shape([num_samples if known else None, *tensor.shape[1:]])

@@ -6,6 +6,7 @@ import tensorflow as tf
 from vqvae_tf import random
 from vqvae_tf.densities.base import DensityModel, check_given
 from vqvae_tf.densities.conditioning import (
+    after,
     broadcast_batch,
     resolve_num_samples,
 )
@@ -158,8 +159,7 @@ class FactorizedDensity(DensityModel):
             "The network's output stands for values of other sizes. Sizes "
             "must be multiples of the stride product; crop or pad the data.",
         )
-        with tf.control_dependencies([] if same is None else [same]):
-            return tf.identity(value)
+        return after(same, value)
 
     def get_config(self):
         return {**super().get_config(), "local_shape": self.local_shape}
