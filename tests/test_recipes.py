@@ -187,6 +187,7 @@ def test_speech_of_two_codebooks():
         ({"data.window": None}, "data.window, a positive integer.*None"),
         ({"data.num_speakers": 0}, "data.num_speakers"),
         ({"data.num_classes": 10}, "must be None. Received: 10"),
+        ({"data.max_recordings": 0}, "data.max_recordings"),
         ({"decoder.name": "Decoder"}, 'decoder.name="WaveNet" and no base'),
     ],
 )

@@ -173,6 +173,14 @@ class Hears:
         return float(np.mean(found == labels))
 
 
+def test_each_is_converted_to_four_others_at_most():
+    pairs = speech_evaluation.conversion_pairs(range(5), 5)
+    every = {(a, b) for a in range(5) for b in range(5) if a != b}
+    assert set(map(tuple, pairs)) == every and len(pairs) == 20
+    pairs = speech_evaluation.conversion_pairs([6], 7)
+    assert pairs.tolist() == [[0, 0], [0, 1], [0, 2], [0, 3]]
+
+
 def test_conversions_are_counted_by_target():
     """Three speakers; the judge hears "c" in all that is 5 long."""
     waveforms = [np.ones(n) for n in (5, 6, 7)]

@@ -36,6 +36,8 @@ def test_both_stages_are_trained(run):
     for stage, steps in (("autoencoder", 6), ("prior", 4)):
         rows = read_history(folder / "work" / "logs" / stage / "history.jsonl")
         assert rows[-1]["step"] == steps
+        held_out = "held_out_shuffled_bits_per_sample" in rows[-1]
+        assert held_out == (stage == "autoencoder")
         assert np.isfinite(rows[-1]["bits_per_dim"])
 
 

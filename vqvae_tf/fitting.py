@@ -5,6 +5,7 @@ import sys
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -29,7 +30,8 @@ def fit(model, training, batches, directory, pictures):
             number of steps that are done already, and `part`, (index, count)
             of the worker whose rows of each batch it holds.
         directory: where checkpoints are; the logs are beside it, in `logs/`.
-        pictures: a function that returns a dict of uint8 pictures to log.
+        pictures: a function that returns what to log at an epoch's end, a
+            dict of uint8 pictures and of numbers.
 
     Raises:
         checkpoints.CheckpointError: if one cannot be written, or none read.
@@ -177,7 +179,8 @@ class Records(keras.callbacks.Callback):
         step: the steps that are done.
         training: the recipe's section.
         pictures: a function without arguments that returns a dict of uint8
-            `[height, width, channels]` pictures.
+            `[height, width, channels]` pictures, and of numbers, which are
+            written with the metrics.
     """
 
     def __init__(self, directory, step, training, pictures):
@@ -195,10 +198,13 @@ class Records(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         rate = float(tf.convert_to_tensor(self.model.optimizer.learning_rate))
         row = {**(logs or {}), "learning_rate": rate}
+        found = self.pictures()
+        row |= {k: v for k, v in found.items() if not np.ndim(v)}
         with self.writer.as_default(self.step):
             for name, value in row.items():
                 tf.summary.scalar(name, value)
-            for name, picture in self.pictures().items():
-                tf.summary.image(name, tf.convert_to_tensor(picture)[None])
+            for name, picture in found.items():
+                if name not in row:
+                    tf.summary.image(name, tf.convert_to_tensor(picture)[None])
         self.writer.flush()
         self.history.add(self.step, row)

@@ -12,6 +12,7 @@ import pathlib
 import ml_collections
 
 from vqvae_tf import bottlenecks, densities, layers, networks
+from vqvae_tf.checks import check_positive
 from vqvae_tf.zoo_path import zoo_dir
 
 
@@ -41,11 +42,13 @@ def defaults() -> ml_collections.ConfigDict:
         # too: as many decodings each as there are codes, times three.
         neighbour_pictures=0,
         # Of speech: the rate in Hz, samples of a training window, "peak" or
-        # None, and how many speakers the data have.
+        # None, how many speakers the data have, and how many recordings of
+        # each split evaluation looks at, evenly spaced; None for all.
         sample_rate=None,
         window=None,
         normalize="peak",
         num_speakers=None,
+        max_recordings=None,
     )
     # Keyword arguments of the classes; `name` picks the class.
     config.preprocess = _section(name=None)
@@ -106,7 +109,7 @@ def _training():
 _DATA_KEYS = (
     "source train_split eval_split image_size channels crop resize_range flip "
     "num_classes on_corrupt bound_samples neighbour_pictures sample_rate "
-    "window normalize num_speakers"
+    "window normalize num_speakers max_recordings"
 ).split()
 
 # Photos, frames of DeepMind Lab, digits of MNIST, generated shapes, and spoken
@@ -265,6 +268,8 @@ def _check_speech(config):
                 f"A recipe of speech needs data.{key}, a positive integer. "
                 f"Received: {value!r}."
             )
+    if config.data.max_recordings is not None:
+        check_positive("data.max_recordings", config.data.max_recordings)
     if config.data.num_classes is not None:
         raise ValueError(
             "The prior of a recipe of speech is told no class: "

@@ -18,6 +18,9 @@ from vqvae_tf.speech_judges import waveforms_of
 from vqvae_tf.speech_likelihoods import likelihoods, prior_figures
 from vqvae_tf.speech_samples import sample_figures
 
+# Other speakers that a recording is converted to, at most.
+_VOICES = 4
+
 
 def evaluate(
     model,
@@ -212,7 +215,9 @@ def reconstruction_figures(audio, reconstructed, judged) -> dict:
 
 
 def conversions(autoencoder, audio, codes, **drawing):
-    """Draws each recording in each other speaker's voice.
+    """Draws each recording in other speakers' voices, the next four at most.
+
+    Of five speakers those are all others.
 
     Args:
         autoencoder, audio, codes, drawing: as of `reconstructions`.
@@ -221,15 +226,7 @@ def conversions(autoencoder, audio, codes, **drawing):
         int64 `[n, 2]`, recording and target of each conversion, and the
         waveforms, float32 `[time]` each.
     """
-    speakers = speech_codes.speakers(audio)
-    pairs = np.array(
-        [
-            (row, target)
-            for row, speaker in enumerate(speakers)
-            for target in range(audio.num_speakers)
-            if target != speaker
-        ]
-    )
+    pairs = conversion_pairs(speech_codes.speakers(audio), audio.num_speakers)
     rows, targets = pairs.T
     drawn = speech_codes.decode(
         autoencoder,
@@ -239,6 +236,31 @@ def conversions(autoencoder, audio, codes, **drawing):
         **drawing,
     )
     return pairs, drawn
+
+
+def conversion_pairs(speakers, count) -> np.ndarray:
+    """Returns which recording is converted to whom.
+
+    Args:
+        speakers: integers `[n]` in 0..count-1.
+        count: how many speakers there are.
+
+    Returns:
+        int64 `[m, 2]`, recording and target.
+
+    Example:
+
+    >>> conversion_pairs([2, 0], 3).tolist()
+    [[0, 0], [0, 1], [1, 1], [1, 2]]
+    """
+    return np.array(
+        [
+            (row, (speaker + step) % count)
+            for row, speaker in enumerate(speakers)
+            for step in range(1, min(count, _VOICES + 1))
+        ],
+        np.int64,
+    )
 
 
 def conversion_figures(audio, pairs, converted, judged) -> dict:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from vqvae_tf import data
 from vqvae_tf.data import PackedAudio
-from vqvae_tf.data.audio_source import LazyAudio
+from vqvae_tf.data.audio_source import LazyAudio, evenly_spaced
 
 LENGTHS = [50, 300, 130, 64, 257]
 SPEAKERS = [1, 0, 2, 1, 0]
@@ -227,3 +227,20 @@ def test_replicas_share_the_rows():
 def test_refuses(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("make", [labelled, lazy])
+def test_some_recordings_keep_who_and_what_they_are(make):
+    audio = make()
+    some = evenly_spaced(audio, 3)
+    for row, number in enumerate((0, 2, 4)):
+        found, expected = some.get(row), audio.get(number)
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            np.testing.assert_array_equal(found[name], value)
+    assert some.speaker_names == audio.speaker_names
+    assert some.class_names == audio.class_names
+    for count in (None, 5, 9):
+        assert evenly_spaced(audio, count) is audio
+    with pytest.raises(ValueError, match="count"):
+        evenly_spaced(audio, 0)

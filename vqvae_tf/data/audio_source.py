@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf.checks import check_positive
+
 
 class AudioSource:
     """Recordings with their speakers and optional labels, by index.
@@ -164,6 +166,35 @@ class PackedAudio(AudioSource):
         last = tf.size(self._flat, tf.int64) - 1
         found = tf.gather(self._flat, tf.minimum(places, last))
         return tf.where(real, found, 0.0), tf.cast(real, tf.float32)
+
+
+def evenly_spaced(audio: AudioSource, count: int | None) -> AudioSource:
+    """Returns some of a source's recordings, in memory.
+
+    Args:
+        audio: of `open_audio`.
+        count: how many; the source itself is returned where it has no more,
+            and for None.
+
+    Example:
+
+    >>> source = PackedAudio("mine", 8000, [np.zeros(n) for n in (3, 4, 5)])
+    >>> evenly_spaced(source, 2).lengths.tolist()
+    [3, 5]
+    """
+    if count is None or check_positive("count", count) >= audio.num_examples:
+        return audio
+    rows = np.linspace(0, audio.num_examples - 1, count).round().astype(int)
+    numbers = audio.numbers(rows)
+    return PackedAudio(
+        audio.name,
+        audio.sample_rate,
+        [audio.waveform(row).numpy() for row in rows],
+        numbers.get("speaker"),
+        audio.speaker_names,
+        numbers.get("label"),
+        audio.class_names,
+    )
 
 
 class LazyAudio(AudioSource):

@@ -15,8 +15,13 @@ from vqvae_tf import (
     speech_judges,
     speech_probes,
 )
+from vqvae_tf.data.audio_source import evenly_spaced
 from vqvae_tf.models import LatentGenerator
+from vqvae_tf.speech_likelihoods import likelihoods
 from vqvae_tf.systems import pictures
+
+# Held-out recordings that an epoch's end is measured on.
+_LOGGED = 32
 
 
 def train(config, workdir, data_dir, stage, start):
@@ -25,6 +30,7 @@ def train(config, workdir, data_dir, stage, start):
     held_out = open_split(config.data, config.data.eval_split, data_dir)
     autoencoder = building.make_autoencoder(config)
     autoencoder.speaker_names = _speaker_names(config, audio)
+    few = evenly_spaced(held_out, _LOGGED)
     start()
     fitting.fit(
         autoencoder,
@@ -38,7 +44,8 @@ def train(config, workdir, data_dir, stage, start):
         ),
         workdir / "autoencoder",
         lambda: {
-            "reconstructions": reconstruction_sheet(autoencoder, held_out)
+            "reconstructions": reconstruction_sheet(autoencoder, held_out),
+            **held_out_bits(autoencoder, few),
         },
     )
     prior = building.make_prior(config)
@@ -116,7 +123,8 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
     """Measures a model on the held-out recordings of `description`.
 
     Judges of classes and speakers are trained first, on the training
-    recordings, in a minute or two each.
+    recordings, in a minute or two each. With `max_recordings` in the
+    description so many of each split are looked at, evenly spaced.
 
     Args:
         model: a `SpeechVQVAE`, or a `LatentGenerator` of one.
@@ -129,7 +137,10 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
         of `speech_probes.figures`.
     """
     train_split, held_out = (
-        open_split(description, description[split], data_dir)
+        evenly_spaced(
+            open_split(description, description[split], data_dir),
+            description.get("max_recordings"),
+        )
         for split in ("train_split", "eval_split")
     )
     targets = ["speaker"] if held_out.num_speakers > 1 else []
@@ -162,7 +173,14 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
     )
 
 
-# Pictures to log --------------------------------------------------------------
+# What to log ------------------------------------------------------------------
+
+
+def held_out_bits(model, audio) -> dict:
+    """Returns the `likelihoods` of held-out recordings, for the course."""
+    codes = speech_codes.encode(model, audio, progress=False)
+    found = likelihoods(model, audio, codes, progress=False)
+    return {f"held_out_{name}": value for name, value in found.items()}
 
 
 def reconstruction_sheet(model, audio, count=4):
