@@ -264,7 +264,7 @@ def test_unknown_sizes():
     [
         lambda: DiagonalGaussian(beta=4.0, capacity=3.0, capacity_steps=7),
         lambda: DiagonalGaussian(estimator="iwae", num_samples=5, seed=3),
-        lambda: IndependentCategorical(5, 3, 2, num_samples=4, seed=1),
+        lambda: IndependentCategorical(5, 3, 2, 4, seed=1, resample=True),
     ],
 )
 def test_configurations(make):
@@ -277,6 +277,7 @@ def test_configurations(make):
         (lambda: DiagonalGaussian(estimator="x"), "one of elbo, iwae, vimco"),
         (lambda: DiagonalGaussian(num_samples=0), "num_samples must be a pos"),
         (lambda: DiagonalGaussian(estimator="vimco"), "at least 2. Received"),
+        (lambda: DiagonalGaussian(resample=True), "resample is for.*'elbo'"),
         (lambda: DiagonalGaussian(beta=-1), "beta .at least 0.*beta=-1"),
         (lambda: DiagonalGaussian(4, estimator="iwae"), 'of estimator="elbo"'),
         (lambda: DiagonalGaussian(capacity=-1), "capacity must be at least 0"),

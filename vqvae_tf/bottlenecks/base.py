@@ -31,6 +31,8 @@ class Bottleneck(keras.layers.Layer):
     has_prior = False
     # S, draws for each example in training.
     num_samples = 1
+    # Whether the decoder is trained on one of them.
+    resample = False
 
     def __init__(self, **kwargs):
         super().__init__(**{"autocast": False, "dtype": "float32", **kwargs})

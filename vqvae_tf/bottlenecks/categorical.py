@@ -23,7 +23,7 @@ class IndependentCategorical(Stochastic):
         embedding_dim: D, channels of a code's embedding.
         num_codebooks: G; z has G * D channels.
         num_samples: S of the bound, at least 2.
-        estimator, seed: as of `Stochastic`; "vimco" only.
+        estimator, seed, resample: as of `Stochastic`; "vimco" only.
 
     Metrics: `kl`, nats for each example.
 
@@ -55,9 +55,10 @@ class IndependentCategorical(Stochastic):
         num_samples=10,
         estimator="vimco",
         seed=None,
+        resample=False,
         **kwargs,
     ):
-        super().__init__(estimator, num_samples, seed, **kwargs)
+        super().__init__(estimator, num_samples, seed, resample, **kwargs)
         self.num_embeddings = check_positive("num_embeddings", num_embeddings)
         self.embedding_dim = check_positive("embedding_dim", embedding_dim)
         self.num_codebooks = check_positive("num_codebooks", num_codebooks)

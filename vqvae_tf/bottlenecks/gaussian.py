@@ -23,8 +23,8 @@ class DiagonalGaussian(Stochastic):
         capacity: C in nats; where given the cost is `beta * |KL - C|`, so
             that the code may carry C nats for nothing.
         capacity_steps: C grows from 0 to `capacity` in so many steps.
-        estimator, num_samples, seed: as of `Stochastic`. beta and capacity
-            are of the "elbo" only.
+        estimator, num_samples, seed, resample: as of `Stochastic`. beta and
+            capacity are of the "elbo" only.
 
     Metrics: `kl`, nats for each example, and with a capacity what it is now,
     `capacity`.
@@ -55,9 +55,10 @@ class DiagonalGaussian(Stochastic):
         estimator="elbo",
         num_samples=1,
         seed=None,
+        resample=False,
         **kwargs,
     ):
-        super().__init__(estimator, num_samples, seed, **kwargs)
+        super().__init__(estimator, num_samples, seed, resample, **kwargs)
         self.beta = beta
         self.capacity = capacity
         self.capacity_steps = capacity_steps

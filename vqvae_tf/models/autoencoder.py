@@ -147,6 +147,8 @@ class Autoencoder(EncoderDecoder):
         count = self.bottleneck.num_samples
         draw = self.bottleneck.sample(latents, count, training)
         log_px = self._log_px(x, draw[0], context, training)
+        if training and self.bottleneck.resample:
+            log_px = self._of_one_draw(log_px, x, draw, context)
         surrogate, metrics = self._objective(log_px, draw, latents, training)
         penalty, more = self.bottleneck.penalty(latents, weight, training)
         cost, contraction = self._contraction(inputs, weight, training)
@@ -201,6 +203,18 @@ class Autoencoder(EncoderDecoder):
             repeated(x), {**context, "local": local}, training=training
         )
         return tf.reshape(log_px, [samples, batch])
+
+    def _of_one_draw(self, log_px, x, draw, context):
+        """Returns log_px with the gradient of one of the draws.
+
+        The bound's gradient is the mean of those of the draws by their
+        normalised weights, which sum to 1: of one draw, taken by its weight,
+        it is the same on average.
+        """
+        log_px = tf.stop_gradient(log_px)
+        z = self.bottleneck.choose(log_px, draw)
+        one = self._log_px(x, z, context, training=True)
+        return log_px + one - tf.stop_gradient(one)
 
     # Bounds -----------------------------------------------------------------
 

@@ -13,6 +13,7 @@ def get_config():
         embedding_dim=32,
         num_codebooks=2,
         num_samples=10,
+        resample=True,
     )
     config.card.update(
         summary="32x32 RGB pictures to 8x8x2 codes of K=128 that are drawn, "
