@@ -18,15 +18,18 @@ import pathlib
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import family_properties as properties  # noqa: E402
+import runs  # noqa: E402
 
-from vqvae_tf import presets, publishing, recipes, systems, training  # noqa: E402
-from vqvae_tf.files import write_atomically  # noqa: E402
+from vqvae_tf import presets, systems  # noqa: E402
 
 # Not those that beta was chosen by, which are 1 to 5.
 SEEDS = (6, 7, 8, 9, 10)
 BETAS = (1, 10)
 SAMPLES = (1, 5, 50)
 CAPACITY = 10.0
+
+# Those without a prior.
+PLAIN = ("ae", "dae", "sae", "ksparse", "cae")
 
 # Sixteen codes of 16 values: 64 bits at most.
 _VIMCO = {
@@ -51,11 +54,8 @@ _CAPACITY = {
 
 # A member: its recipe, and the keys that are changed.
 MEMBERS = {
-    "ae": ("ae_mnist", {}),
-    "dae": ("dae_mnist", {}),
-    "sae": ("sae_mnist", {}),
-    "ksparse": ("ksparse_mnist", {}),
-    "cae": ("cae_mnist", {}),
+    **{name: (f"{name}_mnist", {}) for name in PLAIN},
+    **{f"{name}_cifar10": (f"{name}_cifar10", {}) for name in PLAIN},
     "vae": ("vae_mnist", {}),
     "vimco": ("vae_mnist", _VIMCO),
     "capacity": ("beta_vae_shapes", _CAPACITY),
@@ -73,22 +73,14 @@ MEMBERS = {
 def make_recipe(member):
     """Returns a member's recipe."""
     name, changes = MEMBERS[member]
-    config = recipes.read_recipe(recipes.find_recipe(name))
-    for key, value in changes.items():
-        if isinstance(value, dict):
-            config[key] = type(config[key])(value)
-        else:
-            config.update_from_flattened_dict({key: value})
-    return recipes.check_recipe(config)
+    return runs.make_recipe(name, changes.items())
 
 
 def load(member, options):
     """Returns a member's model, trained here if it was not, and its recipe."""
     config = make_recipe(member)
     folder = pathlib.Path(options.workdir) / member
-    if not (folder / "preset").exists():
-        model = training.train(config, folder, options.data_dir)
-        publishing.publish(config, model, folder / "preset", options.data_dir)
+    runs.train(config, folder, options.data_dir)
     return presets.load(folder), config
 
 
@@ -108,7 +100,7 @@ def measure(member, model, config, options) -> dict:
             **bounds(model, description, options.data_dir),
             str(description["bound_samples"]): figures["nats"],
         }
-    if member == "ksparse":
+    if member.startswith("ksparse"):
         bottleneck = model.bottleneck
         figures |= {"k": bottleneck.k, "test_factor": bottleneck.test_factor}
     return figures
@@ -128,16 +120,6 @@ def bounds(model, description, data_dir) -> dict:
 def _nats(model):
     """How many nats an example has of a bit a dimension."""
     return float(math.prod(model.event_shape) * math.log(2))
-
-
-def known_figures(path) -> dict:
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
-def note(path, figures):
-    with write_atomically(path) as temporary:
-        text = json.dumps(figures, indent=1, sort_keys=True)
-        pathlib.Path(temporary).write_text(text + "\n")
 
 
 def report(figures):
@@ -170,13 +152,11 @@ def main():
     path = pathlib.Path(options.workdir) / "family.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     for member in options.only or MEMBERS:
-        if member not in known_figures(path):
+        if member not in runs.read(path):
             model, config = load(member, options)
-            found = measure(member, model, config, options)
-            # Read again: another process may have added some.
-            note(path, {**known_figures(path), member: found})
-        print(member, json.dumps(known_figures(path)[member]), flush=True)
-    report(known_figures(path))
+            runs.add(path, member, measure(member, model, config, options))
+        print(member, json.dumps(runs.read(path)[member]), flush=True)
+    report(runs.read(path))
     if options.pictures:
         import family_pictures
 

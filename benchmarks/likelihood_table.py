@@ -18,14 +18,9 @@ import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from vqvae_tf import (  # noqa: E402
-    presets,
-    publishing,
-    recipes,
-    systems,
-    training,
-)
-from vqvae_tf.files import write_atomically  # noqa: E402
+import runs  # noqa: E402
+
+from vqvae_tf import presets, systems  # noqa: E402
 
 VALIDATION = "train[45000:]"
 
@@ -54,6 +49,7 @@ def _vimco_gaussian(channels):
             "name": "DiagonalGaussian",
             "estimator": "vimco",
             "num_samples": 10,
+            "resample": True,
         },
         "encoder.output_channels": 2 * channels,
     }
@@ -80,13 +76,7 @@ def points():
 def make_recipe(kind, number, overrides=()):
     """Returns the recipe of a point; overrides are (key, value) pairs."""
     name, changes, _ = KINDS[kind]
-    config = recipes.read_recipe(recipes.find_recipe(name))
-    for key, value in (*changes(number).items(), *overrides):
-        if isinstance(value, dict):
-            config[key] = type(config[key])(value)
-        else:
-            config.update_from_flattened_dict({key: value})
-    return recipes.check_recipe(config)
+    return runs.make_recipe(name, (*changes(number).items(), *overrides))
 
 
 def run(name, arguments):
@@ -98,7 +88,7 @@ def run(name, arguments):
         eval_split=VALIDATION, bound_samples=1, neighbour_pictures=0
     )
     folder = pathlib.Path(arguments.workdir) / (name + arguments.suffix)
-    _train(config, folder, arguments.data_dir)
+    runs.train(config, folder, arguments.data_dir, "autoencoder")
     return {
         **_measure(folder, arguments),
         "steps": config.training.steps,
@@ -127,14 +117,6 @@ def _measure(folder, arguments):
         {**description, **wanted, "neighbour_pictures": 0},
         arguments.data_dir,
     )
-
-
-def _train(config, folder, data_dir):
-    """Makes a run's preset, if it is not there."""
-    if (folder / "preset").exists():
-        return
-    model = training.train(config, folder, data_dir, "autoencoder")
-    publishing.publish(config, model, folder / "preset", data_dir)
 
 
 def course(folder):
@@ -166,27 +148,16 @@ def main():
     table.parent.mkdir(parents=True, exist_ok=True)
     for name in arguments.only or points():
         key = f"{name}{arguments.suffix}:{arguments.split}:{arguments.samples}"
-        found = read(table).get(key)
+        found = runs.read(table).get(key)
         if found is None:
             found = run(name, arguments)
-            # Read again: another process may have added some.
-            write(table, {**read(table), key: found})
+            runs.add(table, key, found)
         elif arguments.steps not in (None, found["steps"]):
             parser.error(
                 f"{key} is known after {found['steps']} steps. Give --suffix. "
                 f"Received: --steps={arguments.steps}."
             )
         print(f"{key}: {bound(found):.4f} bits/dim", flush=True)
-
-
-def read(table):
-    return json.loads(table.read_text()) if table.exists() else {}
-
-
-def write(table, known):
-    with write_atomically(table) as temporary:
-        text = json.dumps(known, indent=1, sort_keys=True)
-        pathlib.Path(temporary).write_text(text + "\n")
 
 
 def bound(figures):

@@ -157,11 +157,9 @@ def test_members_are_recipes(member):
         config = family.make_recipe(member)
 
 
-def test_autoencoders_of_digits_share_their_networks():
-    recipes = [
-        family.make_recipe(m).to_dict()
-        for m in ("ae", "dae", "sae", "ksparse", "cae")
-    ]
+@pytest.mark.parametrize("data", ["", "_cifar10"])
+def test_autoencoders_without_a_prior_share_their_networks(data):
+    recipes = [family.make_recipe(m + data).to_dict() for m in family.PLAIN]
     for section in ("data", "encoder", "decoder", "likelihood", "training"):
         assert all(r[section] == recipes[0][section] for r in recipes)
 

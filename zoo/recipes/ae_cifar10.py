@@ -1,0 +1,25 @@
+"""Pictures to 8x8 latents of 16 numbers: the family's autoencoder in colour."""
+
+from vqvae_tf.recipes import find_recipe, read_recipe
+
+
+def get_config():
+    config = read_recipe(find_recipe("vae_cifar10"))
+    config.name = "ae_cifar10"
+    # Encoder, decoder, likelihood and training are those of dae_cifar10,
+    # sae_cifar10, ksparse_cifar10 and cae_cifar10 too.
+    config.data.update(train_split="train", bound_samples=1)
+    config.encoder.update(output_channels=16)
+    config.bottleneck.update(name="Identity")
+    config.likelihood.update(name="Gaussian")
+    config.training.update(
+        steps=1_500, batch_size=32, learning_rate=1e-3, steps_per_epoch=500
+    )
+    config.card.update(
+        summary="32x32 RGB pictures to 8x8 latents of 16 numbers: a plain "
+        "autoencoder.",
+        training="Encoder, decoder, likelihood, optimizer, data order and "
+        "steps are those of the other autoencoders of CIFAR-10.",
+        limits="It has no prior: it reconstructs, and does not sample.",
+    )
+    return config

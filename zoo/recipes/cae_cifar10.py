@@ -1,0 +1,16 @@
+"""Pictures to steady latents: ae_cifar10, contractive."""
+
+from vqvae_tf.recipes import find_recipe, read_recipe
+
+
+def get_config():
+    config = read_recipe(find_recipe("ae_cifar10"))
+    config.name = "cae_cifar10"
+    config.regularizer.update(
+        name="Contractive", weight=60.0, method="hutchinson", relative=True
+    )
+    config.card.update(
+        summary="32x32 RGB pictures to 8x8 latents of 16 numbers that follow "
+        "the picture no more than they must: a contractive autoencoder.",
+    )
+    return config

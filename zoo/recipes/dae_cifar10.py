@@ -1,0 +1,15 @@
+"""Noisy pictures to clean ones: ae_cifar10 with a corrupted input."""
+
+from vqvae_tf.recipes import find_recipe, read_recipe
+
+
+def get_config():
+    config = read_recipe(find_recipe("ae_cifar10"))
+    config.name = "dae_cifar10"
+    # In units of black -1, white 1: 32 levels.
+    config.corruption.update(name="GaussianCorruption", stddev=0.25)
+    config.card.update(
+        summary="32x32 RGB pictures to 8x8 latents of 16 numbers, noisy "
+        "pictures to clean ones: a denoising autoencoder.",
+    )
+    return config
