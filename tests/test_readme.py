@@ -1,20 +1,28 @@
-"""The snippets of README.md run, in order, in one namespace."""
+"""The snippets of README.md and docs run, in order, in one namespace each."""
 
 import pathlib
 import re
 
-README = pathlib.Path(__file__).resolve().parent.parent / "README.md"
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+
+
+def run(path, at_least):
+    """Runs a page's snippets and returns their names."""
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert len(blocks) >= at_least
+    names = {}
+    for block in blocks:
+        exec(compile(block, str(path), "exec"), names)
+    return names
 
 
 def test_snippets_run():
-    text = README.read_text()
-    blocks = re.findall(
-        r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE
-    )
-    assert len(blocks) >= 4
-    names = {}
-    for block in blocks:
-        exec(compile(block, str(README), "exec"), names)
+    names = run(README, at_least=4)
     assert names["codes"].shape == (8, 8, 8)
     assert names["pictures"].shape == (8, 32, 32, 3)
     assert names["samples"].shape == (4, 32, 32, 3)
@@ -27,6 +35,19 @@ def test_snippets_run():
     assert set(names["bits"]) == {"total", "reconstruction", "prior"}
 
 
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text()):
-        assert (README.parent / target).exists(), target
+def test_snippets_of_speech_run():
+    names = run(ROOT / "docs" / "speech.md", at_least=2)
+    assert names["codes"].shape == (4, 16)
+    assert names["converted"].shape == (1, 256)
+    assert names["labels"].tolist() == [1] * 8 + [0] * 8
+    assert 0 <= names["found"].accuracy <= 1
+
+
+@pytest.mark.parametrize(
+    "page",
+    [README, *sorted((ROOT / "docs").glob("*.md"))],
+    ids=lambda p: p.name,
+)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!http)([^)#=]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
