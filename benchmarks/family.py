@@ -18,7 +18,7 @@ import pathlib
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import family_properties as properties  # noqa: E402
-import runs  # noqa: E402
+import trained  # noqa: E402
 
 from vqvae_tf import presets, systems  # noqa: E402
 
@@ -73,14 +73,14 @@ MEMBERS = {
 def make_recipe(member):
     """Returns a member's recipe."""
     name, changes = MEMBERS[member]
-    return runs.make_recipe(name, changes.items())
+    return trained.make_recipe(name, changes.items())
 
 
 def load(member, options):
     """Returns a member's model, trained here if it was not, and its recipe."""
     config = make_recipe(member)
     folder = pathlib.Path(options.workdir) / member
-    runs.train(config, folder, options.data_dir)
+    trained.train(config, folder, options.data_dir)
     return presets.load(folder), config
 
 
@@ -152,11 +152,11 @@ def main():
     path = pathlib.Path(options.workdir) / "family.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     for member in options.only or MEMBERS:
-        if member not in runs.read(path):
+        if member not in trained.read(path):
             model, config = load(member, options)
-            runs.add(path, member, measure(member, model, config, options))
-        print(member, json.dumps(runs.read(path)[member]), flush=True)
-    report(runs.read(path))
+            trained.add(path, member, measure(member, model, config, options))
+        print(member, json.dumps(trained.read(path)[member]), flush=True)
+    report(trained.read(path))
     if options.pictures:
         import family_pictures
 

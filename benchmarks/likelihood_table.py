@@ -18,7 +18,7 @@ import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import runs  # noqa: E402
+import trained  # noqa: E402
 
 from vqvae_tf import presets, systems  # noqa: E402
 
@@ -76,7 +76,7 @@ def points():
 def make_recipe(kind, number, overrides=()):
     """Returns the recipe of a point; overrides are (key, value) pairs."""
     name, changes, _ = KINDS[kind]
-    return runs.make_recipe(name, (*changes(number).items(), *overrides))
+    return trained.make_recipe(name, (*changes(number).items(), *overrides))
 
 
 def run(name, arguments):
@@ -88,7 +88,7 @@ def run(name, arguments):
         eval_split=VALIDATION, bound_samples=1, neighbour_pictures=0
     )
     folder = pathlib.Path(arguments.workdir) / (name + arguments.suffix)
-    runs.train(config, folder, arguments.data_dir, "autoencoder")
+    trained.train(config, folder, arguments.data_dir, "autoencoder")
     return {
         **_measure(folder, arguments),
         "steps": config.training.steps,
@@ -148,10 +148,10 @@ def main():
     table.parent.mkdir(parents=True, exist_ok=True)
     for name in arguments.only or points():
         key = f"{name}{arguments.suffix}:{arguments.split}:{arguments.samples}"
-        found = runs.read(table).get(key)
+        found = trained.read(table).get(key)
         if found is None:
             found = run(name, arguments)
-            runs.add(table, key, found)
+            trained.add(table, key, found)
         elif arguments.steps not in (None, found["steps"]):
             parser.error(
                 f"{key} is known after {found['steps']} steps. Give --suffix. "

@@ -12,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "benchmarks"))
 
 import likelihood_plot  # noqa: E402
 import likelihood_table  # noqa: E402
-import runs  # noqa: E402
+import trained  # noqa: E402
 
 
 @pytest.mark.parametrize("name", likelihood_table.points())
@@ -86,14 +86,14 @@ def test_points_of_another_process_are_kept(monkeypatch, tmp_path):
     table = tmp_path / "table.json"
 
     def run(name, arguments):
-        runs.add(table, "other", {"bits_per_dim": 4.0})
+        trained.add(table, "other", {"bits_per_dim": 4.0})
         return {"bits_per_dim": 5.0, "split": arguments.split, "steps": 9}
 
     monkeypatch.setattr(likelihood_table, "run", run)
     words = ["likelihood_table", "--workdir", str(tmp_path), "--only", "vae_2"]
     monkeypatch.setattr(sys, "argv", words)
     likelihood_table.main()
-    assert set(runs.read(table)) == {
+    assert set(trained.read(table)) == {
         "other",
         f"vae_2:{likelihood_table.VALIDATION}:1",
     }
