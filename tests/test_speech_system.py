@@ -13,6 +13,7 @@ from vqvae_tf import (
     recipes,
     training,
 )
+from vqvae_tf.data.audio_source import evenly_spaced
 from vqvae_tf.history import read_history
 from vqvae_tf.systems import speech
 
@@ -99,6 +100,19 @@ def test_a_preset_has_figures_and_a_card(run, tmp_path):
     assert "SpeechVQVAE.from_preset" in text
     again = vq.SpeechVQVAE.from_preset(tmp_path / "p")
     assert again.speaker_names == ("ann", "bob")
+
+
+def test_one_held_out_recording_has_no_other_codes(run):
+    folder, config, model = run
+    held_out = speech.open_split(config.data, "test", str(folder))
+    found = speech.held_out_bits(model.autoencoder, evenly_spaced(held_out, 2))
+    right, wrong = (
+        found[f"held_out_{name}_bits_per_sample"]
+        for name in ("reconstruction", "other_codes")
+    )
+    assert np.isfinite([right, wrong]).all() and right != wrong
+    one = evenly_spaced(held_out, 1)
+    assert speech.held_out_bits(model.autoencoder, one) == {}
 
 
 def test_other_speakers_are_refused(run, tmp_path):

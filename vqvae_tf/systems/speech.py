@@ -177,7 +177,12 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
 
 
 def held_out_bits(model, audio) -> dict:
-    """Returns the `likelihoods` of held-out recordings, for the course."""
+    """Returns the `likelihoods` of held-out recordings, for the course.
+
+    None of a single one, which has no other's codes.
+    """
+    if audio.num_examples < 2:
+        return {}
     codes = speech_codes.encode(model, audio, progress=False)
     found = likelihoods(model, audio, codes, progress=False)
     return {f"held_out_{name}": value for name, value in found.items()}
