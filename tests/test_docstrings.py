@@ -32,6 +32,16 @@ def modules():
                 raise
 
 
+# Tracing takes these some 10 seconds each.
+SLOW = (
+    "vqvae_tf.densities.levels.WaveformDensity",
+    "vqvae_tf.densities.pixel_cnn.PixelCNN",
+    "vqvae_tf.models.video_generator.VideoGenerator",
+    "vqvae_tf.speech_judges.train_judge",
+    "vqvae_tf.speech_probes.probe",
+)
+
+
 def examples():
     """Yields the docstrings with examples, each with its module's names."""
     finder = doctest.DocTestFinder(exclude_empty=True)
@@ -40,7 +50,8 @@ def examples():
     for module in modules():
         for test in finder.find(module, globs={**vars(module), **names}):
             if test.examples and test.name not in NOT_RUN:
-                yield pytest.param(test, id=test.name)
+                marks = [pytest.mark.slow] * (test.name in SLOW)
+                yield pytest.param(test, id=test.name, marks=marks)
 
 
 def untrained_preset(name=None):

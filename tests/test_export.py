@@ -310,6 +310,7 @@ def test_refuses_versions(version, tmp_path):
 # Layout -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_versions_stand_beside_each_other(tmp_path):
     models = [small.autoencoder() for _ in range(2)]
     images = small.pictures(2)

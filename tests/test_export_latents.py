@@ -87,6 +87,7 @@ def test_vae(served):
     assert served[1].name == "1"  # compared as it was made
 
 
+@pytest.mark.slow
 def test_binary_digits_and_dense_layers(tmp_path):
     model, digits = small.dense_vae(), sample_digits()[0]
     expected = []

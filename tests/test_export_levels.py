@@ -197,6 +197,7 @@ def test_refused_values(signatures, signature, inputs, expected, received):
     run_refusal_test(signatures, signature, inputs, expected, received)
 
 
+@pytest.mark.slow
 def test_a_server_runs_the_checks_too(served):
     error = tf.errors.InvalidArgumentError
     with session_of(served[1]) as session:

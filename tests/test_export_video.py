@@ -155,6 +155,7 @@ def test_without_actions():
     )
 
 
+@pytest.mark.slow
 def test_other_precision_is_exported_in_float32(tmp_path):
     reference = small.video()
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -247,6 +248,7 @@ REFUSED_BY_A_SERVER = [
 ]
 
 
+@pytest.mark.slow
 def test_a_server_runs_the_checks_too(served):
     with session_of(served[1]) as session:
         drawn = session("rollout", valid_inputs("rollout"))["frames"]

@@ -62,10 +62,8 @@ def before_step(monkeypatch, step, act):
 # Signals ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "number",
-    [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM],
-)
+@pytest.mark.slow  # test_sigterm_ends_the_command is the fast one
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_first(data_dir, monkeypatch, number):
     made = config(checkpoint_minutes=60.0)
     with monkeypatch.context() as patch:
@@ -260,6 +258,7 @@ def test_fewer_pictures_than_a_batch(data_dir, caplog):
 # Memory -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_memory_for_the_prior(data_dir, monkeypatch):
     made = config()
     made.prior.head_channels = 10**12

@@ -17,7 +17,9 @@ from vqvae_tf import (
 WITH_PRIOR = {"samples.png", "prior.json", "prior.weights.h5"}
 
 
-@pytest.mark.parametrize("has_prior", [False, True])
+@pytest.mark.parametrize(
+    "has_prior", [pytest.param(False, marks=pytest.mark.slow), True]
+)
 def test_publish(tmp_path, has_prior):
     small.write_data(tmp_path)
     model = small.generator() if has_prior else small.autoencoder()

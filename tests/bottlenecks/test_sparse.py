@@ -165,11 +165,16 @@ class SparseAutoencoder(StepModel):
         return error, *self.bottleneck.penalty(y, weight, training)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(
-    "make",
-    [functools.partial(Sparse, 0.1, 1.0), functools.partial(KSparse, 2)],
-    ids=["sparse", "k-sparse"],
+    "make, weighted",
+    [
+        (functools.partial(Sparse, 0.1, 1.0), True),
+        pytest.param(
+            functools.partial(Sparse, 0.1, 1.0), False, marks=pytest.mark.slow
+        ),
+        (functools.partial(KSparse, 2), False),
+    ],
+    ids=["sparse, weighted", "sparse", "k-sparse"],
 )
 def test_two_replicas_train_as_one(make, weighted):
     def make_model():

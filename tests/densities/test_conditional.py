@@ -138,7 +138,9 @@ def test_harness(marginal_channels):
     )
 
 
-@pytest.mark.parametrize("marginal_channels", [None, 6])
+@pytest.mark.parametrize(
+    "marginal_channels", [pytest.param(None, marks=pytest.mark.slow), 6]
+)
 def test_saving_after_fit(marginal_channels):
     sizes = dict(hidden_channels=8, num_residual_layers=1)
     network = PastFrames(K, P, 5, action_dropout=0.0, seed=1, **sizes)

@@ -258,7 +258,7 @@ def test_dropout_only_in_training():
     "policy",
     [
         "float32",
-        "mixed_bfloat16",
+        pytest.param("mixed_bfloat16", marks=pytest.mark.slow),
         pytest.param("mixed_float16", marks=pytest.mark.slow),
     ],
 )

@@ -94,8 +94,15 @@ def test_cached_logits_equal_naive_ones_in_a_deep_net():
     np.testing.assert_allclose(result, expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("num_codebooks", [1, 3])
+@pytest.mark.parametrize(
+    "num_codebooks, jit_compile",
+    [
+        (1, True),
+        (3, False),
+        pytest.param(1, False, marks=pytest.mark.slow),
+        pytest.param(3, True, marks=pytest.mark.slow),
+    ],
+)
 def test_cached_samples_equal_naive_ones_for_20_seeds(
     num_codebooks, jit_compile
 ):

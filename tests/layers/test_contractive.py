@@ -280,11 +280,19 @@ class Contracted(StepModel):
         return error + cost, 0.0, {"contraction": cost}
 
 
-@each
-def test_two_replicas_train_as_one(make):
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param("exact", marks=pytest.mark.slow),
+        pytest.param("hutchinson", marks=pytest.mark.slow),
+        "relative",
+        "relative estimate",
+    ],
+)
+def test_two_replicas_train_as_one(method):
     def make_model():
         keras.utils.set_random_seed(1)
-        model = Contracted(make())
+        model = Contracted(METHODS[method]())
         model.build()
         model.compile(keras.optimizers.SGD(0.05))
         return model

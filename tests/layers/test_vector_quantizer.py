@@ -480,7 +480,11 @@ def series(count, rank=2, size=4):
 
 @pytest.mark.parametrize(
     "cls, rank",
-    [(VectorQuantizerEMA, 1), (VectorQuantizer, 2), (VectorQuantizerEMA, 3)],
+    [
+        pytest.param(VectorQuantizerEMA, 1, marks=pytest.mark.slow),
+        (VectorQuantizer, 2),
+        (VectorQuantizerEMA, 3),
+    ],
 )
 def test_fit_and_evaluate_of_a_functional_model(cls, rank):
     model = functional(cls, rank)
@@ -535,7 +539,13 @@ class Subclassed(keras.Model):
         return self.out(self.second(x * 0.5, training=training))
 
 
-@both
+@pytest.mark.parametrize(
+    "cls",
+    [
+        pytest.param(VectorQuantizer, marks=pytest.mark.slow),
+        VectorQuantizerEMA,
+    ],
+)
 def test_subclassed_model_under_xla(cls):
     logs = []
     for jit in (False, True):
@@ -586,7 +596,11 @@ def test_harness(cls, num_codebooks):
 
 
 @pytest.mark.parametrize(
-    "cls, dynamic", [(VectorQuantizer, False), (VectorQuantizerEMA, True)]
+    "cls, dynamic",
+    [
+        pytest.param(VectorQuantizer, False, marks=pytest.mark.slow),
+        (VectorQuantizerEMA, True),
+    ],
 )
 def test_two_replicas_train_a_users_model_as_one(cls, dynamic):
     options = dict(initialize_from_data=True, restart_after=2)
@@ -601,6 +615,7 @@ def test_two_replicas_train_a_users_model_as_one(cls, dynamic):
         assert sum(history["vq_restarts"]) > 0
 
 
+@pytest.mark.slow
 def test_two_replicas_with_losses_of_two_kinds_of_quantizers():
     """A collective in the second lets the other replica clear losses."""
 

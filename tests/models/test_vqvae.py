@@ -77,8 +77,9 @@ def evaluate(model, *args, **kwargs):
 # The loss --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("num_codebooks", [1, 3])
-@pytest.mark.parametrize("quantizer", [VectorQuantizer, VectorQuantizerEMA])
+@pytest.mark.parametrize(
+    "quantizer, num_codebooks", [(VectorQuantizer, 1), (VectorQuantizerEMA, 3)]
+)
 def test_metrics_by_hand(quantizer, num_codebooks):
     model = make(quantizer, num_codebooks, commitment_cost=0.5)
     x = pictures(5)
@@ -155,7 +156,8 @@ def test_regularizers_of_the_parts_count():
 
 
 @pytest.mark.parametrize(
-    "likelihood, channels", [(Bernoulli, 1), (Categorical, 3)]
+    "likelihood, channels",
+    [(Bernoulli, 1), pytest.param(Categorical, 3, marks=pytest.mark.slow)],
 )
 def test_other_likelihoods_and_channels(likelihood, channels):
     model = make(likelihood=likelihood(), event_shape=(None, None, channels))
@@ -173,13 +175,8 @@ def test_harness():
     run_model_test(lambda: make(restart_after=3), pictures())
 
 
-@pytest.mark.parametrize(
-    "quantizer",
-    [
-        pytest.param(VectorQuantizer, marks=pytest.mark.slow),
-        VectorQuantizerEMA,
-    ],
-)
+@pytest.mark.slow  # test_strategies.py has the same of another model
+@pytest.mark.parametrize("quantizer", [VectorQuantizer, VectorQuantizerEMA])
 def test_two_replicas_are_one(quantizer):
     def compiled():
         model = make(quantizer, restart_after=2)
@@ -193,6 +190,7 @@ def test_two_replicas_are_one(quantizer):
     assert history["loss"][-1] < history["loss"][0]
 
 
+@pytest.mark.slow
 def test_weights_of_any_size_on_two_replicas():
     def compiled():
         model = make(VectorQuantizerEMA)
@@ -212,6 +210,7 @@ class MeanSquare(keras.layers.Layer):
         return x
 
 
+@pytest.mark.slow
 def test_a_loss_inside_the_encoder_on_two_replicas():
     """Each replica has its own, although the quantizer waits for both."""
 
