@@ -67,6 +67,25 @@ def clips(count=16, seed=0):
     return frames[2], {"past": past, "action": actions[1]}
 
 
+def voices(count=16, seed=0, size=64):
+    """Tones of differing pitch; whose they are gives the overtone."""
+    rng = np.random.default_rng(seed)
+    speaker = rng.integers(len(small.SPEAKERS), size=count)
+    pitch = rng.uniform(0.1, 0.4, [count, 1])
+    phase = np.arange(size) * pitch + rng.uniform(0, 6, [count, 1])
+    wave = np.sin(phase) + 0.5 * np.sin(phase * (2 + speaker[:, None]))
+    x = wave / np.abs(wave).max(axis=1, keepdims=True)
+    context = {"global": np.eye(len(small.SPEAKERS))[speaker]}
+    return x.astype(np.float32), context
+
+
+def code_rows(count=16, seed=0):
+    """A row of grey codes, and the photo as class."""
+    photo, corners = windows(count, GRID, seed)
+    x = cut(grey_codes(), photo, corners, GRID)[:, 0]
+    return x, {"global": np.eye(CLASSES)[photo]}
+
+
 # Models -----------------------------------------------------------------------
 
 
@@ -129,6 +148,40 @@ def map_model():
     return model
 
 
+def latent_model(bottleneck, channels):
+    likelihood = vq.Gaussian()
+    model = vq.Autoencoder(
+        vq.Encoder(channels, hidden_channels=16),
+        bottleneck,
+        vq.FactorizedDensity(
+            vq.Decoder(likelihood.num_parameters(3), hidden_channels=16),
+            likelihood,
+        ),
+        event_shape=(small.SIZE, small.SIZE, 3),
+    )
+    model.build()
+    return model
+
+
+def vae():
+    return latent_model(vq.bottlenecks.DiagonalGaussian(seed=1), 2 * 8)
+
+
+def vimco():
+    bottleneck = vq.bottlenecks.IndependentCategorical(
+        16, 8, 2, num_samples=4, resample=True, seed=1
+    )
+    return latent_model(bottleneck, 2 * 16)
+
+
+def row_prior():
+    prior = small.wavenet(
+        LEVELS, event_shape=(GRID,), global_channels=CLASSES, dropout=0.1
+    )
+    prior.build()
+    return prior
+
+
 def _pictures_by(likelihood):
     return lambda: picture_model(likelihood=likelihood()), pictures
 
@@ -164,6 +217,10 @@ EVERY = {
         clips,
     ),
     "VQ-VAE of code maps": (map_model, code_maps),
+    "VQ-VAE of speech": (small.speech_vqvae, voices),
+    "prior of speech": (row_prior, code_rows),
+    "VAE": (vae, pictures),
+    "VIMCO": (vimco, pictures),
 }
 
 

@@ -115,5 +115,17 @@ def test_contraction_does_not_depend_on_the_scale(scale):
     assert evaluate(model, x)["contraction"] == pytest.approx(expected, 1e-4)
 
 
+def test_contraction_of_many_is_that_of_the_first(monkeypatch):
+    """The Jacobian's norm alone, of whole batches or not: z is of all."""
+    model, x = make(Identity(), UNITS), pictures(60)
+    z = np.asarray(model.encode(x)).reshape([60, -1])
+    spread = [np.sqrt(part.var(axis=0).sum()) for part in (z[:25], z)]
+    of_25 = evaluate(model, x[:25])["contraction"] * spread[0]
+    assert evaluate(model, x)["contraction"] * spread[1] != of_25
+    monkeypatch.setattr(family_properties, "_JACOBIANS", 25)
+    figures = evaluate(model, x)
+    assert figures["contraction"] * spread[1] == pytest.approx(of_25, 1e-4)
+
+
 def test_a_vae_promises_none_of_these():
     assert evaluate(make(DiagonalGaussian(), 2 * UNITS), pictures()) == {}

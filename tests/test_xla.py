@@ -98,7 +98,8 @@ def test_train_steps(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(every_model.EVERY) - set(FAST)))
 def test_other_train_steps(name):
-    check_train_step(name, sgd)
+    # VIMCO learns from differences of bounds, each of thousands of nats.
+    check_train_step(name, sgd, rtol=1e-2 if name == "VIMCO" else 1e-4)
 
 
 @pytest.mark.slow
