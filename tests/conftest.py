@@ -1,4 +1,4 @@
-"""Two logical CPU devices for all tests, set before TensorFlow starts."""
+"""Two logical CPU devices for all tests, and what keeps the fast ones fast."""
 
 import gc
 import os
@@ -22,10 +22,25 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # As many workers as cores: more threads would only wait for each other.
     tf.config.threading.set_intra_op_parallelism_threads(1)
 
-# Tracing makes many objects that stay: to look among them for garbage as often
-# as Python does took a seventh of the tests' time.
-gc.freeze()
-gc.set_threshold(100_000, 50, 50)
+# Tracing makes many objects. To look for garbage among all of them, as often as
+# Python does, took a seventh of the tests' time.
+gc.set_threshold(100_000, 20, 10)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_garbage_from_module_to_module():
+    yield
+    gc.collect()
+    gc.freeze()  # what is left stays
+
+
+def pytest_configure(config):
+    if config.option.markexpr == "not slow":
+        # To optimise a graph takes longer than it saves where it runs once or
+        # twice. The slow tests do, and the processes that others start.
+        tf.config.optimizer.set_experimental_options(
+            {"disable_meta_optimizer": True}
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -27,6 +27,9 @@ HERE = pathlib.Path(__file__).parent
 
 # The parent's side ----------------------------------------------------------
 
+# The tests' seed would give the same moments each time.
+CHANCE = random.SystemRandom()
+
 
 def launch(script, *words, env=None):
     """Starts a script of this folder in a process; returns it."""
@@ -96,8 +99,8 @@ def durations(text) -> dict:
 
 def random_moment(durations, name=None, share=1.1):
     """Returns a moment to kill at: of the whole run, or of some steps."""
-    name = name or random.choice(["all", "autoencoder", "prior"])
-    return f"{name}:{random.uniform(0, share * durations[name])}"
+    name = name or CHANCE.choice(["all", "autoencoder", "prior"])
+    return f"{name}:{CHANCE.uniform(0, share * durations[name])}"
 
 
 def results(work) -> dict:

@@ -102,6 +102,7 @@ def test_binary_digits_and_dense_layers(tmp_path):
     run_refusal_test(saved, "decode", many, "grid of 1 x 1", "[1 2 1 3]")
 
 
+@pytest.mark.slow
 def test_codes_that_are_drawn(tmp_path):
     bottleneck = IndependentCategorical(6, 3, 2, num_samples=2)
     model, images = small.vae(bottleneck, 12), small.pictures(2)

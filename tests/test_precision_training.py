@@ -194,7 +194,8 @@ def test_an_overflow_of_any_replica_leaves_the_step_out_on_all(row):
         assert float(copy) == scale
 
 
-@pytest.mark.parametrize("row", [pytest.param(0, marks=pytest.mark.slow), 3])
+@pytest.mark.slow
+@pytest.mark.parametrize("row", [0, 3])
 def test_a_picture_that_overflows_leaves_the_step_out_on_all(row):
     """The train step itself; the picture is on the one replica or the other."""
     keras.config.set_dtype_policy("mixed_float16")

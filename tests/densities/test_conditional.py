@@ -163,6 +163,7 @@ def test_preset(tmp_path, density):
     )
 
 
+@pytest.mark.slow
 def test_two_replicas_are_one():
     def compiled():
         keras.utils.set_random_seed(0)

@@ -107,8 +107,9 @@ def losses(model, x, **options):
     return per_example.numpy(), float(extra), metrics
 
 
-# One of each kind of part.
-SLOW = (
+# One of each kind of part. The plain one is much like the VQ-VAE.
+WHOLE = (
+    "denoising",
     "sparse",
     "k-sparse",
     "contractive, estimated",
@@ -116,12 +117,9 @@ SLOW = (
     "VIMCO",
     "binary",
 )
-WHOLE = (
-    "denoising",
-    *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW),
-)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE)
 def test_whole(name):
     # Black and white: what is drawn anew at each step would move the loss.

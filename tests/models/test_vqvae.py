@@ -233,6 +233,7 @@ def test_a_loss_inside_the_encoder_on_two_replicas():
     run_two_replica_test(compiled, dataset)
 
 
+@pytest.mark.slow
 def test_padding_that_fills_one_replica_alone():
     """One half of the batch is padding, and yet the two halves are one."""
 
