@@ -89,16 +89,18 @@ def code_rows(count=16, seed=0):
 # Models -----------------------------------------------------------------------
 
 
+def picture_density(likelihood):
+    network = vq.Decoder(likelihood.num_parameters(3), hidden_channels=16)
+    return vq.FactorizedDensity(network, likelihood)
+
+
 def picture_model(quantizer=vq.VectorQuantizerEMA, likelihood=None, **options):
     likelihood = likelihood or vq.Gaussian()
     groups = options.get("num_codebooks", 1)
     model = vq.VQVAE(
         vq.Encoder(8 * groups, hidden_channels=16),
         quantizer(32, 8, seed=1, **options),
-        vq.FactorizedDensity(
-            vq.Decoder(likelihood.num_parameters(3), hidden_channels=16),
-            likelihood,
-        ),
+        picture_density(likelihood),
         event_shape=(small.SIZE, small.SIZE, 3),
     )
     model.build()
@@ -149,14 +151,10 @@ def map_model():
 
 
 def latent_model(bottleneck, channels):
-    likelihood = vq.Gaussian()
     model = vq.Autoencoder(
         vq.Encoder(channels, hidden_channels=16),
         bottleneck,
-        vq.FactorizedDensity(
-            vq.Decoder(likelihood.num_parameters(3), hidden_channels=16),
-            likelihood,
-        ),
+        picture_density(vq.Gaussian()),
         event_shape=(small.SIZE, small.SIZE, 3),
     )
     model.build()
