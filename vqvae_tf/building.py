@@ -6,6 +6,7 @@ import keras
 
 from vqvae_tf import densities, layers, recipes
 from vqvae_tf.models import VQVAE, Autoencoder, SpeechVQVAE
+from vqvae_tf.warm_start import warm_start
 
 
 def _make(config, section, **overrides):
@@ -18,8 +19,17 @@ def _make(config, section, **overrides):
 
 def make_autoencoder(config) -> VQVAE | Autoencoder:
     """Builds the recipe's VQ-VAE or autoencoder, with its variables."""
+    make = _make_autoencoder
     if recipes.kind(config) == "speech":
-        return _make_speech_vqvae(config)
+        make = _make_speech_vqvae
+    model = make(config)
+    model.build()
+    if config.start is not None:
+        warm_start(model, config.start, "autoencoder")
+    return model
+
+
+def _make_autoencoder(config):
     if recipes.kind(config) == "pictures":
         decoder = _make_picture_decoder(config)
         size = config.data.image_size
@@ -34,13 +44,9 @@ def make_autoencoder(config) -> VQVAE | Autoencoder:
         "event_shape": event_shape,
     }
     if config.bottleneck.name is None:
-        model = VQVAE(quantizer=_make(config, "quantizer"), **options)
-    else:
-        names = ("bottleneck", "corruption", "regularizer", "observation")
-        options |= {name: _make(config, name) for name in names}
-        model = Autoencoder(**options)
-    model.build()
-    return model
+        return VQVAE(quantizer=_make(config, "quantizer"), **options)
+    names = ("bottleneck", "corruption", "regularizer", "observation")
+    return Autoencoder(**options, **{n: _make(config, n) for n in names})
 
 
 def _channels(config):
@@ -61,15 +67,13 @@ def _make_speech_vqvae(config):
         local_channels=_channels(config),
         local_upsampling=encoder.downsampling,
     )
-    model = SpeechVQVAE(
+    return SpeechVQVAE(
         encoder,
         _make(config, "quantizer"),
         densities.WaveformDensity(wavenet, layers.MuLaw(companding.num_levels)),
         companding,
         sample_rate=data.sample_rate,
     )
-    model.build()
-    return model
 
 
 def _make_picture_decoder(config):
@@ -95,6 +99,8 @@ def make_prior(config):
             **({} if classes is None else {"global_channels": classes}),
         )
     prior.build()
+    if config.start is not None:
+        warm_start(prior, config.start, "prior")
     return prior
 
 

@@ -194,6 +194,8 @@ def _training_text(config, steps, command, built_in):
         command = f"vqvae-tf train --config=zoo/recipes/{config.name}.py"
     else:
         facts += f", dtype policy {config.dtype_policy}"
+    if config.start is not None:
+        facts += f", from the weights of {config.start}"
     if command is None:
         return f"S{facts.removeprefix('s')}."
     return f"`{command} --workdir=DIR`, {facts}."

@@ -24,6 +24,8 @@ def defaults() -> ml_collections.ConfigDict:
     config.dtype_policy = "float32"
     # A preset whose codes are the data: of a second stage, or of video.
     config.base = None
+    # A preset whose weights training starts from, where they fit.
+    config.start = None
     config.data = _section(
         source="tfds:cifar10",
         train_split="train",

@@ -1,0 +1,58 @@
+"""Training that starts from the weights of a preset."""
+
+import pathlib
+import tempfile
+import warnings
+
+import numpy as np
+from absl import logging
+
+from vqvae_tf import presets
+
+
+def warm_start(model, start, part):
+    """Gives a model the weights of a preset where they fit.
+
+    Layers are matched by their places in the model. Those of other shapes keep
+    their own weights, as a prior does where the preset has none.
+
+    Args:
+        model: what is to be trained, built.
+        start: the name or path of a preset.
+        part: "autoencoder" or "prior", what the model is.
+
+    Raises:
+        ValueError: if nothing of the preset's part fits.
+    """
+    found = presets.load(start)
+    source = getattr(found, part, found if part == "autoencoder" else None)
+    if source is None:
+        logging.info("%s has no prior to start from.", start)
+        return
+    before = model.get_weights()
+    _copy(source, model)
+    after = model.get_weights()
+    changed = sum(not np.array_equal(a, b) for a, b in zip(before, after))
+    if not changed:
+        raise ValueError(
+            f"No layer of the preset's {part} has the shape of the one that is "
+            f"to be trained. Received: start={str(start)!r}, with a "
+            f"{type(source).__name__} for a {type(model).__name__}."
+        )
+    logging.info(
+        "%d of the %d arrays of weights are those of %s.",
+        changed,
+        len(after),
+        start,
+    )
+
+
+def _copy(source, model):
+    """Copies weights by Keras' own matching, which leaves out what differs."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "source.weights.h5"
+        source.save_weights(path)
+        with warnings.catch_warnings():
+            # They list what is left out, layer by layer.
+            warnings.simplefilter("ignore")
+            model.load_weights(path, skip_mismatch=True)
