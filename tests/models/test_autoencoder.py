@@ -213,7 +213,7 @@ def test_penalties_are_nats_over_dimensions():
     contractive = FAMILY["contractive"]()
     per_example, _, metrics = losses(contractive, x)
     plain, _, _ = losses(make(), x)
-    cost = metrics["contraction"].numpy()
+    cost = metrics["contractive_cost"].numpy()
     assert np.all(cost > 0)
     # Differences of numbers of about 10, in float32.
     np.testing.assert_allclose(

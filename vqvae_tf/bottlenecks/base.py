@@ -1,7 +1,22 @@
 """The interface of every bottleneck between an encoder and a decoder."""
 
+import typing
+
 import keras
 import tensorflow as tf
+
+
+class Draw(typing.NamedTuple):
+    """Draws of what the decoder gets.
+
+    Attributes:
+        z: float32 `[S, B, *grid, C]`, S draws for each example.
+        log_ratio: float32 `[S, B]`, log p(z) - log q(z | x) in nats; 0
+            without a prior.
+    """
+
+    z: tf.Tensor
+    log_ratio: tf.Tensor
 
 
 class Bottleneck(keras.layers.Layer):
@@ -20,7 +35,7 @@ class Bottleneck(keras.layers.Layer):
     >>> class Signs(Bottleneck):
     ...     def encode(self, latents):
     ...         return tf.sign(tf.cast(latents, tf.float32))
-    >>> z, *_ = Signs().sample(tf.constant([[[0.5, -2.0]]]))
+    >>> z, log_ratio = Signs().sample(tf.constant([[[0.5, -2.0]]]))
     >>> z.numpy().tolist()
     [[[[1.0, -1.0]]]]
     """
@@ -59,23 +74,19 @@ class Bottleneck(keras.layers.Layer):
         )
 
     def sample(self, latents, num_samples=1, training=False, seed=None):
-        """Returns z, and the log-ratio of its prior and posterior.
+        """Returns z, and the log-ratio of its prior and posterior: a `Draw`.
 
         Args:
             latents: float `[B, *grid, channels]`.
             num_samples: S; without noise there is one z, and S is 1.
             training: whether this is a step of training.
             seed: of the draws, an integer or int32 [2].
-
-        Returns:
-            z float32 `[S, B, *grid, C]`, and log p(z) - log q(z | x), float32
-            `[S, B]` nats, 0 without a prior.
         """
         return self.as_one_draw(self.encode(latents))
 
     def as_one_draw(self, z):
         """Returns z `[B, *grid, C]` as `sample` does, with S = 1."""
-        return z[tf.newaxis], tf.zeros([1, tf.shape(z)[0]])
+        return Draw(z[tf.newaxis], tf.zeros([1, tf.shape(z)[0]]))
 
     def penalty(self, latents, weight=None, training=False):
         """Returns what is added to the loss, and metrics.

@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf import random
-from vqvae_tf.bottlenecks.stochastic import Draw, Stochastic
+from vqvae_tf.bottlenecks.base import Draw
+from vqvae_tf.bottlenecks.stochastic import Stochastic
 from vqvae_tf.checks import check_positive
 
 
@@ -35,8 +36,8 @@ class IndependentCategorical(Stochastic):
     >>> bottleneck = IndependentCategorical(16, 8, num_codebooks=3)
     >>> bottleneck.build()
     >>> latents = tf.zeros([2, 8, 8, 3 * 16])
-    >>> draw = bottleneck.sample(latents, num_samples=5)
-    >>> draw.z.shape, draw.log_q.shape
+    >>> z, log_ratio = bottleneck.sample(latents, num_samples=5)
+    >>> z.shape, log_ratio.shape
     (TensorShape([5, 2, 8, 8, 24]), TensorShape([5, 2]))
 
     References:
@@ -117,7 +118,7 @@ class IndependentCategorical(Stochastic):
         log_p = -tf.cast(count, tf.float32) * math.log(self.num_embeddings)
         draws_first = [rank - 1, *range(rank - 1)]
         z = self.embed(tf.transpose(codes, draws_first))
-        return Draw(z, log_p - log_q, log_q)
+        return Draw(z, log_p - log_q)
 
     def kl_divergence(self, latents):
         log_q = self.log_probs(latents)

@@ -39,7 +39,8 @@ def vimco_surrogate(log_weights, log_q) -> tf.Tensor:
     Args:
         log_weights: float `[S, B]` with S > 1, whose gradient reaches the
             parameters of p and q directly, not through the draws.
-        log_q: float `[S, B]`, log q(z_s | x) at draws without gradient.
+        log_q: float `[S, B]`, log q(z_s | x) at draws without gradient, but
+            for a term that is constant.
 
     Returns:
         float32 [B] nats.

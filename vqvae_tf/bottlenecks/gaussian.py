@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf import random
-from vqvae_tf.bottlenecks.stochastic import Draw, Stochastic, distributions
+from vqvae_tf.bottlenecks.base import Draw
+from vqvae_tf.bottlenecks.stochastic import Stochastic, distributions
 
 _MIN_SCALE = 1e-4
 _UNIT = math.log(math.expm1(1.0))  # softplus of it is 1
@@ -125,7 +126,7 @@ class DiagonalGaussian(Stochastic):
             distributions().Normal(0.0, 1.0).log_prob(z), axes
         )
         log_q = tf.reduce_sum(posterior.log_prob(z), axes)
-        return Draw(z, log_p - log_q, log_q)
+        return Draw(z, log_p - log_q)
 
     def kl_divergence(self, latents):
         posterior = self.posterior(latents)

@@ -1,12 +1,11 @@
 """What bottlenecks that draw their latents share: draws, bounds, surrogates."""
 
 import functools
-import typing
 
 import tensorflow as tf
 
 from vqvae_tf.bottlenecks import estimators
-from vqvae_tf.bottlenecks.base import Bottleneck
+from vqvae_tf.bottlenecks.base import Bottleneck, Draw
 from vqvae_tf.checks import check_positive
 from vqvae_tf.layers.noise import RowNoise
 
@@ -19,20 +18,6 @@ def distributions():
     from tensorflow_probability import distributions as found
 
     return found
-
-
-class Draw(typing.NamedTuple):
-    """Draws of a posterior.
-
-    Attributes:
-        z: float32 `[S, B, *grid, C]`, S draws for each example.
-        log_ratio: float32 `[S, B]`, log p(z) - log q(z | x) in nats.
-        log_q: float32 `[S, B]`, log q(z | x) at z without gradient.
-    """
-
-    z: tf.Tensor
-    log_ratio: tf.Tensor
-    log_q: tf.Tensor
 
 
 class Stochastic(RowNoise, Bottleneck):
@@ -99,7 +84,8 @@ class Stochastic(RowNoise, Bottleneck):
             seed: an integer, or int32 [2]; 0 by default.
 
         Returns:
-            A `Draw` of z `[S, B, *grid, C]`, log_ratio and log_q `[S, B]`.
+            A `Draw` of z `[S, B, *grid, C]` and log_ratio `[S, B]`. With
+            "vimco" no gradient passes through z.
         """
         latents = tf.cast(latents, tf.float32)
         if training and seed is None:
@@ -174,7 +160,8 @@ class Stochastic(RowNoise, Bottleneck):
         bound = estimators.log_mean_exp(log_weights)
         if self.estimator == "iwae":
             return bound, bound, {"kl": kl}
-        surrogate = estimators.vimco_surrogate(log_weights, draw.log_q)
+        # p(z) is fixed, and z too: this has the gradient of log q(z | x).
+        surrogate = estimators.vimco_surrogate(log_weights, -draw.log_ratio)
         return surrogate, bound, {"kl": kl}
 
     def choose(self, log_px, draw):

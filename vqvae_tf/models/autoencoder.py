@@ -58,7 +58,7 @@ class Autoencoder(EncoderDecoder):
 
     Metrics of fit and evaluate: `loss`; `reconstruction` (-log2 p(x | z) / D,
     bits per dimension); with a prior `bits_per_dim`, the bound; those of the
-    bottleneck; `contraction` with a regularizer.
+    bottleneck; `contractive_cost` with a regularizer.
 
     Example: a VAE.
 
@@ -112,7 +112,7 @@ class Autoencoder(EncoderDecoder):
         self.observation = observation
         names = [*bottleneck.metric_names]
         names += ["bits_per_dim"] * bottleneck.has_prior
-        names += ["contraction"] * (regularizer is not None)
+        names += ["contractive_cost"] * (regularizer is not None)
         self.add_metric_names(names)
 
     # Building and calling ---------------------------------------------------
@@ -146,12 +146,12 @@ class Autoencoder(EncoderDecoder):
         latents = self._encode_inputs(inputs, training)
         count = self.bottleneck.num_samples
         draw = self.bottleneck.sample(latents, count, training)
-        log_px = self._log_px(x, draw[0], context, training)
+        log_px = self._log_px(x, draw.z, context, training)
         if training and self.bottleneck.resample:
             log_px = self._of_one_draw(log_px, x, draw, context)
         surrogate, metrics = self._objective(log_px, draw, latents, training)
         penalty, more = self.bottleneck.penalty(latents, weight, training)
-        cost, contraction = self._contraction(inputs, weight, training)
+        cost, of_cost = self._contractive_cost(inputs, weight, training)
         reconstruction = -tf.reduce_mean(log_px, axis=0) / (size * LN2)
         if "bits_per_dim" in metrics:
             metrics["bits_per_dim"] /= size * LN2
@@ -163,7 +163,7 @@ class Autoencoder(EncoderDecoder):
                 "reconstruction": reconstruction,
                 **metrics,
                 **more,
-                **contraction,
+                **of_cost,
             },
         )
 
@@ -181,7 +181,7 @@ class Autoencoder(EncoderDecoder):
         )
         return surrogate, {**metrics, "bits_per_dim": -bound}
 
-    def _contraction(self, inputs, weight, training):
+    def _contractive_cost(self, inputs, weight, training):
         if self.regularizer is None:
             return 0.0, {}
         cost = self.regularizer(
@@ -190,7 +190,7 @@ class Autoencoder(EncoderDecoder):
             training=training,
             weight=weight,
         )
-        return cost, {"contraction": cost}
+        return cost, {"contractive_cost": cost}
 
     def _log_px(self, x, z, context=None, training=False):
         """Returns log p(x | z), `[S, B]`, of z `[S, B, *grid, C]`."""
@@ -247,7 +247,7 @@ class Autoencoder(EncoderDecoder):
         draw = self.bottleneck.sample(
             self.latents(x), num_samples, seed=random.make_seed(seed)
         )
-        return self._log_px(x, draw[0], context), draw[1]
+        return self._log_px(x, draw.z, context), draw.log_ratio
 
     def log_prob(self, value, context=None, num_samples=1, seed=0):
         """Returns the bound on log p(value) of `num_samples` draws, [batch].
