@@ -14,7 +14,8 @@ PRIOR = {"prior_bits_per_code": 5.25, "bits_per_dim": 4.0}
 
 def test_table():
     rows = figure_table.table({**FIGURES, **PRIOR})
-    assert [value for _, value in rows] == ["26.00", "1.000", "5.250", "4.0000"]
+    values = [value for _, value in rows]
+    assert values == ["26.00", "163.3", "1.000", "5.250", "4.0000"]
     assert rows[0][0] == "PSNR, pooled over pixels (dB)"
 
 

@@ -105,13 +105,18 @@ def test_more_draws_tighten_the_bound():
 def test_chunks_of_draws_are_joined(monkeypatch):
     model, x = make(DiagonalGaussian()), pictures(4)
     monkeypatch.setattr(family_evaluation, "_AT_ONCE", 12)  # 3 draws of 4 rows
-    found = evaluate(model, x, 8)["nats"]
+    found = evaluate(model, x, 8)
     weights = [
         model.log_weights(x, n, seed=seed_of(1 + start))
         for start, n in ((0, 3), (3, 3), (6, 2))
     ]
     log_p = tf.reduce_logsumexp(tf.concat(weights, 0), 0) - math.log(8)
-    assert found == pytest.approx(-float(tf.reduce_mean(log_p)))
+    log_p = log_p.numpy()
+    assert found["nats"] == pytest.approx(-log_p.mean())
+    error = 1.96 * log_p.std(ddof=1) / 2
+    assert found["nats_error"] == pytest.approx(error, rel=1e-3)
+    in_bits = error / (SIZE * SIZE * math.log(2))
+    assert found["bits_per_dim_S_error"] == pytest.approx(in_bits, rel=1e-3)
 
 
 def test_a_fixed_binarisation_is_measured():

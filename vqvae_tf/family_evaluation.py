@@ -31,9 +31,10 @@ def evaluate(model, batches, num_samples=1, seed=0, progress=True) -> dict:
         `bits_per_dim`, its parts `reconstruction_bits_per_dim` and
         `prior_bits_per_dim` (log q(z | x) - log p(z)), and
         `bits_per_dim_error`, half of its 95 % confidence interval over
-        examples; `bits_per_dim_S` and `nats` of the bound of `num_samples`
-        draws, and `bound_samples`, S, where that is above 1. Without one
-        `reconstruction_bits_per_dim`, of z without noise.
+        examples; where S is above 1 `bound_samples`, S, and of its bound
+        `bits_per_dim_S`, `nats` and their intervals `bits_per_dim_S_error`
+        and `nats_error`. Without one `reconstruction_bits_per_dim`, of z
+        without noise.
     """
     totals = _Totals()
     step = tf.function(
@@ -133,7 +134,10 @@ class _Totals:
             if num_samples > 1:
                 figures["bound_samples"] = num_samples
                 figures["bits_per_dim_S"] = rows["log_p"].mean() * bits
+                error = half_interval(rows["log_p"] * bits)
+                figures["bits_per_dim_S_error"] = error
                 figures["nats"] = -rows["log_p"].mean()
+                figures["nats_error"] = half_interval(rows["log_p"])
         return {
             k: v if k == "examples" else float(v) for k, v in figures.items()
         }

@@ -9,6 +9,7 @@ from vqvae_tf import family_cards
 # in 300 moved changes vqvae_photo128's figures by less than half of these.
 FIGURES = {
     "psnr": ("PSNR, pooled over pixels (dB)", "{:.2f}", 0.02),
+    "mse": ("mean squared error, squared levels", "{:.1f}", 1.0),
     "nmse": ("mean squared error / variance of the data", "{:.4f}", 1e-4),
     "ssim": ("SSIM, mean of pictures", "{:.4f}", 1e-3),
     "perplexity": ("perplexity over all codes", "{:.1f}", 0.5),
@@ -47,10 +48,25 @@ FIGURES = {
         "{:.6f}",
         2e-5,
     ),
+    "neighbour_gain_uniform": (
+        "the same with a uniform prior, bits/dim",
+        "{:.6f}",
+        2e-5,
+    ),
     # Of the importance-weighted bound.
     "bound_samples": ("S, draws of the tighter bound", "{:.0f}", 0.5),
     "bits_per_dim_S": ("bound of S draws, bits/dim", "{:.4f}", 2e-3),
+    "bits_per_dim_S_error": (
+        "half of its 95 % interval over examples, bits/dim",
+        "{:.4f}",
+        1e-3,
+    ),
     "nats": ("bound of S draws, nats an example", "{:.2f}", 0.2),
+    "nats_error": (
+        "half of its 95 % interval over examples, nats",
+        "{:.2f}",
+        0.05,
+    ),
     # What the members of the family are there for.
     "corrupted_psnr": ("PSNR of the corrupted input (dB)", "{:.2f}", 0.02),
     "denoised_psnr": ("PSNR of what is made of it (dB)", "{:.2f}", 0.02),
@@ -207,7 +223,11 @@ FIGURES = {
 }
 
 # What the first cards do not have.
-_LATER_FIGURES = {"bits_per_dim_error"}
+_LATER_FIGURES = {
+    "bits_per_dim_error",
+    "bits_per_dim_S_error",
+    "nats_error",
+}
 
 
 def compare(measured: dict, expected: dict) -> list[str]:

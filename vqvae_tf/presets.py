@@ -35,37 +35,37 @@ HUB = "hf://"
 # sha256 of metadata.json of each preset that comes with the package.
 BUILT_IN = {
     "ae_mnist": (
-        "47b6a4c99d884fb4c848373401dd63c222f2a5eba6b4920a51d8e8b07b45a290"
+        "07dd938949f5a2fdf2091a7597eee200ded406aed8a7cd8275e942e11d496735"
     ),
     "beta_vae_shapes": (
-        "8077dc9b2bcdcb8d46255b27d8410081ac31e37b8e014f5b1860463fd5261b0a"
+        "91e5d4ff5664f7a2c3882f22db688f72f15c773dfe9c88132038afb497e5f76f"
     ),
     "dae_mnist": (
-        "76b821efc7b12e4e0341b9a77556575f0478c8861627fe5c5528975648032f38"
+        "f56aeb1b4ac6c2fde8345b9f096f57574e222ac48f23d4230964b113bc9ed2e8"
     ),
     "likelihood_vqvae_cifar10": (
-        "e01d01d19949c42f316caa69d40e9bc7cf25ad54861117b6d36efc90246d3d74"
+        "04090a94ff81f0fdb10000d21a2e39828dba86addc5b07a0c0def76726d7e0b7"
     ),
     "vae_cifar10": (
-        "e2c471bad1fca3ebbdf0b3c277772227308c8c84ccd844aa15a1667a317dddcb"
+        "278e39e43764b5781d19292cf1d02a970869a63b688ce38d1bb8e19cf1d75442"
     ),
     "vae_mnist": (
-        "fc6452b9a3130af78a10051dabe0a62f796807ea665632cc971d308ac9b03d24"
+        "fd832b69735148750dabcc5fa014af9b689775c3120fec683651c6847bc75951"
     ),
     "video_dmlab84": (
         "efd5e18328989bf9bfda0d4aa70fd71c3992c82defad070570301745a5d0c052"
     ),
     "vqvae_cifar10": (
-        "4d453b984ba37086550524fcf935ca532b49388842606747fcd3e4350ff47f2e"
+        "cd6faa56d367b97303c2655a458315d5b3e3122316db36a03b4ded0584d80b57"
     ),
     "vqvae_dmlab84": (
-        "24f192f79dc1ea363eb3d682c33bcb7c190f30ba04feb958e25c7d22bc273f97"
+        "0a6335c6c0ea5cbe4f0ad144a49ef40c02563a2ccb4dbae144a920054e2df375"
     ),
     "vqvae_dmlab84_global": (
         "8370f74e0855117cb740f76086200884beaf3e8ccd80be52416a75bfb79fe92b"
     ),
     "vqvae_photo128": (
-        "98cdadc2a1a052753c479480aa094c964f86a3d79ca4b1b5544c30dfc417d04c"
+        "8275ef08ff3dd5f408639204216073d13d32a0a6f25159014fe9f8acac607015"
     ),
 }
 

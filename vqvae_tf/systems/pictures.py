@@ -169,7 +169,8 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
     Returns:
         The figures of `evaluation.evaluate`, and where the description has
         `neighbour_pictures` what `neighbour_bound` adds to the bound of the
-        first so many, in bits/dim as `neighbour_gain`. Of an `Autoencoder`
+        first so many, in bits/dim as `neighbour_gain`, and with a prior to
+        the bound without it as `neighbour_gain_uniform`. Of an `Autoencoder`
         those of `family_evaluation.evaluate` and `family_properties.evaluate`,
         and of the generated shapes `mig`, the mutual information gap.
     """
@@ -195,10 +196,19 @@ def _neighbour_gain(model, batches):
     """Returns what codes next to the encoder's add to one batch's bound."""
     pictures, _, weight = next(iter(batches))
     pictures = pictures.numpy()[weight.numpy() > 0]
-    found = neighbour_bound(model, pictures)
-    nats = np.mean(found["neighbours"] - found["codes"])
-    gain = float(nats / (pictures[0].size * np.log(2)))
-    return {"neighbour_pictures": len(pictures), "neighbour_gain": gain}
+
+    def gain(model):
+        found = neighbour_bound(model, pictures)
+        nats = np.mean(found["neighbours"] - found["codes"])
+        return float(nats / (pictures[0].size * np.log(2)))
+
+    figures = {
+        "neighbour_pictures": len(pictures),
+        "neighbour_gain": gain(model),
+    }
+    if isinstance(model, LatentGenerator):
+        figures["neighbour_gain_uniform"] = gain(model.autoencoder)
+    return figures
 
 
 def _measure_family(model, description, data_dir, progress):
