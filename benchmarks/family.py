@@ -26,39 +26,17 @@ from vqvae_tf import presets, systems  # noqa: E402
 SEEDS = (6, 7, 8, 9, 10)
 BETAS = (1, 10)
 SAMPLES = (1, 5, 50)
-CAPACITY = 10.0
 
 # Those without a prior.
 PLAIN = ("ae", "dae", "sae", "ksparse", "cae")
-
-# Sixteen codes of 16 values: 64 bits at most.
-_VIMCO = {
-    "encoder.output_channels": 16 * 16,
-    "bottleneck": {
-        "name": "IndependentCategorical",
-        "num_embeddings": 16,
-        "embedding_dim": 8,
-        "num_codebooks": 16,
-        "num_samples": 10,
-    },
-    "training.steps": 6_000,
-}
-_CAPACITY = {
-    "bottleneck": {
-        "name": "DiagonalGaussian",
-        "beta": 20.0,
-        "capacity": CAPACITY,
-        "capacity_steps": 2_000,
-    }
-}
 
 # A member: its recipe, and the keys that are changed.
 MEMBERS = {
     **{name: (f"{name}_mnist", {}) for name in PLAIN},
     **{f"{name}_cifar10": (f"{name}_cifar10", {}) for name in PLAIN},
     "vae": ("vae_mnist", {}),
-    "vimco": ("vae_mnist", _VIMCO),
-    "capacity": ("beta_vae_shapes", _CAPACITY),
+    "vimco": ("vimco_mnist", {}),
+    "capacity": ("capacity_vae_shapes", {}),
     **{
         f"beta_{beta}_{seed}": (
             "beta_vae_shapes",

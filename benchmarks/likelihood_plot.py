@@ -3,8 +3,8 @@
     python benchmarks/likelihood_plot.py docs/likelihood_table.json \\
         docs/likelihood.png
 
-Left, the bound against the number of latents; right, the mean of what training
-minimised since the point before (VIMCO's, a bound of several draws).
+Left, the bound of one draw against the number of latents; right, the mean of
+the bound in training since the point before, of the draws it was trained with.
 """
 
 import argparse
@@ -60,16 +60,21 @@ def draw(table, split, path):
         label = TITLES[kind] + taken
         left.plot(numbers, values, marker="o", label=label, **line)
         best = min(points, key=lambda point: bound(point[1]))
-        label = f"{TITLES[kind].partition(' (')[0]}, {best[0]}" + taken
+        draws = ", S=10" * kind.startswith("vimco")
+        name = TITLES[kind].partition(" (")[0]
+        label = f"{name}, {best[0]}{draws}{taken}"
         right.plot(*zip(*best[1]["course"]), label=label, **line)
     left.set(
         xlabel="latents in each of 8x8 places",
-        ylabel=f"bits/dim of {split}",
+        ylabel=f"bits/dim of {split}, S=1",
         xscale="log",
     )
     left.set_xticks([1, 2, 4, 8, 16, 32], [1, 2, 4, 8, 16, 32])
     left.minorticks_off()
-    right.set(xlabel="steps of 32 pictures", ylabel="bits/dim in training")
+    right.set(
+        xlabel="steps of 32 pictures",
+        ylabel="bits/dim in training, mean since the point before",
+    )
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16))

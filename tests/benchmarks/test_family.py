@@ -114,6 +114,16 @@ def test_good_figures_hold():
     assert difference.half == pytest.approx(4.303 * 0.01 / 3**0.5)
 
 
+def test_members_of_another_data_set_are_judged_apart():
+    figures = good_figures()
+    more = {f"{name}_cifar10": figures[name] for name in family.PLAIN}
+    more["cae_cifar10"] = {"contraction": 0.9, "mse": 108.0}
+    found = properties.verdicts({**figures, **more})
+    assert len(found) == 7 + 5
+    failed = [words for words, (*_, holds) in found.items() if not holds]
+    assert failed == ["at an error within 5 %_cifar10"]
+
+
 @pytest.mark.parametrize(
     "member, figures",
     [

@@ -20,6 +20,7 @@ def get_config():
     config.card.update(
         summary="32x32 RGB pictures to 8x8 latents of 16 numbers: a plain "
         "autoencoder.",
+        data="",
         training="Encoder, decoder, likelihood, optimizer, data order and "
         "steps are those of the other autoencoders of CIFAR-10.",
         limits="It has no prior: it reconstructs, and does not sample.",

@@ -18,5 +18,6 @@ def get_config():
     config.card.update(
         summary="32x32 RGB pictures to 8x8x2 codes of K=128 that are drawn, "
         "trained by VIMCO's bound of 10 draws.",
+        data="",
     )
     return config

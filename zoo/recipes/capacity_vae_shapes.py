@@ -1,0 +1,14 @@
+"""beta_vae_shapes whose code may hold C nats, C growing in training."""
+
+from vqvae_tf.recipes import find_recipe, read_recipe
+
+
+def get_config():
+    config = read_recipe(find_recipe("beta_vae_shapes"))
+    config.name = "capacity_vae_shapes"
+    config.bottleneck.update(beta=20.0, capacity=10.0, capacity_steps=2_000)
+    config.card.update(
+        summary="32x32 white shapes on black to 10 Gaussian latents that hold "
+        "10 nats: a VAE of controlled capacity (arXiv:1804.03599).",
+    )
+    return config
