@@ -63,6 +63,8 @@ def test_alignment(tmp_path):
     path.write_text("# s e l\n0.5\t0.7\tb\n\n0.0, 0.5, a\n")
     intervals = read_alignment(path)
     assert intervals == [Interval(0.0, 0.5, "a"), Interval(0.5, 0.7, "b")]
+    in_samples = read_alignment(path, unit=1 / 16000)
+    assert in_samples[1] == Interval(0.5 / 16000, 0.7 / 16000, "b")
     labels = frame_labels(intervals, 10, 0.1, ["a", "b"])
     assert labels.tolist() == [0] * 5 + [1] * 2 + [UNLABELLED] * 3
 

@@ -68,6 +68,33 @@ def test_the_network_itself_masks(judges):
     assert np.abs(found(2000, 0.1, counted=1000) - alone).max() > 2e-3
 
 
+def test_padding_is_not_heard_whatever_was_learned():
+    """Untrained normalisations make 0 of 0, which hides what passes them."""
+    model = judge_network(8000, 3)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.LayerNormalization):
+            layer.beta.assign(rng.normal(size=layer.beta.shape))
+    waveform = speech.tone(2, 0, 700)
+
+    def found(size):
+        values, mask = np.zeros([2, 1, size], np.float32)
+        values[0, :700], mask[0, :700] = waveform, 1
+        return model({"values": values, "mask": mask}).numpy()
+
+    np.testing.assert_allclose(found(2000), found(700), atol=1e-6)
+
+
+def test_judges_are_in_float32_whatever_the_policy():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    judge = speech_judges.train_judge(
+        speech.tones(8), "speaker", epochs=1, progress=False
+    )
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    dtypes = {layer.compute_dtype for layer in judge.model.layers}
+    assert dtypes == {"float32"}
+
+
 def test_weights_are_a_function_of_the_seed():
     values = speech.tone(0, 0, 700).astype(np.float32)[np.newaxis]
     inputs = {"values": values, "mask": np.ones_like(values)}

@@ -27,14 +27,16 @@ class Interval:
     label: str
 
 
-def read_alignment(path) -> list[Interval]:
+def read_alignment(path, unit=1.0) -> list[Interval]:
     """Reads an alignment: a line `start end label` for each interval.
 
-    Fields are separated by blanks, tabs or commas, times are in seconds;
-    empty lines and those that start with # are left out.
+    Fields are separated by blanks, tabs or commas; empty lines and those that
+    start with # are left out.
 
     Args:
         path: the text file.
+        unit: seconds for each unit of the times; of TIMIT's, which are
+            samples, 1 / 16000.
 
     Returns:
         The intervals, sorted by their start.
@@ -46,7 +48,8 @@ def read_alignment(path) -> list[Interval]:
     intervals = []
     for number, line in enumerate(pathlib.Path(path).read_text().split("\n")):
         if line.strip() and not line.lstrip().startswith("#"):
-            intervals.append(_interval(line, f"{path}, line {number + 1}"))
+            place = f"{path}, line {number + 1}"
+            intervals.append(_interval(line, unit, place))
     intervals.sort(key=lambda interval: interval.start)
     for before, after in zip(intervals, intervals[1:]):
         if after.start < before.end - 1e-9:
@@ -58,7 +61,7 @@ def read_alignment(path) -> list[Interval]:
     return intervals
 
 
-def _interval(line, place):
+def _interval(line, unit, place):
     words = line.replace(",", " ").split()
     try:
         start, end = float(words[0]), float(words[1])
@@ -67,10 +70,10 @@ def _interval(line, place):
         start, end, label = 0.0, 0.0, ""
     if not (0 <= start < end and label):
         raise ValueError(
-            f"{place}: expected `start end label` with 0 <= start < end, in "
-            f"seconds. Received: {line!r}."
+            f"{place}: expected `start end label` with 0 <= start < end. "
+            f"Received: {line!r}."
         )
-    return Interval(start, end, label)
+    return Interval(start * unit, end * unit, label)
 
 
 def frame_labels(

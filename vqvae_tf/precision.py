@@ -1,7 +1,20 @@
 """The same model in another precision."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
+
+
+@contextlib.contextmanager
+def float32_policy():
+    """Layers that are made inside compute in float32, unless they are told."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 def portable_config(config):
@@ -25,12 +38,8 @@ def in_float32(model):
     layers = model._flatten_layers()
     if all(layer.compute_dtype == "float32" for layer in layers):
         return model
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
+    with float32_policy():
         return copied(model)
-    finally:
-        keras.config.set_dtype_policy(policy)
 
 
 def copied(model):

@@ -45,12 +45,13 @@ def defaults() -> ml_collections.ConfigDict:
         neighbour_pictures=0,
         # Of speech: the rate in Hz, samples of a training window, "peak" or
         # None, how many speakers the data have, and how many recordings of
-        # each split evaluation looks at, evenly spaced; None for all.
+        # each split evaluation looks at, evenly spaced; None for all. Larger
+        # sets do not fit into memory.
         sample_rate=None,
         window=None,
         normalize="peak",
         num_speakers=None,
-        max_recordings=None,
+        max_recordings=5_000,
     )
     # Keyword arguments of the classes; `name` picks the class.
     config.preprocess = _section(name=None)

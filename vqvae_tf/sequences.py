@@ -166,14 +166,15 @@ def classify(frames, mask, num_classes, channels, dilations, dropout, seed):
 
     def conv(x, size, dilation=1):
         init = keras.initializers.HeNormal(next(seeds))
-        x = keras.layers.Conv1D(
+        # What a normalisation makes of padding is not 0.
+        x = keras.layers.Multiply()([x, kept])
+        return keras.layers.Conv1D(
             channels,
             size,
             padding="same",
             dilation_rate=dilation,
             kernel_initializer=init,
         )(x)
-        return keras.layers.Multiply()([x, kept])
 
     x = conv(frames, 1)
     for dilation in dilations:

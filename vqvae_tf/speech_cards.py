@@ -3,6 +3,7 @@
 import numpy as np
 
 from vqvae_tf import sheets, spectrograms
+from vqvae_tf.data import audio_reading
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.voices import sample_voices
 
@@ -56,7 +57,7 @@ def use_text(name, has_prior) -> str:
         "",
         f'model = SpeechVQVAE.from_preset("{name}")',
         'waveform = load_waveform("spoken.wav", model.sample_rate)[None]',
-        "codes = model.encode(waveform)  # of float [batch, time], peak 1",
+        "codes = model.encode(waveform)  # of float [batch, time]",
         "again = model.decode(codes, speaker=model.speaker_names[0])",
         "other = model.convert(waveform, model.speaker_names[1])",
     ]
@@ -108,9 +109,11 @@ def draw(model, config) -> dict:
 
 
 def known_voices(count) -> list[np.ndarray]:
-    """Returns recordings of the package, scaled to a peak of 1."""
-    waves = [voice.waveform for voice in sample_voices()[:count]]
-    return [wave / np.abs(wave).max() for wave in waves]
+    """Returns recordings of the package, of mean 0 and a peak of 1."""
+    return [
+        audio_reading.loudness(voice.waveform, "peak")
+        for voice in sample_voices()[:count]
+    ]
 
 
 def _decoded(model, waves, speakers):

@@ -116,7 +116,8 @@ def decode(
         temperature: of the decoder.
         seed: an integer; what is drawn also depends on the batches.
         batch_size: of all batches, which are filled up: another size would be
-            compiled anew. A WaveNet keeps `receptive_field * channels` floats
+            compiled anew. Shorter ones are padded, of which the last 4 codes'
+            waveform hears. A WaveNet keeps `receptive_field * channels` floats
             for each, and in a step all gates' inputs of 128 positions.
         progress: show a progress bar.
 

@@ -17,6 +17,7 @@ from vqvae_tf import sequences
 from vqvae_tf.checks import check_positive
 from vqvae_tf.data.audio_source import AudioSource
 from vqvae_tf.judge_network import judge_network
+from vqvae_tf.precision import float32_policy
 
 TARGETS = ("class", "speaker")
 
@@ -178,7 +179,8 @@ def train_judge(
     check_positive("epochs", epochs)
     recordings = waveforms_of(audio)
     labels = sequences.check_labels(recordings, labels, len(names))
-    model = judge_network(audio.sample_rate, len(names), seed)
+    with float32_policy():
+        model = judge_network(audio.sample_rate, len(names), seed)
     batches, steps = sequences.training_batches(
         recordings,
         labels,

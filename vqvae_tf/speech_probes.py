@@ -15,6 +15,7 @@ from vqvae_tf import sequences, speech_judges
 from vqvae_tf.checks import check_positive
 from vqvae_tf.evaluation import bar
 from vqvae_tf.layers.mel import LogMel
+from vqvae_tf.precision import float32_policy
 from vqvae_tf.spectral_distance import frame_window
 
 _HELD_OUT = 0.1
@@ -103,7 +104,8 @@ def probe(
         )
     accuracies = []
     for seed in bar(seeds, progress):
-        model = _network(train, num_embeddings, num_classes, seed)
+        with float32_policy():
+            model = _network(train, num_embeddings, num_classes, seed)
         _fit(model, train, labels, seed, epochs)
         found = sequences.predictions(model, test).argmax(axis=1)
         accuracies.append(float(np.mean(found == answers)))
@@ -190,7 +192,8 @@ def log_mel_frames(recordings, sample_rate, hop=64) -> list[np.ndarray]:
     >>> [frames.shape for frames in log_mel_frames([np.ones(200)], 8000)]
     [(4, 40)]
     """
-    layer = LogMel(sample_rate, window=frame_window(sample_rate), hop=hop)
+    with float32_policy():
+        layer = LogMel(sample_rate, window=frame_window(sample_rate), hop=hop)
     call = tf.function(layer, input_signature=[tf.TensorSpec([1, None])])
     return [
         call(np.asarray(waveform, np.float32)[np.newaxis]).numpy()[0]

@@ -73,7 +73,9 @@ def test_samples_are_those_of_the_file(tmp_path, subtype, error):
     np.testing.assert_allclose(found["waveform"], samples * 0.9, atol=error)
     (found,) = examples(opened(tmp_path))
     assert np.abs(found["waveform"]).max() == 1
-    np.testing.assert_allclose(found["waveform"], samples, atol=2e-4)
+    centred = samples - samples.mean()
+    expected = centred / np.abs(centred).max()
+    np.testing.assert_allclose(found["waveform"], expected, atol=2e-4)
     loaded = data.load_waveform(path, 8000)
     np.testing.assert_array_equal(loaded, found["waveform"])
 
@@ -127,6 +129,15 @@ def test_a_lower_rate_is_told_of(tmp_path, caplog):
     (message,) = caplog.messages
     assert "1 of 2 recordings have a lower sample rate" in message
     assert "ann/1.wav" in message
+
+
+@pytest.mark.parametrize("normalize", ["peak", None])
+def test_an_offset_is_taken_away_by_peak_alone(tmp_path, normalize):
+    for name, offset in (("1", 0.0), ("2", 0.1)):
+        write(tmp_path / "ann" / f"{name}.wav", tone() + offset)
+    first, second = examples(opened(tmp_path, normalize=normalize))
+    same = np.abs(first["waveform"] - second["waveform"]).max() < 5e-4
+    assert same == (normalize == "peak")
 
 
 def test_full_scale_is_not_passed_by_resampling(tmp_path):

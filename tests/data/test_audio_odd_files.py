@@ -40,6 +40,10 @@ def silent(path):
     write(path, np.zeros(500))
 
 
+def constant(path):
+    write(path, np.full(500, 0.25))
+
+
 def not_finite(path):
     samples = tone()
     samples[3:5] = np.nan
@@ -73,6 +77,7 @@ def low_rate(path):
 ODD = {
     empty: "at least one sample was expected.*{name}.*is empty",
     silent: "with sound was expected.*{name}.*every sample is 0",
+    constant: "with sound was expected.*{name}.*every sample is 0.25",
     not_finite: "Finite samples.*{name}.* with 2 NaN or infinite ones of 1000",
     too_large: r"in \[-1, 1\] were expected.*{name}.* samples up to 3.5",
     text: "wav, flac.*cannot be decoded.*{name}",

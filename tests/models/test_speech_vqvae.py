@@ -56,6 +56,15 @@ def test_convert_is_another_speaker_s_decoding(model):
         np.testing.assert_array_equal(again, expected)
 
 
+def test_in_a_graph_of_any_length_waveforms_are_as_long(model):
+    x = small.waveforms(2)
+    spec = [tf.TensorSpec([None, None])]
+    convert = tf.function(
+        lambda x: model.convert(x, "ann", seed=1), input_signature=spec
+    )
+    np.testing.assert_array_equal(convert(x), model.convert(x, "ann", seed=1))
+
+
 def test_padding_is_in_no_statistic_of_the_codebook():
     """Nor in its loss: however loud what is masked out is."""
     x, mask = small.waveforms(2, 96), np.ones([2, 96], np.float32)
@@ -178,6 +187,10 @@ def test_generator_speaks_for_everyone():
         (
             lambda m, x: m.decode([[0]], speaker=0, length=5),
             "1 codes are 4 samples. Received: length=5",
+        ),
+        (
+            lambda m, x: m.decode([[0]], speaker=0, length=np.int64(-1)),
+            "Received: length=-1",
         ),
     ],
 )

@@ -48,8 +48,9 @@ def open_audio(
             file of TFDS, which holds many recordings, is always refused.)
             Several channels are averaged, with one logged warning for all;
             so are clipped recordings told of, and kept.
-        normalize: "peak" scales each recording to a largest sample of 1 or
-            -1; None keeps the levels. `audio_reading` says why.
+        normalize: "peak" takes each recording's mean away and scales it to a
+            largest sample of 1 or -1; None keeps the levels. `audio_reading`
+            says why.
         progress: show a progress bar while recordings are read.
         download: let TFDS download and prepare a missing set.
         cache_bytes: waveforms stay in memory up to this size (512 MiB are 2.3

@@ -33,7 +33,7 @@ class SpeechVQVAE(VQVAE):
     Data: `x` is float `[batch, time]` in [-1, 1]; batches are `(x,
     {"global": one-hot speakers [batch, S]})`, or with a mask `[batch, time]`,
     0 at padding, as sample weight. A preset of the zoo is for recordings that
-    are scaled to a peak of 1, as `data.load_waveform` returns them.
+    have mean 0 and a peak of 1, as `data.load_waveform` returns them.
 
     Raises:
         ValueError: for another number of names than of the decoder's speakers,
@@ -180,7 +180,7 @@ class SpeechVQVAE(VQVAE):
     def reconstruct(self, x, context=None, speaker=None, **options):
         """Returns waveforms of the codes of x, as long as x; see `decode`."""
         x = tf.convert_to_tensor(x)
-        options.setdefault("length", x.shape[1])
+        options.setdefault("length", size_of(x, 1))
         return self.decode(self.encode(x), context, speaker, **options)
 
     def convert(self, x, speaker, **options):
@@ -251,7 +251,7 @@ class SpeechVQVAE(VQVAE):
         return {**(context or {}), **self.speaker_context(speaker, batch)}
 
     def _check_length(self, length, count):
-        if not isinstance(length, int) or count is None:
+        if not isinstance(length, numbers.Integral) or count is None:
             return
         if not 0 < length <= count * self.stride:
             raise ValueError(

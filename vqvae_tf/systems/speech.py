@@ -101,8 +101,8 @@ def encode(model, audio, passes=1, longest=None) -> dict:
         model: a `SpeechVQVAE`.
         audio: of `open_audio`.
         passes: P; in pass i codes begin i / P of a code's length earlier.
-        longest: how many codes to keep of a recording; by default all. Few
-            recordings are much longer than the others, which would be padded.
+        longest: how many codes to keep of a recording, from its start on; by
+            default all. The arrays are as long as the longest one's.
 
     Returns:
         A dict of `codes` `[P * n, time]` and float32 `mask` of the same shape,

@@ -71,7 +71,8 @@ def get_config():
         "WaveNet prior over the codes.",
         data="The Free Spoken Digit Dataset, v1.0.9 (CC BY-SA 4.0): five "
         "speakers; recordings 0 to 4 of each speaker and digit are the test "
-        "set. Each recording is scaled to a peak of 1.",
+        "set. Of each recording the mean is taken away, and it is scaled to a "
+        "peak of 1.",
         training="",
         limits="Knows ten English words in five voices.",
         samples="voices",
