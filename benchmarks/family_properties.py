@@ -78,7 +78,9 @@ def verdicts(figures) -> dict:
     Args:
         figures: of `family.py`, a dict of dicts by member.
     """
-    found = {**_plain(figures, ""), **_plain(figures, "_cifar10")}
+    found = _plain(figures)
+    of_colour = _plain(figures, "_cifar10")
+    found |= {f"CIFAR-10: {words}": of_colour[words] for words in of_colour}
     if "vae" in figures:
         nats = figures["vae"]["nats"]
         found["VAE within 3 nats of 87 to 90"] = (nats, 93.0, nats <= 93)
@@ -89,12 +91,12 @@ def verdicts(figures) -> dict:
     return found
 
 
-def _plain(figures, suffix) -> dict:
+def _plain(figures, suffix="") -> dict:
     """Returns the verdicts on the autoencoders of one data set.
 
     Args:
         figures: as of `verdicts`.
-        suffix: what follows the members' names, and the verdicts'.
+        suffix: what follows the members' names.
     """
     found = {}
     names = ("ae", "dae", "sae", "ksparse", "cae")
@@ -114,7 +116,7 @@ def _plain(figures, suffix) -> dict:
         found["contraction halves dz/dx"] = (ratio, 0.5, ratio <= 0.5)
         ratio = cae["mse"] / ae["mse"]
         found["at an error within 5 %"] = (ratio, 1.05, ratio <= 1.05)
-    return {f"{words}{suffix}": found[words] for words in found}
+    return found
 
 
 def beta_difference(figures) -> Interval | None:

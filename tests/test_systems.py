@@ -222,6 +222,12 @@ def test_measure_adds_what_neighbouring_codes_do(folder, make):
     expected = nats / (images[0].size * np.log(2))
     assert figures["neighbour_gain"] == pytest.approx(expected, rel=1e-4)
     assert figures["neighbour_pictures"] == 3
+    if make is small.generator:
+        found = neighbour_bound(model.autoencoder, images)
+        nats = (found["neighbours"] - found["codes"]).mean()
+        expected = nats / (images[0].size * np.log(2))
+        gain = figures["neighbour_gain_uniform"]
+        assert gain == pytest.approx(expected, rel=1e-4)
     rows = dict(figure_table.table(figures))
     assert rows["pictures of which neighbouring codes were added"] == "3"
 

@@ -225,6 +225,7 @@ FIGURES = {
 # What the first cards do not have.
 _LATER_FIGURES = {
     "bits_per_dim_error",
+    "neighbour_gain_uniform",
     "bits_per_dim_S_error",
     "nats_error",
 }

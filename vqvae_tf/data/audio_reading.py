@@ -10,8 +10,8 @@ speaker of `tfds:spoken_digit` the median peak is 0.43, 0.33, 0.24, 0.07 and
 0.03, and the median RMS from 0.085 down to 0.0065, a thirteenth: a speaker
 would be known by the loudness alone, and the quietest would use two fifths of
 the 256 mu-law levels. With peaks of 1 the medians of the RMS are 0.16 to 0.22.
-The quietest would still be known by his mean, in the median -0.03, where the
-others have none: silence would be 51 mu-law levels off the middle.
+One would still be known by a mean of -0.03 (median), where the others have
+none: the median of that speaker's mu-law levels is 50 off the middle.
 """
 
 import collections
