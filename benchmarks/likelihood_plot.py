@@ -73,7 +73,7 @@ def draw(table, split, path):
     left.minorticks_off()
     right.set(
         xlabel="steps of 32 pictures",
-        ylabel="bits/dim in training, mean since the point before",
+        ylabel="bits/dim of the steps before, mean",
     )
     for axes in (left, right):
         axes.grid(alpha=0.3)

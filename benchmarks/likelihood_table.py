@@ -47,7 +47,7 @@ def _vimco(codebooks):
 # Kind: the recipe, what a number of latents changes, and the numbers.
 KINDS = {
     "vqvae": ("likelihood_vqvae_cifar10", _vqvae, (1, 2, 3, 5, 10)),
-    "vae": ("vae_cifar10", _vae, (2, 4, 8, 16, 32)),
+    "vae": ("vae_cifar10", _vae, (4, 8, 16, 32)),
     "vimco": ("vimco_cifar10", _vimco, (1, 2, 4)),
     "vimco_gaussian": ("vimco_gaussian_cifar10", _vae, (1, 2, 4)),
 }

@@ -68,14 +68,14 @@ def test_what_is_known_is_not_measured_again(monkeypatch, tmp_path, capsys):
 
     monkeypatch.setattr(likelihood_table, "run", run)
     words = ["likelihood_table", "--workdir", str(tmp_path), "--only"]
-    for names in (["vae_2"], ["vae_2", "vae_4"]):
+    for names in (["vae_8"], ["vae_8", "vae_4"]):
         monkeypatch.setattr(sys, "argv", [*words, *names])
         likelihood_table.main()
-    assert calls == ["vae_2", "vae_4"]
+    assert calls == ["vae_8", "vae_4"]
     table = json.loads((tmp_path / "table.json").read_text())
     assert len(table) == 2
     assert "5.0000 bits/dim" in capsys.readouterr().out
-    monkeypatch.setattr(sys, "argv", [*words, "vae_2", "--steps", "3"])
+    monkeypatch.setattr(sys, "argv", [*words, "vae_8", "--steps", "3"])
     with pytest.raises(SystemExit):
         likelihood_table.main()
     wrong = capsys.readouterr().err
@@ -90,12 +90,12 @@ def test_points_of_another_process_are_kept(monkeypatch, tmp_path):
         return {"bits_per_dim": 5.0, "split": arguments.split, "steps": 9}
 
     monkeypatch.setattr(likelihood_table, "run", run)
-    words = ["likelihood_table", "--workdir", str(tmp_path), "--only", "vae_2"]
+    words = ["likelihood_table", "--workdir", str(tmp_path), "--only", "vae_8"]
     monkeypatch.setattr(sys, "argv", words)
     likelihood_table.main()
     assert set(trained.read(table)) == {
         "other",
-        f"vae_2:{likelihood_table.VALIDATION}:1",
+        f"vae_8:{likelihood_table.VALIDATION}:1",
     }
 
 
