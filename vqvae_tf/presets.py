@@ -44,7 +44,7 @@ BUILT_IN = {
         "f56aeb1b4ac6c2fde8345b9f096f57574e222ac48f23d4230964b113bc9ed2e8"
     ),
     "likelihood_vqvae_cifar10": (
-        "04090a94ff81f0fdb10000d21a2e39828dba86addc5b07a0c0def76726d7e0b7"
+        "d31b89a9e7a5a427627356903ef3d2dcbae20e33a331eaf2026bce5eed7fce43"
     ),
     "vae_cifar10": (
         "278e39e43764b5781d19292cf1d02a970869a63b688ce38d1bb8e19cf1d75442"
