@@ -38,7 +38,7 @@ BUILT_IN = {
         "07dd938949f5a2fdf2091a7597eee200ded406aed8a7cd8275e942e11d496735"
     ),
     "beta_vae_shapes": (
-        "91e5d4ff5664f7a2c3882f22db688f72f15c773dfe9c88132038afb497e5f76f"
+        "a7d08f4b9af0a4d5f4e0581d669c7e0536a39bef505db69d05f2b27e3a4e2fd1"
     ),
     "dae_mnist": (
         "f56aeb1b4ac6c2fde8345b9f096f57574e222ac48f23d4230964b113bc9ed2e8"
@@ -47,10 +47,10 @@ BUILT_IN = {
         "d31b89a9e7a5a427627356903ef3d2dcbae20e33a331eaf2026bce5eed7fce43"
     ),
     "vae_cifar10": (
-        "278e39e43764b5781d19292cf1d02a970869a63b688ce38d1bb8e19cf1d75442"
+        "b44612d4c10856913770437603c2b03584b1ea8434c06c3597522b7c3de0ab8a"
     ),
     "vae_mnist": (
-        "fd832b69735148750dabcc5fa014af9b689775c3120fec683651c6847bc75951"
+        "d46d69c24808292c5df20716733aa3a686022d3d6125b304164e66d162294006"
     ),
     "video_dmlab84": (
         "efd5e18328989bf9bfda0d4aa70fd71c3992c82defad070570301745a5d0c052"
