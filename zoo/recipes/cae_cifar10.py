@@ -7,7 +7,7 @@ def get_config():
     config = read_recipe(find_recipe("ae_cifar10"))
     config.name = "cae_cifar10"
     config.regularizer.update(
-        name="Contractive", weight=20.0, method="hutchinson", relative=True
+        name="Contractive", weight=14.0, method="hutchinson", relative=True
     )
     config.card.update(
         summary="32x32 RGB pictures to 8x8 latents of 16 numbers that follow "
