@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import family_properties as properties  # noqa: E402
 import trained  # noqa: E402
 
-from vqvae_tf import presets, systems  # noqa: E402
+from vqvae_tf import comparison, presets, systems  # noqa: E402
 
 # Not those that beta was chosen by, which are 1 to 5.
 SEEDS = (6, 7, 8, 9, 10)
@@ -111,7 +111,7 @@ def report(figures):
     for beta in BETAS:
         scores = [figures.get(f"beta_{beta}_{seed}") for seed in SEEDS]
         if all(scores):
-            found = properties.interval([f["mig"] for f in scores])
+            found = comparison.of_runs([f["mig"] for f in scores])
             print(f"MIG of beta={beta}: {found.mean:.3f} +- {found.half:.3f}")
     difference = properties.beta_difference(figures)
     if difference:

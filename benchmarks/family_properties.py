@@ -1,32 +1,9 @@
 """What is promised of the autoencoder family, and whether it holds."""
 
-import math
-from typing import NamedTuple
-
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import systems
-
-# Two-sided 95 % quantiles of Student's t, by the degrees of freedom.
-STUDENT = (math.nan, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306)
-
-
-class Interval(NamedTuple):
-    """A mean of n numbers and half of its 95 % interval, by Student's t."""
-
-    mean: float
-    half: float
-
-
-def interval(values) -> Interval:
-    """Returns the mean of 2 to 9 numbers and half of its 95 % interval."""
-    values = np.asarray(values, np.float64)
-    freedom = len(values) - 1
-    if not 1 <= freedom < len(STUDENT):
-        raise ValueError(f"Expected 2 to 9 numbers. Received: {len(values)}.")
-    spread = values.std(ddof=1) / math.sqrt(len(values))
-    return Interval(float(values.mean()), float(STUDENT[freedom] * spread))
+from vqvae_tf import comparison, systems
 
 
 def held_out(description, data_dir=None) -> np.ndarray:
@@ -119,7 +96,7 @@ def _plain(figures, suffix="") -> dict:
     return found
 
 
-def beta_difference(figures) -> Interval | None:
+def beta_difference(figures) -> comparison.Interval | None:
     """Returns MIG(beta) - MIG(1), paired by seed; None without two pairs."""
     scores = {
         tuple(name.split("_")[1:]): f["mig"]
@@ -131,4 +108,4 @@ def beta_difference(figures) -> Interval | None:
         for (beta, seed), score in scores.items()
         if beta != "1" and ("1", seed) in scores
     ]
-    return interval(pairs) if len(pairs) > 1 else None
+    return comparison.of_runs(pairs) if len(pairs) > 1 else None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -77,6 +78,42 @@ def test_evaluate_disagrees(zoo, tmp_path, capsys):
     out = capsys.readouterr().out
     expected = metadata["metrics"]["psnr"]
     assert f"the card says {expected:.2f}" in out
+
+
+def test_evaluate_compares_example_by_example(zoo, capsys):
+    words = ["evaluate", zoo, f"--data_dir={zoo}", f"--against={zoo}"]
+    assert run(*words) == 0
+    out = capsys.readouterr().out
+    assert out.count("All figures agree with the card.") == 2
+    assert f"{zoo} less {zoo}, example by example, bits/dim:" in out
+    same = "bound with the prior less bound with the prior"
+    assert re.search(f"{same} +[+-]0.0000 ± 0.0000", out)
+
+
+def test_evaluate_compares_runs(zoo, capsys):
+    words = ["evaluate", zoo, zoo, f"--data_dir={zoo}"]
+    assert run(*words) == 0
+    out = capsys.readouterr().out
+    _, intervals = out.split("Mean, and half of its 95 % interval:\n")
+    psnr = presets.load_metadata(zoo / "preset")["metrics"]["psnr"]
+    assert re.search(rf"PSNR.* {psnr:.2f} ± 0.00\n", intervals)
+    assert run(*words, f"--against={zoo},{zoo}") == 0
+    _, difference = capsys.readouterr().out.split("Difference, pair by pair")
+    assert re.search(r"PSNR.* -?0.00 ± 0.00\n", difference)
+
+
+def test_evaluate_refuses_what_is_no_pair(zoo, tmp_path, capsys):
+    error = refused(capsys, "evaluate", zoo, f"--against={zoo},{zoo}")
+    assert "as many presets as are measured: pairs. Received: 1 and 2" in error
+    metadata = presets.load_metadata(zoo / "preset")
+    metadata.pop("files")
+    metadata["data"]["eval_split"] = "train"
+    presets.save(presets.load(zoo), tmp_path / "other", metadata)
+    against = f"--against={tmp_path / 'other'}"
+    words = ["evaluate", zoo, f"--data_dir={zoo}", against]
+    error = refused(capsys, *words)
+    assert "needs presets of the same data" in error
+    assert "eval_split='test'" in error and "other with 'train'." in error
 
 
 def test_encode_and_decode(zoo, tmp_path):

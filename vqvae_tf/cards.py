@@ -24,7 +24,9 @@ _PRIOR_FIGURES = {"prior_bits_per_code", "global_prior_bits"}
 DATA_KEYS = ("source", "train_split", "eval_split", "image_size", "num_classes")
 
 
-def measure(model, description, data_dir=None, progress=True) -> dict:
+def measure(
+    model, description, data_dir=None, progress=True, rows=None
+) -> dict:
     """Measures a model on the held-out split of `description`.
 
     Args:
@@ -32,12 +34,17 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
         description: from `describe`.
         data_dir: where the data lies.
         progress: show progress bars.
+        rows: a dict that gets the bounds of each picture, in bits/dim, by
+            the names of their means; what is not of pictures gives none.
 
     Returns:
         Some of `figure_table.FIGURES`, and `examples`.
     """
-    system = systems.BY_KIND[description.get("kind", "pictures")]
-    return system.measure(model, description, data_dir, progress)
+    kind = description.get("kind", "pictures")
+    options = {"rows": rows} if kind == "pictures" else {}
+    return systems.BY_KIND[kind].measure(
+        model, description, data_dir, progress, **options
+    )
 
 
 def describe(config) -> dict:

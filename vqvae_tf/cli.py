@@ -1,9 +1,9 @@
 """The commands of `vqvae-tf`; `vqvae_tf_cli` reads their arguments.
 
-Those on a preset's own data are in `cli_pictures`, `cli_speech`, `cli_video`.
+Those on a preset's own data are in `cli_pictures`, `cli_speech`, `cli_video`,
+and `evaluate` in `cli_evaluate`.
 """
 
-import os
 import pathlib
 import shlex
 
@@ -73,6 +73,7 @@ def train(recipe, overrides):
         overrides: arguments `--config.KEY=VALUE`.
     """
     from vqvae_tf import (
+        cli_data,
         publishing,
         recipe_flags,
         recipes,
@@ -84,7 +85,7 @@ def train(recipe, overrides):
     config = recipes.read_recipe(recipes.find_recipe(recipe))
     config = recipe_flags.override(config, overrides)
     recipes.check_recipe(config)
-    _check_data_dir("train", config.data)
+    cli_data.check_data_dir("train", config.data)
     model = training.train(
         config, FLAGS.workdir, FLAGS.data_dir, FLAGS.stage, strategy
     )
@@ -99,74 +100,11 @@ def train(recipe, overrides):
     strategies.wait_for_all(strategy)
 
 
-def _check_data_dir(command, description):
-    """Raises ValueError where the source is relative to no folder."""
-    kind, _, name = description["source"].partition(":")
-    given = FLAGS.data_dir or os.environ.get("TFDS_DATA_DIR")
-    if given or kind not in ("folder", "npz") or os.path.isabs(name):
-        return
-    splits = (description["train_split"], description["eval_split"])
-    inside = " and ".join(f"{split}/" for split in splits)
-    if kind == "npz":
-        inside = name
-    elif name:
-        inside = f"{name}/ (with {inside})"
-    raise ValueError(
-        f"{command} needs --data_dir=FOLDER with {inside} inside; "
-        "TFDS_DATA_DIR is not set either."
-    )
+def evaluate(*presets):
+    """Measures presets' figures again, and compares them."""
+    from vqvae_tf import cli_evaluate
 
-
-def evaluate(preset):
-    """Measures a preset's figures again, and compares them with its card."""
-    from vqvae_tf import cards, figure_table, presets
-
-    metadata = presets.verify(presets.find_preset(preset))
-    description = _described_data(preset, metadata)
-    _check_data_dir("evaluate", description)
-    if FLAGS.on_corrupt == "skip":
-        description = {**description, "on_corrupt": "skip"}
-    changes = {
-        name: FLAGS[name].value
-        for name in ("eval_split", "bound_samples")
-        if FLAGS[name].value not in (None, description.get(name))
-    }
-    description = {**description, **changes}
-    model = presets.load(preset)
-    print(f"{preset} on {description['source']}, ", end="")
-    print(f"split {description['eval_split']}:")
-    figures = cards.measure(model, description, FLAGS.data_dir)
-    for title, value in figure_table.table(figures):
-        print(f"  {title:50} {value}")
-    if changes:
-        said = ", ".join(f"{k}={v}" for k, v in changes.items())
-        print(f"The card has no figures of {said}.")
-        return 0
-    differences = figure_table.compare(figures, metadata.get("metrics", {}))
-    if differences:
-        print("These do not agree with the card:")
-        print("\n".join(f"  {line}" for line in differences))
-        return 1
-    print("All figures agree with the card.")
-    return 0
-
-
-def _described_data(preset, metadata):
-    """Returns what data the metadata say that figures are of."""
-    from vqvae_tf import cards
-
-    description = metadata.get("data")
-    if not isinstance(description, dict):
-        description = {}
-    missing = [key for key in cards.DATA_KEYS if key not in description]
-    if missing:
-        raise ValueError(
-            f"The preset {preset} does not say what to measure it on: its "
-            f"metadata's `data` lacks {', '.join(missing)}. Save it with these "
-            "(`vqvae-tf train` does), or call vqvae_tf.evaluation.evaluate "
-            "with batches of your own."
-        )
-    return description
+    return cli_evaluate.evaluate(*presets)
 
 
 def _by_medium(name, *of_speech):

@@ -31,7 +31,9 @@ def half_interval(values) -> float:
     return float(1.96 * values.std(ddof=1) / math.sqrt(len(values)))
 
 
-def evaluate(model, batches, training_counts=None, progress=True) -> dict:
+def evaluate(
+    model, batches, training_counts=None, progress=True, rows=None
+) -> dict:
     """Measures a model on data, each example counted once.
 
     Args:
@@ -41,6 +43,8 @@ def evaluate(model, batches, training_counts=None, progress=True) -> dict:
         training_counts: how often each code occurs in the training set,
             `[K]` or `[G, K]`, for the unigram's cross-entropy; or None.
         progress: show a progress bar, where stderr is a terminal.
+        rows: a dict that gets the bounds of each example, in bits/dim
+            `[examples]`, by the names of their means.
 
     Returns:
         A dict of floats. `examples`; `mse` in squared pixel levels; `nmse`,
@@ -62,6 +66,8 @@ def evaluate(model, batches, training_counts=None, progress=True) -> dict:
         count = int(np.sum(weight.numpy() > 0))
         context = {k: v for k, v in context.items()} or None
         totals.add(x.numpy()[:count], count, step(x, context))
+    if rows is not None:
+        rows.update(totals.bounds_of_each())
     return totals.figures(training_counts, generator is not None)
 
 
@@ -96,7 +102,7 @@ class _Totals:
         self.shape = (quantizer.num_codebooks, quantizer.num_embeddings)
         self.counts = np.zeros(self.shape)
         self.sums = {}
-        self.bounds = []
+        self.rows = {}
         self.codes_each = 0
 
     def _sum(self, **items):
@@ -118,9 +124,20 @@ class _Totals:
             error=(error**2).sum(),
         )
         outputs = {k: v.astype(np.float64) for k, v in outputs.items()}
-        bound = outputs["log_px"] + outputs.get("log_pz", 0.0)
-        self.bounds.extend(bound)
         self._sum(**{k: v.sum() for k, v in outputs.items()})
+        for name in {"log_px", "log_pz"} & outputs.keys():
+            self.rows.setdefault(name, []).extend(outputs[name])
+
+    def bounds_of_each(self):
+        """Returns the bounds of each example, bits/dim, by their names."""
+        log_px = np.array(self.rows["log_px"])
+        bits = len(log_px) / (self.sums["values"] * math.log(2))
+        uniform = self.codes_each * math.log(self.shape[1])
+        bounds = {"bits_per_dim_uniform": (uniform - log_px) * bits}
+        if "log_pz" in self.rows:
+            log_p = log_px + np.array(self.rows["log_pz"])
+            bounds["bits_per_dim"] = -log_p * bits
+        return bounds
 
     def figures(self, training_counts, has_prior):
         s = self.sums
@@ -128,7 +145,7 @@ class _Totals:
         variance = s["x2"] / s["values"] - (s["x"] / s["values"]) ** 2
         bits = s["values"] * math.log(2)
         codes = s["examples"] * self.codes_each
-        uniform = codes * math.log(self.shape[1])
+        bounds = self.bounds_of_each()
         figures = {
             "examples": int(s["examples"]),
             "mse": mse,
@@ -138,10 +155,11 @@ class _Totals:
             "perplexity": float(usage.perplexity(_float32(self.counts))),
             "usage": float(usage.usage(_float32(self.counts))),
             "reconstruction_bits_per_dim": -s["log_px"] / bits,
-            "bits_per_dim_uniform": (uniform - s["log_px"]) / bits,
-            "bits_per_dim_error": half_interval(self.bounds)
-            * s["examples"]
-            / bits,
+            "bits_per_dim_uniform": float(
+                bounds["bits_per_dim_uniform"].mean()
+            ),
+            # Of the last: with the prior, where there is one.
+            "bits_per_dim_error": half_interval(list(bounds.values())[-1]),
         }
         if training_counts is not None:
             figures["unigram_bits_per_code"] = unigram_bits(
@@ -150,7 +168,7 @@ class _Totals:
         if has_prior:
             figures["prior_bits_per_code"] = -s["log_pz"] / math.log(2) / codes
             figures["prior_bits_per_dim"] = -s["log_pz"] / bits
-            figures["bits_per_dim"] = -(s["log_px"] + s["log_pz"]) / bits
+            figures["bits_per_dim"] = float(bounds["bits_per_dim"].mean())
         return figures
 
 

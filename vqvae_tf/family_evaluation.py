@@ -13,7 +13,9 @@ from vqvae_tf.evaluation import bar, half_interval, psnr
 _AT_ONCE = 640
 
 
-def evaluate(model, batches, num_samples=1, seed=0, progress=True) -> dict:
+def evaluate(
+    model, batches, num_samples=1, seed=0, progress=True, rows=None
+) -> dict:
     """Measures an autoencoder on data, each example counted once.
 
     Args:
@@ -23,6 +25,8 @@ def evaluate(model, batches, num_samples=1, seed=0, progress=True) -> dict:
         num_samples: S of the importance-weighted bound.
         seed: of the draws of the posterior, and of the observation's.
         progress: show a progress bar, where stderr is a terminal.
+        rows: a dict that gets the bounds of each example, in bits/dim
+            `[examples]`, by the names of their means.
 
     Returns:
         A dict of floats. `examples`; `mse` in squared pixel levels, `nmse`,
@@ -47,6 +51,8 @@ def evaluate(model, batches, num_samples=1, seed=0, progress=True) -> dict:
         context = {k: v for k, v in context.items()} or None
         found = step(x, context, batch_seed(seed, number))
         totals.add({k: v.numpy()[:count] for k, v in found.items()})
+    if rows is not None:
+        rows.update(totals.bounds_of_each(num_samples))
     return totals.figures(num_samples)
 
 
@@ -111,9 +117,24 @@ class _Totals:
             rows = self.rows.setdefault(name, [])
             rows.extend(values.astype(np.float64))
 
+    def _bits(self):
+        """Returns the bits/dim of an example whose log p is 1."""
+        return -len(self.rows["log_px"]) / (self.sums["values"] * math.log(2))
+
+    def bounds_of_each(self, num_samples):
+        """Returns the bounds of each example, bits/dim, by their names."""
+        if "log_ratio" not in self.rows:
+            return {}
+        log_p = np.array(self.rows["log_px"]) + np.array(self.rows["log_ratio"])
+        bounds = {"bits_per_dim": log_p * self._bits()}
+        if num_samples > 1:
+            log_p = np.array(self.rows["log_p"])
+            bounds["bits_per_dim_S"] = log_p * self._bits()
+        return bounds
+
     def figures(self, num_samples):
         s, rows = self.sums, {k: np.array(v) for k, v in self.rows.items()}
-        count = len(rows["log_px"])
+        count, bits = len(rows["log_px"]), self._bits()
         mse = s["error"] / s["values"]
         variance = s["x2"] / s["values"] - (s["x"] / s["values"]) ** 2
         figures = {
@@ -124,18 +145,14 @@ class _Totals:
         }
         if "ssim" in rows:
             figures["ssim"] = rows["ssim"].mean()
-        bits = -count / (s["values"] * math.log(2))  # of a nat, a dimension
         figures["reconstruction_bits_per_dim"] = rows["log_px"].mean() * bits
         if "log_ratio" in rows:
-            bound = (rows["log_px"] + rows["log_ratio"]) * bits
             figures["prior_bits_per_dim"] = rows["log_ratio"].mean() * bits
-            figures["bits_per_dim"] = bound.mean()
-            figures["bits_per_dim_error"] = half_interval(bound)
+            for name, bound in self.bounds_of_each(num_samples).items():
+                figures[name] = bound.mean()
+                figures[f"{name}_error"] = half_interval(bound)
             if num_samples > 1:
                 figures["bound_samples"] = num_samples
-                figures["bits_per_dim_S"] = rows["log_p"].mean() * bits
-                error = half_interval(rows["log_p"] * bits)
-                figures["bits_per_dim_S_error"] = error
                 figures["nats"] = -rows["log_p"].mean()
                 figures["nats_error"] = half_interval(rows["log_p"])
         return {

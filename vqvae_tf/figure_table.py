@@ -248,9 +248,9 @@ def compare(measured: dict, expected: dict) -> list[str]:
         if b is None and name in _LATER_FIGURES:
             continue
         if not _agree(a, b, tolerance):
-            title = _title_of(name, {**expected, **measured})
+            words = title(name, {**expected, **measured})
             a, b = (_text(form, value) for value in (a, b))
-            differences.append(f"{title}: measured {a}, the card says {b}")
+            differences.append(f"{words}: measured {a}, the card says {b}")
     return differences
 
 
@@ -268,13 +268,19 @@ def _text(form, value):
 def table(figures: dict) -> list[tuple[str, str]]:
     """Returns (title, value) rows of the known figures."""
     return [
-        (_title_of(name, figures), form.format(figures[name]))
+        (title(name, figures), form.format(figures[name]))
         for name, (_, form, _) in FIGURES.items()
         if name in figures
     ]
 
 
-def _title_of(name, figures):
-    title = FIGURES[name][0]
+def title(name, figures) -> str:
+    """Returns the title of a figure.
+
+    Args:
+        name: one of `FIGURES`.
+        figures: those of the same model, which say whether it has codes.
+    """
+    words = FIGURES[name][0]
     # Codes are used, or not; other latents are no codes.
-    return title if "usage" in figures else family_cards.TITLES.get(name, title)
+    return words if "usage" in figures else family_cards.TITLES.get(name, words)

@@ -81,6 +81,12 @@ flags.DEFINE_string("eval_split", None, "by default that of the card")
 flags.DEFINE_integer(
     "bound_samples", None, "draws of a VAE's bound, by default the card's", 1
 )
+flags.DEFINE_list(
+    "against",
+    None,
+    "presets of the same data to compare with, as many as are measured, joined "
+    "by commas",
+)
 flags.DEFINE_integer("model_version", 1, "the version's sub-folder")
 
 _PRESET = "a built-in name, a preset's folder or a training's work directory"
@@ -144,10 +150,15 @@ COMMANDS = {
         "measure the card's figures again",
         "Measures a preset's figures again and compares them with its card; "
         "exits with 1 where they differ. On another split, or with another "
-        "number of draws, it only measures.",
+        "number of draws, it only measures. --against=OTHER measures both, and "
+        "the difference of their bounds, picture by picture. Of several "
+        "presets, such as runs with other seeds, it also gives the means of "
+        "their figures; --against=OTHER,OTHER2 compares them pair by pair. "
+        "Intervals are of 95 %.",
         "vqvae-tf evaluate vqvae_photo128 --data_dir=PHOTOS",
-        {"PRESET": _PRESET},
-        ("data_dir", "on_corrupt", "eval_split", "bound_samples"),
+        {"PRESET...": _PRESET},
+        ("data_dir", "on_corrupt", "eval_split", "bound_samples", "against"),
+        most=10_000,
     ),
     "sample": Command(
         "draw pictures",

@@ -42,15 +42,6 @@ def small(bottleneck, channels=196, size=4, likelihood=None, **parts):
     return model
 
 
-def test_an_interval_is_that_of_students_t():
-    found = properties.interval([1, 2, 3, 4, 5])
-    assert found.mean == 3
-    # 2.776 * sqrt(2.5 / 5)
-    assert found.half == pytest.approx(1.963, abs=1e-3)
-    with pytest.raises(ValueError, match="Expected 2 to 9.*Received: 1"):
-        properties.interval([1.0])
-
-
 def test_batches_are_joined_and_know_their_first_row():
     rows = np.arange(7)
     found = properties.in_batches(lambda x, first: x - first, rows, size=3)

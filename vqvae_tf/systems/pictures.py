@@ -157,7 +157,9 @@ def _samples(config, generator, count=16):
     return generator.sample(count, context=context, seed=0)
 
 
-def measure(model, description, data_dir=None, progress=True) -> dict:
+def measure(
+    model, description, data_dir=None, progress=True, rows=None
+) -> dict:
     """Measures a model on the held-out split of `description`.
 
     Args:
@@ -165,6 +167,7 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
         description: a dict like a recipe's `data` section.
         data_dir: where the data lies.
         progress: show progress bars.
+        rows: a dict that gets the bounds of each picture; see there.
 
     Returns:
         The figures of `evaluation.evaluate`, and where the description has
@@ -176,7 +179,7 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
     """
     autoencoder = getattr(model, "autoencoder", model)
     if isinstance(autoencoder, Autoencoder):
-        return _measure_family(model, description, data_dir, progress)
+        return _measure_family(model, description, data_dir, progress, rows)
     counts = None
     if isinstance(model, LatentGenerator):
         training = eval_batches(
@@ -185,7 +188,7 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
         counts = evaluation.count_codes(autoencoder, training, progress)
     held_out = description, description["eval_split"], data_dir
     figures = evaluation.evaluate(
-        model, eval_batches(*held_out), counts, progress
+        model, eval_batches(*held_out), counts, progress, rows
     )
     if count := description.get("neighbour_pictures", 0):
         figures |= _neighbour_gain(model, eval_batches(*held_out, count))
@@ -211,13 +214,13 @@ def _neighbour_gain(model, batches):
     return figures
 
 
-def _measure_family(model, description, data_dir, progress):
+def _measure_family(model, description, data_dir, progress, rows):
     batches = functools.partial(
         eval_batches, description, description["eval_split"], data_dir
     )
     samples = description.get("bound_samples", 1)
     figures = family_evaluation.evaluate(
-        model, batches(), samples, progress=progress
+        model, batches(), samples, progress=progress, rows=rows
     )
     figures |= family_properties.evaluate(model, batches(), progress=progress)
     if description["source"] == "shapes":

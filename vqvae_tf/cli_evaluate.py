@@ -1,0 +1,163 @@
+"""`vqvae-tf evaluate`: a preset's figures again, and against another's."""
+
+import dataclasses
+
+from absl import flags
+
+FLAGS = flags.FLAGS
+
+# What must be alike where examples are compared, and what those presets mean
+# that do not say it.
+_SAME_DATA = {
+    "kind": "pictures",
+    "source": None,
+    "eval_split": None,
+    "image_size": None,
+    "channels": 3,
+}
+
+
+def evaluate(*names):
+    """Measures presets, and compares them with their cards and each other."""
+    from vqvae_tf import comparison
+
+    against = FLAGS.against or []
+    if against and len(against) != len(names):
+        raise ValueError(
+            "--against needs as many presets as are measured: pairs. Received: "
+            f"{len(names)} and {len(against)}."
+        )
+    runs = [_describe(name) for name in names]
+    others = [_describe(name) for name in against]
+    _check_pairs(runs, others)
+    # The command fails where a card does, not at the first that does.
+    code = max([_measure(run) for run in runs + others])
+    if len(runs) > 1:
+        _print_intervals("mean", comparison.by_run([r.figures for r in runs]))
+    if len(others) > 1:
+        figures = [r.figures for r in others]
+        _print_intervals("mean of --against", comparison.by_run(figures))
+        differences = comparison.by_run([r.figures for r in runs], figures)
+        _print_intervals("difference, pair by pair", differences)
+    elif others:
+        _print_by_example(runs[0], others[0])
+    return code
+
+
+@dataclasses.dataclass
+class _Run:
+    """A preset, and what is found of it.
+
+    Attributes:
+        name: as it was given.
+        metrics: the card's figures.
+        data: what it is measured on.
+        changes: how that is not what the card says.
+        figures: what was measured.
+        rows: the bounds of each example.
+    """
+
+    name: str
+    metrics: dict
+    data: dict
+    changes: dict
+    figures: dict = dataclasses.field(default_factory=dict)
+    rows: dict = dataclasses.field(default_factory=dict)
+
+
+def _describe(name):
+    from vqvae_tf import cli_data, presets
+
+    metadata = presets.verify(presets.find_preset(name))
+    data = _described_data(name, metadata)
+    cli_data.check_data_dir("evaluate", data)
+    if FLAGS.on_corrupt == "skip":
+        data = {**data, "on_corrupt": "skip"}
+    changes = {
+        key: FLAGS[key].value
+        for key in ("eval_split", "bound_samples")
+        if FLAGS[key].value not in (None, data.get(key))
+    }
+    data = {**data, **changes}
+    return _Run(name, metadata.get("metrics", {}), data, changes)
+
+
+def _described_data(preset, metadata):
+    """Returns what data the metadata say that figures are of."""
+    from vqvae_tf import cards
+
+    description = metadata.get("data")
+    if not isinstance(description, dict):
+        description = {}
+    missing = [key for key in cards.DATA_KEYS if key not in description]
+    if missing:
+        raise ValueError(
+            f"The preset {preset} does not say what to measure it on: its "
+            f"metadata's `data` lacks {', '.join(missing)}. Save it with these "
+            "(`vqvae-tf train` does), or call vqvae_tf.evaluation.evaluate "
+            "with batches of your own."
+        )
+    return description
+
+
+def _check_pairs(runs, others):
+    for run, other in zip(runs, others):
+        for key, unsaid in _SAME_DATA.items():
+            a, b = run.data.get(key, unsaid), other.data.get(key, unsaid)
+            if a != b:
+                raise ValueError(
+                    "--against needs presets of the same data. Received: "
+                    f"{run.name} with {key}={a!r}, {other.name} with {b!r}."
+                )
+
+
+def _measure(run):
+    """Prints a preset's figures; returns whether its card says others."""
+    from vqvae_tf import cards, figure_table, presets
+
+    print(f"{run.name} on {run.data['source']}, ", end="")
+    print(f"split {run.data['eval_split']}:")
+    run.figures = cards.measure(
+        presets.load(run.name), run.data, FLAGS.data_dir, rows=run.rows
+    )
+    for title, value in figure_table.table(run.figures):
+        print(f"  {title:50} {value}", flush=True)
+    if run.changes:
+        said = ", ".join(f"{k}={v}" for k, v in run.changes.items())
+        print(f"The card has no figures of {said}.")
+        return 0
+    differences = figure_table.compare(run.figures, run.metrics)
+    if differences:
+        print("These do not agree with the card:")
+        print("\n".join(f"  {line}" for line in differences))
+        return 1
+    print("All figures agree with the card.")
+    return 0
+
+
+def _print_intervals(title, intervals):
+    """Prints the intervals over runs, each with its figure's digits."""
+    from vqvae_tf import figure_table
+
+    print(f"{title[:1].upper()}{title[1:]}, and half of its 95 % interval:")
+    means = {name: found.mean for name, found in intervals.items()}
+    halves = {name: found.half for name, found in intervals.items()}
+    for (name, mean), (_, half) in zip(
+        figure_table.table(means), figure_table.table(halves)
+    ):
+        print(f"  {name:50} {mean} ± {half}")
+
+
+def _print_by_example(run, other):
+    from vqvae_tf import comparison, figure_table
+
+    differences = comparison.by_example(run.rows, other.rows)
+    if not differences:
+        print("No bounds of both to compare, example by example.")
+        return
+    print(f"{run.name} less {other.name}, example by example, bits/dim:")
+    for (name, of_other), found in differences.items():
+        first = figure_table.title(name, run.figures)
+        second = figure_table.title(of_other, other.figures)
+        words = f"{first} less {second}".replace(", bits/dim", "")
+        print(f"  {words:50} {found.mean:+.4f} ± {found.half:.4f}")
