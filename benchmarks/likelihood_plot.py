@@ -9,6 +9,7 @@ the bound in training since the point before, of the draws it was trained with.
 
 import argparse
 import json
+import math
 import re
 
 import matplotlib
@@ -16,6 +17,9 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 from likelihood_table import bound, make_recipe  # noqa: E402
+
+# Bits/dim of pixels as they are: worse is no model, and is off the plot.
+RAW = 8.0
 
 TITLES = {
     "vqvae": "VQ-VAE, uniform prior (codebooks of 512)",
@@ -51,11 +55,19 @@ def draw(table, split, path):
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.6))
     cycle = plt.rcParams["axes.prop_cycle"].by_key()["color"]
     colors = dict(zip(TITLES, cycle))
+    inside, outside = [], []
     for (kind, steps), points in curves(table, split).items():
         style = "-" if steps == full else ":"
         line = {"color": colors[kind], "linestyle": style}
         numbers = [number for number, _ in points]
         values = [bound(figures) for _, figures in points]
+        inside += [value for value in values if value < RAW]
+        outside += [
+            (number, f"{value:.0f} \N{UPWARDS ARROW}", colors[kind])
+            for number, value in zip(numbers, values)
+            if value >= RAW
+        ]
+        values = [value if value < RAW else math.nan for value in values]
         taken = f", {steps:,} steps" * (steps != full)
         label = TITLES[kind] + taken
         left.plot(numbers, values, marker="o", label=label, **line)
@@ -69,6 +81,10 @@ def draw(table, split, path):
         ylabel=f"bits/dim of {split}, S=1",
         xscale="log",
     )
+    top = max(inside) + 0.25
+    left.set_ylim(min(inside) - 0.1, top)
+    for number, words, color in outside:
+        left.text(number, top, words, ha="center", va="top", color=color)
     left.set_xticks([1, 2, 4, 8, 16, 32], [1, 2, 4, 8, 16, 32])
     left.minorticks_off()
     right.set(

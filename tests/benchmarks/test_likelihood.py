@@ -126,6 +126,7 @@ def test_curves_are_sorted_and_of_one_split(tmp_path):
         "vae_4_short:val:1": row(5.9, steps=1500),
         "vae_4_other:val:1": row(5.9, steps=900),
         "vqvae_1:val:1": {**row(9.9), "bits_per_dim_uniform": 5.4},
+        "vimco_4:val:1": row(749.0),
     }
     curves = likelihood_plot.curves(table, "val")
     numbers = {sweep: [n for n, _ in rows] for sweep, rows in curves.items()}
@@ -133,6 +134,7 @@ def test_curves_are_sorted_and_of_one_split(tmp_path):
         ("vae", 6000): [2, 16],
         ("vae", 1500): [4],
         ("vqvae", 6000): [1],
+        ("vimco", 6000): [4],
     }
     likelihood_plot.draw(table, "val", tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
