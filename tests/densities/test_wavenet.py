@@ -244,22 +244,6 @@ def test_all_variables_get_a_dense_gradient():
     assert np.all(density.log_prob(codes, context, training=True) != still)
 
 
-def test_what_is_hidden_of_the_past_is_hidden_in_training_alone():
-    plain, density = small(), small(history_dropout=0.5)
-    density.set_weights(plain.get_weights())
-    codes = random_codes(plain, 4)
-    still = plain.log_prob(codes)
-    np.testing.assert_array_equal(density.log_prob(codes), still)
-    first, second = (density.log_prob(codes, training=True) for _ in "ab")
-    assert np.all(first != second) and np.all(first != still)
-    # With nothing of the past all positions have the same logits, but for the
-    # first, which see the padding.
-    blind = small(history_dropout=1 - 1e-9)
-    logits = blind.logits(codes, training=True).numpy()
-    late = logits[:, blind.receptive_field :]
-    np.testing.assert_allclose(late, np.broadcast_to(late[0, 0], late.shape))
-
-
 @pytest.mark.parametrize(
     "kind", ["plain", pytest.param("mixture", marks=pytest.mark.slow)]
 )
@@ -299,7 +283,6 @@ CODES = np.zeros([2, TIME], np.int32)
         (lambda: WaveNet(4, kernel_size=1), "kernel_size must be at least 2"),
         (lambda: WaveNet(4, skip_channels=0.5), "skip_channels must be"),
         (lambda: WaveNet(4, dropout=1.0), "dropout must be"),
-        (lambda: WaveNet(4, history_dropout=1.0), "history_dropout must be"),
         (lambda: WaveNet(4, output="normal"), 'output must be "categorical"'),
         (
             lambda: WaveNet(4, num_codebooks=2, output="logistic_mixture"),

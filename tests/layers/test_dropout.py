@@ -1,4 +1,4 @@
-"""Dropout of entries and positions: rates, and no dependence on replicas."""
+"""Dropout: its rate, its expectation, and no dependence on replicas."""
 
 import functools
 
@@ -9,7 +9,6 @@ import tensorflow as tf
 from harness import run_layer_test, two_replicas
 
 from vqvae_tf import Dropout
-from vqvae_tf.layers import WordDropout
 
 
 def test_as_any_layer():
@@ -23,16 +22,6 @@ def test_share_and_scale():
     y = layer(tf.ones([100, 50, 50]), training=True).numpy()
     assert set(np.unique(y)) == {np.float32(0.0), np.float32(1 / (1 - 0.3))}
     assert abs(np.mean(y == 0) - 0.3) < 0.0046
-
-
-def test_whole_positions_are_hidden_and_the_others_kept():
-    x = np.random.default_rng(0).normal(size=[40, 100, 3]).astype(np.float32)
-    layer = WordDropout(0.3, seed=1)
-    np.testing.assert_array_equal(layer(x), x)
-    y = layer(x, training=True).numpy()
-    hidden = np.all(y == 0, axis=-1)
-    np.testing.assert_array_equal(y, np.where(hidden[..., None], 0, x))
-    assert abs(hidden.mean() - 0.3) < 5 * np.sqrt(0.3 * 0.7 / 4000)
 
 
 def test_only_in_training():

@@ -11,7 +11,7 @@ from vqvae_tf.densities.conditioning import (
     check_grid,
     size_of,
 )
-from vqvae_tf.layers.dropout import Dropout, WordDropout
+from vqvae_tf.layers.dropout import Dropout
 
 
 class CodeNetwork(CodeDensity):
@@ -25,7 +25,7 @@ class CodeNetwork(CodeDensity):
     Args:
         num_embeddings, event_shape, num_codebooks, hidden_channels,
         head_channels, dropout, global_channels, local_channels,
-        local_upsampling, history_dropout: see the subclasses.
+        local_upsampling: see the subclasses.
     """
 
     # What the blocks repeat of the upsampling themselves, and convolutions of
@@ -44,7 +44,6 @@ class CodeNetwork(CodeDensity):
         global_channels,
         local_channels,
         local_upsampling,
-        history_dropout,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -55,8 +54,7 @@ class CodeNetwork(CodeDensity):
             "hidden_channels", hidden_channels
         )
         self.head_channels = check_positive("head_channels", head_channels)
-        self.dropout = _check_rate("dropout", dropout)
-        self.history_dropout = _check_rate("history_dropout", history_dropout)
+        self.dropout = _check_rate(dropout)
         self.global_channels = _check_optional(
             "global_channels", global_channels
         )
@@ -103,7 +101,6 @@ class CodeNetwork(CodeDensity):
 
     def _make_dropout(self):
         self.drop = Dropout(self.dropout, dtype=self.dtype_policy)
-        self.forget = WordDropout(self.history_dropout, dtype=self.dtype_policy)
 
     def build(self, input_shape=None):
         """Creates every variable; the shape of the data is not needed."""
@@ -191,7 +188,6 @@ class CodeNetwork(CodeDensity):
         grid = tuple(size_of(embedded, axis) for axis in axes)
         contexts = self.prepare_context(context, grid)
         drop = self.drop if training and self.dropout else None
-        embedded = self.forget(embedded, training=training)
         return self.features(embedded, *contexts, drop)
 
     def prepare_context(self, context, grid):
@@ -227,14 +223,13 @@ class CodeNetwork(CodeDensity):
             "global_channels": self.global_channels,
             "local_channels": self.local_channels,
             "local_upsampling": self.local_upsampling,
-            "history_dropout": self.history_dropout,
         }
 
 
-def _check_rate(name, rate):
+def _check_rate(rate):
     if not 0 <= rate < 1:
         raise ValueError(
-            f"{name} must be a rate in [0, 1). Received: {name}={rate!r}."
+            f"dropout must be a rate in [0, 1). Received: dropout={rate!r}."
         )
     return rate
 

@@ -39,8 +39,6 @@ class PixelCNN(CodeNetwork):
         local_channels: channels of `context["local"]`, or None, likewise.
         local_upsampling: grid size over the size of the local context, which
             the density's own transposed convolutions undo.
-        history_dropout: the rate at which earlier codes are hidden in
-            training, so that the context is needed (`layers.WordDropout`).
 
     Call arguments:
         value: codes, integers `[batch, height, width]`, or `[batch, height,
@@ -91,7 +89,6 @@ class PixelCNN(CodeNetwork):
         global_channels=None,
         local_channels=None,
         local_upsampling=1,
-        history_dropout=0.0,
         **kwargs,
     ):
         super().__init__(
@@ -104,7 +101,6 @@ class PixelCNN(CodeNetwork):
             global_channels,
             local_channels,
             local_upsampling,
-            history_dropout,
             **kwargs,
         )
         self.num_layers = check_positive("num_layers", num_layers)

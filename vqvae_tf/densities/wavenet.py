@@ -51,8 +51,6 @@ class WaveNet(CodeNetwork):
             of a scale: their masses are those of a mixture of discretised
             logistics. With one codebook only.
         num_components: of the mixture.
-        history_dropout: the rate at which codes of the past are hidden in
-            training, so that the context is needed (`layers.WordDropout`).
 
     Attributes:
         receptive_field: see above.
@@ -120,7 +118,6 @@ class WaveNet(CodeNetwork):
         local_layers=0,
         output="categorical",
         num_components=10,
-        history_dropout=0.0,
         **kwargs,
     ):
         super().__init__(
@@ -133,7 +130,6 @@ class WaveNet(CodeNetwork):
             global_channels,
             local_channels,
             local_upsampling,
-            history_dropout,
             **kwargs,
         )
         self.skip_channels = check_positive("skip_channels", skip_channels)

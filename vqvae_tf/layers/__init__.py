@@ -8,7 +8,7 @@ from vqvae_tf.layers.corruption import (
     MaskingNoise,
     SaltAndPepperNoise,
 )
-from vqvae_tf.layers.dropout import Dropout, WordDropout
+from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.layers.mel import LogMel
 from vqvae_tf.layers.residual import ResidualBlock, ResidualStack
 from vqvae_tf.layers.scaling import CodeEmbedding, PixelScaling
@@ -32,5 +32,4 @@ __all__ = [
     "SaltAndPepperNoise",
     "VectorQuantizer",
     "VectorQuantizerEMA",
-    "WordDropout",
 ]

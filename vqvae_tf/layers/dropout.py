@@ -1,4 +1,4 @@
-"""Dropout, of entries and of positions, however a batch is split."""
+"""Dropout that does not depend on how a batch is split."""
 
 import keras
 import tensorflow as tf
@@ -58,37 +58,3 @@ class Dropout(RowNoise):
 
     def get_config(self):
         return {**super().get_config(), "rate": self.rate}
-
-
-@keras.saving.register_keras_serializable("vqvae_tf")
-class WordDropout(Dropout):
-    """Hides a share of the positions in training: all channels are 0 there.
-
-    What is left is not scaled. A decoder whose past is hidden now and then has
-    to listen to what else it is given.
-
-    Args:
-        rate: the share to hide, in [0, 1].
-        seed: an integer; a random one by default.
-
-    Call arguments:
-        inputs: float `[batch, ..., channels]`.
-        training: whether anything is hidden.
-
-    Example:
-
-    >>> layer = WordDropout(0.5, seed=1)
-    >>> x = layer(tf.ones([1, 8, 3]), training=True)
-    >>> bool(tf.reduce_all(x == x[..., :1]))
-    True
-
-    References:
-        Bowman et al. 2016, arXiv:1511.06349, section 3.
-    """
-
-    def call(self, inputs, training=False):
-        if not training or not self.rate:
-            return inputs
-        noise = self.uniform(tf.shape(inputs)[:-1], self.next_seed())
-        hidden = (noise < self.rate)[..., tf.newaxis]
-        return tf.where(hidden, tf.zeros_like(inputs), inputs)
