@@ -72,6 +72,31 @@ def test_between_the_strided_convolutions_is_a_relu():
     np.testing.assert_array_equal(received, expected)
 
 
+def test_batch_norm_of_the_latents():
+    """By the batch in training, else by moving averages of share 0.01."""
+    keras.utils.set_random_seed(0)
+    options = dict(hidden_channels=4, num_downsamples=1, rank=1)
+    plain = Encoder(3, **options)
+    encoder = Encoder(3, batch_norm=True, **options)
+    x = np.random.default_rng(0).normal(size=[6, 8, 2]).astype(np.float32)
+    latents = plain(x).numpy()
+    encoder(x)
+    # The projection has no bias, which would be taken away again.
+    *shared, bias = plain.trainable_variables
+    assert not np.any(bias)
+    assert len(shared) == len(encoder.trainable_variables)
+    for a, b in zip(shared, encoder.trainable_variables):
+        b.assign(a)
+    mean, variance = latents.mean((0, 1)), latents.var((0, 1))
+    by_batch = (latents - mean) / np.sqrt(variance + 1e-6)
+    np.testing.assert_allclose(
+        encoder(x, training=True), by_batch, rtol=1e-4, atol=1e-5
+    )
+    moving = 0.01 * mean, 0.99 + 0.01 * variance
+    expected = (latents - moving[0]) / np.sqrt(moving[1] + 1e-6)
+    np.testing.assert_allclose(encoder(x), expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_harness(rank):
     keras.utils.set_random_seed(0)

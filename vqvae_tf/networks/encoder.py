@@ -27,10 +27,15 @@ class Encoder(keras.layers.Layer):
             default.
         kernel_size: window of the strided convolutions.
         rank: 1 (waveforms), 2 (images) or 3 (clips).
+        batch_norm: whether each channel of the latents has mean 0 and variance
+            1 over the global batch (and outside of training by moving
+            averages of these). A codebook is used from the start then, where
+            an autoregressive decoder would else learn to do without.
 
     Call arguments:
         inputs: float `[batch, *sizes, channels]`. Sizes may be unknown; a
             size that 2 ** num_downsamples does not divide is rounded up.
+        training: whether the batch's own mean and variance are taken.
 
     Returns:
         `[batch, *sizes / 2 ** num_downsamples, output_channels]`.
@@ -43,6 +48,7 @@ class Encoder(keras.layers.Layer):
 
     References:
         van den Oord et al. 2017, arXiv:1711.00937, section 4.1.
+        Lancucki et al. 2020, arXiv:2005.08520 (`batch_norm`).
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class Encoder(keras.layers.Layer):
         residual_channels=None,
         kernel_size=4,
         rank=2,
+        batch_norm=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -96,7 +103,23 @@ class Encoder(keras.layers.Layer):
         self.projection = None
         if output_channels is not None:
             self.projection = convolution(
-                rank, output_channels, 1, dtype=dtype, name="projection"
+                rank,
+                output_channels,
+                1,
+                use_bias=not batch_norm,  # which takes the mean away
+                dtype=dtype,
+                name="projection",
+            )
+        self.norm = None
+        if batch_norm:
+            self.norm = keras.layers.BatchNormalization(
+                center=False,
+                scale=False,
+                # Small, or a quantizer's commitment could shrink the latents.
+                epsilon=1e-6,
+                synchronized=True,
+                dtype=dtype,
+                name="norm",
             )
 
     @property
@@ -112,17 +135,19 @@ class Encoder(keras.layers.Layer):
             shape = layer.compute_output_shape(shape)
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs, training=False):
         x = inputs
         last = len(self.downsamples) - 1
         for i, layer in enumerate(self.downsamples):
             # The residual blocks start with a ReLU of their own.
             x = layer(x) if i == last else keras.ops.relu(layer(x))
         x = self.residuals(x)
-        return x if self.projection is None else self.projection(x)
+        if self.projection is not None:
+            x = self.projection(x)
+        return x if self.norm is None else self.norm(x, training=training)
 
     def _layers_in_order(self):
-        tail = [] if self.projection is None else [self.projection]
+        tail = [part for part in (self.projection, self.norm) if part]
         return [*self.downsamples, self.residuals, *tail]
 
     def compute_output_shape(self, input_shape):
@@ -142,6 +167,7 @@ class Encoder(keras.layers.Layer):
             "residual_channels": self.residual_channels,
             "kernel_size": self.kernel_size,
             "rank": self.rank,
+            "batch_norm": self.norm is not None,
         }
 
 
