@@ -206,11 +206,15 @@ def speech_recipe():
     )
     config.preprocess.update(name="MuLaw", num_levels=16)
     config.encoder.update(
-        output_channels=4, hidden_channels=8, num_downsamples=2
+        output_channels=4,
+        hidden_channels=8,
+        num_downsamples=2,
+        batch_norm=True,
     )
     sizes = dict(hidden_channels=8, skip_channels=8, head_channels=8)
     net = dict(name="WaveNet", num_stacks=1, layers_per_stack=3, **sizes)
     config.decoder.update(net)
+    config.adversary.update(name="LabelAdversary", channels=4)
     config.prior.update(net, event_shape=(6,))
     config.prior_training.encode_passes = 2
     return config

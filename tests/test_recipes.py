@@ -198,3 +198,10 @@ def test_bad_recipes_of_speech(changes, message):
     config.update_from_flattened_dict(changes)
     with pytest.raises(ValueError, match=message):
         recipes.check_recipe(config)
+
+
+def test_an_adversary_is_of_speech():
+    config = small.recipe()
+    config.adversary.update(name="LabelAdversary")
+    with pytest.raises(ValueError, match="An adversary is of speech.*Label"):
+        recipes.check_recipe(config)

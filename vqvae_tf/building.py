@@ -73,6 +73,7 @@ def _make_speech_vqvae(config):
         densities.WaveformDensity(wavenet, layers.MuLaw(companding.num_levels)),
         companding,
         sample_rate=data.sample_rate,
+        adversary=_make(config, "adversary", num_classes=data.num_speakers),
     )
 
 

@@ -66,6 +66,8 @@ def defaults() -> ml_collections.ConfigDict:
     config.observation = _section(name=None)
     config.likelihood = _section(name="Gaussian")
     config.decoder = _section(name="Decoder")
+    # Of speech: what takes the speaker out of the codes.
+    config.adversary = _section(name=None)
     config.training = _training()
     # The network that tells a prior of video of the past.
     config.context = _section(name=None)
@@ -207,6 +209,11 @@ def check_recipe(config):
             )
     if kind(config) == "speech":
         _check_speech(config)
+    elif config.adversary.name is not None:
+        raise ValueError(
+            "An adversary is of speech: of a recipe with data.sample_rate. "
+            f"Received: adversary.name={config.adversary.name!r}."
+        )
     else:
         _check_image_size(config.data.get("image_size"))
     _check_channels(config.data.get("channels"))
@@ -341,6 +348,7 @@ _MODULES = {
     "corruption": (layers,),
     "regularizer": (layers,),
     "observation": (layers,),
+    "adversary": (layers,),
     "likelihood": (densities,),
     "context": (networks,),
     "prior": (densities,),

@@ -139,6 +139,82 @@ def test_two_replicas():
     run_two_replica_test(compiled, dataset, 2, 2)
 
 
+def with_adversary(weight=0.5, batch_norm=False):
+    keras.utils.set_random_seed(0)
+    config = small.speech_vqvae().get_config()
+    config["encoder"]["config"]["batch_norm"] = batch_norm
+    adversary = vq.layers.LabelAdversary(3, channels=4, weight=weight)
+    config["adversary"] = keras.saving.serialize_keras_object(adversary)
+    model = vq.SpeechVQVAE.from_config(config)
+    model.build()
+    return model
+
+
+def recordings():
+    """Six recordings by three speakers, of which two end early."""
+    x = small.waveforms(6, 64)
+    mask = np.ones_like(x)
+    mask[::3, 33:] = 0
+    context = one_hot(*[i % 3 for i in range(6)])
+    return tf.data.Dataset.from_tensors((x, context, mask))
+
+
+def test_the_loss_has_the_adversary_s():
+    model = with_adversary()
+    model.compile(keras.optimizers.SGD(0.0))
+    ((x, context, mask),) = recordings()
+    found = model.evaluate(recordings(), verbose=0, return_dict=True)
+    quantized = model.quantizer.decode(model.encode(x))
+    counted = model.latent_mask(mask)
+    loss, right = model.adversary(quantized, context["global"], counted)
+    share = mask.numpy().mean(axis=1)
+    for name, value in (("loss", loss), ("accuracy", right)):
+        expected = np.average(value, weights=share)
+        assert found[f"adversary_{name}"] == pytest.approx(expected, rel=1e-5)
+    nll = found["reconstruction"] * np.log(2)
+    expected = nll + found["quantizer_loss"] + found["adversary_loss"]
+    assert found["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_encoder_deceives_the_adversary_and_the_decoder_knows_nothing():
+    def gradients(weight):
+        model = with_adversary(weight)
+        ((x, context, mask),) = recordings()
+        with tf.GradientTape() as tape:
+            losses = model.compute_losses(x, context, mask)
+            loss = tf.reduce_mean(losses[0]) + losses[1]
+        parts = (model.encoder, model.decoder, model.adversary)
+        variables = [part.trainable_variables for part in parts]
+        return tape.gradient(loss, variables)
+
+    none, one, two = gradients(0.0), gradients(1.0), gradients(2.0)
+    for a, b, c in zip(none[0], one[0], two[0]):
+        np.testing.assert_allclose(c - b, b - a, atol=1e-6)
+    assert max(np.abs(b - a).max() for a, b in zip(none[0], one[0])) > 1e-4
+    for part in (1, 2):
+        for a, b in zip(none[part], one[part]):
+            np.testing.assert_allclose(a, b, atol=1e-7)
+
+
+@pytest.mark.parametrize("batch_norm, steps", [(False, 4), (True, 2)])
+def test_two_replicas_with_an_adversary(batch_norm, steps):
+    def compiled():
+        model = with_adversary(batch_norm=batch_norm)
+        model.compile(keras.optimizers.SGD(0.01))
+        return model
+
+    run_two_replica_test(compiled, recordings(), 1, steps)
+
+
+def test_an_adversary_is_kept(tmp_path):
+    model = with_adversary()
+    model.save_to_preset(tmp_path / "p")
+    again = vq.SpeechVQVAE.from_preset(tmp_path / "p")
+    assert again.adversary.weight == 0.5
+    for a, b in zip(model.adversary.variables, again.adversary.variables):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_round_trips(model, tmp_path):
     x = small.waveforms(1)
     model.save_to_preset(tmp_path / "p")
@@ -203,4 +279,12 @@ def test_speakers_must_be_the_decoder_s():
     config = small.speech_vqvae().get_config()
     config["speaker_names"] = ["ann"]
     with pytest.raises(ValueError, match="one of 3 speakers.*1 speaker_names"):
+        vq.SpeechVQVAE.from_config(config)
+
+
+def test_the_adversary_is_of_the_decoder_s_speakers():
+    config = small.speech_vqvae().get_config()
+    adversary = vq.layers.LabelAdversary(2)
+    config["adversary"] = keras.saving.serialize_keras_object(adversary)
+    with pytest.raises(ValueError, match="there are 3. Received: one of 2"):
         vq.SpeechVQVAE.from_config(config)

@@ -1,5 +1,6 @@
 """Layers to drop into any Keras model."""
 
+from vqvae_tf.layers.adversary import LabelAdversary
 from vqvae_tf.layers.binarization import Binarization
 from vqvae_tf.layers.companding import MuLaw
 from vqvae_tf.layers.contractive import Contractive
@@ -23,6 +24,7 @@ __all__ = [
     "Contractive",
     "Dropout",
     "GaussianCorruption",
+    "LabelAdversary",
     "LogMel",
     "MaskingNoise",
     "MuLaw",

@@ -29,6 +29,10 @@ class SpeechVQVAE(VQVAE):
         sample_rate: of the waveforms, in Hz.
         speaker_names: one for each of the decoder's speakers; by default
             "0", "1", ...
+        adversary: a `layers.LabelAdversary` of as many classes as there are
+            speakers, which takes the speaker out of the codes, or None. Fitting
+            reports `adversary_loss`, its cross-entropy in nats, and
+            `adversary_accuracy`.
 
     Data: `x` is float `[batch, time]` in [-1, 1]; batches are `(x,
     {"global": one-hot speakers [batch, S]})`, or with a mask `[batch, time]`,
@@ -67,6 +71,8 @@ class SpeechVQVAE(VQVAE):
         van den Oord et al. 2017, arXiv:1711.00937, section 4.3.
     """
 
+    parts = (*VQVAE.parts, "adversary")
+
     def __init__(
         self,
         encoder,
@@ -76,6 +82,7 @@ class SpeechVQVAE(VQVAE):
         event_shape=(None,),
         sample_rate=8000,
         speaker_names=None,
+        adversary=None,
         **kwargs,
     ):
         preprocess = preprocess or MuLaw(256)
@@ -93,6 +100,10 @@ class SpeechVQVAE(VQVAE):
                 "(global_channels). Received: "
                 f"{len(self.speaker_names)} speaker_names."
             )
+        self.adversary = adversary
+        if adversary is not None:
+            _check_adversary(adversary, count)
+            self.add_metric_names(("adversary_loss", "adversary_accuracy"))
 
     @property
     def stride(self):
@@ -108,9 +119,21 @@ class SpeechVQVAE(VQVAE):
 
     def build(self, input_shape=None):
         x = keras.KerasTensor((None, *self.event_shape), "float32")
-        self.quantizer(self.encoder(self.preprocess(x)))
+        quantized = self.quantizer(self.encoder(self.preprocess(x)))
         self.decoder.build()
+        if self.adversary is not None:
+            self.adversary.build(quantized.shape)
         self.built = True
+
+    def further_losses(self, context, mask):
+        if self.adversary is None:
+            return 0.0, {}
+        if mask is not None and len(mask.shape) < 2:
+            mask = None
+        found = self.adversary(context["local"], context["global"], mask)
+        return found[0], dict(
+            zip(("adversary_loss", "adversary_accuracy"), found)
+        )
 
     def encode(self, x):
         """Returns the codes of waveforms.
@@ -265,3 +288,11 @@ class SpeechVQVAE(VQVAE):
             "sample_rate": self.sample_rate,
             "speaker_names": self.speaker_names,
         }
+
+
+def _check_adversary(adversary, count):
+    if adversary.num_classes != count or not count:
+        raise ValueError(
+            "The adversary tells the decoder's speakers apart, of which there "
+            f"are {count}. Received: one of {adversary.num_classes} classes."
+        )

@@ -107,6 +107,7 @@ class VQVAE(EncoderDecoder):
             size,
         )
         quantizer_loss = total(self.quantizer.losses)
+        further, figures = self.further_losses(context, counted)
         extra = quantizer_loss + total(regularization + self.decoder.losses)
         reconstruction = nll / LN2
         code_bits = self.code_bits(tf.shape(latents))
@@ -120,8 +121,22 @@ class VQVAE(EncoderDecoder):
             "reconstruction": reconstruction,
             "bits_per_dim": reconstruction + code_bits,
             "quantizer_loss": (quantizer_loss, examples),
+            **figures,
         }
-        return nll, extra, metrics
+        return nll + further, extra, metrics
+
+    def further_losses(self, context, mask):
+        """Returns what a subclass adds to the loss, and its metrics.
+
+        Args:
+            context: the decoder's, with the quantized latents as `"local"`.
+            mask: of the latents, `[batch, *grid]` or `[batch]`, or None.
+
+        Returns:
+            A float32 `[batch]` or 0, and a dict as of `compute_losses`.
+        """
+        del context, mask
+        return 0.0, {}
 
     def latent_mask(self, mask):
         """Returns which latents count: those of any position that does.

@@ -1,0 +1,119 @@
+"""A classifier that the latents learn to deceive."""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf.checks import check_positive
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class LabelAdversary(keras.layers.Layer):
+    """Learns a label from latents, and has their encoder unlearn it.
+
+    A small convolutional classifier of the sequence is trained to tell the
+    label (a speaker, say). The gradient that it sends back to the latents is
+    reversed and weighed: the encoder leaves out what the label could be told
+    by, where the rest of its loss does not need it.
+
+    Args:
+        num_classes: S, of the labels.
+        channels: of the classifier's two convolutions of window 3.
+        weight: of the reversed gradient; 0 only observes.
+
+    Call arguments:
+        latents: float `[batch, time, channels]`.
+        labels: one-hot, float `[batch, S]`.
+        mask: float `[batch, time]`, 0 at padding, or None.
+
+    Returns:
+        The cross-entropy in nats and whether the label was told, both float32
+        `[batch]`. The first is to be added to the loss.
+
+    Raises:
+        ValueError: for sizes below 1, or a negative weight.
+
+    Example: latents that are the label say it less and less.
+
+    >>> layer = LabelAdversary(2, channels=8, weight=1.0)
+    >>> latents = tf.Variable(tf.one_hot([[0, 0], [1, 1]], 2))
+    >>> with tf.GradientTape() as tape:
+    ...     loss = tf.reduce_mean(layer(latents, tf.one_hot([0, 1], 2))[0])
+    >>> step = tape.gradient(loss, latents)
+    >>> latents.assign_sub(0.1 * step).shape
+    TensorShape([2, 2, 2])
+    >>> further = tf.reduce_mean(layer(latents, tf.one_hot([0, 1], 2))[0])
+    >>> bool(further > loss)
+    True
+
+    References:
+        Ganin and Lempitsky 2015, arXiv:1409.7495, section 3.2 (the reversal).
+        Mor et al. 2018, arXiv:1805.07848, section 3 (of a WaveNet's encoder).
+    """
+
+    def __init__(self, num_classes, channels=128, weight=0.03, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = check_positive("num_classes", num_classes)
+        self.channels = check_positive("channels", channels)
+        if not weight >= 0:
+            raise ValueError(
+                f"weight must be at least 0. Received: weight={weight!r}."
+            )
+        self.weight = float(weight)
+        self.convolutions = [
+            keras.layers.Conv1D(
+                channels,
+                3,
+                padding="same",
+                dtype=self.dtype_policy,
+                name=f"conv_{i}",
+            )
+            for i in range(2)
+        ]
+        self.logits = keras.layers.Dense(
+            num_classes, dtype=self.dtype_policy, name="logits"
+        )
+
+    def build(self, latents_shape, labels_shape=None, mask_shape=None):
+        shape = (None, None, latents_shape[-1])
+        for layer in self.convolutions:
+            layer.build(shape)
+            shape = (None, None, self.channels)
+        self.logits.build(shape)
+        self.built = True
+
+    def call(self, latents, labels, mask=None):
+        if mask is None:
+            mask = tf.ones(tf.shape(latents)[:2])
+        weight = tf.cast(mask, latents.dtype)[..., tf.newaxis]
+        x = _reversed_gradient(latents, self.weight)
+        for layer in self.convolutions:
+            x = tf.nn.relu(layer(x * weight))
+        logits = tf.cast(self.logits(x), tf.float32)
+        weight = tf.cast(weight, tf.float32)
+        logits = tf.math.divide_no_nan(
+            tf.reduce_sum(logits * weight, axis=1), tf.reduce_sum(weight, 1)
+        )
+        right = tf.argmax(logits, axis=-1) == tf.argmax(labels, axis=-1)
+        return (
+            tf.nn.softmax_cross_entropy_with_logits(labels, logits),
+            tf.cast(right, tf.float32),
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "channels": self.channels,
+            "weight": self.weight,
+        }
+
+
+def _reversed_gradient(x, weight):
+    """Returns x; its gradient is that of -weight * x."""
+
+    @tf.custom_gradient
+    def identity(x):
+        # Not -weight: TensorFlow would take a -0.0 for every 0.0 from then on.
+        return tf.identity(x), lambda dy: -(weight * dy)
+
+    return identity(x)
