@@ -7,7 +7,7 @@ def get_config():
     config = defaults()
     config.name = "vqvae_speech8k"
     config.seed = 1
-    config.dtype_policy = "mixed_bfloat16"
+    config.dtype_policy = "float32"
     config.data.update(
         source="tfds:spoken_digit",
         sample_rate=8000,
@@ -21,11 +21,12 @@ def get_config():
         stage_channels=(64, 64, 128, 128, 128),
         num_downsamples=6,
         num_residual_layers=2,
+        batch_norm=True,
     )
     config.quantizer.update(
         num_embeddings=512,
         embedding_dim=16,
-        decay=0.99,
+        decay=0.98,
         commitment_cost=1.0,
         initialize_from_data=True,
         restart_after=200,
@@ -41,12 +42,13 @@ def get_config():
         local_repeat=16,
         local_layers=2,
     )
+    config.adversary.update(name="LabelAdversary", weight=0.1)
     config.training.update(
         steps=8_000,
-        batch_size=16,
-        learning_rate=1e-3,
+        batch_size=8,
+        learning_rate=2e-3,
         clip_norm=1.0,
-        steps_per_epoch=500,
+        steps_per_epoch=1000,
     )
     config.prior.update(
         name="WaveNet",
