@@ -48,10 +48,8 @@ def of_runs(values) -> Interval:
         df=np.float64(len(values) - 1), loc=np.float64(0), scale=np.float64(1)
     )
     spread = values.std(ddof=1) / math.sqrt(len(values))
-    return Interval(
-        float(values.mean()),
-        float(student.quantile(np.float64(0.975))) * spread,
-    )
+    half = student.quantile(np.float64(0.975)).numpy() * spread
+    return Interval(float(values.mean()), float(half))
 
 
 def by_run(figures, others=None) -> dict:
