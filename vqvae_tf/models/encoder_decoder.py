@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from vqvae_tf.layers.batch_norm import BatchNorm
 from vqvae_tf.layers.scaling import PixelScaling
 from vqvae_tf.step import StepModel
 
@@ -33,12 +34,21 @@ class EncoderDecoder(StepModel):
         self.preprocess = preprocess or PixelScaling()
         self.event_shape = tuple(event_shape)
 
-    def latents(self, x, training=False):
-        """Returns the encoder's output, float32 `[batch, *grid, channels]`."""
+    def latents(self, x, training=False, weight=None):
+        """Returns the encoder's output, float32 `[batch, *grid, channels]`.
+
+        Args:
+            x: data as stored.
+            training: whether a step is taken.
+            weight: float `[batch, *grid]`, `[batch]` or None, for an `Encoder`
+                with `batch_norm`; other encoders are not given it.
+        """
         self._check_event(x)
-        return tf.cast(
-            self.encoder(self.preprocess(x), training=training), tf.float32
-        )
+        options = {"training": training}
+        if isinstance(getattr(self.encoder, "norm", None), BatchNorm):
+            options["weight"] = weight
+        found = self.encoder(self.preprocess(x), **options)
+        return tf.cast(found, tf.float32)
 
     def reconstruct(self, x, context=None):
         """Returns `decode(encode(x))`, of the shape of x."""

@@ -92,12 +92,12 @@ class VQVAE(EncoderDecoder):
         return self.decoder.mode({**(context or {}), "local": quantized})
 
     def compute_losses(self, x, context=None, weight=None, training=False):
-        latents = self.latents(x, training)
+        mask, share = split_weight(weight)
+        counted = share if mask is None else self.latent_mask(mask)
+        latents = self.latents(x, training, counted)
         # Now: a quantizer with a collective lets other replicas' threads in,
         # whose calls replace the losses of these layers.
         regularization = [*self.preprocess.losses, *self.encoder.losses]
-        mask, share = split_weight(weight)
-        counted = share if mask is None else self.latent_mask(mask)
         quantized = self.quantizer(latents, training=training, mask=counted)
         # The identity drops the mask, which Keras hands on to the decoder.
         context = {**(context or {}), "local": tf.identity(quantized)}

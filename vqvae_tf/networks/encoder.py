@@ -2,6 +2,7 @@
 
 import keras
 
+from vqvae_tf.layers.batch_norm import BatchNorm
 from vqvae_tf.layers.convolution import check_axes, convolution
 from vqvae_tf.layers.residual import ResidualStack
 
@@ -36,6 +37,8 @@ class Encoder(keras.layers.Layer):
         inputs: float `[batch, *sizes, channels]`. Sizes may be unknown; a
             size that 2 ** num_downsamples does not divide is rounded up.
         training: whether the batch's own mean and variance are taken.
+        weight: float `[batch, *sizes]` of the output, or `[batch]`, 0 at
+            padding, which counts in neither; or None.
 
     Returns:
         `[batch, *sizes / 2 ** num_downsamples, output_channels]`.
@@ -112,15 +115,7 @@ class Encoder(keras.layers.Layer):
             )
         self.norm = None
         if batch_norm:
-            self.norm = keras.layers.BatchNormalization(
-                center=False,
-                scale=False,
-                # Small, or a quantizer's commitment could shrink the latents.
-                epsilon=1e-6,
-                synchronized=True,
-                dtype=dtype,
-                name="norm",
-            )
+            self.norm = BatchNorm(dtype=dtype, name="norm")
 
     @property
     def downsampling(self) -> int:
@@ -135,7 +130,7 @@ class Encoder(keras.layers.Layer):
             shape = layer.compute_output_shape(shape)
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs, training=False, weight=None):
         x = inputs
         last = len(self.downsamples) - 1
         for i, layer in enumerate(self.downsamples):
@@ -144,7 +139,9 @@ class Encoder(keras.layers.Layer):
         x = self.residuals(x)
         if self.projection is not None:
             x = self.projection(x)
-        return x if self.norm is None else self.norm(x, training=training)
+        if self.norm is None:
+            return x
+        return self.norm(x, training=training, weight=weight)
 
     def _layers_in_order(self):
         tail = [part for part in (self.projection, self.norm) if part]

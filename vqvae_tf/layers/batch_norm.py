@@ -1,0 +1,107 @@
+"""Batch normalisation that knows of padding and of other replicas."""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf import replicas
+from vqvae_tf.checks import check_share
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class BatchNorm(keras.layers.Layer):
+    """Gives each channel mean 0 and variance 1, without scale or offset.
+
+    As `keras.layers.BatchNormalization(center=False, scale=False)`, but of the
+    positions of all replicas that a mask leaves in; Keras' takes a mask or
+    the other replicas into account, not both.
+
+    Args:
+        momentum: of the moving averages, which are taken out of training.
+        epsilon: added to the variance. Small, or a loss that shrinks the
+            inputs (a quantizer's commitment) could do so unseen.
+
+    Call arguments:
+        inputs: float `[batch, *sizes, channels]`.
+        training: whether to take the batch's mean and variance.
+        weight: float `[batch, *sizes]` or `[batch]`, 0 at padding; or None.
+
+    Returns:
+        Of the shape and dtype of the inputs; computed in float32.
+
+    Raises:
+        ValueError: for a momentum outside [0, 1].
+
+    Example:
+
+    >>> x = tf.constant([[[1.0], [3.0], [50.0]]])
+    >>> y = BatchNorm()(x, training=True, weight=tf.constant([[1.0, 1.0, 0.0]]))
+    >>> y[0, :2, 0].numpy().round(3)
+    array([-1.,  1.], dtype=float32)
+
+    References:
+        Ioffe and Szegedy 2015, arXiv:1502.03167.
+    """
+
+    def __init__(self, momentum=0.99, epsilon=1e-6, **kwargs):
+        super().__init__(**{"autocast": False, **kwargs})
+        check_share("momentum", momentum)
+        self.momentum = momentum
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        options = dict(shape=input_shape[-1:], dtype="float32", autocast=False)
+        self.moving_mean, self.moving_variance = (
+            self.add_weight(
+                name=name,
+                initializer=initializer,
+                trainable=False,
+                # Replicas have the same.
+                aggregation="only_first_replica",
+                **options,
+            )
+            for name, initializer in (
+                ("moving_mean", "zeros"),
+                ("moving_variance", "ones"),
+            )
+        )
+        self.built = True
+
+    def call(self, inputs, training=False, weight=None):
+        x = tf.cast(inputs, tf.float32)
+        mean, variance = self.moving_mean, self.moving_variance
+        if training and self.trainable:
+            mean, variance = _moments(x, weight)
+            self._follow(self.moving_mean, mean)
+            self._follow(self.moving_variance, variance)
+        x = (x - mean) * tf.math.rsqrt(variance + self.epsilon)
+        return tf.cast(x, inputs.dtype)
+
+    def _follow(self, moving, value):
+        value = tf.stop_gradient(value)
+        moving.assign(self.momentum * moving + (1 - self.momentum) * value)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+        }
+
+
+def _moments(x, weight):
+    """Returns mean and variance of each channel over all replicas."""
+    weight = tf.ones([1]) if weight is None else tf.cast(weight, tf.float32)
+    while len(weight.shape) < len(x.shape):
+        weight = weight[..., tf.newaxis]
+    weight = tf.broadcast_to(weight, [*tf.unstack(tf.shape(x))[:-1], 1])
+    axes = list(range(len(x.shape) - 1))
+    count, total = replicas.sum_over_replicas(
+        [tf.reduce_sum(weight), tf.reduce_sum(x * weight, axes)]
+    )
+    mean = tf.math.divide_no_nan(total, count)
+    squares = tf.reduce_sum((x - mean) ** 2 * weight, axes)
+    squares = replicas.sum_over_replicas(squares)
+    return mean, tf.math.divide_no_nan(squares, count)
