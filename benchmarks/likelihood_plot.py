@@ -81,8 +81,8 @@ def draw(table, split, path):
         ylabel=f"bits/dim of {split}, S=1",
         xscale="log",
     )
-    top = max(inside) + 0.25
-    left.set_ylim(min(inside) - 0.1, top)
+    top = max(inside, default=RAW) + 0.25
+    left.set_ylim(min(inside, default=RAW) - 0.1, top)
     for number, words, color in outside:
         left.text(number, top, words, ha="center", va="top", color=color)
     left.set_xticks([1, 2, 4, 8, 16, 32], [1, 2, 4, 8, 16, 32])

@@ -86,6 +86,11 @@ def test_evaluate_compares_example_by_example(zoo, capsys):
     out = capsys.readouterr().out
     assert out.count("All figures agree with the card.") == 2
     assert f"{zoo} less {zoo}, example by example, bits/dim:" in out
+    metrics = presets.load_metadata(zoo / "preset")["metrics"]
+    mean = (
+        f"{metrics['bits_per_dim']:.4f} ± {metrics['bits_per_dim_error']:.4f}"
+    )
+    assert re.search(f"  bound with the prior +{mean}\n", out)
     same = "bound with the prior less bound with the prior"
     assert re.search(f"{same} +[+-]0.0000 ± 0.0000", out)
 
@@ -112,7 +117,7 @@ def test_evaluate_refuses_what_is_no_pair(zoo, tmp_path, capsys):
     against = f"--against={tmp_path / 'other'}"
     words = ["evaluate", zoo, f"--data_dir={zoo}", against]
     error = refused(capsys, *words)
-    assert "needs presets of the same data" in error
+    assert "must be of the same data" in error
     assert "eval_split='test'" in error and "other with 'train'." in error
 
 

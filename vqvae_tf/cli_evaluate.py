@@ -29,9 +29,10 @@ def evaluate(*names):
         )
     runs = [_describe(name) for name in names]
     others = [_describe(name) for name in against]
-    _check_pairs(runs, others)
+    _check_same_data(*runs, *others)
     # The command fails where a card does, not at the first that does.
     code = max([_measure(run) for run in runs + others])
+    _check_draws(runs + others)
     if len(runs) > 1:
         _print_intervals("mean", comparison.by_run([r.figures for r in runs]))
     if len(others) > 1:
@@ -75,8 +76,8 @@ def _describe(name):
         data = {**data, "on_corrupt": "skip"}
     changes = {
         key: FLAGS[key].value
-        for key in ("eval_split", "bound_samples")
-        if FLAGS[key].value not in (None, data.get(key))
+        for key, unsaid in (("eval_split", None), ("bound_samples", 1))
+        if FLAGS[key].value not in (None, data.get(key, unsaid))
     }
     data = {**data, **changes}
     return _Run(name, metadata.get("metrics", {}), data, changes)
@@ -100,15 +101,31 @@ def _described_data(preset, metadata):
     return description
 
 
-def _check_pairs(runs, others):
-    for run, other in zip(runs, others):
+def _check_same_data(first, *others):
+    for other in others:
         for key, unsaid in _SAME_DATA.items():
-            a, b = run.data.get(key, unsaid), other.data.get(key, unsaid)
+            a, b = first.data.get(key, unsaid), other.data.get(key, unsaid)
             if a != b:
                 raise ValueError(
-                    "--against needs presets of the same data. Received: "
-                    f"{run.name} with {key}={a!r}, {other.name} with {b!r}."
+                    "Presets that are compared must be of the same data. "
+                    f"Received: {first.name} with {key}={a!r}, {other.name} "
+                    f"with {b!r}."
                 )
+    kind = first.data.get("kind", _SAME_DATA["kind"])
+    if len(others) == 1 and FLAGS.against and kind != "pictures":
+        raise ValueError(
+            "One preset is compared with another by the bounds of each "
+            f"picture. Received: presets of {kind}; give several runs of each."
+        )
+
+
+def _check_draws(runs):
+    counts = {run.figures.get("bound_samples") for run in runs} - {None}
+    if len(counts) > 1:
+        raise ValueError(
+            "Bounds of as many draws are compared: give --bound_samples. "
+            f"Received: bounds of {', '.join(map(str, sorted(counts)))} draws."
+        )
 
 
 def _measure(run):
@@ -136,9 +153,17 @@ def _measure(run):
 
 
 def _print_intervals(title, intervals):
-    """Prints the intervals over runs, each with its figure's digits."""
+    """Prints the intervals over runs, each with its figure's digits.
+
+    Not those of figures that are intervals, or numbers of draws, themselves.
+    """
     from vqvae_tf import figure_table
 
+    intervals = {
+        name: found
+        for name, found in intervals.items()
+        if not name.endswith(("_error", "_samples", "_pictures"))
+    }
     print(f"{title[:1].upper()}{title[1:]}, and half of its 95 % interval:")
     means = {name: found.mean for name, found in intervals.items()}
     halves = {name: found.half for name, found in intervals.items()}
@@ -149,12 +174,19 @@ def _print_intervals(title, intervals):
 
 
 def _print_by_example(run, other):
-    from vqvae_tf import comparison, figure_table
+    from vqvae_tf import comparison, evaluation, figure_table
 
     differences = comparison.by_example(run.rows, other.rows)
     if not differences:
         print("No bounds of both to compare, example by example.")
         return
+    for one in (run, other):
+        print(f"{one.name}, bits/dim:")
+        for name, bits in one.rows.items():
+            words = figure_table.title(name, one.figures)
+            half = evaluation.half_interval(bits)
+            words = words.removesuffix(", bits/dim")
+            print(f"  {words:50} {bits.mean():.4f} ± {half:.4f}")
     print(f"{run.name} less {other.name}, example by example, bits/dim:")
     for (name, of_other), found in differences.items():
         first = figure_table.title(name, run.figures)

@@ -147,14 +147,14 @@ COMMANDS = {
         ),
     ),
     "evaluate": Command(
-        "measure the card's figures again",
+        "measure the card's figures again, compare presets",
         "Measures a preset's figures again and compares them with its card; "
         "exits with 1 where they differ. On another split, or with another "
         "number of draws, it only measures. --against=OTHER measures both, and "
-        "the difference of their bounds, picture by picture. Of several "
-        "presets, such as runs with other seeds, it also gives the means of "
-        "their figures; --against=OTHER,OTHER2 compares them pair by pair. "
-        "Intervals are of 95 %.",
+        "the difference of their bounds picture by picture (of pictures "
+        "alone). Of several presets, such as runs with other seeds, it also "
+        "gives the means of their figures; --against=OTHER,OTHER2 compares "
+        "them pair by pair. Intervals are of 95 %.",
         "vqvae-tf evaluate vqvae_photo128 --data_dir=PHOTOS",
         {"PRESET...": _PRESET},
         ("data_dir", "on_corrupt", "eval_split", "bound_samples", "against"),

@@ -167,7 +167,8 @@ def measure(
         description: a dict like a recipe's `data` section.
         data_dir: where the data lies.
         progress: show progress bars.
-        rows: a dict that gets the bounds of each picture; see there.
+        rows: a dict that gets the bounds of each picture, as of
+            `evaluation.evaluate`.
 
     Returns:
         The figures of `evaluation.evaluate`, and where the description has
