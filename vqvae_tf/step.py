@@ -150,7 +150,9 @@ class StepModel(keras.Model):
     def from_config(cls, config):
         config = dict(config)
         for part in cls.parts:
-            config[part] = keras.saving.deserialize_keras_object(config[part])
+            # Models of before know nothing of a part that was added since.
+            part_config = config.get(part)
+            config[part] = keras.saving.deserialize_keras_object(part_config)
         return cls(**config)
 
     @classmethod

@@ -99,7 +99,7 @@ def test_it_is_saved_with_its_options(tmp_path):
     [
         (dict(num_classes=0), "num_classes must be"),
         (dict(num_classes=2, channels=0), "channels must be"),
-        (dict(num_classes=2, weight=-1.0), "weight must be at least 0"),
+        (dict(num_classes=2, weight=-1.0), "weight must be a finite number"),
     ],
 )
 def test_bad_options(options, message):

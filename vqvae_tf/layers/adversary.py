@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf.checks import check_positive
+from vqvae_tf.checks import check_not_negative, check_positive
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -54,11 +54,7 @@ class LabelAdversary(keras.layers.Layer):
         super().__init__(**kwargs)
         self.num_classes = check_positive("num_classes", num_classes)
         self.channels = check_positive("channels", channels)
-        if not weight >= 0:
-            raise ValueError(
-                f"weight must be at least 0. Received: weight={weight!r}."
-            )
-        self.weight = float(weight)
+        self.weight = float(check_not_negative("weight", weight))
         self.convolutions = [
             keras.layers.Conv1D(
                 channels,

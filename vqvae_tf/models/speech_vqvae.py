@@ -291,7 +291,7 @@ class SpeechVQVAE(VQVAE):
 
 
 def _check_adversary(adversary, count):
-    if adversary.num_classes != count or not count:
+    if adversary.num_classes != count:
         raise ValueError(
             "The adversary tells the decoder's speakers apart, of which there "
             f"are {count}. Received: one of {adversary.num_classes} classes."
