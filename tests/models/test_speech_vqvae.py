@@ -232,6 +232,12 @@ def test_an_adversary_is_kept(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_model_of_before_there_were_adversaries():
+    config = small.speech_vqvae().get_config()
+    del config["adversary"]
+    assert vq.SpeechVQVAE.from_config(config).adversary is None
+
+
 def test_round_trips(model, tmp_path):
     x = small.waveforms(1)
     model.save_to_preset(tmp_path / "p")
