@@ -31,15 +31,15 @@ def evaluate(*names):
     others = [_describe(name) for name in against]
     _check_same_data(*runs, *others)
     # The command fails where a card does, not at the first that does.
-    code = max([_measure(run) for run in runs + others])
+    code = max(map(_measure, runs + others))
     _check_draws(runs + others)
     if len(runs) > 1:
-        _print_intervals("mean", comparison.by_run([r.figures for r in runs]))
+        _print_intervals("Mean", comparison.by_run([r.figures for r in runs]))
     if len(others) > 1:
         figures = [r.figures for r in others]
-        _print_intervals("mean of --against", comparison.by_run(figures))
+        _print_intervals("Mean of --against", comparison.by_run(figures))
         differences = comparison.by_run([r.figures for r in runs], figures)
-        _print_intervals("difference, pair by pair", differences)
+        _print_intervals("Difference, pair by pair", differences)
     elif others:
         _print_by_example(runs[0], others[0])
     return code
@@ -164,7 +164,7 @@ def _print_intervals(title, intervals):
         for name, found in intervals.items()
         if not name.endswith(("_error", "_samples", "_pictures"))
     }
-    print(f"{title[:1].upper()}{title[1:]}, and half of its 95 % interval:")
+    print(f"{title}, and half of its 95 % interval:")
     means = {name: found.mean for name, found in intervals.items()}
     halves = {name: found.half for name, found in intervals.items()}
     for (name, mean), (_, half) in zip(

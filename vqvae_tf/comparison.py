@@ -35,7 +35,7 @@ def of_runs(values) -> Interval:
     >>> f"{found.mean:.1f} ± {found.half:.2f}"
     '3.0 ± 1.96'
     """
-    # Takes a second to import, as much as the rest of a command's help.
+    # Here, as it is slow to import and seldom needed.
     import tensorflow_probability as tfp
 
     values = np.asarray(values, np.float64)
