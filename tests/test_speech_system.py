@@ -122,3 +122,24 @@ def test_other_speakers_are_refused(run, tmp_path):
     config.data.num_speakers = 3
     with pytest.raises(ValueError, match="num_speakers=3. Received.* 2 speak"):
         training.train(config, tmp_path / "w", str(folder))
+
+
+def test_vctk_is_trained_on_from_48_khz(tmp_path):
+    """The rate and the number of speakers, no more, differ from the recipe."""
+    from tfds_sets import write_vctk
+
+    write_vctk(tmp_path, {"p225": (19, 20, 21), "p226": (39, 40, 41)})
+    config = small.speech_recipe()
+    config.data.update(
+        source="tfds:vctk/mic2", sample_rate=16000, num_speakers=110
+    )
+    model = training.train(
+        recipes.check_recipe(config), tmp_path / "work", str(tmp_path)
+    ).autoencoder
+    assert model.sample_rate == 16000 and len(model.speaker_names) == 110
+    held_out = speech.open_split(config.data, "test", str(tmp_path))
+    waveform = held_out.waveform(0)[None]
+    assert 1600 <= waveform.shape[1] <= 1700  # 0.1 s
+    again = model.convert(waveform, "p226", seed=0)
+    assert again.shape == waveform.shape
+    assert np.isfinite(again).all() and np.ptp(again) > 0

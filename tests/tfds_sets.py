@@ -1,6 +1,7 @@
 """Data sets as tensorflow_datasets stores them, written for tests."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -75,3 +76,42 @@ def write_clips(data_dir, name, size, steps=16):
         "test": [episode(number) for number in range(3, 5)],
     }
     prepare(data_dir, name, features, rows)
+
+
+def samples(number, time=600):
+    """Returns noise of `time + number` samples, as 16-bit integers go."""
+    generator = np.random.default_rng(number)
+    return generator.integers(-(2**13), 2**13, time + number)
+
+
+def write_vctk(data_dir, spoken):
+    """Writes recordings at 48 kHz as the stock `vctk/mic2` is stored.
+
+    Args:
+        data_dir: where.
+        spoken: a dict of speakers to the numbers of their recordings.
+    """
+    features = {
+        "id": np.str_,
+        "text": tfds.features.Text(),
+        "speech": tfds.features.Audio(sample_rate=48000, dtype=np.int16),
+        "speaker": tfds.features.ClassLabel(names=["p225", "p226", "s5"]),
+    }
+    rows = [
+        {
+            "id": f"{speaker}_{number:03}",
+            "text": "",
+            "speech": samples(number, 4800).astype(np.int16),
+            "speaker": speaker,
+        }
+        for speaker, numbers in spoken.items()
+        for number in numbers
+    ]
+    prepare(data_dir, "vctk", features, {"train": rows})
+    # The stock builder has configurations, each in a folder of its own.
+    folder = data_dir / "vctk" / "mic2" / "1.0.1"
+    shutil.move(data_dir / "vctk" / "1.0.0", folder)
+    path = folder / "dataset_info.json"
+    info = json.loads(path.read_text())
+    info |= {"version": "1.0.1", "configName": "mic2"}
+    path.write_text(json.dumps(info))

@@ -1,24 +1,17 @@
 """Recordings that stock tensorflow_datasets prepared: small sets, made here."""
 
-import json
 import os
 import shutil
 
 import numpy as np
 import pytest
-from tfds_sets import prepare
+from tfds_sets import prepare, samples, write_vctk
 
 from vqvae_tf import data
 from vqvae_tf.data.audio_source import LazyAudio, PackedAudio
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
-VCTK = {
-    "id": np.str_,
-    "text": tfds.features.Text(),
-    "speech": tfds.features.Audio(sample_rate=48000, dtype=np.int16),
-    "speaker": tfds.features.ClassLabel(names=["p225", "p226", "s5"]),
-}
 DIGITS = {
     "audio": tfds.features.Audio(file_format="wav", sample_rate=8000),
     "label": tfds.features.ClassLabel(num_classes=10),
@@ -28,20 +21,6 @@ COMMANDS = {
     "sound": tfds.features.Audio(sample_rate=16000),
     "speaker_id": tfds.features.ClassLabel(names=["zoe", "al"]),
 }
-
-
-def samples(number, time=600):
-    generator = np.random.default_rng(number)
-    return generator.integers(-(2**13), 2**13, time + number)
-
-
-def utterance(speaker, number):
-    return {
-        "id": f"{speaker}_{number:03}",
-        "text": "",
-        "speech": samples(number, 4800).astype(np.int16),
-        "speaker": speaker,
-    }
 
 
 def digit(number, speaker, of_ten):
@@ -55,25 +34,7 @@ def digit(number, speaker, of_ten):
 @pytest.fixture(scope="module")
 def shared_dir(tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("tfds")
-    prepare(
-        data_dir,
-        "vctk",
-        VCTK,
-        {
-            "train": [
-                utterance(speaker, number)
-                for speaker in ("p226", "p225")
-                for number in (19, 20, 21, 40)
-            ]
-        },
-    )
-    # The stock builder has configurations, each in a folder of its own.
-    folder = data_dir / "vctk" / "mic2" / "1.0.1"
-    shutil.move(data_dir / "vctk" / "1.0.0", folder)
-    path = folder / "dataset_info.json"
-    info = json.loads(path.read_text())
-    info |= {"version": "1.0.1", "configName": "mic2"}
-    path.write_text(json.dumps(info))
+    write_vctk(data_dir, {"p226": (19, 20, 21, 40), "p225": (19, 20, 21, 40)})
     rows = [
         digit(number, speaker, of_ten)
         for of_ten in (7, 3)
