@@ -1,12 +1,14 @@
 """Cached WaveNet sampling, and what a sample costs by definition.
 
     python benchmarks/wavenet_sampling.py [--seconds 1] [--runs 5]
+    python benchmarks/wavenet_sampling.py --preset vqvae_speech8k
 
-A decoder of 8 kHz waveforms, on one core: the real-time factor (seconds of
-computation for a second of sound) of `sample`, with its steps compiled by XLA
-and not, and what the first call costs more than the others. The naive sampler
-needs a forward pass over the receptive field for each sample; one is timed, in
-turn with the cached sampler, in graph and in XLA mode.
+A decoder of 8 kHz waveforms, new or a preset's, on one core: the real-time
+factor (seconds of computation for a second of sound) of `sample`, with its
+steps compiled by XLA and not, and what the first call costs more than the
+others. The naive sampler needs a forward pass over the receptive field for
+each sample; one is timed, in turn with the cached sampler, in graph and in XLA
+mode.
 """
 
 import argparse
@@ -19,7 +21,7 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import timing  # noqa: E402
 
-from vqvae_tf import WaveNet  # noqa: E402
+from vqvae_tf import WaveNet, presets  # noqa: E402
 
 RATE = 8000
 
@@ -93,21 +95,11 @@ def compare(density, options):
     print(f"  naive, graph / cached, graph: {timing.summary(ratios)}")
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--hidden_channels", type=int, default=64)
-    parser.add_argument("--skip_channels", type=int, default=128)
-    parser.add_argument("--output", default="categorical")
-    options = parser.parse_args()
-    # One core: no other thread may help.
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    keras.utils.set_random_seed(0)
+def make_density(options):
+    """Returns the WaveNet of a preset of speech, or a new one."""
+    if options.preset is not None:
+        model = presets.load(options.preset)
+        return getattr(model, "autoencoder", model).decoder.density
     density = WaveNet(
         256,
         hidden_channels=options.hidden_channels,
@@ -118,9 +110,29 @@ def main():
         output=options.output,
     )
     density.build()
+    return density
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--preset")
+    parser.add_argument("--hidden_channels", type=int, default=64)
+    parser.add_argument("--skip_channels", type=int, default=128)
+    parser.add_argument("--output", default="categorical")
+    options = parser.parse_args()
+    # One core: no other thread may help.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    keras.utils.set_random_seed(0)
+    density = make_density(options)
     print(
-        f"{len(density.blocks)} layers of {options.hidden_channels} channels, "
-        f"{density.count_params():,} parameters, {options.output}, "
+        f"{len(density.blocks)} layers of {density.hidden_channels} channels, "
+        f"{density.count_params():,} parameters, {density.output_kind}, "
         f"batch {batch_text(options.batch)}",
         flush=True,
     )

@@ -215,6 +215,7 @@ def speech_recipe():
     net = dict(name="WaveNet", num_stacks=1, layers_per_stack=3, **sizes)
     config.decoder.update(net)
     config.adversary.update(name="LabelAdversary", channels=4)
+    config.auxiliary.update(name="SpectralDecoder", channels=4)
     config.prior.update(net, event_shape=(6,))
     config.prior_training.encode_passes = 2
     return config

@@ -14,13 +14,18 @@ def test_demo(tmp_path, capsys):
     demo.run(tmp_path)
     sheets = {"reconstructions", "completions", "dmlab_codes"}
     models = {name: presets.load(name) for name in presets.BUILT_IN}
-    del models["video_dmlab84"]  # it has a film instead
+    # These have a film and recordings instead.
+    del models["video_dmlab84"], models["vqvae_speech8k"]
     kinds = {True: "samples", False: "reconstructions"}
     sheets |= {f"{kinds[can_sample(m)]}_{n}" for n, m in models.items()}
     assert {path.stem for path in tmp_path.glob("*.png")} == sheets
     with Image.open(tmp_path / "dmlab_rollouts.gif") as film:
         assert film.n_frames == 16
-    for path in tmp_path.glob("*.png"):
+    voices = {path.name for path in (tmp_path / "voices").iterdir()}
+    kinds = {"originals", "reconstructions", "conversions", "samples"}
+    pictures = {"reconstructions.png", "samples.png"}
+    assert voices == {f"{kind}.wav" for kind in kinds} | pictures
+    for path in tmp_path.rglob("*.png"):
         with Image.open(path) as picture:
             colours = picture.getcolors(picture.width * picture.height)
             # Binary digits are black and white.

@@ -11,7 +11,10 @@ import small
 import tensorflow as tf
 
 import vqvae_tf as vq
-from vqvae_tf import presets, recipes, showcase
+from vqvae_tf import audio_inputs, presets, recipes, showcase, speech_cards
+from vqvae_tf.voices import sample_voices
+
+SPEAKERS = ["george", "jackson", "nicolas", "theo", "yweweler"]
 
 
 @pytest.fixture(scope="module")
@@ -304,6 +307,13 @@ def test_built_in_presets_are_whole(name):
         files |= {"swaps.png"}
         assert figures["global_usage"] > 0.9
         assert figures["map_bits_swapped"] > 1.1 * figures["map_bits"]
+    elif kind == "speech":
+        names = ("originals", "reconstructions", "conversions", "samples")
+        files |= {f"{name}.wav" for name in names}
+        bits = ["reconstruction", "shuffled", "other_speaker"]
+        bits = [figures[f"{name}_bits_per_sample"] for name in bits]
+        assert bits[0] < min(bits[1:])
+        assert figures["usage"] > 0.9
     else:
         assert figures["usage"] > 0.9
     assert files < set(metadata["files"])
@@ -318,7 +328,37 @@ def _known(name):
     )
 
 
-@pytest.mark.parametrize("name", sorted(presets.BUILT_IN))
+def _bits(model, waveform, speaker, codes):
+    """Bits per sample of a recording, given a speaker and codes."""
+    local = model.quantizer.decode(codes)
+    context = {**model.speaker_context(speaker), "local": local}
+    x = model.pad(waveform[None])
+    return (
+        -float(model.decoder.log_prob(x, context)[0]) / np.log(2) / x.shape[1]
+    )
+
+
+def test_the_preset_of_speech_listens():
+    """To its codes and speakers, on recordings that the package carries."""
+    model = vq.SpeechVQVAE.from_preset("vqvae_speech8k")
+    waves = speech_cards.known_voices(5)
+    for voice, wave in zip(sample_voices(), waves):
+        codes = model.encode(wave[None]).numpy()
+        assert model.decode(codes[:, :4], speaker=0).shape == (1, 256)
+        of_speakers = [_bits(model, wave, name, codes) for name in SPEAKERS]
+        assert np.argmin(of_speakers) == SPEAKERS.index(voice.speaker)
+        mixed = np.random.default_rng(0).permutation(codes, axis=1)
+        assert _bits(model, wave, voice.speaker, mixed) > min(of_speakers)
+
+
+PICTURED = [
+    name
+    for name in sorted(presets.BUILT_IN)
+    if not audio_inputs.is_speech(name)
+]
+
+
+@pytest.mark.parametrize("name", PICTURED)
 def test_built_in_presets_reconstruct(name):
     model = presets.load(name)
     metadata = presets.load_metadata(presets.find_preset(name))

@@ -200,8 +200,13 @@ def test_bad_recipes_of_speech(changes, message):
         recipes.check_recipe(config)
 
 
-def test_an_adversary_is_of_speech():
+@pytest.mark.parametrize(
+    "section, name",
+    [("adversary", "LabelAdversary"), ("auxiliary", "SpectralDecoder")],
+)
+def test_helpers_are_of_speech(section, name):
     config = small.recipe()
-    config.adversary.update(name="LabelAdversary")
-    with pytest.raises(ValueError, match="An adversary is of speech.*Label"):
+    config[section].update(name=name)
+    message = f"are of speech.*Received: {section}.name='{name}'"
+    with pytest.raises(ValueError, match=message):
         recipes.check_recipe(config)

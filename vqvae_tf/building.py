@@ -6,6 +6,7 @@ import keras
 
 from vqvae_tf import densities, layers, recipes
 from vqvae_tf.models import VQVAE, Autoencoder, SpeechVQVAE
+from vqvae_tf.spectral_distance import frame_window
 from vqvae_tf.warm_start import warm_start
 
 
@@ -74,6 +75,13 @@ def _make_speech_vqvae(config):
         companding,
         sample_rate=data.sample_rate,
         adversary=_make(config, "adversary", num_classes=data.num_speakers),
+        auxiliary=_make(
+            config,
+            "auxiliary",
+            sample_rate=data.sample_rate,
+            hop=encoder.downsampling,
+            window=frame_window(data.sample_rate),
+        ),
     )
 
 

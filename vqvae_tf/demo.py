@@ -18,6 +18,7 @@ from vqvae_tf import (
     recipes,
     sheets,
     showcase,
+    speech_cards,
 )
 from vqvae_tf.clips import sample_clips
 from vqvae_tf.export import export
@@ -26,6 +27,7 @@ from vqvae_tf.samples import sample_pictures
 
 PHOTOS = "vqvae_photo128"
 GLOBAL, VIDEO = "vqvae_dmlab84_global", "video_dmlab84"
+SPEECH = "vqvae_speech8k"
 SIZE = 128
 # What samples need to be understood.
 REMARKS = {
@@ -42,6 +44,7 @@ def run(output: pathlib.Path):
     rows = _reconstruct(photos, images, output)
     _sample(output)
     _frames(output)
+    _voices(output)
     _complete(photos, images, output)
     rows += _serve(photos, images, output)
     width = max(len(title) for title, _ in rows)
@@ -75,10 +78,10 @@ def _reconstruct(photos, images, output):
 
 def _sample(output):
     for name in sorted(presets.BUILT_IN):
+        if name in (VIDEO, SPEECH):
+            continue
         start = time.monotonic()
         model = presets.load(name)
-        if isinstance(model, VideoGenerator):
-            continue
         if previews.can_sample(model):
             file, sheet, said = _samples_of(name, model)
         else:
@@ -126,6 +129,20 @@ def _frames(output):
             "actions; looking left; looking right "
             f"({time.monotonic() - start:.0f} s)."
         )
+
+
+def _voices(output):
+    """Recordings as their codes say them, in two voices each; and samples."""
+    start = time.monotonic()
+    model = presets.load(SPEECH)
+    shown = speech_cards.draw(model, recipes.load_recipe(SPEECH))
+    for name, content in shown.items():
+        presets.save_shown(output / "voices" / name, content)
+    print(
+        f"voices: {', '.join(shown)}: recordings, from their codes, from the "
+        "same codes in another voice, and drawn from the prior "
+        f"({time.monotonic() - start:.0f} s)."
+    )
 
 
 def _complete(photos, images, output):

@@ -321,7 +321,7 @@ def save(model, path, metadata=None, card=None, pictures=None):
         if card is not None:
             (temporary / "README.md").write_text(card)
         for name, picture in (pictures or {}).items():
-            _save_shown(temporary / name, picture)
+            save_shown(temporary / name, picture)
         write_metadata(
             temporary,
             {
@@ -341,8 +341,8 @@ def save(model, path, metadata=None, card=None, pictures=None):
     return sha256(path / METADATA)
 
 
-def _save_shown(path, shown):
-    """Writes what a card shows by the ending of its name."""
+def save_shown(path, shown):
+    """Writes what a card shows, as its ending says; see `save`."""
     if path.suffix == ".wav":
         save_wav(path, *shown)
     elif path.suffix == ".gif":

@@ -66,8 +66,10 @@ def defaults() -> ml_collections.ConfigDict:
     config.observation = _section(name=None)
     config.likelihood = _section(name="Gaussian")
     config.decoder = _section(name="Decoder")
-    # Of speech: what takes the speaker out of the codes.
+    # Of speech: what takes the speaker out of the codes, and what asks them
+    # for the spectrum.
     config.adversary = _section(name=None)
+    config.auxiliary = _section(name=None)
     config.training = _training()
     # The network that tells a prior of video of the past.
     config.context = _section(name=None)
@@ -209,13 +211,15 @@ def check_recipe(config):
             )
     if kind(config) == "speech":
         _check_speech(config)
-    elif config.adversary.name is not None:
-        raise ValueError(
-            "An adversary is of speech: of a recipe with data.sample_rate. "
-            f"Received: adversary.name={config.adversary.name!r}."
-        )
     else:
         _check_image_size(config.data.get("image_size"))
+        for section in ("adversary", "auxiliary"):
+            if (name := config[section].name) is not None:
+                raise ValueError(
+                    "Adversary and auxiliary decoder are of speech: of a "
+                    "recipe with data.sample_rate. Received: "
+                    f"{section}.name={name!r}."
+                )
     _check_channels(config.data.get("channels"))
     _check_card_samples(config.card.samples)
     _check_base(config)
@@ -349,6 +353,7 @@ _MODULES = {
     "regularizer": (layers,),
     "observation": (layers,),
     "adversary": (layers,),
+    "auxiliary": (layers,),
     "likelihood": (densities,),
     "context": (networks,),
     "prior": (densities,),

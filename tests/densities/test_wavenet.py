@@ -172,8 +172,14 @@ def test_two_replicas_train_as_one_device(kind):
 
 
 def test_config_holds_every_argument():
-    density = small(**KINDS["contexts"])
+    kinds = ("codebooks", "mixture", "contexts", "repeated context")
+    given = {"dropout": 0.1}
+    for kind in kinds:
+        given |= KINDS[kind]
+    del given["num_codebooks"]  # a mixture is of one sample
+    density = small(**given)
     config = density.get_config()
+    assert given.items() <= config.items()
     code = WaveNet.__init__.__code__
     names = code.co_varnames[1 : code.co_argcount]
     assert set(names) <= set(config)

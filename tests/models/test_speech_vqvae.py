@@ -139,12 +139,21 @@ def test_two_replicas():
     run_two_replica_test(compiled, dataset, 2, 2)
 
 
-def with_adversary(weight=0.5, batch_norm=False):
+def auxiliary(**options):
+    sizes = dict(window=16, num_mels=3, channels=4)
+    return vq.layers.SpectralDecoder(
+        **{"sample_rate": 800, "hop": 4, "weight": 0.1, **sizes, **options}
+    )
+
+
+def with_helpers(weight=0.5, batch_norm=False):
+    """A model with an adversary of this weight and an auxiliary decoder."""
     keras.utils.set_random_seed(0)
     config = small.speech_vqvae().get_config()
     config["encoder"]["config"]["batch_norm"] = batch_norm
     adversary = vq.layers.LabelAdversary(3, channels=4, weight=weight)
     config["adversary"] = keras.saving.serialize_keras_object(adversary)
+    config["auxiliary"] = keras.saving.serialize_keras_object(auxiliary())
     model = vq.SpeechVQVAE.from_config(config)
     model.build()
     return model
@@ -159,8 +168,8 @@ def recordings():
     return tf.data.Dataset.from_tensors((x, context, mask))
 
 
-def test_the_loss_has_the_adversary_s():
-    model = with_adversary()
+def test_the_loss_has_those_of_the_helpers():
+    model = with_helpers()
     model.compile(keras.optimizers.SGD(0.0))
     ((x, context, mask),) = recordings()
     found = model.evaluate(recordings(), verbose=0, return_dict=True)
@@ -171,19 +180,24 @@ def test_the_loss_has_the_adversary_s():
     for name, value in (("loss", loss), ("accuracy", right)):
         expected = np.average(value, weights=share)
         assert found[f"adversary_{name}"] == pytest.approx(expected, rel=1e-5)
+    error = model.auxiliary.errors(quantized, context["global"], x, counted)
+    expected = np.average(error, weights=share)
+    assert found["spectral_error"] == pytest.approx(expected, rel=1e-5)
     nll = found["reconstruction"] * np.log(2)
     expected = nll + found["quantizer_loss"] + found["adversary_loss"]
+    expected += 0.1 * found["spectral_error"]
     assert found["loss"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_encoder_deceives_the_adversary_and_the_decoder_knows_nothing():
     def gradients(weight):
-        model = with_adversary(weight)
+        model = with_helpers(weight)
         ((x, context, mask),) = recordings()
         with tf.GradientTape() as tape:
             losses = model.compute_losses(x, context, mask)
             loss = tf.reduce_mean(losses[0]) + losses[1]
-        parts = (model.encoder, model.decoder, model.adversary)
+        parts = [model.encoder, model.decoder, model.adversary]
+        parts += [model.auxiliary]
         variables = [part.trainable_variables for part in parts]
         return tape.gradient(loss, variables)
 
@@ -191,26 +205,26 @@ def test_the_encoder_deceives_the_adversary_and_the_decoder_knows_nothing():
     for a, b, c in zip(none[0], one[0], two[0]):
         np.testing.assert_allclose(c - b, b - a, atol=1e-6)
     assert max(np.abs(b - a).max() for a, b in zip(none[0], one[0])) > 1e-4
-    for part in (1, 2):
+    for part in (1, 2, 3):
         for a, b in zip(none[part], one[part]):
             np.testing.assert_allclose(a, b, atol=1e-7)
 
 
-def compiled_with_adversary(**options):
-    model = with_adversary(**options)
+def compiled_with_helpers(**options):
+    model = with_helpers(**options)
     model.compile(keras.optimizers.SGD(0.01))
     return model
 
 
-def test_two_replicas_with_an_adversary():
-    run_two_replica_test(compiled_with_adversary, recordings(), 1, 4)
+def test_two_replicas_with_helpers():
+    run_two_replica_test(compiled_with_helpers, recordings(), 1, 4)
 
 
 def test_two_replicas_with_batch_norm():
     """Normalised gradients are differences, which round more than others."""
-    one = compiled_with_adversary(batch_norm=True)
+    one = compiled_with_helpers(batch_norm=True)
     with two_replicas().scope():
-        two = compiled_with_adversary(batch_norm=True)
+        two = compiled_with_helpers(batch_norm=True)
     options = dict(epochs=2, steps_per_epoch=2, verbose=0)
     losses = [
         model.fit(recordings().repeat(), **options).history["loss"]
@@ -223,19 +237,24 @@ def test_two_replicas_with_batch_norm():
         np.testing.assert_allclose(b, a, atol=1e-4 * scale, err_msg=str(a))
 
 
-def test_an_adversary_is_kept(tmp_path):
-    model = with_adversary()
+def test_helpers_are_kept(tmp_path):
+    model = with_helpers()
     model.save_to_preset(tmp_path / "p")
     again = vq.SpeechVQVAE.from_preset(tmp_path / "p")
     assert again.adversary.weight == 0.5
-    for a, b in zip(model.adversary.variables, again.adversary.variables):
-        np.testing.assert_array_equal(a, b)
+    assert again.auxiliary.weight == 0.1
+    for part in ("adversary", "auxiliary"):
+        kept = getattr(again, part).variables
+        assert len(kept) == 6
+        for a, b in zip(getattr(model, part).variables, kept):
+            np.testing.assert_array_equal(a, b)
 
 
-def test_a_model_of_before_there_were_adversaries():
+def test_a_model_of_before_there_were_helpers():
     config = small.speech_vqvae().get_config()
-    del config["adversary"]
-    assert vq.SpeechVQVAE.from_config(config).adversary is None
+    del config["adversary"], config["auxiliary"]
+    model = vq.SpeechVQVAE.from_config(config)
+    assert model.adversary is None and model.auxiliary is None
 
 
 def test_round_trips(model, tmp_path):
@@ -310,4 +329,20 @@ def test_the_adversary_is_of_the_decoder_s_speakers():
     adversary = vq.layers.LabelAdversary(2)
     config["adversary"] = keras.saving.serialize_keras_object(adversary)
     with pytest.raises(ValueError, match="there are 3. Received: one of 2"):
+        vq.SpeechVQVAE.from_config(config)
+
+
+@pytest.mark.parametrize(
+    "options, received",
+    [
+        (dict(hop=8), "sample_rate=800 and hop=8"),
+        (dict(sample_rate=8000), "sample_rate=8000 and hop=4"),
+    ],
+)
+def test_the_auxiliary_decoder_is_of_the_model_s_frames(options, received):
+    config = small.speech_vqvae().get_config()
+    given = auxiliary(**options)
+    config["auxiliary"] = keras.saving.serialize_keras_object(given)
+    message = f"4 samples of 800 a second. Received: one of {received}"
+    with pytest.raises(ValueError, match=message):
         vq.SpeechVQVAE.from_config(config)

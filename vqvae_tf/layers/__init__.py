@@ -13,6 +13,7 @@ from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.layers.mel import LogMel
 from vqvae_tf.layers.residual import ResidualBlock, ResidualStack
 from vqvae_tf.layers.scaling import CodeEmbedding, PixelScaling
+from vqvae_tf.layers.spectral_decoder import SpectralDecoder
 from vqvae_tf.layers.usage import CodebookUsage
 from vqvae_tf.layers.vector_quantizer import VectorQuantizer
 from vqvae_tf.layers.vector_quantizer_ema import VectorQuantizerEMA
@@ -32,6 +33,7 @@ __all__ = [
     "ResidualBlock",
     "ResidualStack",
     "SaltAndPepperNoise",
+    "SpectralDecoder",
     "VectorQuantizer",
     "VectorQuantizerEMA",
 ]

@@ -33,6 +33,9 @@ class SpeechVQVAE(VQVAE):
             speakers, which takes the speaker out of the codes, or None. Fitting
             reports `adversary_loss`, its cross-entropy in nats, and
             `adversary_accuracy`.
+        auxiliary: a `layers.SpectralDecoder` of this sample rate, with the
+            encoder's stride as `hop`, for what a WaveNet does not ask of the
+            codes; or None. Fitting reports its `spectral_error`.
 
     Data: `x` is float `[batch, time]` in [-1, 1]; batches are `(x,
     {"global": one-hot speakers [batch, S]})`, or with a mask `[batch, time]`,
@@ -41,6 +44,7 @@ class SpeechVQVAE(VQVAE):
 
     Raises:
         ValueError: for another number of names than of the decoder's speakers,
+            for an adversary or an auxiliary decoder that does not fit,
             for a speaker that there is not, for codes or waveforms of another
             rank, and for no speaker where the decoder needs one.
 
@@ -71,7 +75,7 @@ class SpeechVQVAE(VQVAE):
         van den Oord et al. 2017, arXiv:1711.00937, section 4.3.
     """
 
-    parts = (*VQVAE.parts, "adversary")
+    parts = (*VQVAE.parts, "adversary", "auxiliary")
 
     def __init__(
         self,
@@ -83,6 +87,7 @@ class SpeechVQVAE(VQVAE):
         sample_rate=8000,
         speaker_names=None,
         adversary=None,
+        auxiliary=None,
         **kwargs,
     ):
         preprocess = preprocess or MuLaw(256)
@@ -104,6 +109,10 @@ class SpeechVQVAE(VQVAE):
         if adversary is not None:
             _check_adversary(adversary, count)
             self.add_metric_names(("adversary_loss", "adversary_accuracy"))
+        self.auxiliary = auxiliary
+        if auxiliary is not None:
+            _check_auxiliary(auxiliary, self.sample_rate, self.stride)
+            self.add_metric_names(("spectral_error",))
 
     @property
     def stride(self):
@@ -123,17 +132,27 @@ class SpeechVQVAE(VQVAE):
         self.decoder.build()
         if self.adversary is not None:
             self.adversary.build(quantized.shape)
+        if self.auxiliary is not None:
+            count = len(self.speaker_names)
+            told = (None, count) if count else None
+            self.auxiliary.build(quantized.shape, told)
         self.built = True
 
-    def further_losses(self, context, mask):
-        if self.adversary is None:
-            return 0.0, {}
+    def further_losses(self, x, context, mask):
         if mask is not None and len(mask.shape) < 2:
             mask = None
-        found = self.adversary(context["local"], context["global"], mask)
-        return found[0], dict(
-            zip(("adversary_loss", "adversary_accuracy"), found)
-        )
+        loss, metrics = 0.0, {}
+        latents, speakers = context["local"], context.get("global")
+        if self.adversary is not None:
+            found = self.adversary(latents, speakers, mask)
+            loss += found[0]
+            names = ("adversary_loss", "adversary_accuracy")
+            metrics |= dict(zip(names, found))
+        if self.auxiliary is not None:
+            error = self.auxiliary.errors(latents, speakers, x, mask)
+            loss += self.auxiliary.weight * error
+            metrics["spectral_error"] = error
+        return loss, metrics
 
     def encode(self, x):
         """Returns the codes of waveforms.
@@ -295,4 +314,14 @@ def _check_adversary(adversary, count):
         raise ValueError(
             "The adversary tells the decoder's speakers apart, of which there "
             f"are {count}. Received: one of {adversary.num_classes} classes."
+        )
+
+
+def _check_auxiliary(auxiliary, sample_rate, stride):
+    mels = auxiliary.mels
+    if (mels.sample_rate, mels.hop) != (sample_rate, stride):
+        raise ValueError(
+            f"The auxiliary decoder has a frame for each code, {stride} "
+            f"samples of {sample_rate} a second. Received: one of sample_rate="
+            f"{mels.sample_rate} and hop={mels.hop}."
         )

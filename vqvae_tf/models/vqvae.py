@@ -107,7 +107,7 @@ class VQVAE(EncoderDecoder):
             size,
         )
         quantizer_loss = total(self.quantizer.losses)
-        further, figures = self.further_losses(context, counted)
+        further, figures = self.further_losses(x, context, counted)
         extra = quantizer_loss + total(regularization + self.decoder.losses)
         reconstruction = nll / LN2
         code_bits = self.code_bits(tf.shape(latents))
@@ -125,17 +125,18 @@ class VQVAE(EncoderDecoder):
         }
         return nll + further, extra, metrics
 
-    def further_losses(self, context, mask):
+    def further_losses(self, x, context, mask):
         """Returns what a subclass adds to the loss, and its metrics.
 
         Args:
+            x: data as stored.
             context: the decoder's, with the quantized latents as `"local"`.
             mask: of the latents, `[batch, *grid]` or `[batch]`, or None.
 
         Returns:
             A float32 `[batch]` or 0, and a dict as of `compute_losses`.
         """
-        del context, mask
+        del x, context, mask
         return 0.0, {}
 
     def latent_mask(self, mask):

@@ -27,7 +27,7 @@ def get_config():
         num_embeddings=512,
         embedding_dim=16,
         decay=0.98,
-        commitment_cost=1.0,
+        commitment_cost=0.1,
         initialize_from_data=True,
         restart_after=200,
     )
@@ -42,11 +42,12 @@ def get_config():
         local_repeat=16,
         local_layers=2,
     )
-    config.adversary.update(name="LabelAdversary", weight=0.1)
+    config.adversary.update(name="LabelAdversary", weight=0.5)
+    config.auxiliary.update(name="SpectralDecoder", weight=1.0)
     config.training.update(
-        steps=8_000,
+        steps=6_000,
         batch_size=8,
-        learning_rate=2e-3,
+        learning_rate=1e-3,
         clip_norm=1.0,
         steps_per_epoch=1000,
     )

@@ -1,0 +1,127 @@
+"""The auxiliary decoder of log-mel frames: places, errors, gradients."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vqvae_tf.layers import LogMel, SpectralDecoder
+
+OPTIONS = dict(sample_rate=800, hop=4, window=16, num_mels=3, channels=6)
+
+
+def example(batch=3, time=5, channels=4, speakers=2, seed=0):
+    rng = np.random.default_rng(seed)
+    latents = rng.normal(size=[batch, time, channels]).astype(np.float32)
+    told = np.eye(speakers, dtype=np.float32)[rng.integers(0, speakers, batch)]
+    waveform = rng.uniform(-1, 1, [batch, 4 * time]).astype(np.float32)
+    return latents, told, waveform
+
+
+def convolved(x, kernel, bias):
+    """A convolution of window 3 with zeros around, `[time, channels]`."""
+    padded = np.pad(x, [[1, 1], [0, 0]])
+    rows = [
+        np.einsum("kc,kco->o", padded[t : t + 3], kernel) for t in range(len(x))
+    ]
+    return np.maximum(np.array(rows) + bias, 0)
+
+
+def reference(layer, latents, speaker):
+    """The frames of one sequence, by sums over positions."""
+    x = np.concatenate([latents, np.tile(speaker, [len(latents), 1])], axis=1)
+    for conv in layer.convolutions:
+        x = convolved(x, *(v.numpy() for v in conv.variables))
+    kernel, bias = (v.numpy() for v in layer.frames.variables)
+    return x @ kernel + bias
+
+
+def test_frames_of_numpy():
+    latents, told, _ = example()
+    layer = SpectralDecoder(**OPTIONS)
+    found = layer(latents, told)
+    expected = [reference(layer, *pair) for pair in zip(latents, told)]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_frame_is_of_the_samples_around_its_latent_s():
+    """A click is heard by the frames whose 16 samples have it inside."""
+    layer = SpectralDecoder(**OPTIONS)
+    silent = layer.targets(tf.zeros([1, 40]))[0]
+    for place in (0, 17, 39):
+        click = tf.one_hot([place], 40)
+        heard = np.any(layer.targets(click)[0] != silent, axis=-1)
+        # Latent f is of samples 4 f to 4 f + 3, its frame of six more on
+        # either side; the window is 0 at its first sample.
+        first = 4 * np.arange(10) - 6
+        inside = (first < place) & (place < first + 16)
+        np.testing.assert_array_equal(heard, inside)
+
+
+def test_targets_are_those_of_log_mel():
+    _, _, waveform = example()
+    layer = SpectralDecoder(**OPTIONS)
+    expected = LogMel(800, num_mels=3, window=16, hop=4)(
+        np.pad(waveform, [[0, 0], [6, 0]])
+    )
+    np.testing.assert_allclose(layer.targets(waveform), expected[:, :5])
+
+
+def test_errors_are_means_over_what_is_left_in():
+    latents, told, waveform = example()
+    layer = SpectralDecoder(**OPTIONS)
+    difference = layer(latents, told) - layer.targets(waveform)
+    squares = np.mean(np.square(difference), axis=-1)
+    mask = np.array([[1] * 5, [1, 1, 0, 0, 0], [0] * 5], np.float32)
+    expected = [squares[0].mean(), squares[1, :2].mean(), 0]
+    found = layer.errors(latents, told, waveform, mask)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    whole = layer.errors(latents, told, waveform)
+    np.testing.assert_allclose(whole, squares.mean(axis=1), rtol=1e-5)
+
+
+def test_latents_learn_the_loudness():
+    """Descent on the latents and weights brings the frames to the sound."""
+    _, told, waveform = example(batch=2, time=6)
+    waveform = waveform * np.repeat([1, 0.01, 0.3], 8)
+    layer = SpectralDecoder(**OPTIONS)
+    latents = tf.Variable(tf.zeros([2, 6, 4]))
+    before = layer.errors(latents, told, waveform)
+    optimizer = keras.optimizers.Adam(0.03)
+    for _ in range(100):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(layer.errors(latents, told, waveform))
+        variables = [latents, *layer.trainable_variables]
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, variables), variables)
+        )
+    after = layer.errors(latents, told, waveform)
+    assert np.all(after < 0.3 * before)
+    assert np.ptp(latents[0], axis=0).max() > 0.1
+
+
+def test_without_speakers_it_is_saved_with_its_options(tmp_path):
+    latents = keras.Input([5, 4])
+    layer = SpectralDecoder(**OPTIONS, weight=0.5, name="auxiliary")
+    model = keras.Model(latents, layer(latents))
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    found = again.get_layer("auxiliary")
+    assert OPTIONS.items() <= found.get_config().items()
+    assert found.weight == 0.5
+    x, _, _ = example()
+    np.testing.assert_array_equal(model(x), again(x))
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(channels=0), "channels must be"),
+        (dict(weight=-1.0), "weight must be a finite number"),
+        (dict(hop=32), "window must be at least hop.*window=16, hop=32"),
+        (dict(num_mels=40), "bands hold no frequency"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        SpectralDecoder(**{**OPTIONS, **options})
