@@ -133,6 +133,8 @@ def _frames(output):
 
 def _voices(output):
     """Recordings as their codes say them, in two voices each; and samples."""
+    if SPEECH not in presets.BUILT_IN:
+        return
     start = time.monotonic()
     model = presets.load(SPEECH)
     shown = speech_cards.draw(model, recipes.load_recipe(SPEECH))
