@@ -67,25 +67,50 @@ def test_targets_are_those_of_log_mel():
     np.testing.assert_allclose(layer.targets(waveform), expected[:, :5])
 
 
-def test_errors_are_means_over_what_is_left_in():
-    latents, told, waveform = example()
+def test_errors_are_means_over_whole_frames():
+    latents, told, waveform = example(time=9)
     layer = SpectralDecoder(**OPTIONS)
-    difference = layer(latents, told) - layer.targets(waveform)
+    mask = np.array([[1] * 9, [1] * 6 + [0] * 3, [1] * 3 + [0] * 6], np.float32)
+    difference = layer(latents, told, mask) - layer.targets(waveform)
     squares = np.mean(np.square(difference), axis=-1)
-    mask = np.array([[1] * 5, [1, 1, 0, 0, 0], [0] * 5], np.float32)
-    expected = [squares[0].mean(), squares[1, :2].mean(), 0]
+    # A frame reaches six samples, two latents, beyond its own on either side.
+    expected = [squares[0, 2:7].mean(), squares[1, 2:4].mean(), 0]
     found = layer.errors(latents, told, waveform, mask)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    whole = layer.errors(latents, told, waveform)
-    np.testing.assert_allclose(whole, squares.mean(axis=1), rtol=1e-5)
+    whole = layer.errors(latents[:1], told[:1], waveform[:1])
+    np.testing.assert_allclose(whole, expected[:1], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "hop, window, reach", [(4, 16, 2), (4, 4, 0), (4, 6, 1)]
+)
+def test_frames_that_hear_nothing_else_are_whole(hop, window, reach):
+    options = {**OPTIONS, "hop": hop, "window": window, "num_mels": 1}
+    layer = SpectralDecoder(**options)
+    found = layer.whole_frames(np.ones([1, 9], np.float32))[0]
+    places = np.arange(9)
+    inside = (places >= reach) & (places < 9 - reach)
+    np.testing.assert_array_equal(found, inside)
+
+
+def test_padding_is_not_heard():
+    latents, told, waveform = example(time=9)
+    layer = SpectralDecoder(**OPTIONS)
+    mask = np.array([[1] * 6 + [0] * 3] * 3, np.float32)
+    found = layer.errors(latents, told, waveform, mask)
+    short = layer.errors(latents[:, :6], told, waveform[:, :24])
+    np.testing.assert_allclose(found, short, rtol=1e-5)
+    other = np.where(mask[..., None] > 0, latents, 7.0)
+    again = layer.errors(other, told, waveform, mask)
+    np.testing.assert_allclose(again, found, rtol=1e-6)
 
 
 def test_latents_learn_the_loudness():
     """Descent on the latents and weights brings the frames to the sound."""
-    _, told, waveform = example(batch=2, time=6)
-    waveform = waveform * np.repeat([1, 0.01, 0.3], 8)
+    _, told, waveform = example(batch=2, time=12)
+    waveform = waveform * np.repeat([1, 0.01, 0.3], 16)
     layer = SpectralDecoder(**OPTIONS)
-    latents = tf.Variable(tf.zeros([2, 6, 4]))
+    latents = tf.Variable(tf.zeros([2, 12, 4]))
     before = layer.errors(latents, told, waveform)
     optimizer = keras.optimizers.Adam(0.03)
     for _ in range(100):

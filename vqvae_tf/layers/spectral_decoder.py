@@ -6,6 +6,10 @@ import tensorflow as tf
 from vqvae_tf.checks import check_not_negative, check_positive
 from vqvae_tf.layers.mel import LogMel
 
+# The mean log energy of a band in recordings of peak 1, roughly: where the
+# frames begin.
+_TYPICAL = -2.5
+
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class SpectralDecoder(keras.layers.Layer):
@@ -26,6 +30,7 @@ class SpectralDecoder(keras.layers.Layer):
     Call arguments:
         latents: float `[batch, n, channels]`.
         speakers: one-hot, float `[batch, S]`, or None.
+        mask: float `[batch, n]`, 0 at padding, which is not heard; or None.
 
     Returns:
         float32 `[batch, n, M]`, natural logarithms as of `LogMel`.
@@ -79,10 +84,13 @@ class SpectralDecoder(keras.layers.Layer):
             for i in range(2)
         ]
         self.frames = keras.layers.Dense(
-            num_mels, dtype=self.dtype_policy, name="frames"
+            num_mels,
+            bias_initializer=keras.initializers.Constant(_TYPICAL),
+            dtype=self.dtype_policy,
+            name="frames",
         )
 
-    def build(self, latents_shape, speakers_shape=None):
+    def build(self, latents_shape, speakers_shape=None, mask_shape=None):
         told = 0 if speakers_shape is None else speakers_shape[-1]
         shape = (None, None, latents_shape[-1] + told)
         for layer in self.convolutions:
@@ -91,14 +99,17 @@ class SpectralDecoder(keras.layers.Layer):
         self.frames.build(shape)
         self.built = True
 
-    def call(self, latents, speakers=None):
+    def call(self, latents, speakers=None, mask=None):
         x = latents
         if speakers is not None:
             told = tf.cast(speakers, x.dtype)[:, tf.newaxis]
             told = tf.repeat(told, tf.shape(x)[1], axis=1)
             x = tf.concat([x, told], axis=-1)
+        if mask is None:
+            mask = tf.ones(tf.shape(x)[:2])
+        mask = tf.cast(mask, x.dtype)[..., tf.newaxis]
         for layer in self.convolutions:
-            x = layer(x)
+            x = layer(x * mask)
         return tf.cast(self.frames(x), tf.float32)
 
     def targets(self, waveform):
@@ -117,6 +128,9 @@ class SpectralDecoder(keras.layers.Layer):
     def errors(self, latents, speakers, waveform, mask=None):
         """Returns how far the frames are from those of a waveform.
 
+        A frame that is cut by the waveform's ends, or by padding, does not
+        count: a cut sounds like a click.
+
         Args:
             latents, speakers: as of a call.
             waveform: float `[batch, n * hop]`.
@@ -124,16 +138,33 @@ class SpectralDecoder(keras.layers.Layer):
 
         Returns:
             float32 `[batch]`, the squared difference of log energies, the mean
-            over bands and over the frames that are left in.
+            over bands and over the frames that count; 0 where none does.
         """
-        error = (self(latents, speakers) - self.targets(waveform)) ** 2
-        error = tf.reduce_mean(error, axis=-1)
         if mask is None:
-            mask = tf.ones_like(error)
-        mask = tf.cast(mask, tf.float32)
+            mask = tf.ones(tf.shape(latents)[:2])
+        error = self(latents, speakers, mask) - self.targets(waveform)
+        error = tf.reduce_mean(error**2, axis=-1)
+        whole = self.whole_frames(mask)
         return tf.math.divide_no_nan(
-            tf.reduce_sum(error * mask, axis=1), tf.reduce_sum(mask, axis=1)
+            tf.reduce_sum(error * whole, axis=1), tf.reduce_sum(whole, axis=1)
         )
+
+    def whole_frames(self, mask):
+        """Returns where all that a frame hears is left in by a mask.
+
+        Args:
+            mask: float `[batch, n]`, 0 at padding.
+
+        Returns:
+            float32 `[batch, n]`.
+        """
+        mels = self.mels
+        beyond = -(-(mels.window - mels.hop) // (2 * mels.hop))
+        absent = 1 - tf.cast(mask, tf.float32)[..., tf.newaxis]
+        sides = [[0, 0], [beyond, beyond], [0, 0]]
+        absent = tf.pad(absent, sides, constant_values=1.0)
+        reach = 2 * beyond + 1
+        return 1 - tf.nn.max_pool1d(absent, reach, 1, "VALID")[..., 0]
 
     def get_config(self):
         mels = self.mels

@@ -92,8 +92,10 @@ class LatentGenerator(DensityModel):
         """Returns log p(x | z_q) and log p(z_q), each float32 [batch]."""
         codes = self.autoencoder.quantizer.encode(self.autoencoder.latents(x))
         local = self.autoencoder.quantizer.decode(codes)
-        full = self.autoencoder.decoder_context(context, local)
         kept = None if mask is None else self.autoencoder.latent_mask(mask)
+        if kept is not None:
+            local *= kept[..., tf.newaxis]
+        full = self.autoencoder.decoder_context(context, local)
         return (
             self.autoencoder.decoder.log_prob(x, full, mask=mask),
             self.prior.log_prob(codes, self._of_prior(context), mask=kept),

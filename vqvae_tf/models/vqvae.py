@@ -99,6 +99,9 @@ class VQVAE(EncoderDecoder):
         # whose calls replace the losses of these layers.
         regularization = [*self.preprocess.losses, *self.encoder.losses]
         quantized = self.quantizer(latents, training=training, mask=counted)
+        if mask is not None:
+            # The decoder's first layers look at neighbours.
+            quantized *= counted[..., tf.newaxis]
         # The identity drops the mask, which Keras hands on to the decoder.
         context = {**(context or {}), "local": tf.identity(quantized)}
         size = counted_size(x, weight)

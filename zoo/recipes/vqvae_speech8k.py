@@ -42,7 +42,7 @@ def get_config():
         local_repeat=16,
         local_layers=2,
     )
-    config.adversary.update(name="LabelAdversary", weight=2.0)
+    config.adversary.update(name="LabelAdversary", weight=1.0)
     config.auxiliary.update(name="SpectralDecoder", weight=1.0)
     config.training.update(
         steps=20_000,
