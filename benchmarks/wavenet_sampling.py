@@ -23,8 +23,6 @@ import timing  # noqa: E402
 
 from vqvae_tf import WaveNet, presets  # noqa: E402
 
-RATE = 8000
-
 
 class Sampler:
     """Draws waveforms' levels by a density, compiled or not."""
@@ -68,10 +66,10 @@ def naive_passes(density, context, batch):
     return passes
 
 
-def compare(density, options):
+def compare(density, rate, options):
     """Prints the real-time factors and the ratios to the naive sampler."""
     batch, factor = options.batch, density.local_upsampling
-    steps = round(options.seconds * RATE / factor)
+    steps = round(options.seconds * rate / factor)
     context = {
         "global": tf.one_hot([0] * batch, density.global_channels),
         "local": tf.random.normal([batch, steps, density.local_channels]),
@@ -85,7 +83,7 @@ def compare(density, options):
     times = timing.paired({**samplers, **passes}, options.runs)
     samples = steps * factor
     for name in samplers:
-        factors = [t * RATE / samples / batch for t in times[name]]
+        factors = [t * rate / samples / batch for t in times[name]]
         print(f"  {name:22} real-time factor {timing.summary(factors)}")
     for name in passes:
         times[name] = [samples * seconds for seconds in times[name]]
@@ -96,10 +94,11 @@ def compare(density, options):
 
 
 def make_density(options):
-    """Returns the WaveNet of a preset of speech, or a new one."""
+    """Returns the WaveNet of a preset of speech, or a new one, and the rate."""
     if options.preset is not None:
         model = presets.load(options.preset)
-        return getattr(model, "autoencoder", model).decoder.density
+        model = getattr(model, "autoencoder", model)
+        return model.decoder.density, model.sample_rate
     density = WaveNet(
         256,
         hidden_channels=options.hidden_channels,
@@ -110,7 +109,7 @@ def make_density(options):
         output=options.output,
     )
     density.build()
-    return density
+    return density, 8000
 
 
 def main():
@@ -120,7 +119,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--preset")
+    parser.add_argument("--preset", help="its WaveNet; sizes are its own then")
     parser.add_argument("--hidden_channels", type=int, default=64)
     parser.add_argument("--skip_channels", type=int, default=128)
     parser.add_argument("--output", default="categorical")
@@ -129,14 +128,14 @@ def main():
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.utils.set_random_seed(0)
-    density = make_density(options)
+    density, rate = make_density(options)
     print(
         f"{len(density.blocks)} layers of {density.hidden_channels} channels, "
         f"{density.count_params():,} parameters, {density.output_kind}, "
         f"batch {batch_text(options.batch)}",
         flush=True,
     )
-    compare(density, options)
+    compare(density, rate, options)
 
 
 def batch_text(batch):

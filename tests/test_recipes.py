@@ -210,3 +210,32 @@ def test_helpers_are_of_speech(section, name):
     message = f"are of speech.*Received: {section}.name='{name}'"
     with pytest.raises(ValueError, match=message):
         recipes.check_recipe(config)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"data.window": 66}, "multiple of the encoder's stride, 4. Rec.*=66"),
+        ({"prior.global_channels": 2}, "not told the speaker.*Received: 2"),
+        (
+            {"adversary": {"name": "SpectralDecoder", "channels": 4}},
+            "adversary.name must be LabelAdversary or None. Received: Spec",
+        ),
+        ({"adversary.num_classes": 2}, "adversary.num_classes follows"),
+        ({"auxiliary.hop": 4}, "auxiliary.hop follows .* Received: 4"),
+    ],
+)
+def test_sections_of_speech_that_do_not_fit(changes, message):
+    config = small.speech_recipe()
+    recipes.check_recipe(config)
+    with config.unlocked():
+        config.update_from_flattened_dict(changes)
+    with pytest.raises(ValueError, match=message):
+        recipes.check_recipe(config)
+
+
+def test_the_auxiliary_decoder_s_window_can_be_chosen():
+    config = small.speech_recipe()
+    assert building.make_autoencoder(config).auxiliary.mels.window == 256
+    config.auxiliary.window = 128
+    assert building.make_autoencoder(config).auxiliary.mels.window == 128

@@ -75,13 +75,15 @@ def _make_speech_vqvae(config):
         companding,
         sample_rate=data.sample_rate,
         adversary=_make(config, "adversary", num_classes=data.num_speakers),
-        auxiliary=_make(
-            config,
-            "auxiliary",
-            sample_rate=data.sample_rate,
-            hop=encoder.downsampling,
-            window=frame_window(data.sample_rate),
-        ),
+        auxiliary=_make_auxiliary(config, encoder.downsampling),
+    )
+
+
+def _make_auxiliary(config, stride):
+    rate, options = config.data.sample_rate, config.auxiliary
+    window = options.get("window", frame_window(rate))
+    return _make(
+        config, "auxiliary", sample_rate=rate, hop=stride, window=window
     )
 
 

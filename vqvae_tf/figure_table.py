@@ -148,7 +148,7 @@ FIGURES = {
         2e-3,
     ),
     "other_speaker_bits_per_sample": (
-        "the same given another speaker, mean of all, bits/sample",
+        "the same given another speaker, mean of at most four, bits/sample",
         "{:.4f}",
         4e-3,
     ),
@@ -163,7 +163,7 @@ FIGURES = {
         1e-2,
     ),
     "speaker_by_likelihood": (
-        "recordings most probable given their own speaker, share",
+        "recordings more probable given their own speaker, share",
         "{:.3f}",
         1e-2,
     ),
@@ -266,12 +266,23 @@ def _text(form, value):
 
 
 def table(figures: dict) -> list[tuple[str, str]]:
-    """Returns (title, value) rows of the known figures."""
-    return [
-        (title(name, figures), form.format(figures[name]))
-        for name, (_, form, _) in FIGURES.items()
-        if name in figures
-    ]
+    """Returns (title, value) rows of the known figures.
+
+    After a figure that is a mean over speakers, `NAME`, come those of each
+    speaker, `NAME_to_SPEAKER`.
+    """
+    rows = []
+    for name, (_, form, _) in FIGURES.items():
+        if name not in figures:
+            continue
+        rows.append((title(name, figures), form.format(figures[name])))
+        prefix = f"{name}_to_"
+        rows += [
+            (f"the same, to {other.removeprefix(prefix)}", form.format(value))
+            for other, value in sorted(figures.items())
+            if other.startswith(prefix)
+        ]
+    return rows
 
 
 def title(name, figures) -> str:

@@ -213,7 +213,7 @@ def check_recipe(config):
         _check_speech(config)
     else:
         _check_image_size(config.data.get("image_size"))
-        for section in ("adversary", "auxiliary"):
+        for section in _HELPERS:
             if (name := config[section].name) is not None:
                 raise ValueError(
                     "Adversary and auxiliary decoder are of speech: of a "
@@ -296,6 +296,39 @@ def _check_speech(config):
             'A recipe of speech has a quantizer, decoder.name="WaveNet" and '
             f"no base. Received: decoder.name={config.decoder.name!r}, base="
             f"{config.base!r}, bottleneck.name={config.bottleneck.name!r}."
+        )
+    stride = 2 ** config.encoder.get("num_downsamples", 2)
+    if config.data.window % stride:
+        raise ValueError(
+            f"data.window must be a multiple of the encoder's stride, {stride}."
+            f" Received: data.window={config.data.window}."
+        )
+    if config.prior.get("global_channels") is not None:
+        raise ValueError(
+            "The prior of a recipe of speech is not told the speaker: leave "
+            "prior.global_channels out. Received: "
+            f"{config.prior.global_channels}."
+        )
+    for section, (name, derived) in _HELPERS.items():
+        _check_helper(section, config[section], name, derived)
+
+
+# Of each helper the class, and what follows from the rest of the recipe.
+_HELPERS = {
+    "adversary": ("LabelAdversary", ("num_classes",)),
+    "auxiliary": ("SpectralDecoder", ("sample_rate", "hop")),
+}
+
+
+def _check_helper(section, options, name, derived):
+    if options.name not in (None, name):
+        raise ValueError(
+            f"{section}.name must be {name} or None. Received: {options.name}."
+        )
+    if given := [key for key in derived if key in options]:
+        raise ValueError(
+            f"{section}.{given[0]} follows from the rest of the recipe: leave "
+            f"it out. Received: {options[given[0]]}."
         )
 
 

@@ -15,11 +15,12 @@ from vqvae_tf.layers import lookup, usage
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.spectral_distance import frame_window, log_spectral_distance
 from vqvae_tf.speech_judges import waveforms_of
-from vqvae_tf.speech_likelihoods import likelihoods, prior_figures
+from vqvae_tf.speech_likelihoods import (
+    OTHER_VOICES,
+    likelihoods,
+    prior_figures,
+)
 from vqvae_tf.speech_samples import sample_figures
-
-# Other speakers that a recording is converted to, at most.
-_VOICES = 4
 
 
 def evaluate(
@@ -257,7 +258,7 @@ def conversion_pairs(speakers, count) -> np.ndarray:
         [
             (row, (speaker + step) % count)
             for row, speaker in enumerate(speakers)
-            for step in range(1, min(count, _VOICES + 1))
+            for step in range(1, min(count, OTHER_VOICES + 1))
         ],
         np.int64,
     )

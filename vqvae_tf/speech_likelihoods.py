@@ -7,6 +7,9 @@ from vqvae_tf import speech_codes
 from vqvae_tf.densities.base import LN2
 from vqvae_tf.evaluation import bar
 
+# Other speakers that a recording is heard as, at most.
+OTHER_VOICES = 4
+
 
 def likelihoods(autoencoder, audio, codes, seed=0, progress=True) -> dict:
     """Asks the decoder how probable recordings are, given right and wrong.
@@ -22,12 +25,13 @@ def likelihoods(autoencoder, audio, codes, seed=0, progress=True) -> dict:
         Bits per sample, pooled over all samples:
         `reconstruction_bits_per_sample`, given codes and speaker;
         `other_speaker_bits_per_sample`, given another speaker, the mean over
-        all others; `shuffled_bits_per_sample`, given the codes in random
-        order; `other_codes_bits_per_sample`, given those of the next longer
+        the next four, or all others where these are fewer;
+        `shuffled_bits_per_sample`, given the codes in random order;
+        `other_codes_bits_per_sample`, given those of the next longer
         recording (the longest: of the next shorter), cut or repeated to the
         length. And `speaker_by_likelihood`, the share of recordings that are
-        most probable given their own speaker. Without speakers, neither is
-        said.
+        more probable given their own speaker than given any of those others.
+        Without speakers, neither is said.
     """
     if audio.num_examples < 2:
         raise ValueError(
@@ -38,7 +42,9 @@ def likelihoods(autoencoder, audio, codes, seed=0, progress=True) -> dict:
     every = getattr(autoencoder.decoder, "global_channels", None) or 1
     log_prob = _log_prob(autoencoder)
     wrong = [_shuffled(codes, seed), _of_others(codes)]
-    given = np.zeros([audio.num_examples, every])
+    # Columns: the own speaker, then the others.
+    voices = min(every, 1 + OTHER_VOICES)
+    given = np.zeros([audio.num_examples, voices])
     given_wrong = np.zeros([audio.num_examples, len(wrong)])
     stride = autoencoder.encoder.downsampling
     groups = speech_codes.equal_groups([len(c) for c in codes], stride)
@@ -49,24 +55,21 @@ def likelihoods(autoencoder, audio, codes, seed=0, progress=True) -> dict:
             values = np.stack([codes[row] for row in rows])
             return log_prob(waveform, mask, values, speakers).numpy()
 
-        for speaker in range(every):
-            given[rows, speaker] = ask(codes, np.full(len(rows), speaker))
+        for step in range(voices):
+            given[rows, step] = ask(codes, (speakers[rows] + step) % every)
         for i, values in enumerate(wrong):
             given_wrong[rows, i] = ask(values, speakers[rows])
-    # A decoder that knows no speakers has one column.
-    own = given[np.arange(len(given)), speakers if every > 1 else 0]
+    own = given[:, 0]
     scale = -1 / LN2 / audio.lengths.sum()
     figures = {
         "reconstruction_bits_per_sample": own.sum() * scale,
         "shuffled_bits_per_sample": given_wrong[:, 0].sum() * scale,
         "other_codes_bits_per_sample": given_wrong[:, 1].sum() * scale,
     }
-    if every > 1:
-        others = (given.sum(axis=1) - own) / (every - 1)
+    if voices > 1:
+        others = given[:, 1:].mean(axis=1)
         figures["other_speaker_bits_per_sample"] = others.sum() * scale
-        figures["speaker_by_likelihood"] = np.mean(
-            given.argmax(axis=1) == speakers
-        )
+        figures["speaker_by_likelihood"] = np.mean(given.argmax(axis=1) == 0)
     return {name: float(value) for name, value in figures.items()}
 
 

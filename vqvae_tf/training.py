@@ -98,6 +98,7 @@ _UNTRAINED = (
     "data.eval_split ",
     "data.bound_samples ",
     "data.neighbour_pictures ",
+    "data.max_recordings ",
 )
 
 

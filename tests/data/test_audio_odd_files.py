@@ -24,6 +24,15 @@ def test_channels_are_averaged_with_one_warning(tmp_path, caplog):
     assert "ann/a.wav" in message
 
 
+def test_a_single_file_s_channels_are_told_of(tmp_path, caplog):
+    path = tmp_path / "ann.wav"
+    write(path, np.stack([tone(), 0 * tone()], 1))
+    waveform = data.load_waveform(path, 8000, normalize=None)
+    np.testing.assert_allclose(waveform, tone() / 2, atol=1e-4)
+    (message,) = caplog.messages
+    assert message.startswith(f"{path} is one of the recordings that have sev")
+
+
 def test_clipped_recordings_are_told_of(tmp_path, caplog):
     write(tmp_path / "ann" / "1.wav", np.clip(tone(peak=2), -1, 1))
     write(tmp_path / "ann" / "2.wav", tone(peak=0.99))

@@ -347,3 +347,9 @@ def test_the_auxiliary_decoder_is_of_the_model_s_frames(options, received):
     message = f"4 samples of 800 a second. Received: one of {received}"
     with pytest.raises(ValueError, match=message):
         vq.SpeechVQVAE.from_config(config)
+
+
+def test_waveforms_cannot_be_completed():
+    x = small.waveforms(2, 64)
+    with pytest.raises(ValueError, match=r"waveforms cannot. .*\(2, 64\)"):
+        small.speech().sample(given=x, given_mask=x > 0)

@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from vqvae_tf.data import audio_reading, folder
 from vqvae_tf.data.audio_source import AudioSource, LazyAudio, PackedAudio
@@ -26,7 +27,8 @@ def load_waveform(
         normalize: "peak" or None, as for `open_audio`.
 
     Returns:
-        float32 `[time]` in [-1, 1]; several channels are averaged.
+        float32 `[time]` in [-1, 1]; several channels are averaged. Of this,
+        of clipped samples and of a lower rate it warns in the log.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -40,7 +42,11 @@ def load_waveform(
     >>> load_waveform(voice_files()[0], sample_rate=8000).dtype
     dtype('float32')
     """
-    return _load(path, sample_rate, normalize)[0]
+    waveform, notes = _load(path, sample_rate, normalize)
+    for note in notes:
+        what = audio_reading.NOTES[note]
+        logging.warning("%s is one of the recordings that %s.", path, what)
+    return waveform
 
 
 def _load(path, sample_rate, normalize):

@@ -174,6 +174,12 @@ class LatentGenerator(DensityModel):
                     "Received: given, for a model of codes."
                 )
             given = tf.convert_to_tensor(given)
+            if len(given.shape) < 3:
+                raise ValueError(
+                    "Pictures can be completed, [batch, height, width, "
+                    "channels]; waveforms cannot. Received: given of shape "
+                    f"{tuple(given.shape)}."
+                )
             given_mask = _check_mask(given_mask, given)
             known_codes, known = self._given_codes(given, given_mask)
         codes = self.prior.sample(

@@ -16,8 +16,8 @@ from vqvae_tf.models.vqvae import VQVAE
 class SpeechVQVAE(VQVAE):
     """A `VQVAE` of mono waveforms, whose decoder is given the speaker.
 
-    The codes need not say who speaks, and hardly do; decoded for another
-    speaker they say the same in another voice.
+    The codes need not say who speaks; decoded for another speaker they say
+    the same in another voice.
 
     Args:
         encoder: an `Encoder` of `rank=1`.
