@@ -295,9 +295,10 @@ def test_a_mask_leaves_codes_and_pixels_out():
     mask[:, 8:] = 0
     codes = model.encode(x)
     decoder = model.autoencoder.decoder
-    local = {"local": model.autoencoder.quantizer.decode(codes)}
-    expected = decoder.log_prob(x, local, mask=mask)
-    expected += model.prior.log_prob(codes, mask=mask[:, ::4, ::4])
+    kept = mask[:, ::4, ::4]
+    local = model.autoencoder.quantizer.decode(codes) * kept[..., None]
+    expected = decoder.log_prob(x, {"local": local}, mask=mask)
+    expected += model.prior.log_prob(codes, mask=kept)
     np.testing.assert_allclose(
         model.log_prob(x, mask=mask), expected, rtol=1e-6
     )
