@@ -26,10 +26,10 @@ def get_config():
     config.quantizer.update(
         num_embeddings=512,
         embedding_dim=16,
-        decay=0.99,
+        decay=0.98,
         commitment_cost=0.1,
         initialize_from_data=True,
-        restart_after=400,
+        restart_after=200,
     )
     config.decoder = defaults().decoder
     config.decoder.update(
@@ -42,14 +42,14 @@ def get_config():
         local_repeat=16,
         local_layers=2,
     )
-    config.adversary.update(name="LabelAdversary", weight=1.0)
+    config.adversary.update(name="LabelAdversary", weight=0.5)
     config.auxiliary.update(name="SpectralDecoder", weight=1.0)
     config.training.update(
-        steps=20_000,
-        batch_size=4,
+        steps=12_000,
+        batch_size=8,
         learning_rate=1e-3,
         clip_norm=1.0,
-        steps_per_epoch=2000,
+        steps_per_epoch=1000,
     )
     config.prior.update(
         name="WaveNet",
