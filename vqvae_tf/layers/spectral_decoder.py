@@ -48,7 +48,7 @@ class SpectralDecoder(keras.layers.Layer):
     TensorShape([2])
 
     References:
-        De Fauw et al. 2019, arXiv:1903.04933, section 3 (auxiliary decoders).
+        De Fauw et al. 2019, arXiv:1903.04933 (auxiliary decoders).
     """
 
     def __init__(
