@@ -10,6 +10,7 @@ from vqvae_tf.layers.corruption import (
     SaltAndPepperNoise,
 )
 from vqvae_tf.layers.dropout import Dropout
+from vqvae_tf.layers.griffin_lim import GriffinLim
 from vqvae_tf.layers.mel import LogMel
 from vqvae_tf.layers.residual import ResidualBlock, ResidualStack
 from vqvae_tf.layers.scaling import CodeEmbedding, PixelScaling
@@ -25,6 +26,7 @@ __all__ = [
     "Contractive",
     "Dropout",
     "GaussianCorruption",
+    "GriffinLim",
     "LabelAdversary",
     "LogMel",
     "MaskingNoise",

@@ -27,6 +27,9 @@ class LogMel(keras.layers.Layer):
             rounding to 16 bits adds 2e-8; of the test recordings of
             spoken_digit, at peaks of 1, 0.9 % of the energies are below 1e-5.
 
+    Attributes:
+        bands: float32 `[window // 2 + 1, M]`, the weights of the frequencies.
+
     Call arguments:
         waveform: float `[batch, time]`.
 
@@ -73,11 +76,11 @@ class LogMel(keras.layers.Layer):
             )
         if not floor > 0:
             raise ValueError(f"floor must be above 0. Received: {floor}.")
-        bands = tf.signal.linear_to_mel_weight_matrix(
-            self.num_mels, self.window // 2 + 1, self.sample_rate, low, top
-        )
-        self._bands = bands.numpy()  # [frequencies, M]
-        empty = int((self._bands.sum(axis=0) == 0).sum())
+        with tf.init_scope():  # also where a graph is being traced
+            self.bands = tf.signal.linear_to_mel_weight_matrix(
+                self.num_mels, self.window // 2 + 1, self.sample_rate, low, top
+            ).numpy()
+        empty = int((self.bands.sum(axis=0) == 0).sum())
         if empty:
             raise ValueError(
                 f"{empty} of the bands hold no frequency of the window; take "
@@ -95,7 +98,7 @@ class LogMel(keras.layers.Layer):
         )
         power = tf.square(tf.math.real(spectrum))
         power += tf.square(tf.math.imag(spectrum))
-        return tf.math.log(tf.tensordot(power, self._bands, 1) + self.floor)
+        return tf.math.log(tf.tensordot(power, self.bands, 1) + self.floor)
 
     def frame_mask(self, mask):
         """Returns which frames begin within the recordings.
@@ -118,14 +121,10 @@ class LogMel(keras.layers.Layer):
             self.compute_output_shape(waveform.shape), "float32"
         )
 
+    def sizes(self) -> dict:
+        """Returns the arguments that say what frames are."""
+        names = "sample_rate num_mels window hop low high floor".split()
+        return {name: getattr(self, name) for name in names}
+
     def get_config(self):
-        return {
-            **super().get_config(),
-            "sample_rate": self.sample_rate,
-            "num_mels": self.num_mels,
-            "window": self.window,
-            "hop": self.hop,
-            "low": self.low,
-            "high": self.high,
-            "floor": self.floor,
-        }
+        return {**super().get_config(), **self.sizes()}
