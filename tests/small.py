@@ -168,7 +168,7 @@ def wavenet(num_embeddings, **context):
     )
 
 
-def speech_vqvae():
+def speech_vqvae(**helpers):
     """An untrained VQ-VAE of waveforms: a code of 8 for four samples."""
     model = vq.SpeechVQVAE(
         vq.Encoder(4, hidden_channels=8, num_downsamples=2, rank=1),
@@ -182,15 +182,25 @@ def speech_vqvae():
         vq.MuLaw(16),
         sample_rate=800,
         speaker_names=SPEAKERS,
+        **helpers,
     )
     model.build()
     _assign_normal(model.quantizer.embeddings, 0.05)
     return model
 
 
+def spectral_decoder(**options):
+    """An auxiliary decoder for `speech_vqvae`."""
+    sizes = dict(hop=4, window=16, num_mels=3, channels=4, weight=0.1)
+    return vq.layers.SpectralDecoder(**{"sample_rate": 800, **sizes, **options})
+
+
 def speech():
-    """`speech_vqvae()` with an untrained WaveNet prior."""
-    model = vq.LatentGenerator(speech_vqvae(), wavenet(8, event_shape=(6,)))
+    """As `speech_vqvae()`, with a fast decoder and a WaveNet prior."""
+    model = vq.LatentGenerator(
+        speech_vqvae(auxiliary=spectral_decoder()),
+        wavenet(8, event_shape=(6,)),
+    )
     model.build()
     return model
 
@@ -216,6 +226,9 @@ def speech_recipe():
     config.decoder.update(net)
     config.adversary.update(name="LabelAdversary", channels=4)
     config.auxiliary.update(name="SpectralDecoder", channels=4)
+    config.code_training.update(
+        steps=5, batch_size=2, steps_per_epoch=2, warmup_steps=1
+    )
     config.prior.update(net, event_shape=(6,))
     config.prior_training.encode_passes = 2
     return config

@@ -212,6 +212,13 @@ def test_helpers_are_of_speech(section, name):
         recipes.check_recipe(config)
 
 
+def test_training_of_codes_first_is_of_speech():
+    config = small.recipe()
+    config.code_training.steps = 3
+    with pytest.raises(ValueError, match="code_training.steps=3"):
+        recipes.check_recipe(config)
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
@@ -223,6 +230,7 @@ def test_helpers_are_of_speech(section, name):
         ),
         ({"adversary.num_classes": 2}, "adversary.num_classes follows"),
         ({"auxiliary.hop": 4}, "auxiliary.hop follows .* Received: 4"),
+        ({"auxiliary": {"name": None}}, "code_training.steps=5 without one"),
     ],
 )
 def test_sections_of_speech_that_do_not_fit(changes, message):

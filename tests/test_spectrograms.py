@@ -31,3 +31,21 @@ def test_silence_is_black_and_loudness_bright():
 
 def test_columns():
     assert spectrograms.draw(np.zeros(801), 8000, hop=100).shape[1] == 9
+
+
+def test_frames_are_drawn_from_low_bands_up():
+    frames = np.full([30, 40], -12.0)
+    frames[10:20, 5] = 8.0
+    picture = spectrograms.draw_frames(frames).astype(int).sum(axis=-1)
+    assert picture.shape == (40, 30)
+    assert (picture[34, 10:20] == picture.max()).all()
+    picture[34, 10:20] = 0
+    assert picture.max() < 10
+
+
+def test_a_tone_of_full_scale_is_nearly_the_brightest_frame():
+    from vqvae_tf.layers.mel import LogMel
+
+    tone = np.sin(2 * np.pi * 1000 / 8000 * np.arange(4000))[None]
+    frames = LogMel(8000)(tone)[0].numpy()
+    assert 7 < frames.max() < 8.5

@@ -141,6 +141,21 @@ def test_a_stage_that_has_not_begun_may_change(run, tmp_path):
         training.train(config, work, str(folder))
 
 
+def test_an_autoencoder_that_has_not_begun_may_change(run, tmp_path):
+    folder, _, _ = run
+    config = small.recipe()
+    work = tmp_path / "w"
+    work.mkdir()
+    (work / "recipe.json").write_text(recipes.to_json(config))
+    config.training.batch_size = 2
+    training.train(config, work, str(folder), stage="autoencoder")
+    noted = json.loads((work / "recipe.json").read_text())
+    assert noted["training"]["batch_size"] == 2
+    config.training.batch_size = 4
+    with pytest.raises(ValueError, match="differ in training.batch_size"):
+        training.train(config, work, str(folder))
+
+
 @pytest.mark.slow
 def test_mirrored(run, tmp_path):
     """Two replicas train both stages as one device does."""

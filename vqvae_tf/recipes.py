@@ -70,6 +70,9 @@ def defaults() -> ml_collections.ConfigDict:
     # for the spectrum.
     config.adversary = _section(name=None)
     config.auxiliary = _section(name=None)
+    # Of speech: how long the codes are trained before the WaveNet; 0 for not.
+    config.code_training = _training()
+    config.code_training.steps = 0
     config.training = _training()
     # The network that tells a prior of video of the past.
     config.context = _section(name=None)
@@ -194,7 +197,8 @@ def check_recipe(config):
     known = defaults()
     _check_keys("recipe", config.keys(), known.keys())
     _check_keys("data", config.data.keys(), _DATA_KEYS)
-    _check_keys("training", config.training.keys(), known.training.keys())
+    for section in ("training", "code_training"):
+        _check_keys(section, config[section].keys(), known[section].keys())
     _check_keys(
         "prior_training",
         config.prior_training.keys(),
@@ -220,6 +224,12 @@ def check_recipe(config):
                     "recipe with data.sample_rate. Received: "
                     f"{section}.name={name!r}."
                 )
+        if config.code_training.steps:
+            raise ValueError(
+                "code_training is of speech: of a recipe with "
+                "data.sample_rate. Received: code_training.steps="
+                f"{config.code_training.steps}."
+            )
     _check_channels(config.data.get("channels"))
     _check_card_samples(config.card.samples)
     _check_base(config)
@@ -308,6 +318,12 @@ def _check_speech(config):
             "The prior of a recipe of speech is not told the speaker: leave "
             "prior.global_channels out. Received: "
             f"{config.prior.global_channels}."
+        )
+    if config.code_training.steps and config.auxiliary.name is None:
+        raise ValueError(
+            "code_training has an auxiliary decoder train the codes: it needs "
+            'auxiliary.name="SpectralDecoder". Received: code_training.steps='
+            f"{config.code_training.steps} without one."
         )
     for section, (name, derived) in _HELPERS.items():
         _check_helper(section, config[section], name, derived)

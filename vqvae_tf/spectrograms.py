@@ -40,6 +40,25 @@ def draw(waveform, sample_rate, hop=None, height=96) -> np.ndarray:
     decibels = 10 * np.log10(np.maximum(power, 1e-12))
     # Of a full-scale sine.
     top = 10 * np.log10((size / 4) ** 2)
+    return _drawn(decibels, top)
+
+
+def draw_frames(frames, top=8.0) -> np.ndarray:
+    """Draws log-mel frames, low bands below, loud bright.
+
+    Args:
+        frames: float `[time, M]`, natural logarithms of energies, of `LogMel`.
+        top: what is drawn brightest; by default nearly the energy of a tone of
+            full scale in a window of 256 samples.
+
+    Returns:
+        uint8 `[M, time, 3]`, coloured as by `draw`.
+    """
+    decibels = 10 / np.log(10)
+    return _drawn(np.asarray(frames) * decibels, top * decibels)
+
+
+def _drawn(decibels, top):
     level = np.clip((decibels - top) / RANGE + 1.0, 0.0, 1.0)
     return _coloured(level.T[::-1])
 

@@ -56,6 +56,18 @@ def split_weight(weight):
     return mask, tf.reduce_mean(mask, axis=range(1, len(mask.shape)))
 
 
+def examples(x, share=None) -> tf.Tensor:
+    """Returns how many examples a batch counts as, float32.
+
+    Args:
+        x: `[batch, ...]`.
+        share: of each example what counts, `[batch]`, or None for all.
+    """
+    if share is None:
+        share = tf.ones([tf.shape(x)[0]])
+    return tf.reduce_sum(tf.cast(share, tf.float32))
+
+
 def total(losses) -> tf.Tensor:
     """Returns the sum of scalar losses, float32, 0 for none."""
     return tf.add_n([tf.zeros([]), *(tf.cast(x, tf.float32) for x in losses)])

@@ -4,6 +4,7 @@ A run can be killed at any moment; the same command goes on from the last
 checkpoint:
 
     WORKDIR/recipe.json        the recipe that is being trained
+    WORKDIR/coder/             checkpoints of what comes before, if it does
     WORKDIR/autoencoder/       checkpoints of stage 1
     WORKDIR/*codes.npz         the training set, encoded once
     WORKDIR/prior/             checkpoints of stage 2
@@ -102,14 +103,23 @@ _UNTRAINED = (
 )
 
 
+_KEYS_OF_STAGES = {
+    "autoencoder": ("training.",),
+    "prior": ("prior.", "prior_training.", "marginals"),
+}
+
+
 def _may_change(difference, workdir):
     """Returns whether nothing that is done already depends on a key."""
     if difference.startswith(_UNTRAINED):
         return True
     if difference.startswith("prior_training.encode_passes"):
         return not (workdir / "codes.npz").exists()
-    of_prior = difference.startswith(("prior.", "prior_training.", "marginals"))
-    return of_prior and not any((workdir / "prior").glob("ckpt-*.index"))
+    return any(
+        difference.startswith(keys)
+        and not any((workdir / stage).glob("ckpt-*.index"))
+        for stage, keys in _KEYS_OF_STAGES.items()
+    )
 
 
 def _note_recipe(config, workdir):

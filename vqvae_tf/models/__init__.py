@@ -2,6 +2,7 @@
 
 from vqvae_tf.models.autoencoder import Autoencoder
 from vqvae_tf.models.latent_generator import LatentGenerator
+from vqvae_tf.models.speech_coder import SpeechCoder
 from vqvae_tf.models.speech_vqvae import SpeechVQVAE
 from vqvae_tf.models.video_generator import VideoGenerator
 from vqvae_tf.models.vqvae import VQVAE
@@ -9,6 +10,7 @@ from vqvae_tf.models.vqvae import VQVAE
 __all__ = [
     "Autoencoder",
     "LatentGenerator",
+    "SpeechCoder",
     "SpeechVQVAE",
     "VQVAE",
     "VideoGenerator",

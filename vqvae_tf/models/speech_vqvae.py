@@ -108,11 +108,10 @@ class SpeechVQVAE(VQVAE):
         self.adversary = adversary
         if adversary is not None:
             _check_adversary(adversary, count)
-            self.add_metric_names(("adversary_loss", "adversary_accuracy"))
         self.auxiliary = auxiliary
         if auxiliary is not None:
             _check_auxiliary(auxiliary, self.sample_rate, self.stride)
-            self.add_metric_names(("spectral_error",))
+        self.add_metric_names(self.helper_names())
 
     @property
     def stride(self):
@@ -130,13 +129,22 @@ class SpeechVQVAE(VQVAE):
         x = keras.KerasTensor((None, *self.event_shape), "float32")
         quantized = self.quantizer(self.encoder(self.preprocess(x)))
         self.decoder.build()
-        if self.adversary is not None:
+        if self.adversary is not None and not self.adversary.built:
             self.adversary.build(quantized.shape)
-        if self.auxiliary is not None:
+        if self.auxiliary is not None and not self.auxiliary.built:
             count = len(self.speaker_names)
             told = (None, count) if count else None
             self.auxiliary.build(quantized.shape, told)
         self.built = True
+
+    def helper_names(self):
+        """Returns the names of the metrics that `further_losses` returns."""
+        names = []
+        if self.adversary is not None:
+            names += ["adversary_loss", "adversary_accuracy"]
+        if self.auxiliary is not None:
+            names += ["spectral_error"]
+        return names
 
     def further_losses(self, x, context, mask):
         if mask is not None and len(mask.shape) < 2:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from vqvae_tf.densities.base import LN2, counted_size
 from vqvae_tf.models.encoder_decoder import EncoderDecoder
-from vqvae_tf.step import split_weight, total
+from vqvae_tf.step import examples, split_weight, total
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -93,40 +93,57 @@ class VQVAE(EncoderDecoder):
 
     def compute_losses(self, x, context=None, weight=None, training=False):
         mask, share = split_weight(weight)
-        counted = share if mask is None else self.latent_mask(mask)
-        latents = self.latents(x, training, counted)
-        # Now: a quantizer with a collective lets other replicas' threads in,
-        # whose calls replace the losses of these layers.
-        regularization = [*self.preprocess.losses, *self.encoder.losses]
-        quantized = self.quantizer(latents, training=training, mask=counted)
-        if mask is not None:
-            # The decoder's first layers look at neighbours.
-            quantized *= counted[..., tf.newaxis]
-        # The identity drops the mask, which Keras hands on to the decoder.
-        context = {**(context or {}), "local": tf.identity(quantized)}
+        quantized, counted, costs = self.quantized_latents(x, weight, training)
+        context = {**(context or {}), "local": quantized}
         size = counted_size(x, weight)
         nll = -tf.math.divide_no_nan(
             self.decoder.log_prob(x, context, mask=mask, training=training),
             size,
         )
-        quantizer_loss = total(self.quantizer.losses)
         further, figures = self.further_losses(x, context, counted)
-        extra = quantizer_loss + total(regularization + self.decoder.losses)
         reconstruction = nll / LN2
-        code_bits = self.code_bits(tf.shape(latents))
+        code_bits = self.code_bits(tf.shape(quantized))
         if mask is not None:
             code_bits *= tf.reduce_mean(counted, range(1, len(counted.shape)))
         code_bits = tf.math.divide_no_nan(code_bits, size)
-        if share is None:
-            share = tf.ones([tf.shape(x)[0]])
-        examples = tf.reduce_sum(tf.cast(share, tf.float32))
         metrics = {
             "reconstruction": reconstruction,
             "bits_per_dim": reconstruction + code_bits,
-            "quantizer_loss": (quantizer_loss, examples),
+            "quantizer_loss": (costs["quantizer"], examples(x, share)),
             **figures,
         }
+        extra = total([*costs.values(), *self.decoder.losses])
         return nll + further, extra, metrics
+
+    def quantized_latents(self, x, weight=None, training=False):
+        """Returns what the decoder is given, and what it costs to make it.
+
+        Args:
+            x: data as stored.
+            weight: as of a batch, `[batch]`, a mask `[batch, *sizes]`, or None.
+            training: whether a step is taken.
+
+        Returns:
+            The quantized latents `[batch, *grid, G * D]`, 0 at padding; which
+            of them count, float `[batch, *grid]`, `[batch]` or None; and a
+            dict of scalars, `"quantizer"` and `"regularization"`.
+        """
+        mask, share = split_weight(weight)
+        counted = share if mask is None else self.latent_mask(mask)
+        latents = self.latents(x, training, counted)
+        # Now: a quantizer with a collective lets other replicas' threads in,
+        # whose calls replace the losses of these layers.
+        regularization = total([*self.preprocess.losses, *self.encoder.losses])
+        quantized = self.quantizer(latents, training=training, mask=counted)
+        costs = {
+            "quantizer": total(self.quantizer.losses),
+            "regularization": regularization,
+        }
+        if mask is not None:
+            # The decoder's first layers look at neighbours.
+            quantized *= counted[..., tf.newaxis]
+        # The identity drops the mask, which Keras hands on to the decoder.
+        return tf.identity(quantized), counted, costs
 
     def further_losses(self, x, context, mask):
         """Returns what a subclass adds to the loss, and its metrics.
@@ -162,11 +179,7 @@ class VQVAE(EncoderDecoder):
         return positions * self.quantizer.num_codebooks * bits
 
     def get_metrics_result(self):
-        prefix = f"{self.quantizer.name}_"
-        return {
-            name.removeprefix(prefix): value
-            for name, value in super().get_metrics_result().items()
-        }
+        return without_prefix(super().get_metrics_result(), self.quantizer)
 
     # The public way in and out ----------------------------------------------
 
@@ -202,3 +215,9 @@ class VQVAE(EncoderDecoder):
                 f"{tuple(tf.convert_to_tensor(codes).shape)}."
             )
         return self.decoder.mode({**(context or {}), "local": local})
+
+
+def without_prefix(results, quantizer) -> dict:
+    """Returns metrics, those of a quantizer without its name before them."""
+    prefix = f"{quantizer.name}_"
+    return {name.removeprefix(prefix): value for name, value in results.items()}

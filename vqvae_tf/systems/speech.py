@@ -1,5 +1,7 @@
 """Waveforms to codes, and a prior over the codes: section 4.3 of the paper."""
 
+import functools
+
 import numpy as np
 
 from vqvae_tf import (
@@ -16,7 +18,7 @@ from vqvae_tf import (
     speech_probes,
 )
 from vqvae_tf.data.audio_source import evenly_spaced
-from vqvae_tf.models import LatentGenerator
+from vqvae_tf.models import LatentGenerator, SpeechCoder
 from vqvae_tf.speech_likelihoods import likelihoods
 from vqvae_tf.systems import pictures
 
@@ -32,16 +34,18 @@ def train(config, workdir, data_dir, stage, start):
     autoencoder.speaker_names = _speaker_names(config, audio)
     few = evenly_spaced(held_out, _LOGGED)
     start()
+    if config.code_training.steps:
+        fitting.fit(
+            SpeechCoder(autoencoder),
+            config.code_training,
+            _windows(config, audio, config.code_training),
+            workdir / "coder",
+            lambda: {"spectra": spectrum_sheet(autoencoder, few)},
+        )
     fitting.fit(
         autoencoder,
         config.training,
-        lambda **place: data.window_batches(
-            audio,
-            config.training.batch_size,
-            config.data.window,
-            seed=config.seed,
-            **place,
-        ),
+        _windows(config, audio, config.training),
         workdir / "autoencoder",
         lambda: {
             "reconstructions": reconstruction_sheet(autoencoder, held_out),
@@ -71,6 +75,16 @@ def train(config, workdir, data_dir, stage, start):
         weight=arrays["mask"],
     )
     return LatentGenerator(autoencoder, prior)
+
+
+def _windows(config, audio, training):
+    return functools.partial(
+        data.window_batches,
+        audio,
+        training.batch_size,
+        config.data.window,
+        seed=config.seed,
+    )
 
 
 def open_split(description, split, data_dir=None):
@@ -186,6 +200,22 @@ def held_out_bits(model, audio) -> dict:
     codes = speech_codes.encode(model, audio, progress=False)
     found = likelihoods(model, audio, codes, progress=False)
     return {f"held_out_{name}": value for name, value in found.items()}
+
+
+def spectrum_sheet(model, audio, count=4):
+    """Draws log-mel frames, below each what the auxiliary decoder tells."""
+    batch = next(iter(data.audio_evaluation_batches(audio, count)))
+    waveform, context, mask = batch
+    latents, counted, _ = model.quantized_latents(waveform, mask)
+    frames = [
+        model.auxiliary.targets(waveform),
+        model.auxiliary(latents, context.get("global"), counted),
+    ]
+    rows = [
+        np.stack([spectrograms.draw_frames(x) for x in row.numpy()])
+        for row in frames
+    ]
+    return sheets.enlarge(sheets.stacked(rows, columns=count), 2)
 
 
 def reconstruction_sheet(model, audio, count=4):

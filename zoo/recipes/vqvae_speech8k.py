@@ -26,7 +26,7 @@ def get_config():
     config.quantizer.update(
         num_embeddings=512,
         embedding_dim=16,
-        decay=0.98,
+        decay=0.99,
         commitment_cost=0.1,
         initialize_from_data=True,
         restart_after=200,
@@ -44,12 +44,19 @@ def get_config():
     )
     config.adversary.update(name="LabelAdversary", weight=0.5)
     config.auxiliary.update(name="SpectralDecoder", weight=1.0)
-    config.training.update(
-        steps=12_000,
-        batch_size=8,
+    config.code_training.update(
+        steps=8_000,
+        batch_size=16,
         learning_rate=1e-3,
         clip_norm=1.0,
         steps_per_epoch=1000,
+    )
+    config.training.update(
+        steps=16_000,
+        batch_size=4,
+        learning_rate=1e-3,
+        clip_norm=1.0,
+        steps_per_epoch=2000,
     )
     config.prior.update(
         name="WaveNet",

@@ -1,0 +1,78 @@
+"""The codes of a SpeechVQVAE, trained before its WaveNet is."""
+
+from vqvae_tf.models.vqvae import without_prefix
+from vqvae_tf.step import StepModel, examples, split_weight, total
+
+
+class SpeechCoder(StepModel):
+    """All of a `SpeechVQVAE` but its WaveNet, which takes most of the time.
+
+    What is fitted is the model's own: encoder, quantizer, auxiliary decoder
+    and adversary. The minimised loss is that of the last two and the
+    quantizer's, so that the WaveNet begins with codes that say something.
+
+    Args:
+        model: a built `SpeechVQVAE` with an auxiliary decoder.
+
+    Data: as of `SpeechVQVAE`.
+
+    Metrics of fit and evaluate: `loss`, `quantizer_loss`, `perplexity` and
+    `usage`, and those of the auxiliary decoder and the adversary.
+
+    Raises:
+        ValueError: for a model without an auxiliary decoder.
+
+    Example:
+
+    >>> model = SpeechVQVAE(
+    ...     Encoder(8, hidden_channels=8, num_downsamples=2, rank=1),
+    ...     VectorQuantizerEMA(num_embeddings=16, embedding_dim=8),
+    ...     WaveformDensity(
+    ...         WaveNet(
+    ...             256, hidden_channels=8, num_stacks=1, layers_per_stack=3,
+    ...             local_channels=8, local_upsampling=4,
+    ...         ),
+    ...         MuLaw(256),
+    ...     ),
+    ...     auxiliary=layers.SpectralDecoder(8000, hop=4, channels=8),
+    ... )
+    >>> model.build()
+    >>> coder = SpeechCoder(model)
+    >>> coder.compile("adam")
+    >>> history = coder.fit(tf.zeros([4, 512]), batch_size=2, verbose=0)
+    >>> "spectral_error" in history.history
+    True
+    """
+
+    loss_names = ("loss", "quantizer_loss")
+
+    def __init__(self, model, **kwargs):
+        super().__init__(**kwargs)
+        if model.auxiliary is None:
+            raise ValueError(
+                "Codes are trained before the WaveNet by an auxiliary decoder. "
+                "Received: a model with auxiliary=None."
+            )
+        # Not the model: its decoder's variables are not trained here.
+        self.encoder = model.encoder
+        self.quantizer = model.quantizer
+        self.auxiliary = model.auxiliary
+        self.adversary = model.adversary
+        self._quantized_latents = model.quantized_latents
+        self._further_losses = model.further_losses
+        self.check_input = model.check_input
+        self.check_spec = model.check_spec
+        self.add_metric_names(model.helper_names())
+        self.built = True
+
+    def compute_losses(self, x, context=None, weight=None, training=False):
+        _, share = split_weight(weight)
+        quantized, counted, costs = self._quantized_latents(x, weight, training)
+        context = {**(context or {}), "local": quantized}
+        loss, metrics = self._further_losses(x, context, counted)
+        cost = (costs["quantizer"], examples(x, share))
+        extra = total(costs.values())
+        return loss, extra, {"quantizer_loss": cost, **metrics}
+
+    def get_metrics_result(self):
+        return without_prefix(super().get_metrics_result(), self.quantizer)
