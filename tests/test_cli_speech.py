@@ -168,6 +168,38 @@ def test_sample(studio, tmp_path):
     )
 
 
+def test_fast(studio, model, tmp_path):
+    """All that is drawn, by the auxiliary decoder."""
+    voices = studio / "voices"
+    assert run("encode", studio, voices, tmp_path / "c.npz") == 0
+    out = [tmp_path / name for name in ("decoded", "converted", "drawn")]
+    words = ["--speaker=bob", "--fast", "--seed=4"]
+    assert run("decode", studio, tmp_path / "c.npz", out[0], *words) == 0
+    for folder, command in ((out[1], "convert"), (out[2], "reconstruct")):
+        output = f"--output={folder}"
+        assert run(command, studio, voices / "1.wav", output, *words) == 0
+    wave = recording(studio, "1.wav")[None]
+    expected = as_16_bits(model.convert(wave, "bob", fast=True)[0])
+    # Together with longer ones, and alone.
+    assert np.abs(read(out[0] / "1.wav") - expected)[:36].max() < 2e-4
+    for folder in out[1:]:
+        (path,) = folder.glob("*.wav")
+        assert np.abs(read(path) - expected).max() < 2e-4
+    words = ["sample", studio, "--num=1", f"--output={out[2]}", *words]
+    assert run(*words) == 0
+    codes = presets.load(studio / "preset").prior.sample(1, seed=4)
+    (expected,) = model.decode(codes, speaker="bob", fast=True)
+    found = read(out[2] / "000_bob.wav")
+    assert np.abs(found - as_16_bits(expected)).max() < 2e-4
+
+
+def test_fast_without_an_auxiliary_decoder(studio, tmp_path, capsys):
+    small.speech_vqvae().save_to_preset(tmp_path / "preset")
+    words = ["convert", tmp_path / "preset", studio / "voices" / "1.wav"]
+    words += ["--speaker=ann", "--fast", f"--output={tmp_path}"]
+    assert "Received: a model without one" in refused(capsys, *words)
+
+
 def test_export(studio, tmp_path):
     target = tmp_path / "m"
     assert run("export", studio, target) == 0

@@ -53,10 +53,14 @@ def answers(generator, waveform, numbers, temperature, seed):
         "num_samples": np.int32(len(numbers)),
         "num_codes": np.int32(5),
     }
+    fast = model.decode(codes, speaker=list(numbers), fast=True)
+    names = speakers(*numbers)
     return [
         ("encode", heard, {"codes": codes}),
         ("decode", {"codes": codes, **told}, {"waveform": drawn}),
         ("convert", {**heard, **told}, {"waveform": drawn[:, :count]}),
+        ("decode_fast", {"codes": codes, **names}, {"waveform": fast}),
+        ("convert_fast", {**heard, **names}, {"waveform": fast[:, :count]}),
         (
             "sample",
             {**sizes, **told},
@@ -118,6 +122,8 @@ def valid_inputs(signature):
         "encode": heard,
         "decode": {"codes": np.ones([2, 3], np.int32), **told},
         "convert": {**heard, **told},
+        "decode_fast": {"codes": np.ones([2, 3], np.int32), **speakers(0, 2)},
+        "convert_fast": {**heard, **speakers(0, 2)},
         "sample": {
             "num_samples": np.int32(2),
             "num_codes": np.int32(3),
@@ -138,6 +144,8 @@ def test_signatures_name_their_outputs(signatures):
         "encode": codes,
         "decode": waveform,
         "convert": waveform,
+        "decode_fast": waveform,
+        "convert_fast": waveform,
         "sample": {**waveform, **codes},
         "score": {name: ("float32", 1) for name in bits},
     }
@@ -145,7 +153,7 @@ def test_signatures_name_their_outputs(signatures):
 
 def test_speakers_and_seeds_matter(signatures):
     inputs = valid_inputs("decode")
-    inputs["codes"] = np.ones([2, 12], np.int32)
+    inputs["codes"] = np.ones([2, 60], np.int32)
     others = [{}, drawing(seed=1), speakers(0, 1)]
     first, seed, speaker = (
         call(signatures, "decode", {**inputs, **other})["waveform"].numpy()

@@ -248,9 +248,10 @@ def test_perfect_reconstructions_lose_nothing(audio):
     )
     assert found == {
         "log_spectral_distance": 0.0,
-        "speaker_accuracy": labels.mean(),
         "reconstructed_speaker_accuracy": labels.mean(),
     }
+    found = speech_evaluation.original_figures(audio, [(who, labels)])
+    assert found == {"speaker_accuracy": labels.mean()}
 
 
 def test_statistics_of_codes(model, audio):
@@ -295,6 +296,37 @@ def test_all_figures_are_on_the_card(model, audio):
     )
     by_hand = -float(nats) / math.log(2) / sum(map(len, codes))
     assert figures["prior_bits_per_code"] == pytest.approx(by_hand)
+
+
+def test_what_the_fast_decoder_makes_is_judged_too(model, audio):
+    config = model.get_config()
+    auxiliary = vq.layers.SpectralDecoder(8000, 4, 16, num_mels=3, channels=4)
+    config["auxiliary"] = keras.saving.serialize_keras_object(auxiliary)
+    model = vq.SpeechVQVAE.from_config(config)
+    model.build()
+    labels = dict(zip(audio.lengths.tolist(), speech_codes.speakers(audio)))
+    judge = Hears("speaker", speech.SPEAKERS, labels)
+    judge.labels = speech_codes.speakers
+    figures = speech_evaluation.evaluate(
+        model, audio, audio, [judge], batch_size=4, **QUIET
+    )
+    known = set(figures) & set(figure_table.FIGURES)
+    fast = {name.removeprefix("fast_") for name in known if "fast_" in name}
+    assert fast == {
+        "log_spectral_distance",
+        "reconstructed_speaker_accuracy",
+        "converted_speaker_accuracy",
+        "converted_speaker_accuracy_least",
+    }
+    codes = speech_codes.encode(model, audio, **QUIET)
+    drawn = speech_evaluation.reconstructions(
+        model, audio, codes, fast=True, batch_size=4, **QUIET
+    )
+    assert [len(wave) for wave in drawn] == audio.lengths.tolist()
+    expected = speech_evaluation.reconstruction_figures(audio, drawn, [])
+    expected = expected["log_spectral_distance"]
+    assert figures["fast_log_spectral_distance"] == pytest.approx(expected)
+    assert figures["log_spectral_distance"] != pytest.approx(expected)
 
 
 def test_refuses_another_source(model, audio):

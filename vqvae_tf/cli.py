@@ -170,9 +170,11 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "sample": _by_medium("sample", "speaker"),
-    "reconstruct": _by_medium("reconstruct", "speaker", "temperature", "seed"),
+    "reconstruct": _by_medium(
+        "reconstruct", "speaker", "fast", "temperature", "seed"
+    ),
     "encode": _by_medium("encode"),
-    "decode": _by_medium("decode", "speaker", "temperature", "seed"),
+    "decode": _by_medium("decode", "speaker", "fast", "temperature", "seed"),
     "convert": convert,
     "rollout": rollout,
     "export": export,

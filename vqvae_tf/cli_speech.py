@@ -160,14 +160,7 @@ def sample(preset):
     model = generator.autoencoder
     speakers = _sampled_speakers(model)
     context = model.speaker_context(speakers) if model.speaker_names else None
-    waveforms = generator.sample(
-        FLAGS.num,
-        context=context,
-        temperature=FLAGS.temperature,
-        top_k=FLAGS.top_k,
-        top_p=FLAGS.top_p,
-        seed=FLAGS.seed,
-    ).numpy()
+    waveforms = _samples(generator, context).numpy()
     for i, (waveform, speaker) in enumerate(zip(waveforms, speakers)):
         voice = "".join(f"_{n}" for n in model.speaker_names[speaker:][:1])
         save_wav(output / f"{i:03}{voice}.wav", waveform, model.sample_rate)
@@ -175,6 +168,21 @@ def sample(preset):
     sheet = speech_cards.sheet(rows, model.sample_rate)
     sheets.save_picture(output / "samples.png", sheet)
     print(f"Wrote {FLAGS.num} samples to {output}.")
+
+
+def _samples(generator, context):
+    """Draws waveforms; fast ones of codes that are drawn by themselves."""
+    options = dict(
+        temperature=FLAGS.temperature,
+        top_k=FLAGS.top_k,
+        top_p=FLAGS.top_p,
+        seed=FLAGS.seed,
+    )
+    if not FLAGS.fast:
+        return generator.sample(FLAGS.num, context=context, **options)
+    told = context if generator.prior.global_channels else None
+    codes = generator.prior.sample(FLAGS.num, told, **options)
+    return generator.autoencoder.decode(codes, context, fast=True)
 
 
 def _sampled_speakers(model):
@@ -217,4 +225,5 @@ def _drawn(model, codes, speakers, lengths):
         seed=FLAGS.seed,
         batch_size=_AT_ONCE,
         progress=len(codes) > 1,
+        fast=FLAGS.fast,
     )

@@ -7,6 +7,9 @@ from vqvae_tf import family_cards
 # The figures of a card: title, format, and the absolute difference that still
 # agrees. On another machine sums in another order move a code now and then; one
 # in 300 moved changes vqvae_photo128's figures by less than half of these.
+# What comes before the figures of each decoder of speech, and how to say it.
+_SPEECH_DECODERS = (("", ""), ("fast_", " by the fast decoder"))
+
 FIGURES = {
     "psnr": ("PSNR, pooled over pixels (dB)", "{:.2f}", 0.02),
     "mse": ("mean squared error, squared levels", "{:.1f}", 1.0),
@@ -167,17 +170,21 @@ FIGURES = {
         "{:.3f}",
         1e-2,
     ),
-    "log_spectral_distance": (
-        "log-spectral distance of reconstructions (dB)",
-        "{:.2f}",
-        0.1,
-    ),
     **{
-        f"{prefix}{target}_accuracy{least}": (
-            f"{what}: {right}{among}, by the judge",
+        f"{decoder}log_spectral_distance": (
+            f"log-spectral distance of reconstructions{how} (dB)",
+            "{:.2f}",
+            0.1,
+        )
+        for decoder, how in _SPEECH_DECODERS
+    },
+    **{
+        f"{decoder}{prefix}{target}_accuracy{least}": (
+            f"{what}{how}: {right}{among}, by the judge",
             "{:.3f}",
             0.05 if prefix else 0.01,
         )
+        for decoder, how in _SPEECH_DECODERS
         for prefix, what in (
             ("", "originals"),
             ("reconstructed_", "reconstructions"),
@@ -188,7 +195,7 @@ FIGURES = {
             ("speaker", "speaker is right"),
         )
         for least, among in (("", ""), ("_least", ", least of the targets"))
-        if not least or prefix == "converted_"
+        if (prefix or not decoder) and (prefix == "converted_" or not least)
     },
     "class_confidence": (
         "the judge's confidence in the class, originals",

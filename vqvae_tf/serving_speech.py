@@ -79,6 +79,9 @@ class SpeechEndpoints(Endpoints):
         # Without speakers there is no other voice.
         again = "convert" if self.names else "reconstruct"
         functions[again] = (self.convert, [*heard, *speaker, *drawn])
+        if self.autoencoder.auxiliary is not None:
+            functions["decode_fast"] = (self.decode_fast, ["codes", *speaker])
+            functions[f"{again}_fast"] = (self.convert_fast, [*heard, *speaker])
         if self.prior is not None:
             sizes = ["num_samples", "num_codes"]
             functions["sample"] = (self.sample, [*sizes, *speaker, *drawn])
@@ -165,6 +168,25 @@ class SpeechEndpoints(Endpoints):
             self._context(speaker, tf.shape(waveform)[0]),
             length=tf.shape(waveform)[1],
             **self._drawing(temperature, seed),
+        )
+        return {"waveform": again}
+
+    def decode_fast(self, codes, speaker=None):
+        """As `decode`, by the auxiliary decoder: in a moment, but rough."""
+        codes = self.checked_codes(
+            "codes", codes, self.quantizer, "row of codes"
+        )
+        context = self._context(speaker, tf.shape(codes)[0])
+        return {"waveform": self.autoencoder.decode(codes, context, fast=True)}
+
+    def convert_fast(self, waveform, sample_rate, speaker=None):
+        """As `convert`, by the auxiliary decoder: in a moment, but rough."""
+        waveform = self._waveform(waveform, sample_rate)
+        again = self.autoencoder.reconstruct(
+            waveform,
+            self._context(speaker, tf.shape(waveform)[0]),
+            length=tf.shape(waveform)[1],
+            fast=True,
         )
         return {"waveform": again}
 

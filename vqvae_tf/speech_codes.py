@@ -105,6 +105,7 @@ def decode(
     seed=0,
     batch_size=128,
     progress=True,
+    fast=False,
 ) -> list[np.ndarray]:
     """Draws a waveform for each sequence of codes.
 
@@ -120,6 +121,7 @@ def decode(
             waveform hears. A WaveNet keeps `receptive_field * channels` floats
             for each, and in a step all gates' inputs of 128 positions.
         progress: show a progress bar.
+        fast: by the auxiliary decoder; see `SpeechVQVAE.decode`.
 
     Returns:
         float32 `[lengths[i]]` for each.
@@ -132,16 +134,19 @@ def decode(
         rows = order[first : first + size]
         # Filled up by rows once more, whose draws are dropped.
         filled = np.resize(rows, size)
-        drawn = autoencoder.decoder.sample(
-            context=decoder_context(
-                autoencoder,
-                *sequences.pad([codes[row] for row in filled]),
-                np.asarray(speakers)[filled],
-            ),
-            temperature=temperature,
-            seed=random.fold_in(random.make_seed(seed), first // size),
-        ).numpy()
-        for row, waveform in zip(rows, drawn):
+        found, mask = sequences.pad([codes[row] for row in filled])
+        context = decoder_context(
+            autoencoder, found, mask, np.asarray(speakers)[filled]
+        )
+        if fast:
+            drawn = autoencoder.fast_waveform(context, mask)
+        else:
+            drawn = autoencoder.decoder.sample(
+                context=context,
+                temperature=temperature,
+                seed=random.fold_in(random.make_seed(seed), first // size),
+            )
+        for row, waveform in zip(rows, drawn.numpy()):
             waveforms[row] = waveform[: lengths[row]]
     return waveforms
 

@@ -50,8 +50,11 @@ def evaluate(
 
     Returns:
         A dict of floats: `examples`, and what `code_statistics`,
-        `likelihoods`, `reconstruction_figures`, `conversion_figures` and, with
-        a prior, `prior_figures` and `sample_figures` return.
+        `likelihoods`, `original_figures`, `reconstruction_figures`,
+        `conversion_figures` and, with a prior, `prior_figures` and
+        `sample_figures` return; with an auxiliary decoder those of
+        reconstructions and conversions once more, as `fast_...`, of what it
+        makes (see `SpeechVQVAE.decode`).
 
     Raises:
         ValueError: for a source of another rate or of other speakers than the
@@ -79,19 +82,31 @@ def evaluate(
             model.prior, audio_test, codes, stride, progress
         )
     figures |= likelihoods(autoencoder, audio_test, codes, seed, progress)
-    figures |= reconstruction_figures(
-        audio_test,
-        reconstructions(autoencoder, audio_test, codes, **drawing),
-        judged,
-    )
-    if judged and audio_test.num_speakers > 1:
-        pairs, converted = conversions(
-            autoencoder, audio_test, codes, **drawing
+    for name, fast in _decoders(autoencoder):
+        found = _drawn_figures(
+            autoencoder, audio_test, codes, judged, fast=fast, **drawing
         )
-        figures |= conversion_figures(audio_test, pairs, converted, judged)
+        figures |= {f"{name}{key}": value for key, value in found.items()}
+    figures |= original_figures(audio_test, judged)
     if judged and isinstance(model, LatentGenerator):
         figures |= sample_figures(model, audio_test, judged, **drawing)
     return {name: float(value) for name, value in figures.items()}
+
+
+def _decoders(autoencoder):
+    """Returns what comes before the figures of each decoder, and `fast`."""
+    if getattr(autoencoder, "auxiliary", None) is None:
+        return [("", False)]
+    return [("", False), ("fast_", True)]
+
+
+def _drawn_figures(autoencoder, audio, codes, judged, **drawing):
+    drawn = reconstructions(autoencoder, audio, codes, **drawing)
+    figures = reconstruction_figures(audio, drawn, judged)
+    if judged and audio.num_speakers > 1:
+        pairs, drawn = conversions(autoencoder, audio, codes, **drawing)
+        figures |= conversion_figures(audio, pairs, drawn, judged)
+    return figures
 
 
 def check_source(autoencoder, audio: AudioSource):
@@ -173,7 +188,7 @@ def reconstructions(autoencoder, audio, codes, **drawing) -> list[np.ndarray]:
         autoencoder: a `VQVAE` of waveforms.
         audio: the source that `codes` are of.
         codes: of `speech_codes.encode`.
-        drawing: temperature, seed, batch_size, progress of
+        drawing: temperature, seed, batch_size, progress and fast of
             `speech_codes.decode`.
 
     Returns:
@@ -198,8 +213,8 @@ def reconstruction_figures(audio, reconstructed, judged) -> dict:
 
     Returns:
         `log_spectral_distance` in dB, the mean over recordings, in frames of
-        32 ms; for each judge `class_accuracy` or `speaker_accuracy`, of the
-        originals, and `reconstructed_...`, of the reconstructions.
+        32 ms; for each judge `reconstructed_class_accuracy` or
+        `reconstructed_speaker_accuracy`.
     """
     originals = waveforms_of(audio)
     window = frame_window(audio.sample_rate)
@@ -209,10 +224,18 @@ def reconstruction_figures(audio, reconstructed, judged) -> dict:
     ]
     figures = {"log_spectral_distance": float(np.mean(distances))}
     for judge, labels in judged:
-        name = f"{judge.target}_accuracy"
-        figures[name] = judge.accuracy(originals, labels)
-        figures[f"reconstructed_{name}"] = judge.accuracy(reconstructed, labels)
+        name = f"reconstructed_{judge.target}_accuracy"
+        figures[name] = judge.accuracy(reconstructed, labels)
     return figures
+
+
+def original_figures(audio, judged) -> dict:
+    """Returns each judge's `class_accuracy` or `speaker_accuracy`."""
+    originals = waveforms_of(audio)
+    return {
+        f"{judge.target}_accuracy": judge.accuracy(originals, labels)
+        for judge, labels in judged
+    }
 
 
 def conversions(autoencoder, audio, codes, **drawing):

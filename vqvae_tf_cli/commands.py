@@ -19,6 +19,11 @@ flags.DEFINE_float(
 )
 flags.DEFINE_string("speaker", None, "who speaks: a name, or a number")
 flags.DEFINE_bool(
+    "fast",
+    False,
+    "of speech: decode in a moment, but rough, by the auxiliary decoder",
+)
+flags.DEFINE_bool(
     "jit_sampling",
     None,
     "of speech: steps of the decoder are compiled where the model runs, by "
@@ -175,6 +180,7 @@ COMMANDS = {
             "seed",
             "label",
             "speaker",
+            "fast",
             "temperature",
             "top_k",
             "top_p",
@@ -191,7 +197,15 @@ COMMANDS = {
         "--speaker, by default that under which the recording is likeliest.",
         "vqvae-tf reconstruct vqvae_photo128 holiday.jpg --output=out",
         {"PRESET": _PRESET, "IN...": f"{_INPUTS}; of speech {_AUDIO}"},
-        ("output", "size", "speaker", "temperature", "seed", "on_corrupt"),
+        (
+            "output",
+            "size",
+            "speaker",
+            "fast",
+            "temperature",
+            "seed",
+            "on_corrupt",
+        ),
         output="reconstructions",
         most=10_000,
     ),
@@ -228,7 +242,7 @@ COMMANDS = {
             "OUT": "a folder for PNG or wav files; or, for a file of codes "
             "of pictures, an npz file",
         },
-        ("split", "speaker", "temperature", "seed"),
+        ("split", "speaker", "fast", "temperature", "seed"),
     ),
     "convert": Command(
         "say recordings in another voice",
@@ -238,7 +252,7 @@ COMMANDS = {
         "vqvae-tf convert vqvae_speech8k seven.wav --speaker=theo "
         "--output=theo",
         {"PRESET": _PRESET, "IN...": _AUDIO},
-        ("output", "speaker", "temperature", "seed", "on_corrupt"),
+        ("output", "speaker", "fast", "temperature", "seed", "on_corrupt"),
         output="conversions",
         most=10_000,
     ),

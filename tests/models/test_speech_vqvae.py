@@ -6,6 +6,7 @@ import pytest
 import small
 import tensorflow as tf
 from harness import run_two_replica_test, two_replicas
+from speech_helpers import one_hot, recordings, with_helpers
 
 import vqvae_tf as vq
 
@@ -13,10 +14,6 @@ import vqvae_tf as vq
 @pytest.fixture(scope="module")
 def model():
     return small.speech_vqvae()
-
-
-def one_hot(*numbers):
-    return {"global": np.eye(3, dtype=np.float32)[list(numbers)]}
 
 
 def test_codes_of_any_length(model):
@@ -140,35 +137,6 @@ def test_two_replicas():
     run_two_replica_test(compiled, dataset, 2, 2)
 
 
-def auxiliary(**options):
-    sizes = dict(window=16, num_mels=3, channels=4)
-    return vq.layers.SpectralDecoder(
-        **{"sample_rate": 800, "hop": 4, "weight": 0.1, **sizes, **options}
-    )
-
-
-def with_helpers(weight=0.5, batch_norm=False):
-    """A model with an adversary of this weight and an auxiliary decoder."""
-    keras.utils.set_random_seed(0)
-    config = small.speech_vqvae().get_config()
-    config["encoder"]["config"]["batch_norm"] = batch_norm
-    adversary = vq.layers.LabelAdversary(3, channels=4, weight=weight)
-    config["adversary"] = keras.saving.serialize_keras_object(adversary)
-    config["auxiliary"] = keras.saving.serialize_keras_object(auxiliary())
-    model = vq.SpeechVQVAE.from_config(config)
-    model.build()
-    return model
-
-
-def recordings():
-    """Six recordings by three speakers, of which two end early."""
-    x = small.waveforms(6, 64)
-    mask = np.ones_like(x)
-    mask[::3, 33:] = 0
-    context = one_hot(*[i % 3 for i in range(6)])
-    return tf.data.Dataset.from_tensors((x, context, mask))
-
-
 def test_the_loss_has_those_of_the_helpers():
     model = with_helpers()
     model.compile(keras.optimizers.SGD(0.0))
@@ -249,6 +217,41 @@ def test_helpers_are_kept(tmp_path):
         assert len(kept) == 6
         for a, b in zip(getattr(model, part).variables, kept):
             np.testing.assert_array_equal(a, b)
+
+
+def test_fast_decoding_is_that_of_the_auxiliary_decoder():
+    model = with_helpers()
+    x = small.waveforms(2, 62)
+    codes, speakers = model.encode(x), one_hot(2, 0)["global"]
+    expected = vq.layers.GriffinLim(800, 3, window=16, hop=4)(
+        model.auxiliary(model.quantizer.decode(codes), speakers)
+    )
+    found = model.decode(codes, speaker=["eve", "ann"], fast=True)
+    np.testing.assert_array_equal(found, expected)
+    assert np.abs(found).max() > 0
+    spec = [tf.TensorSpec([None, None])]
+    convert = tf.function(
+        lambda x: model.convert(x, [2, 0], fast=True), input_signature=spec
+    )
+    np.testing.assert_allclose(convert(x), expected[:, :62], atol=1e-4)
+
+
+def test_padded_latents_are_silent_in_fast_decoding():
+    model = with_helpers()
+    latents = np.random.default_rng(0).normal(size=[1, 20, 4])
+    latents = latents.astype(np.float32) * (np.arange(20) < 8)[:, None]
+    context = {"local": latents, **one_hot(1)}
+    mask = (np.arange(20) < 8).astype(np.float32)[None]
+    drawn = np.abs(model.fast_waveform(context, mask))[0]
+    # A window's half beyond the last latent there is nothing.
+    assert drawn[: 8 * 4].max() > 1e-3
+    assert drawn[8 * 4 + 16 :].max() < 1e-3 * drawn.max()
+
+
+def test_no_fast_decoding_without_an_auxiliary_decoder(model):
+    codes = model.encode(small.waveforms(1))
+    with pytest.raises(ValueError, match="Received: a model without one"):
+        model.decode(codes, speaker=0, fast=True)
 
 
 def test_a_model_of_before_there_were_helpers():
@@ -342,7 +345,7 @@ def test_the_adversary_is_of_the_decoder_s_speakers():
 )
 def test_the_auxiliary_decoder_is_of_the_model_s_frames(options, received):
     config = small.speech_vqvae().get_config()
-    given = auxiliary(**options)
+    given = small.spectral_decoder(**options)
     config["auxiliary"] = keras.saving.serialize_keras_object(given)
     message = f"4 samples of 800 a second. Received: one of {received}"
     with pytest.raises(ValueError, match=message):

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.checks import check_not_negative, check_positive
+from vqvae_tf.layers.griffin_lim import GriffinLim
 from vqvae_tf.layers.mel import LogMel
 
 # The mean log energy of a band in recordings of peak 1, roughly: where the
@@ -18,11 +19,12 @@ class SpectralDecoder(keras.layers.Layer):
     An auxiliary decoder: while a model is trained, it asks of the codes what a
     WaveNet, which sees the past samples, can long do without. There is a frame
     for each latent, of the samples around those that the latent stands for.
+    Waveforms of these frames are a fast decoder.
 
     Args:
         sample_rate: of the waveforms, in Hz.
         hop: samples of a latent: the product of the encoder's strides.
-        window: samples of a frame, at least hop.
+        window: samples of a frame, at least hop; for waveforms twice that.
         num_mels: bands, M.
         channels: of the network's two convolutions of window 3.
         weight: of the loss.
@@ -148,6 +150,24 @@ class SpectralDecoder(keras.layers.Layer):
         return tf.math.divide_no_nan(
             tf.reduce_sum(error * whole, axis=1), tf.reduce_sum(whole, axis=1)
         )
+
+    def waveform(self, latents, speakers=None, mask=None):
+        """Returns waveforms of the frames, by `GriffinLim`, all at once.
+
+        Args:
+            latents, speakers, mask: as of a call; what is padding is silent.
+
+        Returns:
+            float32 `[batch, n * hop]` in [-1, 1].
+
+        Raises:
+            ValueError: for a hop of more than half of the window.
+        """
+        frames = self(latents, speakers, mask)
+        if mask is not None:
+            silence = tf.math.log(self.mels.floor)
+            frames = tf.where(mask[..., tf.newaxis] > 0, frames, silence)
+        return GriffinLim(**self.mels.sizes(), dtype="float32")(frames)
 
     def whole_frames(self, mask):
         """Returns where all that a frame hears is left in by a mask.

@@ -192,6 +192,7 @@ class SpeechVQVAE(VQVAE):
         length=None,
         temperature=1.0,
         seed=0,
+        fast=False,
     ):
         """Draws waveforms of codes, in the voice of a speaker.
 
@@ -203,13 +204,17 @@ class SpeechVQVAE(VQVAE):
             length: samples to keep, by default all n * stride.
             temperature: divides the logits of the samples.
             seed: an integer, or int32 [2].
+            fast: by the auxiliary decoder and `GriffinLim`, in a moment but
+                rough, instead of sample by sample; temperature and seed are
+                of no use then.
 
         Returns:
             float32 `[batch, length]` in [-1, 1].
 
         Raises:
             ValueError: for codes of another rank, an unknown speaker, both or
-                neither of context and speaker, or too large a length.
+                neither of context and speaker, too large a length, or `fast`
+                without an auxiliary decoder.
         """
         codes = tf.convert_to_tensor(codes)
         local = self.quantizer.decode(codes)
@@ -220,12 +225,33 @@ class SpeechVQVAE(VQVAE):
             )
         self._check_length(length, codes.shape[1])
         given = self._context(context, speaker, tf.shape(codes)[0])
+        given["local"] = local
+        if fast:
+            return self.fast_waveform(given)[:, :length]
         waveform = self.decoder.sample(
-            context={**given, "local": local},
-            temperature=temperature,
-            seed=seed,
+            context=given, temperature=temperature, seed=seed
         )
         return waveform[:, :length]
+
+    def fast_waveform(self, context, mask=None):
+        """Returns waveforms by the auxiliary decoder; see `decode`.
+
+        Args:
+            context: the decoder's, with quantized latents as `"local"`.
+            mask: float `[batch, n]` of the latents, 0 at padding, or None.
+
+        Returns:
+            float32 `[batch, n * stride]` in [-1, 1].
+        """
+        if self.auxiliary is None:
+            raise ValueError(
+                "fast=True decodes by the auxiliary decoder. Received: a model "
+                "without one; train it with auxiliary=SpectralDecoder(...), or "
+                "decode with fast=False."
+            )
+        return self.auxiliary.waveform(
+            context["local"], context.get("global"), mask
+        )
 
     def reconstruct(self, x, context=None, speaker=None, **options):
         """Returns waveforms of the codes of x, as long as x; see `decode`."""
@@ -239,7 +265,7 @@ class SpeechVQVAE(VQVAE):
         Args:
             x: float `[batch, time]` in [-1, 1].
             speaker: a name, a number, or a list of one for each row.
-            options: temperature and seed, as for `decode`.
+            options: temperature, seed and fast, as for `decode`.
 
         Returns:
             float32 `[batch, time]`.
