@@ -8,7 +8,7 @@ factor (seconds of computation for a second of sound) of `sample`, with its
 steps compiled by XLA and not, and what the first call costs more than the
 others. The naive sampler needs a forward pass over the receptive field for
 each sample; one is timed, in turn with the cached sampler, in graph and in XLA
-mode.
+mode. Of a preset with a fast decoder that one is timed, too.
 """
 
 import argparse
@@ -66,8 +66,23 @@ def naive_passes(density, context, batch):
     return passes
 
 
-def compare(density, rate, options):
-    """Prints the real-time factors and the ratios to the naive sampler."""
+def fast_decoder(model, context):
+    """Returns a call of the auxiliary decoder, as a graph, by its name."""
+    if getattr(model, "auxiliary", None) is None:
+        return {}
+    graph = tf.function(model.fast_waveform)
+    return {"fast decoder": lambda: graph(context).numpy()}
+
+
+def compare(density, rate, options, model=None):
+    """Prints the real-time factors and the ratios to the naive sampler.
+
+    Args:
+        density: a WaveNet.
+        rate: samples a second.
+        options: of the command line.
+        model: the `SpeechVQVAE` whose decoder that is, or None.
+    """
     batch, factor = options.batch, density.local_upsampling
     steps = round(options.seconds * rate / factor)
     context = {
@@ -78,6 +93,7 @@ def compare(density, rate, options):
         "cached, XLA": Sampler(density, context, True),
         "cached, graph": Sampler(density, context, False),
     }
+    samplers |= fast_decoder(model, context)
     first_calls(samplers)
     passes = naive_passes(density, context, batch)
     times = timing.paired({**samplers, **passes}, options.runs)
@@ -94,11 +110,11 @@ def compare(density, rate, options):
 
 
 def make_density(options):
-    """Returns the WaveNet of a preset of speech, or a new one, and the rate."""
+    """Returns a preset's WaveNet, or a new one, the rate, and its model."""
     if options.preset is not None:
         model = presets.load(options.preset)
         model = getattr(model, "autoencoder", model)
-        return model.decoder.density, model.sample_rate
+        return model.decoder.density, model.sample_rate, model
     density = WaveNet(
         256,
         hidden_channels=options.hidden_channels,
@@ -109,7 +125,7 @@ def make_density(options):
         output=options.output,
     )
     density.build()
-    return density, 8000
+    return density, 8000, None
 
 
 def main():
@@ -128,14 +144,14 @@ def main():
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.utils.set_random_seed(0)
-    density, rate = make_density(options)
+    density, rate, model = make_density(options)
     print(
         f"{len(density.blocks)} layers of {density.hidden_channels} channels, "
         f"{density.count_params():,} parameters, {density.output_kind}, "
         f"batch {batch_text(options.batch)}",
         flush=True,
     )
-    compare(density, rate, options)
+    compare(density, rate, options, model)
 
 
 def batch_text(batch):

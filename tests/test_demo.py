@@ -24,6 +24,7 @@ def test_demo(tmp_path, capsys):
         assert film.n_frames == 16
     if spoken:
         names = ("originals", "reconstructions", "conversions", "samples")
+        names += ("fast_conversions",)
         expected = {f"{name}.wav" for name in names}
         expected |= {"reconstructions.png", "samples.png"}
         found = {path.name for path in (tmp_path / "voices").iterdir()}

@@ -309,6 +309,7 @@ def test_built_in_presets_are_whole(name):
         assert figures["map_bits_swapped"] > 1.1 * figures["map_bits"]
     elif kind == "speech":
         names = ("originals", "reconstructions", "conversions", "samples")
+        names += ("fast_conversions",)
         files |= {f"{name}.wav" for name in names}
         bits = ["reconstruction", "shuffled", "other_speaker"]
         bits = [figures[f"{name}_bits_per_sample"] for name in bits]

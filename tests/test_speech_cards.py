@@ -2,6 +2,7 @@
 
 import wave
 
+import keras
 import numpy as np
 import pytest
 import small
@@ -51,6 +52,16 @@ def test_known_voices_are_as_loud_as_training_data():
         assert np.abs(voice).max() == pytest.approx(1.0)
 
 
+def test_the_fast_decoder_is_shown_where_there_is_one():
+    config = recipes.load_recipe("vqvae_speech8k")
+    for name in ("SpectralDecoder", None):
+        config.auxiliary.name = name
+        text = speech_cards.shown(config, True, True)
+        assert ("(fast_conversions.wav)." in text) == (name is not None)
+        text += speech_cards.use_text("p", config, True)
+        assert ("fast" in text) == (name is not None)
+
+
 def test_other_recordings_are_not_shown():
     config = small.speech_recipe()
     assert speech_cards.draw(None, config) == {}
@@ -65,10 +76,13 @@ def test_draw():
     names = ("george", "jackson", "nicolas")
     settings = model.autoencoder.get_config()
     settings |= {"speaker_names": names, "sample_rate": 8000}
+    auxiliary = small.spectral_decoder(sample_rate=8000)
+    settings["auxiliary"] = keras.saving.serialize_keras_object(auxiliary)
     speech = vq.SpeechVQVAE.from_config(settings)
     speech.build()
     files = speech_cards.draw(vq.LatentGenerator(speech, model.prior), config)
     titles = {"originals", "reconstructions", "conversions", "samples"}
+    titles |= {"fast_conversions"}
     assert {f for f in files if f.endswith(".wav")} == {
         f"{title}.wav" for title in titles
     }

@@ -312,7 +312,7 @@ def _use_text(name, config, has_prior):
     if config.bottleneck.name is not None:
         return family_cards.use_text(name, config)
     if kind == "speech":
-        return speech_cards.use_text(name, has_prior)
+        return speech_cards.use_text(name, config, has_prior)
     if kind == "video":
         return f"""from vqvae_tf import VideoGenerator
 

@@ -31,10 +31,15 @@ def shown(config, has_prior, built_in) -> str:
 
 Five test recordings (CC BY-SA 4.0, `vqvae_tf/voices/LICENCES.md`); below,
 drawn from their codes; below that, from the same codes in the next speaker's
-voice. To be heard one after the other, with half a second between them:
+voice{fast}. To be heard one after the other, with half a second between them:
 [originals](originals.wav), [from their codes](reconstructions.wav),
-[in another voice](conversions.wav).
+[in another voice](conversions.wav){fast_file}.
 """
+    has_fast = config.auxiliary.name is not None
+    text = text.format(
+        fast="; last, the same by the fast decoder" * has_fast,
+        fast_file=", [the same, fast](fast_conversions.wav)" * has_fast,
+    )
     if has_prior:
         text += """
 ![spectrograms of samples](samples.png)
@@ -49,7 +54,7 @@ def shows_voices(config) -> bool:
     return config.card.samples == "voices" and config.data.sample_rate == 8000
 
 
-def use_text(name, has_prior) -> str:
+def use_text(name, config, has_prior) -> str:
     """Returns how a model of speech is used, in Python."""
     lines = [
         "from vqvae_tf import SpeechVQVAE",
@@ -61,6 +66,10 @@ def use_text(name, has_prior) -> str:
         "again = model.decode(codes, speaker=model.speaker_names[0])",
         "other = model.convert(waveform, model.speaker_names[1])",
     ]
+    if config.auxiliary.name is not None:
+        lines.append(
+            "rough = model.convert(waveform, model.speaker_names[1], fast=True)"
+        )
     if has_prior:
         lines += [
             "",
@@ -90,18 +99,19 @@ def draw(model, config) -> dict:
     if not shows_voices(config):
         return {}
     autoencoder = getattr(model, "autoencoder", model)
-    rows = [known_voices(_COUNT)]
-    voices = sample_voices()[:_COUNT]
-    names = autoencoder.speaker_names
-    for shift in (0, 1):
-        numbers = [i % len(names) for i, _ in enumerate(voices)]
-        if set(v.speaker for v in voices) <= set(names):
-            numbers = [names.index(v.speaker) for v in voices]
-        numbers = [(n + shift) % len(names) for n in numbers]
-        rows.append(_decoded(autoencoder, rows[0], numbers))
-    files = {"reconstructions.png": sheet(rows, autoencoder.sample_rate)}
-    titles = ("originals", "reconstructions", "conversions")
-    for title, row in zip(titles, rows):
+    waves, own = known_voices(_COUNT), _own_speakers(autoencoder)
+    others = [(n + 1) % len(autoencoder.speaker_names) for n in own]
+    rows = {
+        "originals": waves,
+        "reconstructions": _decoded(autoencoder, waves, own),
+        "conversions": _decoded(autoencoder, waves, others),
+    }
+    if autoencoder.auxiliary is not None:
+        fast = _decoded(autoencoder, waves, others, fast=True)
+        rows["fast_conversions"] = fast
+    drawn = sheet(list(rows.values()), autoencoder.sample_rate)
+    files = {"reconstructions.png": drawn}
+    for title, row in rows.items():
         files[f"{title}.wav"] = joined(row, autoencoder.sample_rate)
     if isinstance(model, LatentGenerator):
         files |= _samples(model)
@@ -116,11 +126,19 @@ def known_voices(count) -> list[np.ndarray]:
     ]
 
 
-def _decoded(model, waves, speakers):
+def _own_speakers(model):
+    """Returns who says the package's recordings, or anyone it knows."""
+    voices, names = sample_voices()[:_COUNT], model.speaker_names
+    if {voice.speaker for voice in voices} <= set(names):
+        return [names.index(voice.speaker) for voice in voices]
+    return [i % len(names) for i in range(len(voices))]
+
+
+def _decoded(model, waves, speakers, **options):
     """Returns each recording as its codes say it, by a speaker each."""
     longest = max(map(len, waves))
     padded = np.stack([np.pad(w, [0, longest - len(w)]) for w in waves])
-    drawn = model.convert(padded, list(speakers), seed=0).numpy()
+    drawn = model.convert(padded, speakers, seed=0, **options).numpy()
     return [x[: len(wave)] for x, wave in zip(drawn, waves)]
 
 

@@ -83,7 +83,8 @@ def get_config():
         "speakers; recordings 0 to 4 of each speaker and digit are the test "
         "set. Of each recording the mean is taken away, and it is scaled to a "
         "peak of 1.",
-        training="",
+        training="In float32, on two CPU cores. The first 2,316 steps of all "
+        "together were under the learning rates of a run of 20,000.",
         limits="Knows ten English words in five voices.",
         samples="voices",
     )
