@@ -68,7 +68,7 @@ def naive_passes(density, context, batch):
 
 def fast_decoder(model, context):
     """Returns a call of the auxiliary decoder, as a graph, by its name."""
-    if getattr(model, "auxiliary", None) is None:
+    if not getattr(model, "has_fast_decoder", False):
         return {}
     graph = tf.function(model.fast_waveform)
     return {"fast decoder": lambda: graph(context).numpy()}

@@ -224,6 +224,7 @@ def test_without_speakers():
         model.quantizer,
         vq.WaveformDensity(net, model.preprocess),
         model.preprocess,
+        auxiliary=small.spectral_decoder(sample_rate=8000),
     )
     model.build()
     signatures = endpoints(model).signatures()
@@ -238,6 +239,13 @@ def test_without_speakers():
         model.reconstruct(waveform, seed=0),
     )
     assert "convert" not in signatures
+    del inputs["temperature"], inputs["seed"]
+    np.testing.assert_allclose(
+        call(signatures, "reconstruct_fast", inputs)["waveform"],
+        model.reconstruct(waveform, fast=True),
+        atol=1e-4,
+    )
+    assert "convert_fast" not in signatures
 
 
 def test_a_prior_that_is_told_the_speaker():

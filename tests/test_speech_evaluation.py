@@ -319,6 +319,9 @@ def test_what_the_fast_decoder_makes_is_judged_too(model, audio):
         "converted_speaker_accuracy_least",
     }
     codes = speech_codes.encode(model, audio, **QUIET)
+    # The cards of before have none of them.
+    old = {k: v for k, v in figures.items() if "fast_" not in k}
+    assert figure_table.compare(figures, old) == []
     drawn = speech_evaluation.reconstructions(
         model, audio, codes, fast=True, batch_size=4, **QUIET
     )

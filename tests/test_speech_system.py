@@ -1,5 +1,7 @@
 """A recipe of speech, from recordings to codes and a prior."""
 
+import copy
+
 import numpy as np
 import pytest
 import small
@@ -7,6 +9,7 @@ import small
 import vqvae_tf as vq
 from vqvae_tf import (
     LatentGenerator,
+    building,
     data,
     presets,
     publishing,
@@ -43,6 +46,48 @@ def test_both_stages_are_trained(run):
             assert (name in rows[-1]) == (stage != "prior")
         assert ("bits_per_dim" in rows[-1]) == (stage != "coder")
         assert np.isfinite(list(rows[-1].values())).all()
+
+
+class Killed(Exception):
+    """Stands in for a process that is killed."""
+
+
+@pytest.mark.parametrize("name, calls", [("spectrum_sheet", 2), ("encode", 1)])
+def test_a_run_goes_on_to_the_same_result(
+    run, tmp_path, monkeypatch, name, calls
+):
+    """Stopped within the codes' training, and after the autoencoder's."""
+    folder, config, model = run
+    config = copy.deepcopy(config)
+    config.code_training.checkpoint_minutes = 0.0
+    original, counted = getattr(speech, name), []
+
+    def failing(*args, **options):
+        counted.append(None)
+        if len(counted) == calls:
+            raise Killed
+        return original(*args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(speech, name, failing)
+        with pytest.raises(Killed):
+            training.train(config, tmp_path / "w", str(folder))
+    again = training.train(config, tmp_path / "w", str(folder))
+    for a, b in zip(model.variables, again.variables):
+        np.testing.assert_array_equal(a, b, err_msg=a.path)
+
+
+def test_spectra_of_any_stride_are_drawn_and_nothing_is_counted(run):
+    folder, config, _ = run
+    config = copy.deepcopy(config)
+    config.encoder.num_downsamples = 7  # 128 samples
+    config.data.window = 256
+    model = building.make_autoencoder(config)
+    counts = model.quantizer.usage_metric.counts
+    held_out = speech.open_split(config.data, "test", str(folder))
+    picture = speech.spectrum_sheet(model, held_out, count=2)
+    assert picture.dtype == np.uint8 and picture.max() > 100
+    assert not np.any(counts)
 
 
 def coded_by_hand(model, waveform, shift, longest):

@@ -147,13 +147,15 @@ def test_an_autoencoder_that_has_not_begun_may_change(run, tmp_path):
     work = tmp_path / "w"
     work.mkdir()
     (work / "recipe.json").write_text(recipes.to_json(config))
-    config.training.batch_size = 2
+    config.training.batch_size = config.code_training.batch_size = 2
     training.train(config, work, str(folder), stage="autoencoder")
     noted = json.loads((work / "recipe.json").read_text())
-    assert noted["training"]["batch_size"] == 2
-    config.training.batch_size = 4
-    with pytest.raises(ValueError, match="differ in training.batch_size"):
-        training.train(config, work, str(folder))
+    for section in ("training", "code_training"):
+        assert noted[section]["batch_size"] == 2
+        config[section].batch_size = 4
+        with pytest.raises(ValueError, match=f"in {section}.batch_size"):
+            training.train(config, work, str(folder))
+        config[section].batch_size = 2
 
 
 @pytest.mark.slow

@@ -87,6 +87,13 @@ def _make_auxiliary(config, stride):
     )
 
 
+def has_fast_decoder(config) -> bool:
+    """Returns whether the model of a recipe of speech has one."""
+    stride = 2 ** config.encoder.get("num_downsamples", 2)
+    auxiliary = _make_auxiliary(config, stride)
+    return auxiliary is not None and auxiliary.vocoder is not None
+
+
 def _make_picture_decoder(config):
     likelihood = _make(config, "likelihood")
     parameters = likelihood.num_parameters(config.data.channels)

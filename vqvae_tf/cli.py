@@ -38,7 +38,8 @@ def _memory_message(line):
         return f"The disk is full ({line}). Make room and call this again."
     return (
         f"Out of memory ({line}). Training: give a smaller batch "
-        "(--config.training.batch_size, --config.prior_training.batch_size; "
+        "(--config.training.batch_size, --config.prior_training.batch_size, "
+        "of speech also --config.code_training.batch_size; "
         "a stage that has no checkpoint yet may be changed), or a smaller "
         "model; checkpoints are kept. Encoding: give a smaller --batch_size; "
         "finished shards are kept."
@@ -169,7 +170,7 @@ COMMANDS = {
     "list": list_presets,
     "train": train,
     "evaluate": evaluate,
-    "sample": _by_medium("sample", "speaker"),
+    "sample": _by_medium("sample", "speaker", "fast"),
     "reconstruct": _by_medium(
         "reconstruct", "speaker", "fast", "temperature", "seed"
     ),

@@ -9,6 +9,7 @@ from absl import flags
 from vqvae_tf import (
     audio_inputs,
     presets,
+    random,
     sheets,
     spectral_distance,
     speech_cards,
@@ -181,6 +182,8 @@ def _samples(generator, context):
     if not FLAGS.fast:
         return generator.sample(FLAGS.num, context=context, **options)
     told = context if generator.prior.global_channels else None
+    # The codes that are drawn without --fast.
+    options["seed"] = random.fold_in(random.make_seed(FLAGS.seed), 0)
     codes = generator.prior.sample(FLAGS.num, told, **options)
     return generator.autoencoder.decode(codes, context, fast=True)
 

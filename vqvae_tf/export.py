@@ -78,7 +78,8 @@ def export(generator, path, version=1, jit_sampling=None) -> pathlib.Path:
         convert(waveform, sample_rate, speaker, temperature, seed) ->
             waveform float32 [B, T]
 
-    with a prior also
+    with a fast decoder also decode_fast(codes, speaker) and
+    convert_fast(waveform, sample_rate, speaker), with a prior
 
         sample(num_samples, num_codes int32 [], speaker, temperature, seed) ->
             waveform float32 [num_samples, num_codes * stride], codes

@@ -46,9 +46,11 @@ def _steps(config, has_prior):
     if recipes.kind(config) == "video":
         return f"{prior.steps} steps of {prior.batch_size}"
     steps = f"{training.steps} steps of {training.batch_size}"
-    if codes := config.code_training.steps:
-        codes = f"{codes} of {config.code_training.batch_size}"
-        steps += f" after {codes} of the codes alone"
+    codes = config.code_training
+    if codes.steps:
+        steps += (
+            f" after {codes.steps} of {codes.batch_size} of the codes alone"
+        )
     if has_prior:
         steps += f", the prior {prior.steps} of {prior.batch_size}"
     return steps

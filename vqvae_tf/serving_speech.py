@@ -79,7 +79,7 @@ class SpeechEndpoints(Endpoints):
         # Without speakers there is no other voice.
         again = "convert" if self.names else "reconstruct"
         functions[again] = (self.convert, [*heard, *speaker, *drawn])
-        if self.autoencoder.auxiliary is not None:
+        if self.autoencoder.has_fast_decoder:
             functions["decode_fast"] = (self.decode_fast, ["codes", *speaker])
             functions[f"{again}_fast"] = (self.convert_fast, [*heard, *speaker])
         if self.prior is not None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vqvae_tf import sheets, spectrograms
+from vqvae_tf import building, sheets, spectrograms
 from vqvae_tf.data import audio_reading
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.voices import sample_voices
@@ -35,9 +35,10 @@ voice{fast}. To be heard one after the other, with half a second between them:
 [originals](originals.wav), [from their codes](reconstructions.wav),
 [in another voice](conversions.wav){fast_file}.
 """
-    has_fast = config.auxiliary.name is not None
+    has_fast = building.has_fast_decoder(config)
     text = text.format(
-        fast="; last, the same by the fast decoder" * has_fast,
+        fast="; last, the same by the fast decoder, a small network that tells "
+        "the\nspectrogram, and Griffin-Lim" * has_fast,
         fast_file=", [the same, fast](fast_conversions.wav)" * has_fast,
     )
     if has_prior:
@@ -66,7 +67,7 @@ def use_text(name, config, has_prior) -> str:
         "again = model.decode(codes, speaker=model.speaker_names[0])",
         "other = model.convert(waveform, model.speaker_names[1])",
     ]
-    if config.auxiliary.name is not None:
+    if building.has_fast_decoder(config):
         lines.append(
             "rough = model.convert(waveform, model.speaker_names[1], fast=True)"
         )
@@ -106,7 +107,7 @@ def draw(model, config) -> dict:
         "reconstructions": _decoded(autoencoder, waves, own),
         "conversions": _decoded(autoencoder, waves, others),
     }
-    if autoencoder.auxiliary is not None:
+    if autoencoder.has_fast_decoder:
         fast = _decoded(autoencoder, waves, others, fast=True)
         rows["fast_conversions"] = fast
     drawn = sheet(list(rows.values()), autoencoder.sample_rate)

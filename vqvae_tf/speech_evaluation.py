@@ -95,9 +95,10 @@ def evaluate(
 
 def _decoders(autoencoder):
     """Returns what comes before the figures of each decoder, and `fast`."""
-    if getattr(autoencoder, "auxiliary", None) is None:
-        return [("", False)]
-    return [("", False), ("fast_", True)]
+    decoders = [("", False)]
+    if getattr(autoencoder, "has_fast_decoder", False):
+        decoders.append(("fast_", True))
+    return decoders
 
 
 def _drawn_figures(autoencoder, audio, codes, judged, **drawing):

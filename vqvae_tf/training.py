@@ -103,9 +103,11 @@ _UNTRAINED = (
 )
 
 
+# What changes nothing that is done, as long as these have no checkpoints.
 _KEYS_OF_STAGES = {
-    "autoencoder": ("training.",),
-    "prior": ("prior.", "prior_training.", "marginals"),
+    ("coder", "autoencoder"): ("code_training.",),
+    ("autoencoder",): ("training.",),
+    ("prior",): ("prior.", "prior_training.", "marginals"),
 }
 
 
@@ -117,8 +119,10 @@ def _may_change(difference, workdir):
         return not (workdir / "codes.npz").exists()
     return any(
         difference.startswith(keys)
-        and not any((workdir / stage).glob("ckpt-*.index"))
-        for stage, keys in _KEYS_OF_STAGES.items()
+        and not any(
+            any((workdir / stage).glob("ckpt-*.index")) for stage in stages
+        )
+        for stages, keys in _KEYS_OF_STAGES.items()
     )
 
 

@@ -98,12 +98,15 @@ def test_steps_and_momentum_bring_the_frames_nearer():
 def test_rows_do_not_depend_on_the_batch_and_graphs_agree():
     layer = GriffinLim(RATE, **SIZES)
     frames = frames_of(voice(3))
-    spec = [tf.TensorSpec([None, None, BANDS])]
-    graph = tf.function(lambda x: layer(x), input_signature=spec)
+    count, graphs = frames.shape[1], []
+    for sizes in ((None, None), (None, count), (3, None)):
+        spec = [tf.TensorSpec([*sizes, BANDS])]
+        graphs.append(tf.function(lambda x: layer(x), input_signature=spec))
+    drawn = [layer(frames), *(graph(frames) for graph in graphs)]
     for row in range(3):
         alone = layer(frames[row : row + 1])[0]
-        np.testing.assert_allclose(layer(frames)[row], alone, atol=1e-4)
-        np.testing.assert_allclose(graph(frames)[row], alone, atol=1e-4)
+        for found in drawn:
+            np.testing.assert_allclose(found[row], alone, atol=1e-4)
 
 
 def test_silence_is_silent_and_noise_is_not_clipped_to_more_than_one():
@@ -133,3 +136,8 @@ def test_configuration_is_kept():
 def test_refuses(options, received):
     with pytest.raises(ValueError, match=received):
         GriffinLim(RATE, **{**SIZES, **options})
+
+
+def test_frames_of_other_bands():
+    with pytest.raises(ValueError, match=r"n, 6\]. Received: shape \(1, 9, 4"):
+        GriffinLim(RATE, **SIZES)(tf.zeros([1, 9, 4]))

@@ -63,6 +63,15 @@ def test_without_an_auxiliary_decoder_nothing_trains_the_codes():
         SpeechCoder(small.speech_vqvae())
 
 
+def test_a_model_that_is_not_built_is():
+    built = with_helpers()
+    model = type(built).from_config(built.get_config())
+    assert not model.built
+    coder = SpeechCoder(model)
+    assert len(coder.trainable_variables) > 10
+    assert model.built
+
+
 def test_data_are_checked_as_the_model_s():
     with pytest.raises(ValueError, match="multiples of the encoder's stride"):
         compiled().fit(tf.zeros([2, 62]), verbose=0)

@@ -223,9 +223,11 @@ def test_fast_decoding_is_that_of_the_auxiliary_decoder():
     model = with_helpers()
     x = small.waveforms(2, 62)
     codes, speakers = model.encode(x), one_hot(2, 0)["global"]
-    expected = vq.layers.GriffinLim(800, 3, window=16, hop=4)(
-        model.auxiliary(model.quantizer.decode(codes), speakers)
-    )
+    # Frames at the ends see the latents there go on.
+    latents = model.quantizer.decode(np.pad(codes, [[0, 0], [3, 3]], "edge"))
+    frames = model.auxiliary(latents, speakers)[:, 3:-3]
+    vocoder = vq.layers.GriffinLim(800, 3, window=16, hop=4)
+    expected = vocoder(frames)
     found = model.decode(codes, speaker=["eve", "ann"], fast=True)
     np.testing.assert_array_equal(found, expected)
     assert np.abs(found).max() > 0
@@ -246,6 +248,19 @@ def test_padded_latents_are_silent_in_fast_decoding():
     # A window's half beyond the last latent there is nothing.
     assert drawn[: 8 * 4].max() > 1e-3
     assert drawn[8 * 4 + 16 :].max() < 1e-3 * drawn.max()
+    # Where all is padding, too.
+    silent = model.fast_waveform(context, np.zeros([1, 20], np.float32))
+    assert np.abs(silent).max() < 1e-6
+
+
+def test_a_hop_of_more_than_half_a_window_has_no_vocoder():
+    model = small.speech_vqvae(auxiliary=small.spectral_decoder(window=6))
+    assert not model.has_fast_decoder and with_helpers().has_fast_decoder
+    codes = model.encode(small.waveforms(1))
+    with pytest.raises(ValueError, match="at most half of its window. Rec"):
+        model.decode(codes, speaker=0, fast=True)
+    with pytest.raises(ValueError, match="Received: hop=4, window=6"):
+        model.auxiliary.waveform(model.quantizer.decode(codes))
 
 
 def test_no_fast_decoding_without_an_auxiliary_decoder(model):

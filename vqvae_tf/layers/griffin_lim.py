@@ -39,8 +39,8 @@ class GriffinLim(keras.layers.Layer):
         float32 `[batch, n * hop]`, clipped to [-1, 1].
 
     Raises:
-        ValueError: for sizes that do not fit each other, or a momentum
-            outside [0, 1).
+        ValueError: for sizes that do not fit each other, a momentum outside
+            [0, 1), or frames of another number of bands.
 
     Example: a tone is heard again.
 
@@ -97,6 +97,12 @@ class GriffinLim(keras.layers.Layer):
         self.built = True
 
     def call(self, frames):
+        shape = tuple(frames.shape)
+        if len(shape) != 3 or shape[2] != self.mels.num_mels:
+            raise ValueError(
+                f"Expected frames [batch, n, {self.mels.num_mels}]. Received: "
+                f"shape {shape}."
+            )
         frames = tf.cast(frames, tf.float32)
         sides = [[0, 0], [self._beyond, self._beyond], [0, 0]]
         energies = tf.nn.relu(tf.exp(frames) - self.mels.floor)
@@ -130,6 +136,7 @@ class GriffinLim(keras.layers.Layer):
                 tf.maximum(tf.abs(estimate), _TINY), tf.complex64
             )
             spectrum = self._spectrum(self._waveform(amplitudes * phase))
+            spectrum = tf.ensure_shape(spectrum, amplitudes.shape)
             return 0, spectrum + self.momentum * (spectrum - before), spectrum
 
         estimate = amplitudes * tf.complex(tf.cos(angles), tf.sin(angles))

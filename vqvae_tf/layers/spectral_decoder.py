@@ -10,6 +10,8 @@ from vqvae_tf.layers.mel import LogMel
 # The mean log energy of a band in recordings of peak 1, roughly: where the
 # frames begin.
 _TYPICAL = -2.5
+# Latents on each side that a frame is told from, by two convolutions of 3.
+_SEEN = 2
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -28,6 +30,10 @@ class SpectralDecoder(keras.layers.Layer):
         num_mels: bands, M.
         channels: of the network's two convolutions of window 3.
         weight: of the loss.
+
+    Attributes:
+        vocoder: a `GriffinLim` of these frames; None for a hop of more than
+            half of the window.
 
     Call arguments:
         latents: float `[batch, n, channels]`.
@@ -72,6 +78,11 @@ class SpectralDecoder(keras.layers.Layer):
                 "window must be at least hop, or samples are heard by no "
                 f"frame. Received: window={window}, hop={hop}."
             )
+        # Of a shorter window the phases are not tied to each other.
+        self.vocoder = None
+        if 2 * self.mels.hop <= self.mels.window:
+            sizes = self.mels.sizes()
+            self.vocoder = GriffinLim(**sizes, name="vocoder", dtype="float32")
         self.channels = check_positive("channels", channels)
         self.weight = float(check_not_negative("weight", weight))
         self.convolutions = [
@@ -152,22 +163,39 @@ class SpectralDecoder(keras.layers.Layer):
         )
 
     def waveform(self, latents, speakers=None, mask=None):
-        """Returns waveforms of the frames, by `GriffinLim`, all at once.
+        """Returns waveforms of the frames, by `vocoder`, all at once.
 
         Args:
-            latents, speakers, mask: as of a call; what is padding is silent.
+            latents, speakers: as of a call.
+            mask: float `[batch, n]`, 0 at padding, which is at the end and
+                becomes silence; or None.
 
         Returns:
             float32 `[batch, n * hop]` in [-1, 1].
 
         Raises:
-            ValueError: for a hop of more than half of the window.
+            ValueError: where `vocoder` is None, the hop being more than half
+                of the window.
         """
-        frames = self(latents, speakers, mask)
+        if self.vocoder is None:
+            raise ValueError(
+                "Waveforms need a hop of at most half of the window. "
+                f"Received: hop={self.mels.hop}, window={self.mels.window}."
+            )
+        count = tf.shape(latents)[1]
+        last = tf.fill([tf.shape(latents)[0], 1], count - 1)
+        if mask is not None:
+            last = tf.cast(tf.reduce_sum(mask, 1, keepdims=True), tf.int32) - 1
+        # The latents at the ends go on: only frames that saw others on both
+        # sides were trained.
+        places = tf.range(-_SEEN, count + _SEEN)[tf.newaxis]
+        places = tf.maximum(tf.minimum(places, last), 0)
+        latents = tf.gather(latents, places, batch_dims=1)
+        frames = self(latents, speakers)[:, _SEEN:-_SEEN]
         if mask is not None:
             silence = tf.math.log(self.mels.floor)
             frames = tf.where(mask[..., tf.newaxis] > 0, frames, silence)
-        return GriffinLim(**self.mels.sizes(), dtype="float32")(frames)
+        return self.vocoder(frames)
 
     def whole_frames(self, mask):
         """Returns where all that a frame hears is left in by a mask.

@@ -12,7 +12,7 @@ class SpeechCoder(StepModel):
     quantizer's, so that the WaveNet begins with codes that say something.
 
     Args:
-        model: a built `SpeechVQVAE` with an auxiliary decoder.
+        model: a `SpeechVQVAE` with an auxiliary decoder.
 
     Data: as of `SpeechVQVAE`.
 
@@ -36,7 +36,6 @@ class SpeechCoder(StepModel):
     ...     ),
     ...     auxiliary=layers.SpectralDecoder(8000, hop=4, channels=8),
     ... )
-    >>> model.build()
     >>> coder = SpeechCoder(model)
     >>> coder.compile("adam")
     >>> history = coder.fit(tf.zeros([4, 512]), batch_size=2, verbose=0)
@@ -53,6 +52,8 @@ class SpeechCoder(StepModel):
                 "Codes are trained before the WaveNet by an auxiliary decoder. "
                 "Received: a model with auxiliary=None."
             )
+        if not model.built:
+            model.build()
         # Not the model: its decoder's variables are not trained here.
         self.encoder = model.encoder
         self.quantizer = model.quantizer

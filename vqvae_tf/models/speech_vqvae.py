@@ -119,6 +119,11 @@ class SpeechVQVAE(VQVAE):
         return self.encoder.downsampling
 
     @property
+    def has_fast_decoder(self):
+        """Whether `decode` can be asked for `fast=True`."""
+        return getattr(self.auxiliary, "vocoder", None) is not None
+
+    @property
     def bits_per_second(self):
         """The codes' rate under a uniform prior."""
         return float(self.code_bits(tf.constant([1, 1, 1]))) * (
@@ -243,11 +248,12 @@ class SpeechVQVAE(VQVAE):
         Returns:
             float32 `[batch, n * stride]` in [-1, 1].
         """
-        if self.auxiliary is None:
+        if not self.has_fast_decoder:
             raise ValueError(
-                "fast=True decodes by the auxiliary decoder. Received: a model "
-                "without one; train it with auxiliary=SpectralDecoder(...), or "
-                "decode with fast=False."
+                "fast=True decodes by an auxiliary decoder with a hop of at "
+                "most half of its window. Received: a model without one; train "
+                "it with auxiliary=SpectralDecoder(...), or decode with "
+                "fast=False."
             )
         return self.auxiliary.waveform(
             context["local"], context.get("global"), mask

@@ -204,9 +204,12 @@ def held_out_bits(model, audio) -> dict:
 
 def spectrum_sheet(model, audio, count=4):
     """Draws log-mel frames, below each what the auxiliary decoder tells."""
-    batch = next(iter(data.audio_evaluation_batches(audio, count)))
-    waveform, context, mask = batch
-    latents, counted, _ = model.quantized_latents(waveform, mask)
+    batches = data.audio_evaluation_batches(audio, count, model.stride)
+    waveform, context, mask = next(iter(batches))
+    counted = model.latent_mask(mask)
+    # Not the quantizer's call, whose metrics are of all workers together.
+    latents = model.quantizer.decode(model.encode(waveform))
+    latents *= counted[..., np.newaxis]
     frames = [
         model.auxiliary.targets(waveform),
         model.auxiliary(latents, context.get("global"), counted),
