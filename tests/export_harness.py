@@ -115,7 +115,9 @@ def run_comparison(generator, folder, expected, **options):
     for answer, (signature, _, outputs) in zip(answers, expected):
         assert set(answer) == set(outputs), signature
         for name, value in outputs.items():
-            _compare(answer[name], value, f"{signature}, {name}")
+            # The vocoder's momentum lets roundings grow.
+            atol = 1e-3 if signature.endswith("_fast") else 1e-5
+            _compare(answer[name], value, f"{signature}, {name}", atol)
     return path
 
 
@@ -156,13 +158,13 @@ def prior_answers(generator, images, label=None, draws=DRAWS):
     return [*answers, ("score", {"images": images, **extra}, outputs)]
 
 
-def _compare(received, expected, message):
+def _compare(received, expected, message, atol):
     expected = np.asarray(expected)
     assert received.dtype == expected.dtype, message
     assert received.shape == expected.shape, message
     if expected.dtype == np.float32:
         np.testing.assert_allclose(
-            received, expected, rtol=0, atol=1e-5, err_msg=message
+            received, expected, rtol=0, atol=atol, err_msg=message
         )
     else:
         np.testing.assert_array_equal(received, expected, message)

@@ -29,6 +29,8 @@ def test_snippets_run():
     assert names["futures"].shape == (8, 2, 84, 84, 3)
     assert names["likely"].shape == (4, 10, 84, 84, 3)
     assert names["three"].shape == (4, 1, 1, 3)
+    assert names["george"].shape == names["waveform"].shape
+    assert names["rough"].shape == names["waveform"].shape
     assert names["means"].shape == (8, 8, 8, 4)
     assert names["drawn"].shape == (4, 32, 32, 3)
     assert names["nats"].shape == (8,)

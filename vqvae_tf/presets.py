@@ -67,6 +67,9 @@ BUILT_IN = {
     "vqvae_photo128": (
         "8275ef08ff3dd5f408639204216073d13d32a0a6f25159014fe9f8acac607015"
     ),
+    "vqvae_speech8k": (
+        "de7c1e41a88a7b05160f4c3feff6a233810034c709735702e6172a5e64529abb"
+    ),
 }
 
 
