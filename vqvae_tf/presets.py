@@ -68,7 +68,7 @@ BUILT_IN = {
         "8275ef08ff3dd5f408639204216073d13d32a0a6f25159014fe9f8acac607015"
     ),
     "vqvae_speech8k": (
-        "de7c1e41a88a7b05160f4c3feff6a233810034c709735702e6172a5e64529abb"
+        "c227cf3f2dd8e79f9eaf9d0048f141e804af9349d8b07dc2771325f380534c68"
     ),
 }
 

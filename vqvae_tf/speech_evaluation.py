@@ -49,7 +49,7 @@ def evaluate(
         progress: show progress bars.
 
     Returns:
-        A dict of floats: `examples`, and what `code_statistics`,
+        A dict of `examples`, and of floats: what `code_statistics`,
         `likelihoods`, `original_figures`, `reconstruction_figures`,
         `conversion_figures` and, with a prior, `prior_figures` and
         `sample_figures` return; with an auxiliary decoder those of
@@ -90,7 +90,9 @@ def evaluate(
     figures |= original_figures(audio_test, judged)
     if judged and isinstance(model, LatentGenerator):
         figures |= sample_figures(model, audio_test, judged, **drawing)
-    return {name: float(value) for name, value in figures.items()}
+    examples = figures.pop("examples")
+    figures = {name: float(value) for name, value in figures.items()}
+    return {"examples": examples, **figures}
 
 
 def _decoders(autoencoder):
