@@ -134,13 +134,15 @@ def predictions(model, sequences, batch_size=64) -> np.ndarray:
 
 def _any_size(model, example):
     """Returns the model as a function of values and mask, of one graph."""
-    return tf.function(
+    function = tf.function(
         lambda values, mask: model({"values": values, "mask": mask}),
         input_signature=[
             tf.TensorSpec([None, None, *example.shape[1:]], example.dtype),
             tf.TensorSpec([None, None]),
         ],
     )
+    # TensorFlow takes several of this name for one that is traced in vain.
+    return function.get_concrete_function()
 
 
 def classify(frames, mask, num_classes, channels, dilations, dropout, seed):
