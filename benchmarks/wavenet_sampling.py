@@ -67,7 +67,7 @@ def naive_passes(density, context, batch):
 
 
 def fast_decoder(model, context):
-    """Returns a call of the auxiliary decoder, as a graph, by its name."""
+    """Returns a call of the fast decoder, as a graph, by its name."""
     if not getattr(model, "has_fast_decoder", False):
         return {}
     graph = tf.function(model.fast_waveform)

@@ -190,7 +190,7 @@ def speech_vqvae(**helpers):
 
 
 def spectral_decoder(**options):
-    """An auxiliary decoder for `speech_vqvae`."""
+    """An auxiliary or fast decoder for `speech_vqvae`."""
     sizes = dict(hop=4, window=16, num_mels=3, channels=4, weight=0.1)
     return vq.layers.SpectralDecoder(**{"sample_rate": 800, **sizes, **options})
 
@@ -228,6 +228,12 @@ def speech_recipe():
     config.auxiliary.update(name="SpectralDecoder", channels=4)
     config.code_training.update(
         steps=5, batch_size=2, steps_per_epoch=2, warmup_steps=1
+    )
+    config.fast_decoder.update(
+        name="SpectralDecoder", channels=4, dilation_rates=(1, 2)
+    )
+    config.fast_training.update(
+        steps=3, batch_size=2, steps_per_epoch=2, warmup_steps=1
     )
     config.prior.update(net, event_shape=(6,))
     config.prior_training.encode_passes = 2

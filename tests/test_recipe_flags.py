@@ -45,7 +45,7 @@ def test_nothing_else_changes():
     [
         ("nope=5", "no key nope. See the recipe's file.$"),
         ("training.stepz=5", "no key training.stepz. Did you mean training.s"),
-        ("steps=5", "mean code_training.steps or prior_training.steps or"),
+        ("steps=5", "mean code_training.steps or fast_training.steps or"),
         ("seed.x=5", "no key seed.x. See"),
         ("seed=x", "--config.seed=x: invalid literal"),
     ],

@@ -202,7 +202,11 @@ def test_bad_recipes_of_speech(changes, message):
 
 @pytest.mark.parametrize(
     "section, name",
-    [("adversary", "LabelAdversary"), ("auxiliary", "SpectralDecoder")],
+    [
+        ("adversary", "LabelAdversary"),
+        ("auxiliary", "SpectralDecoder"),
+        ("fast_decoder", "SpectralDecoder"),
+    ],
 )
 def test_helpers_are_of_speech(section, name):
     config = small.recipe()
@@ -230,6 +234,7 @@ def test_training_of_codes_first_is_of_speech():
         ),
         ({"adversary.num_classes": 2}, "adversary.num_classes follows"),
         ({"auxiliary.hop": 4}, "auxiliary.hop follows .* Received: 4"),
+        ({"fast_decoder.hop": 4}, "fast_decoder.hop follows .* Received: 4"),
         ({"auxiliary": {"name": None}}, "code_training.steps=5 without one"),
     ],
 )

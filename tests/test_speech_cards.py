@@ -54,12 +54,14 @@ def test_known_voices_are_as_loud_as_training_data():
 
 def test_the_fast_decoder_is_shown_where_there_is_one():
     config = recipes.load_recipe("vqvae_speech8k")
-    for name in ("SpectralDecoder", None):
-        config.auxiliary.name = name
+    layer = "SpectralDecoder"
+    for auxiliary, fast in ((layer, None), (None, layer), (None, None)):
+        config.auxiliary.name, config.fast_decoder.name = auxiliary, fast
         text = speech_cards.shown(config, True, True)
-        assert ("(fast_conversions.wav)." in text) == (name is not None)
+        has_fast = bool(auxiliary or fast)
+        assert ("(fast_conversions.wav)." in text) == has_fast
         text += speech_cards.use_text("p", config, True)
-        assert ("fast" in text) == (name is not None)
+        assert ("fast" in text) == has_fast
 
 
 def test_other_recordings_are_not_shown():

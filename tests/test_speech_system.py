@@ -1,6 +1,7 @@
 """A recipe of speech, from recordings to codes and a prior."""
 
 import copy
+import shutil
 
 import numpy as np
 import pytest
@@ -37,14 +38,16 @@ def test_both_stages_are_trained(run):
     assert isinstance(model, LatentGenerator)
     assert model.autoencoder.speaker_names == ("ann", "bob")
     assert model.autoencoder.sample_rate == 8000
-    for stage, steps in (("coder", 5), ("autoencoder", 6), ("prior", 4)):
+    stages = {"coder": 5, "autoencoder": 6, "fast_decoder": 3, "prior": 4}
+    for stage, steps in stages.items():
         rows = read_history(folder / "work" / "logs" / stage / "history.jsonl")
         assert rows[-1]["step"] == steps
         held_out = "held_out_shuffled_bits_per_sample" in rows[-1]
         assert held_out == (stage == "autoencoder")
         for name in ("adversary_accuracy", "spectral_error"):
-            assert (name in rows[-1]) == (stage != "prior")
-        assert ("bits_per_dim" in rows[-1]) == (stage != "coder")
+            assert (name in rows[-1]) == (stage in ("coder", "autoencoder"))
+        of_waveforms_or_codes = stage in ("autoencoder", "prior")
+        assert ("bits_per_dim" in rows[-1]) == of_waveforms_or_codes
         assert np.isfinite(list(rows[-1].values())).all()
 
 
@@ -52,14 +55,17 @@ class Killed(Exception):
     """Stands in for a process that is killed."""
 
 
-@pytest.mark.parametrize("name, calls", [("spectrum_sheet", 2), ("encode", 1)])
+@pytest.mark.parametrize(
+    "name, calls", [("spectrum_sheet", 2), ("spectrum_sheet", 5), ("encode", 1)]
+)
 def test_a_run_goes_on_to_the_same_result(
     run, tmp_path, monkeypatch, name, calls
 ):
-    """Stopped within the codes' training, and after the autoencoder's."""
+    """Stopped in the codes' training, the fast decoder's, and after both."""
     folder, config, model = run
     config = copy.deepcopy(config)
     config.code_training.checkpoint_minutes = 0.0
+    config.fast_training.checkpoint_minutes = 0.0
     original, counted = getattr(speech, name), []
 
     def failing(*args, **options):
@@ -75,6 +81,52 @@ def test_a_run_goes_on_to_the_same_result(
     again = training.train(config, tmp_path / "w", str(folder))
     for a, b in zip(model.variables, again.variables):
         np.testing.assert_array_equal(a, b, err_msg=a.path)
+
+
+def test_a_run_that_is_done_is_given_a_fast_decoder(run, tmp_path):
+    """And no other, once that is trained."""
+    folder, config, before = run
+    config, work = copy.deepcopy(config), tmp_path / "w"
+    leave_out = shutil.ignore_patterns("fast_decoder")
+    shutil.copytree(folder / "work", work, ignore=leave_out)
+    config.fast_decoder.channels = 6
+    model = training.train(config, work, str(folder))
+    assert model.autoencoder.fast_decoder.channels == 6
+    parts = ("encoder", "quantizer", "decoder", "auxiliary", "adversary")
+    pairs = [
+        (getattr(model.autoencoder, part), getattr(before.autoencoder, part))
+        for part in parts
+    ]
+    for ours, theirs in [*pairs, (model.prior, before.prior)]:
+        for a, b in zip(ours.variables, theirs.variables, strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=a.path)
+    config.fast_decoder.channels = 5
+    with pytest.raises(ValueError, match="in fast_decoder.channels"):
+        training.train(config, work, str(folder))
+
+
+def test_a_fast_decoder_starts_from_a_preset_s(run, tmp_path):
+    folder, config, model = run
+    config = copy.deepcopy(config)
+    model.save_to_preset(tmp_path / "p")
+    config.start = str(tmp_path / "p")
+    alone = building.make_autoencoder(config)
+    whole = building.with_fast_decoder(config, alone)
+    expected = model.autoencoder.fast_decoder.variables
+    for a, b in zip(whole.fast_decoder.variables, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_preset_without_a_fast_decoder_starts_all_else(run, tmp_path):
+    folder, config, model = run
+    config = copy.deepcopy(config)
+    model.autoencoder.with_fast_decoder(None).save_to_preset(tmp_path / "p")
+    config.start = str(tmp_path / "p")
+    alone = building.make_autoencoder(config)
+    whole = building.with_fast_decoder(config, alone)
+    pairs = zip(whole.encoder.variables, model.autoencoder.encoder.variables)
+    for a, b in pairs:
+        np.testing.assert_array_equal(a, b)
 
 
 def test_spectra_of_any_stride_are_drawn_and_nothing_is_counted(run):

@@ -75,22 +75,39 @@ def _make_speech_vqvae(config):
         companding,
         sample_rate=data.sample_rate,
         adversary=_make(config, "adversary", num_classes=data.num_speakers),
-        auxiliary=_make_auxiliary(config, encoder.downsampling),
+        auxiliary=_make_spectral(config, "auxiliary", encoder.downsampling),
     )
 
 
-def _make_auxiliary(config, stride):
-    rate, options = config.data.sample_rate, config.auxiliary
+def with_fast_decoder(config, autoencoder) -> SpeechVQVAE:
+    """Returns a model of speech with the recipe's fast decoder, if it has one.
+
+    All else are the parts of the model that is given.
+    """
+    decoder = _make_spectral(config, "fast_decoder", _stride(config))
+    if decoder is None:
+        return autoencoder
+    model = autoencoder.with_fast_decoder(decoder)
+    if config.start is not None:
+        warm_start(model, config.start, "autoencoder", required=False)
+    return model
+
+
+def _make_spectral(config, section, stride):
+    rate, options = config.data.sample_rate, config[section]
     window = options.get("window", frame_window(rate))
-    return _make(
-        config, "auxiliary", sample_rate=rate, hop=stride, window=window
-    )
+    return _make(config, section, sample_rate=rate, hop=stride, window=window)
+
+
+def _stride(config):
+    return 2 ** config.encoder.get("num_downsamples", 2)
 
 
 def has_fast_decoder(config) -> bool:
     """Returns whether the model of a recipe of speech has one."""
-    stride = 2 ** config.encoder.get("num_downsamples", 2)
-    auxiliary = _make_auxiliary(config, stride)
+    if config.fast_decoder.name is not None:
+        return True
+    auxiliary = _make_spectral(config, "auxiliary", _stride(config))
     return auxiliary is not None and auxiliary.vocoder is not None
 
 

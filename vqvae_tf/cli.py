@@ -39,7 +39,8 @@ def _memory_message(line):
     return (
         f"Out of memory ({line}). Training: give a smaller batch "
         "(--config.training.batch_size, --config.prior_training.batch_size, "
-        "of speech also --config.code_training.batch_size; "
+        "of speech also --config.code_training.batch_size and "
+        "--config.fast_training.batch_size; "
         "a stage that has no checkpoint yet may be changed), or a smaller "
         "model; checkpoints are kept. Encoding: give a smaller --batch_size; "
         "finished shards are kept."

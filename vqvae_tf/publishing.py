@@ -51,6 +51,9 @@ def _steps(config, has_prior):
         steps += (
             f" after {codes.steps} of {codes.batch_size} of the codes alone"
         )
+    if config.fast_decoder.name is not None:
+        fast = config.fast_training
+        steps += f", the fast decoder {fast.steps} of {fast.batch_size}"
     if has_prior:
         steps += f", the prior {prior.steps} of {prior.batch_size}"
     return steps

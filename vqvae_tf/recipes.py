@@ -66,14 +66,17 @@ def defaults() -> ml_collections.ConfigDict:
     config.observation = _section(name=None)
     config.likelihood = _section(name="Gaussian")
     config.decoder = _section(name="Decoder")
-    # Of speech: what takes the speaker out of the codes, and what asks them
-    # for the spectrum.
+    # Of speech: what takes the speaker out of the codes, what asks them for
+    # the spectrum, and what makes waveforms of it at once.
     config.adversary = _section(name=None)
     config.auxiliary = _section(name=None)
+    config.fast_decoder = _section(name=None)
     # Of speech: how long the codes are trained before the WaveNet; 0 for not.
     config.code_training = _training()
     config.code_training.steps = 0
     config.training = _training()
+    # Of speech: how long the fast decoder is trained, after the codes.
+    config.fast_training = _training()
     # The network that tells a prior of video of the past.
     config.context = _section(name=None)
     # The head of that prior which foresees each code by itself.
@@ -197,7 +200,7 @@ def check_recipe(config):
     known = defaults()
     _check_keys("recipe", config.keys(), known.keys())
     _check_keys("data", config.data.keys(), _DATA_KEYS)
-    for section in ("training", "code_training"):
+    for section in ("training", "code_training", "fast_training"):
         _check_keys(section, config[section].keys(), known[section].keys())
     _check_keys(
         "prior_training",
@@ -220,8 +223,8 @@ def check_recipe(config):
         for section in _HELPERS:
             if (name := config[section].name) is not None:
                 raise ValueError(
-                    "Adversary and auxiliary decoder are of speech: of a "
-                    "recipe with data.sample_rate. Received: "
+                    "Adversary, auxiliary and fast decoder are of speech: of "
+                    "a recipe with data.sample_rate. Received: "
                     f"{section}.name={name!r}."
                 )
         if config.code_training.steps:
@@ -333,6 +336,7 @@ def _check_speech(config):
 _HELPERS = {
     "adversary": ("LabelAdversary", ("num_classes",)),
     "auxiliary": ("SpectralDecoder", ("sample_rate", "hop")),
+    "fast_decoder": ("SpectralDecoder", ("sample_rate", "hop")),
 }
 
 
@@ -403,6 +407,7 @@ _MODULES = {
     "observation": (layers,),
     "adversary": (layers,),
     "auxiliary": (layers,),
+    "fast_decoder": (layers,),
     "likelihood": (densities,),
     "context": (networks,),
     "prior": (densities,),

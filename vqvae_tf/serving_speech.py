@@ -172,7 +172,7 @@ class SpeechEndpoints(Endpoints):
         return {"waveform": again}
 
     def decode_fast(self, codes, speaker=None):
-        """As `decode`, by the auxiliary decoder: in a moment, but rough."""
+        """As `decode`, by the fast decoder: in a moment, but rough."""
         codes = self.checked_codes(
             "codes", codes, self.quantizer, "row of codes"
         )
@@ -180,7 +180,7 @@ class SpeechEndpoints(Endpoints):
         return {"waveform": self.autoencoder.decode(codes, context, fast=True)}
 
     def convert_fast(self, waveform, sample_rate, speaker=None):
-        """As `convert`, by the auxiliary decoder: in a moment, but rough."""
+        """As `convert`, by the fast decoder: in a moment, but rough."""
         waveform = self._waveform(waveform, sample_rate)
         again = self.autoencoder.reconstruct(
             waveform,

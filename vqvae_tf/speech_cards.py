@@ -37,7 +37,7 @@ voice{fast}. To be heard one after the other, with half a second between them:
 """
     has_fast = building.has_fast_decoder(config)
     text = text.format(
-        fast="; last, the same by the fast decoder, a small network that tells "
+        fast="; last, the same by the fast decoder, a network that tells "
         "the\nspectrogram, and Griffin-Lim" * has_fast,
         fast_file=", [the same, fast](fast_conversions.wav)" * has_fast,
     )

@@ -121,7 +121,7 @@ def decode(
             waveform hears. A WaveNet keeps `receptive_field * channels` floats
             for each, and in a step all gates' inputs of 128 positions.
         progress: show a progress bar.
-        fast: by the auxiliary decoder; see `SpeechVQVAE.decode`.
+        fast: by the fast decoder; see `SpeechVQVAE.decode`.
 
     Returns:
         float32 `[lengths[i]]` for each.

@@ -52,7 +52,7 @@ def evaluate(
         A dict of `examples`, and of floats: what `code_statistics`,
         `likelihoods`, `original_figures`, `reconstruction_figures`,
         `conversion_figures` and, with a prior, `prior_figures` and
-        `sample_figures` return; with an auxiliary decoder those of
+        `sample_figures` return; with a fast decoder those of
         reconstructions and conversions once more, as `fast_...`, of what it
         makes (see `SpeechVQVAE.decode`).
 

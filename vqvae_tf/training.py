@@ -6,6 +6,7 @@ checkpoint:
     WORKDIR/recipe.json        the recipe that is being trained
     WORKDIR/coder/             checkpoints of what comes before, if it does
     WORKDIR/autoencoder/       checkpoints of stage 1
+    WORKDIR/fast_decoder/      of the fast decoder, of speech
     WORKDIR/*codes.npz         the training set, encoded once
     WORKDIR/prior/             checkpoints of stage 2
     WORKDIR/logs/              TensorBoard: losses, usage, pictures; and
@@ -107,6 +108,7 @@ _UNTRAINED = (
 _KEYS_OF_STAGES = {
     ("coder", "autoencoder"): ("code_training.",),
     ("autoencoder",): ("training.",),
+    ("fast_decoder",): ("fast_decoder.", "fast_training."),
     ("prior",): ("prior.", "prior_training.", "marginals"),
 }
 

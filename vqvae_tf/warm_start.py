@@ -10,7 +10,7 @@ from absl import logging
 from vqvae_tf import presets
 
 
-def warm_start(model, start, part):
+def warm_start(model, start, part, required=True):
     """Gives a model the weights of a preset where they fit.
 
     Layers are matched by their places in the model. Those of other shapes keep
@@ -20,9 +20,10 @@ def warm_start(model, start, part):
         model: what is to be trained, built.
         start: the name or path of a preset.
         part: "autoencoder" or "prior", what the model is.
+        required: False for a model whose weights may all be right already.
 
     Raises:
-        ValueError: if nothing of the preset's part fits.
+        ValueError: if it is required and nothing of the preset's part fits.
     """
     found = presets.load(start)
     source = getattr(found, part, found if part == "autoencoder" else None)
@@ -33,7 +34,7 @@ def warm_start(model, start, part):
     _copy(source, model)
     after = model.get_weights()
     changed = sum(not np.array_equal(a, b) for a, b in zip(before, after))
-    if not changed:
+    if required and not changed:
         raise ValueError(
             f"No layer of the preset's {part} has the shape of the one that is "
             f"to be trained. Received: start={str(start)!r}, with a "

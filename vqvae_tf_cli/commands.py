@@ -21,7 +21,7 @@ flags.DEFINE_string("speaker", None, "who speaks: a name, or a number")
 flags.DEFINE_bool(
     "fast",
     False,
-    "of speech: decode in a moment, but rough, by the auxiliary decoder",
+    "of speech: decode in a moment, but rough, by the fast decoder",
 )
 flags.DEFINE_bool(
     "jit_sampling",

@@ -22,15 +22,16 @@ def example(batch=3, time=5, channels=4, speakers=2, seed=0):
 def reference(layer, latents, speaker):
     """The frames of one sequence, by sums over positions."""
     x = np.concatenate([latents, np.tile(speaker, [len(latents), 1])], axis=1)
-    for conv in layer.convolutions:
-        x = convolved(x, *(v.numpy() for v in conv.variables))
+    for conv, rate in zip(layer.convolutions, layer.dilation_rates):
+        x = convolved(x, *(v.numpy() for v in conv.variables), rate)
     kernel, bias = (v.numpy() for v in layer.frames.variables)
     return x @ kernel + bias
 
 
-def test_frames_of_numpy():
-    latents, told, _ = example()
-    layer = SpectralDecoder(**OPTIONS)
+@pytest.mark.parametrize("rates", [(1, 1), (2,), (1, 3, 2)])
+def test_frames_of_numpy(rates):
+    latents, told, _ = example(time=9)
+    layer = SpectralDecoder(**OPTIONS, dilation_rates=rates)
     found = layer(latents, told)
     expected = [reference(layer, *pair) for pair in zip(latents, told)]
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -85,6 +86,50 @@ def test_frames_that_hear_nothing_else_are_whole(hop, window, reach):
     np.testing.assert_array_equal(found, inside)
 
 
+def test_a_frame_is_told_from_as_many_latents_as_the_rates_say():
+    layer = SpectralDecoder(**OPTIONS, dilation_rates=(1, 2))
+    latents = tf.Variable(tf.random.stateless_normal([1, 11, 4], [0, 1]))
+    with tf.GradientTape() as tape:
+        frame = tf.reduce_sum(layer(latents)[0, 5])
+    gradient = np.abs(tape.gradient(frame, latents)[0]).max(axis=-1)
+    np.testing.assert_array_equal(gradient > 0, abs(np.arange(11) - 5) <= 3)
+
+
+@pytest.mark.parametrize("rates", [(1, 1), (1, 2, 4)])
+def test_waveforms_are_of_frames_whose_ends_go_on(rates):
+    """By the two that are cut at each end, however far a frame sees."""
+    latents, told, _ = example(time=7)
+    layer = SpectralDecoder(**OPTIONS, dilation_rates=rates)
+    longer = np.pad(latents, [[0, 0], [2, 2], [0, 0]], mode="edge")
+    expected = layer.vocoder(layer(longer, told)[:, 2:-2])
+    found = layer.waveform(latents, told)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+class Recorder:
+    """Stands in for a vocoder, whose phases depend on the frames' number."""
+
+    def __call__(self, frames):
+        self.frames = frames.numpy()
+
+
+def test_frames_that_are_heard_are_those_of_a_row_alone():
+    """However long others of the batch are, and however far a frame sees."""
+    latents, told, _ = example(time=14)
+    layer = SpectralDecoder(**OPTIONS, dilation_rates=(1, 2, 4))
+    layer(latents, told)
+    layer.vocoder, found = Recorder(), []
+    mask = np.array([[1] * 6 + [0] * 8, [1] * 14, [1] * 12 + [0] * 2])
+    layer.waveform(latents, told, mask.astype(np.float32))
+    for row, size in enumerate((6, 14, 12)):
+        together = layer.vocoder.frames[row, :size]
+        found.append((together, row, size))
+    for together, row, size in found:
+        layer.waveform(latents[row : row + 1, :size], told[row : row + 1])
+        alone = layer.vocoder.frames[0]
+        np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
 def test_padding_is_not_heard():
     latents, told, waveform = example(time=9)
     layer = SpectralDecoder(**OPTIONS)
@@ -119,13 +164,14 @@ def test_latents_learn_the_loudness():
 
 def test_without_speakers_it_is_saved_with_its_options(tmp_path):
     latents = keras.Input([5, 4])
-    layer = SpectralDecoder(**OPTIONS, weight=0.5, name="auxiliary")
+    options = dict(weight=0.5, dilation_rates=(1, 2))
+    layer = SpectralDecoder(**OPTIONS, **options, name="auxiliary")
     model = keras.Model(latents, layer(latents))
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     found = again.get_layer("auxiliary")
     assert OPTIONS.items() <= found.get_config().items()
-    assert found.weight == 0.5
+    assert found.weight == 0.5 and found.dilation_rates == (1, 2)
     x, _, _ = example()
     np.testing.assert_array_equal(model(x), again(x))
 
@@ -134,6 +180,8 @@ def test_without_speakers_it_is_saved_with_its_options(tmp_path):
     "options, message",
     [
         (dict(channels=0), "channels must be"),
+        (dict(dilation_rates=()), "at least one convolution"),
+        (dict(dilation_rates=(1, 0)), "dilation_rates must be"),
         (dict(weight=-1.0), "weight must be a finite number"),
         (dict(hop=32), "window must be at least hop.*window=16, hop=32"),
         (dict(num_mels=40), "bands hold no frequency"),

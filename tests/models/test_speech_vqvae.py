@@ -271,9 +271,11 @@ def test_no_fast_decoding_without_an_auxiliary_decoder(model):
 
 def test_a_model_of_before_there_were_helpers():
     config = small.speech_vqvae().get_config()
-    del config["adversary"], config["auxiliary"]
+    helpers = ("adversary", "auxiliary", "fast_decoder")
+    for name in helpers:
+        del config[name]
     model = vq.SpeechVQVAE.from_config(config)
-    assert model.adversary is None and model.auxiliary is None
+    assert [getattr(model, name) for name in helpers] == [None] * 3
 
 
 def test_round_trips(model, tmp_path):

@@ -1,4 +1,4 @@
-"""A feed-forward decoder of log-mel frames, beside one of waveforms."""
+"""Feed-forward decoders of log-mel frames, beside one of waveforms."""
 
 import keras
 import tensorflow as tf
@@ -10,25 +10,25 @@ from vqvae_tf.layers.mel import LogMel
 # The mean log energy of a band in recordings of peak 1, roughly: where the
 # frames begin.
 _TYPICAL = -2.5
-# Latents on each side that a frame is told from, by two convolutions of 3.
-_SEEN = 2
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class SpectralDecoder(keras.layers.Layer):
     """Tells the log-mel spectrogram from latents, and who speaks.
 
-    An auxiliary decoder: while a model is trained, it asks of the codes what a
-    WaveNet, which sees the past samples, can long do without. There is a frame
-    for each latent, of the samples around those that the latent stands for.
-    Waveforms of these frames are a fast decoder.
+    As an auxiliary decoder it asks of the codes, while a model is trained, what
+    a WaveNet, which sees the past samples, can long do without. As a fast
+    decoder it makes waveforms of its frames. There is a frame for each latent,
+    of the samples around those that the latent stands for.
 
     Args:
         sample_rate: of the waveforms, in Hz.
         hop: samples of a latent: the product of the encoder's strides.
         window: samples of a frame, at least hop; for waveforms twice that.
         num_mels: bands, M.
-        channels: of the network's two convolutions of window 3.
+        channels: of the network's convolutions of window 3.
+        dilation_rates: one for each convolution. A frame is told from as many
+            latents on either side as their sum.
         weight: of the loss.
 
     Attributes:
@@ -44,7 +44,8 @@ class SpectralDecoder(keras.layers.Layer):
         float32 `[batch, n, M]`, natural logarithms as of `LogMel`.
 
     Raises:
-        ValueError: for sizes below 1, a window below hop, or a negative weight.
+        ValueError: for sizes below 1, no convolution, a window below hop, or a
+            negative weight.
 
     Example:
 
@@ -66,6 +67,7 @@ class SpectralDecoder(keras.layers.Layer):
         window=256,
         num_mels=40,
         channels=128,
+        dilation_rates=(1, 1),
         weight=1.0,
         **kwargs,
     ):
@@ -85,16 +87,18 @@ class SpectralDecoder(keras.layers.Layer):
             self.vocoder = GriffinLim(**sizes, name="vocoder", dtype="float32")
         self.channels = check_positive("channels", channels)
         self.weight = float(check_not_negative("weight", weight))
+        self.dilation_rates = _check_dilation_rates(dilation_rates)
         self.convolutions = [
             keras.layers.Conv1D(
                 channels,
                 3,
                 padding="same",
                 activation="relu",
+                dilation_rate=rate,
                 dtype=self.dtype_policy,
                 name=f"conv_{i}",
             )
-            for i in range(2)
+            for i, rate in enumerate(self.dilation_rates)
         ]
         self.frames = keras.layers.Dense(
             num_mels,
@@ -186,12 +190,14 @@ class SpectralDecoder(keras.layers.Layer):
         last = tf.fill([tf.shape(latents)[0], 1], count - 1)
         if mask is not None:
             last = tf.cast(tf.reduce_sum(mask, 1, keepdims=True), tf.int32) - 1
-        # The latents at the ends go on: only frames that saw others on both
-        # sides were trained.
-        places = tf.range(-_SEEN, count + _SEEN)[tf.newaxis]
+        # The latents at the ends go on, by as many frames as are cut there,
+        # which were not trained; beyond that there are none, as in training.
+        beyond = self._cut_frames()
+        places = tf.range(-beyond, count + beyond)[tf.newaxis]
+        heard = tf.cast(places <= last + beyond, tf.float32)
         places = tf.maximum(tf.minimum(places, last), 0)
         latents = tf.gather(latents, places, batch_dims=1)
-        frames = self(latents, speakers)[:, _SEEN:-_SEEN]
+        frames = self(latents, speakers, heard)[:, beyond : beyond + count]
         if mask is not None:
             silence = tf.math.log(self.mels.floor)
             frames = tf.where(mask[..., tf.newaxis] > 0, frames, silence)
@@ -206,13 +212,16 @@ class SpectralDecoder(keras.layers.Layer):
         Returns:
             float32 `[batch, n]`.
         """
-        mels = self.mels
-        beyond = -(-(mels.window - mels.hop) // (2 * mels.hop))
+        beyond = self._cut_frames()
         absent = 1 - tf.cast(mask, tf.float32)[..., tf.newaxis]
         sides = [[0, 0], [beyond, beyond], [0, 0]]
         absent = tf.pad(absent, sides, constant_values=1.0)
         reach = 2 * beyond + 1
         return 1 - tf.nn.max_pool1d(absent, reach, 1, "VALID")[..., 0]
+
+    def _cut_frames(self):
+        """Returns how many frames hear beyond an end of the waveform."""
+        return -(-(self.mels.window - self.mels.hop) // (2 * self.mels.hop))
 
     def get_config(self):
         mels = self.mels
@@ -223,5 +232,15 @@ class SpectralDecoder(keras.layers.Layer):
             "window": mels.window,
             "num_mels": mels.num_mels,
             "channels": self.channels,
+            "dilation_rates": self.dilation_rates,
             "weight": self.weight,
         }
+
+
+def _check_dilation_rates(rates):
+    rates = tuple(check_positive("dilation_rates", rate) for rate in rates)
+    if not rates:
+        raise ValueError(
+            "dilation_rates must name at least one convolution. Received: ()."
+        )
+    return rates

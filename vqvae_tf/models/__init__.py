@@ -3,6 +3,7 @@
 from vqvae_tf.models.autoencoder import Autoencoder
 from vqvae_tf.models.latent_generator import LatentGenerator
 from vqvae_tf.models.speech_coder import SpeechCoder
+from vqvae_tf.models.speech_fast_decoder import SpeechFastDecoder
 from vqvae_tf.models.speech_vqvae import SpeechVQVAE
 from vqvae_tf.models.video_generator import VideoGenerator
 from vqvae_tf.models.vqvae import VQVAE
@@ -11,6 +12,7 @@ __all__ = [
     "Autoencoder",
     "LatentGenerator",
     "SpeechCoder",
+    "SpeechFastDecoder",
     "SpeechVQVAE",
     "VQVAE",
     "VideoGenerator",

@@ -7,8 +7,8 @@ from vqvae_tf.step import StepModel, examples, split_weight, total
 class SpeechCoder(StepModel):
     """All of a `SpeechVQVAE` but its WaveNet, which takes most of the time.
 
-    What is fitted is the model's own: encoder, quantizer, auxiliary decoder
-    and adversary. The minimised loss is that of the last two and the
+    What is fitted is the model's own: encoder, quantizer, adversary, auxiliary
+    and fast decoder. The minimised loss is that of the last three and the
     quantizer's, so that the WaveNet begins with codes that say something.
 
     Args:
@@ -17,7 +17,7 @@ class SpeechCoder(StepModel):
     Data: as of `SpeechVQVAE`.
 
     Metrics of fit and evaluate: `loss`, `quantizer_loss`, `perplexity` and
-    `usage`, and those of the auxiliary decoder and the adversary.
+    `usage`, and those of the adversary and the two decoders.
 
     Raises:
         ValueError: for a model without an auxiliary decoder.
@@ -59,6 +59,7 @@ class SpeechCoder(StepModel):
         self.quantizer = model.quantizer
         self.auxiliary = model.auxiliary
         self.adversary = model.adversary
+        self.fast_decoder = model.fast_decoder
         self._quantized_latents = model.quantized_latents
         self._further_losses = model.further_losses
         self.check_input = model.check_input

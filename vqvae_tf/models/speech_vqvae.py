@@ -36,6 +36,11 @@ class SpeechVQVAE(VQVAE):
         auxiliary: a `layers.SpectralDecoder` of this sample rate, with the
             encoder's stride as `hop`, for what a WaveNet does not ask of the
             codes; or None. Fitting reports its `spectral_error`.
+        fast_decoder: a `layers.SpectralDecoder` like it, with a `vocoder`, for
+            `fast=True`; by default the auxiliary decoder, if it has one. It
+            learns to tell the spectra of the codes and has no part in what
+            they say, so it may see more of them at once. Fitting reports its
+            `fast_spectral_error`.
 
     Data: `x` is float `[batch, time]` in [-1, 1]; batches are `(x,
     {"global": one-hot speakers [batch, S]})`, or with a mask `[batch, time]`,
@@ -44,7 +49,7 @@ class SpeechVQVAE(VQVAE):
 
     Raises:
         ValueError: for another number of names than of the decoder's speakers,
-            for an adversary or an auxiliary decoder that does not fit,
+            for an adversary, auxiliary or fast decoder that does not fit,
             for a speaker that there is not, for codes or waveforms of another
             rank, and for no speaker where the decoder needs one.
 
@@ -75,7 +80,7 @@ class SpeechVQVAE(VQVAE):
         van den Oord et al. 2017, arXiv:1711.00937, section 4.3.
     """
 
-    parts = (*VQVAE.parts, "adversary", "auxiliary")
+    parts = (*VQVAE.parts, "adversary", "auxiliary", "fast_decoder")
 
     def __init__(
         self,
@@ -88,6 +93,7 @@ class SpeechVQVAE(VQVAE):
         speaker_names=None,
         adversary=None,
         auxiliary=None,
+        fast_decoder=None,
         **kwargs,
     ):
         preprocess = preprocess or MuLaw(256)
@@ -109,8 +115,15 @@ class SpeechVQVAE(VQVAE):
         if adversary is not None:
             _check_adversary(adversary, count)
         self.auxiliary = auxiliary
-        if auxiliary is not None:
-            _check_auxiliary(auxiliary, self.sample_rate, self.stride)
+        self.fast_decoder = fast_decoder
+        for name, part in self._spectral_decoders():
+            _check_spectral(name, part, self.sample_rate, self.stride)
+        if fast_decoder is not None and fast_decoder.vocoder is None:
+            raise ValueError(
+                "The fast decoder makes waveforms, for which its hop must be "
+                "at most half of its window. Received: "
+                f"window={fast_decoder.mels.window}."
+            )
         self.add_metric_names(self.helper_names())
 
     @property
@@ -121,7 +134,18 @@ class SpeechVQVAE(VQVAE):
     @property
     def has_fast_decoder(self):
         """Whether `decode` can be asked for `fast=True`."""
-        return getattr(self.auxiliary, "vocoder", None) is not None
+        return getattr(self._fast(), "vocoder", None) is not None
+
+    def _fast(self):
+        return self.fast_decoder or self.auxiliary
+
+    def _spectral_decoders(self):
+        """Returns those that there are, as (name, layer)."""
+        named = (
+            ("auxiliary", self.auxiliary),
+            ("fast", self.fast_decoder),
+        )
+        return [(name, part) for name, part in named if part is not None]
 
     @property
     def bits_per_second(self):
@@ -136,10 +160,11 @@ class SpeechVQVAE(VQVAE):
         self.decoder.build()
         if self.adversary is not None and not self.adversary.built:
             self.adversary.build(quantized.shape)
-        if self.auxiliary is not None and not self.auxiliary.built:
-            count = len(self.speaker_names)
-            told = (None, count) if count else None
-            self.auxiliary.build(quantized.shape, told)
+        for _, part in self._spectral_decoders():
+            if not part.built:
+                count = len(self.speaker_names)
+                told = (None, count) if count else None
+                part.build(quantized.shape, told)
         self.built = True
 
     def helper_names(self):
@@ -149,6 +174,8 @@ class SpeechVQVAE(VQVAE):
             names += ["adversary_loss", "adversary_accuracy"]
         if self.auxiliary is not None:
             names += ["spectral_error"]
+        if self.fast_decoder is not None:
+            names += ["fast_spectral_error"]
         return names
 
     def further_losses(self, x, context, mask):
@@ -165,7 +192,27 @@ class SpeechVQVAE(VQVAE):
             error = self.auxiliary.errors(latents, speakers, x, mask)
             loss += self.auxiliary.weight * error
             metrics["spectral_error"] = error
+        if self.fast_decoder is not None:
+            latents = tf.stop_gradient(latents)
+            error = self.fast_decoder.errors(latents, speakers, x, mask)
+            loss += self.fast_decoder.weight * error
+            metrics["fast_spectral_error"] = error
         return loss, metrics
+
+    def with_fast_decoder(self, fast_decoder):
+        """Returns a model of the same parts with this fast decoder.
+
+        Args:
+            fast_decoder: as of the constructor; `SpeechFastDecoder` fits it.
+
+        Raises:
+            ValueError: as of the constructor.
+        """
+        parts = {part: getattr(self, part) for part in self.parts}
+        parts["fast_decoder"] = fast_decoder
+        model = type(self)(**{**self.get_config(), **parts})
+        model.build()
+        return model
 
     def encode(self, x):
         """Returns the codes of waveforms.
@@ -209,9 +256,9 @@ class SpeechVQVAE(VQVAE):
             length: samples to keep, by default all n * stride.
             temperature: divides the logits of the samples.
             seed: an integer, or int32 [2].
-            fast: by the auxiliary decoder and `GriffinLim`, in a moment but
-                rough, instead of sample by sample; temperature and seed are
-                of no use then.
+            fast: by the fast decoder and `GriffinLim`, in a moment but rough,
+                instead of sample by sample; temperature and seed are of no
+                use then.
 
         Returns:
             float32 `[batch, length]` in [-1, 1].
@@ -219,7 +266,7 @@ class SpeechVQVAE(VQVAE):
         Raises:
             ValueError: for codes of another rank, an unknown speaker, both or
                 neither of context and speaker, too large a length, or `fast`
-                without an auxiliary decoder.
+                without a fast decoder.
         """
         codes = tf.convert_to_tensor(codes)
         local = self.quantizer.decode(codes)
@@ -239,7 +286,7 @@ class SpeechVQVAE(VQVAE):
         return waveform[:, :length]
 
     def fast_waveform(self, context, mask=None):
-        """Returns waveforms by the auxiliary decoder; see `decode`.
+        """Returns waveforms by the fast decoder; see `decode`.
 
         Args:
             context: the decoder's, with quantized latents as `"local"`.
@@ -250,12 +297,12 @@ class SpeechVQVAE(VQVAE):
         """
         if not self.has_fast_decoder:
             raise ValueError(
-                "fast=True decodes by an auxiliary decoder with a hop of at "
-                "most half of its window. Received: a model without one; train "
-                "it with auxiliary=SpectralDecoder(...), or decode with "
-                "fast=False."
+                "fast=True decodes by a fast decoder, or an auxiliary one with "
+                "a hop of at most half of its window. Received: a model "
+                "without one; train it with fast_decoder=SpectralDecoder(...), "
+                "or decode with fast=False."
             )
-        return self.auxiliary.waveform(
+        return self._fast().waveform(
             context["local"], context.get("global"), mask
         )
 
@@ -357,11 +404,11 @@ def _check_adversary(adversary, count):
         )
 
 
-def _check_auxiliary(auxiliary, sample_rate, stride):
-    mels = auxiliary.mels
+def _check_spectral(name, decoder, sample_rate, stride):
+    mels = decoder.mels
     if (mels.sample_rate, mels.hop) != (sample_rate, stride):
         raise ValueError(
-            f"The auxiliary decoder has a frame for each code, {stride} "
+            f"The {name} decoder has a frame for each code, {stride} "
             f"samples of {sample_rate} a second. Received: one of sample_rate="
             f"{mels.sample_rate} and hop={mels.hop}."
         )

@@ -18,7 +18,11 @@ from vqvae_tf import (
     speech_probes,
 )
 from vqvae_tf.data.audio_source import evenly_spaced
-from vqvae_tf.models import LatentGenerator, SpeechCoder
+from vqvae_tf.models import (
+    LatentGenerator,
+    SpeechCoder,
+    SpeechFastDecoder,
+)
 from vqvae_tf.speech_likelihoods import likelihoods
 from vqvae_tf.systems import pictures
 
@@ -27,11 +31,13 @@ _LOGGED = 32
 
 
 def train(config, workdir, data_dir, stage, start):
-    """Trains both stages; see `pictures.train`."""
+    """Trains both stages, and a fast decoder; see `pictures.train`."""
     audio = open_split(config.data, config.data.train_split, data_dir)
     held_out = open_split(config.data, config.data.eval_split, data_dir)
     autoencoder = building.make_autoencoder(config)
     autoencoder.speaker_names = _speaker_names(config, audio)
+    # Now, so that a fast decoder that does not fit is refused at once.
+    whole = building.with_fast_decoder(config, autoencoder)
     few = evenly_spaced(held_out, _LOGGED)
     start()
     if config.code_training.steps:
@@ -52,12 +58,20 @@ def train(config, workdir, data_dir, stage, start):
             **held_out_bits(autoencoder, few),
         },
     )
+    if whole.fast_decoder is not None:
+        fitting.fit(
+            SpeechFastDecoder(whole),
+            config.fast_training,
+            _windows(config, audio, config.fast_training),
+            workdir / "fast_decoder",
+            lambda: {"spectra": spectrum_sheet(whole, few, fast=True)},
+        )
     prior = building.make_prior(config)
     if prior is None or stage == "autoencoder":
-        return autoencoder
+        return whole
     arrays = encoding.once(
         workdir / "codes.npz",
-        autoencoder,
+        whole,
         lambda model: encode(
             model,
             audio,
@@ -74,7 +88,7 @@ def train(config, workdir, data_dir, stage, start):
         lambda: code_sheet(prior),
         weight=arrays["mask"],
     )
-    return LatentGenerator(autoencoder, prior)
+    return LatentGenerator(whole, prior)
 
 
 def _windows(config, audio, training):
@@ -202,8 +216,12 @@ def held_out_bits(model, audio) -> dict:
     return {f"held_out_{name}": value for name, value in found.items()}
 
 
-def spectrum_sheet(model, audio, count=4):
-    """Draws log-mel frames, below each what the auxiliary decoder tells."""
+def spectrum_sheet(model, audio, fast=False, count=4):
+    """Draws log-mel frames, below each what the auxiliary decoder tells.
+
+    Or, with `fast`, the fast one.
+    """
+    decoder = model.fast_decoder if fast else model.auxiliary
     batches = data.audio_evaluation_batches(audio, count, model.stride)
     waveform, context, mask = next(iter(batches))
     counted = model.latent_mask(mask)
@@ -211,8 +229,8 @@ def spectrum_sheet(model, audio, count=4):
     latents = model.quantizer.decode(model.encode(waveform))
     latents *= counted[..., np.newaxis]
     frames = [
-        model.auxiliary.targets(waveform),
-        model.auxiliary(latents, context.get("global"), counted),
+        decoder.targets(waveform),
+        decoder(latents, context.get("global"), counted),
     ]
     rows = [
         np.stack([spectrograms.draw_frames(x) for x in row.numpy()])
