@@ -68,7 +68,7 @@ BUILT_IN = {
         "8275ef08ff3dd5f408639204216073d13d32a0a6f25159014fe9f8acac607015"
     ),
     "vqvae_speech8k": (
-        "c227cf3f2dd8e79f9eaf9d0048f141e804af9349d8b07dc2771325f380534c68"
+        "b750639358e962fcfc62aa567ddbee2b8078a3f3246d234fbbe255e449f37ec1"
     ),
 }
 

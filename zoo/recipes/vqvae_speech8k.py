@@ -58,6 +58,17 @@ def get_config():
         clip_norm=1.0,
         steps_per_epoch=2000,
     )
+    config.fast_decoder.update(
+        name="SpectralDecoder",
+        channels=256,
+        dilation_rates=(1, 1, 2, 4, 8),
+    )
+    config.fast_training.update(
+        steps=8_000,
+        batch_size=16,
+        learning_rate=1e-3,
+        steps_per_epoch=1000,
+    )
     config.prior.update(
         name="WaveNet",
         event_shape=(80,),
