@@ -17,12 +17,13 @@ import tensorflow as tf
 from absl import logging
 
 from vqvae_tf import strategies
+from vqvae_tf.errors import ExplainedError
 from vqvae_tf.messages import first_line
 
 KEPT = 2
 
 
-class CheckpointError(Exception):
+class CheckpointError(ExplainedError):
     """Checkpoints that cannot be written, or none of which can be read."""
 
 

@@ -4,6 +4,7 @@ Those on a preset's own data are in `cli_pictures`, `cli_speech`, `cli_video`,
 and `evaluate` in `cli_evaluate`.
 """
 
+import errno
 import pathlib
 import shlex
 
@@ -19,18 +20,53 @@ def explain(error) -> str | None:
     """
     import tensorflow as tf
 
-    from vqvae_tf.checkpoints import CheckpointError
+    from vqvae_tf.errors import ExplainedError
     from vqvae_tf.messages import first_line
-    from vqvae_tf.strategies import WorkerLost
 
     if isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError)):
         return _memory_message(first_line(error))
     if isinstance(error, tf.errors.OpError):
         return f"{first_line(error)} (--verbosity=1 shows where)"
-    own = (CheckpointError, WorkerLost)
-    if isinstance(error, (ValueError, OSError, *own)):
-        return str(error)
+    if isinstance(error, OSError):
+        return _system_message(error)
+    if isinstance(error, ImportError):
+        return _import_message(error)
+    if isinstance(error, (ValueError, ExplainedError)):
+        return str(error) or type(error).__name__
     return None
+
+
+_REMEDIES = {
+    errno.ENOSPC: "The disk is full. Make room and call this again",
+    errno.EDQUOT: "The quota of the disk is used up. Make room and call this "
+    "again",
+    errno.EROFS: "Nothing can be written there. Choose another place",
+    errno.EACCES: "Choose another place, or change its permissions",
+    errno.EPERM: "Choose another place, or change its permissions",
+    errno.ENAMETOOLONG: "Choose a shorter name",
+}
+
+
+def _system_message(error):
+    """Returns what the operating system refused, of which file, and a remedy.
+
+    Errors of this package have no number, and say it all themselves.
+    """
+    if error.errno is None:
+        return str(error) or type(error).__name__
+    names = [n for n in (error.filename, error.filename2) if n is not None]
+    place = " -> ".join(map(str, names))
+    said = f"{error.strerror}: {place}" if place else f"{error.strerror}"
+    remedy = _REMEDIES.get(error.errno)
+    return f"{said}. {remedy}." if remedy else f"{said}."
+
+
+def _import_message(error):
+    """Returns what is missing; None if it is a part of this package."""
+    own = ("vqvae_tf", "vqvae_tf_cli")
+    if (error.name or "").partition(".")[0] in own:
+        return None
+    return str(error) or type(error).__name__
 
 
 def _memory_message(line):

@@ -4,15 +4,20 @@ A recipe file defines `get_config()`; the keys it may set are those of
 `defaults()`. Unknown keys are errors, in the file as on the command line.
 """
 
+import contextlib
+import importlib.machinery
 import importlib.util
 import inspect
 import json
 import pathlib
+import traceback
 
 import ml_collections
 
 from vqvae_tf import bottlenecks, densities, layers, networks
 from vqvae_tf.checks import check_positive
+from vqvae_tf.errors import ExplainedError
+from vqvae_tf.messages import first_line
 from vqvae_tf.zoo_path import zoo_dir
 
 
@@ -149,6 +154,10 @@ def find_recipe(name) -> pathlib.Path:
         return pathlib.Path(name)
     if str(name) in built_in():
         return built_in()[str(name)]
+    if pathlib.Path(name).is_dir():
+        raise FileNotFoundError(
+            f"A recipe is a Python file. Received: the folder {name}."
+        )
     raise FileNotFoundError(
         f"There is no recipe at {name}. Expected a Python file with a function "
         f"get_config(), or one of the package's own: {', '.join(built_in())}."
@@ -172,14 +181,53 @@ def read_recipe(path) -> ml_collections.ConfigDict:
     """Reads a recipe file, whose keys may still be changed, and then checked.
 
     Raises:
-        ValueError: if it has no get_config.
+        RecipeError: if it is no Python program, fails, or has no get_config
+            that returns a recipe.
     """
-    spec = importlib.util.spec_from_file_location("recipe", path)
+    # By the loader, whatever the file's name ends with.
+    loader = importlib.machinery.SourceFileLoader("recipe", str(path))
+    spec = importlib.util.spec_from_loader("recipe", loader)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
-        raise ValueError(f"The recipe {path} defines no get_config().")
-    return module.get_config()
+    with _explained(path):
+        spec.loader.exec_module(module)
+    if not callable(getattr(module, "get_config", None)):
+        raise RecipeError(f"The recipe {path} defines no get_config().")
+    with _explained(path):
+        config = module.get_config()
+    if not isinstance(config, ml_collections.ConfigDict):
+        raise RecipeError(
+            f"get_config() of the recipe {path} must return a recipe: "
+            "recipes.defaults(), with other values set. Received: "
+            f"{type(config).__name__}."
+        )
+    return config
+
+
+class RecipeError(ExplainedError, ValueError):
+    """A recipe that cannot be read, or whose program fails."""
+
+
+@contextlib.contextmanager
+def _explained(path):
+    """Names the recipe, and its line, where its own program fails."""
+    try:
+        yield
+    except RecipeError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise RecipeError(
+            f"The recipe {path} cannot be read: {_place(error, path)}"
+            f"{type(error).__name__}: {first_line(error)}"
+        ) from error
+
+
+def _place(error, path):
+    """Returns "line N: ", the last line of a recipe that an error is of."""
+    if isinstance(error, SyntaxError):
+        return ""  # its message names the line
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return f"line {lines[-1]}: " if lines else ""
 
 
 def to_json(config) -> str:

@@ -7,6 +7,7 @@ import os
 
 import tensorflow as tf
 
+from vqvae_tf.errors import ExplainedError
 from vqvae_tf.messages import first_line
 
 NAMES = ("one", "mirrored", "multiworker", "tpu")
@@ -88,7 +89,7 @@ def _tpu_strategy(tpu):
     return tf.distribute.TPUStrategy(resolver)
 
 
-class WorkerLost(Exception):
+class WorkerLost(ExplainedError):
     """Another process of the training is gone."""
 
 

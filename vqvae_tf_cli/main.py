@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.metadata
+import os
 import re
 import signal
 import sys
@@ -19,7 +20,13 @@ def main(argv=None):
     """Runs the command line and exits; the entry point of the package."""
     try:
         with _sigterm_as_interrupt():
-            sys.exit(_run(list(sys.argv if argv is None else argv)))
+            code = _run(list(sys.argv if argv is None else argv))
+            _flush()
+            sys.exit(code)
+    except BrokenPipeError:
+        # `| head`: nobody reads any more, so that there is nothing to say.
+        _leave_output()
+        sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt as error:
         print(file=sys.stderr)  # below a progress bar that is not finished
         number = getattr(error, "signal", signal.SIGINT)
@@ -28,6 +35,28 @@ def main(argv=None):
 
 class _Terminated(KeyboardInterrupt):
     signal = signal.SIGTERM
+
+
+def _flush(text=None):
+    """Writes a text, and what was printed, while an error can be told."""
+    try:
+        if text is not None:
+            print(text)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _leave_output()
+        _fail(f"The output cannot be written: {error.strerror}.")
+
+
+def _leave_output():
+    """Points stdout to nowhere: Python would write to it again at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 @contextlib.contextmanager
@@ -50,12 +79,14 @@ def _sigterm_as_interrupt():
 def _run(argv):
     text = _information(argv[1:])
     if text is not None:
-        print(text)
+        _flush(text)
         return 0 if len(argv) > 1 else 2
     name, arguments = _parse(argv)
     functions = _import_functions()
     try:
         return functions.COMMANDS[name](*arguments)
+    except BrokenPipeError:
+        raise
     except Exception as error:
         message = functions.explain(error)
         if message is None or FLAGS.verbosity > 0:

@@ -1,15 +1,18 @@
 """Stock tensorflow_datasets: the builder of a set, its splits, its examples."""
 
 import os
+import re
 
 from vqvae_tf.data import source as sources
+from vqvae_tf.messages import first_line
 
 
 def open_builder(name: str, options: sources.OpenOptions):
     """Returns the builder of a prepared data set.
 
     Raises:
-        ValueError: tensorflow_datasets knows no such set.
+        ValueError: tensorflow_datasets knows no such set, version or
+            configuration.
         FileNotFoundError: it is not prepared in `options.data_dir`.
     """
     try:
@@ -28,6 +31,13 @@ def open_builder(name: str, options: sources.OpenOptions):
             f"prepared in {data_dir or 'its default folder'}. "
             f"Received: 'tfds:{name}'."
         ) from None
+    # Names, versions and configurations that do not exist, and damaged
+    # descriptions, are AssertionError, KeyError, ParseError and more.
+    except Exception as error:
+        raise ValueError(
+            "tensorflow_datasets cannot open this data set "
+            f"({_reason(error)}). Received: 'tfds:{name}'."
+        ) from error
     if options.download:
         builder.download_and_prepare()
     if not builder.is_prepared():
@@ -37,6 +47,13 @@ def open_builder(name: str, options: sources.OpenOptions):
             f"let it be downloaded (download=True). Received: 'tfds:{name}'."
         )
     return builder
+
+
+def _reason(error):
+    """Returns what is wrong: the message without tfds' own arguments."""
+    text = first_line(error)
+    text = re.sub(r"^Failed to construct dataset .*?\}\": ", "", text)
+    return text.partition(" Here are ")[0].rstrip(".:")
 
 
 def find_split(builder, name, split):
