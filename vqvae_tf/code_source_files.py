@@ -104,8 +104,10 @@ def _digest(folder, files):
     """Returns a sha256 of names and sizes: what is there, cheap to know."""
     digest = hashlib.sha256()
     for file in files:
-        size = os.path.getsize(os.path.join(folder, file))
-        digest.update(f"{file}\0{size}\0".encode())
+        path = os.path.join(folder, file)
+        # A link to nothing has no size; reading it is what reports it.
+        size = os.path.getsize(path) if os.path.isfile(path) else None
+        digest.update(os.fsencode(f"{file}\0{size}\0"))
     return digest.hexdigest()
 
 

@@ -8,7 +8,8 @@ import tensorflow as tf
 from absl import logging
 
 from vqvae_tf import data
-from vqvae_tf.data.folder import EXTENSIONS, list_files
+from vqvae_tf.data.folder import EXTENSIONS
+from vqvae_tf.data.walking import list_files
 
 
 @dataclasses.dataclass(frozen=True)

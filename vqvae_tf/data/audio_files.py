@@ -9,6 +9,7 @@ from absl import logging
 
 from vqvae_tf.data import audio_reading, folder
 from vqvae_tf.data.audio_source import AudioSource, LazyAudio, PackedAudio
+from vqvae_tf.data.walking import list_files
 
 EXTENSIONS = (".wav", ".flac")
 _CHUNK = 8  # recordings that are read at a time; they may be long
@@ -134,7 +135,9 @@ def open_audio_folder(name, options) -> AudioSource:
         )
     place, siblings = folder.split_folder(root, options.split)
     places = siblings if options.split == "all" else [place]
-    files = sorted(file for place in places for file in _recordings(place))
+    seen = set()  # a split may be a link to another
+    files = [file for place in places for file in _recordings(place, seen)]
+    files.sort()
     if not files:
         raise ValueError(
             f"No audio file ({', '.join(EXTENSIONS)}) in or below the "
@@ -155,10 +158,15 @@ def open_audio_folder(name, options) -> AudioSource:
     return LazyAudio(title, rate, collection.lengths, read, speakers, names)
 
 
-def _recordings(place) -> list[tuple[str, str]]:
-    """Returns path and speaker of each recording of a split."""
+def _recordings(place, seen=None) -> list[tuple[str, str]]:
+    """Returns path and speaker of each recording of a split.
+
+    Args:
+        place: the split's folder.
+        seen: as of `list_files`.
+    """
     found = []
-    for file in folder.list_files(place, EXTENSIONS):
+    for file in list_files(place, EXTENSIONS, seen):
         path, parts = os.path.join(place, file), file.split(os.sep)
         if len(parts) < 2:
             raise ValueError(

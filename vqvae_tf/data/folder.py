@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from vqvae_tf.data import pictures
 from vqvae_tf.data import source as sources
+from vqvae_tf.data.walking import list_files
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 SPLITS = ("train", "validation", "val", "valid", "dev", "test")
@@ -40,19 +41,6 @@ def open_folder(name: str, options: sources.OpenOptions) -> sources.ImageSource:
 def list_pictures(folder: str) -> list[str]:
     """Returns the sorted relative paths of the picture files below `folder`."""
     return list_files(folder, EXTENSIONS)
-
-
-def list_files(folder: str, extensions: tuple[str, ...]) -> list[str]:
-    """Returns the sorted relative paths of the files below `folder`."""
-    found = []
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [f for f in folders if not f.startswith(".")]
-        for file in files:
-            if file.lower().endswith(extensions) and file[0] != ".":
-                found.append(
-                    os.path.relpath(os.path.join(parent, file), folder)
-                )
-    return sorted(found)
 
 
 def split_folder(root, split):
