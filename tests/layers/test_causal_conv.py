@@ -1,7 +1,10 @@
 """Causality of the padded and cropped convolutions, by gradient."""
 
+import json
+
 import keras
 import numpy as np
+import processors
 import pytest
 import tensorflow as tf
 
@@ -89,6 +92,99 @@ def test_causal_conv_1d_equals_numpy():
     expected = sum(padded[:, 2 * i : 2 * i + 9] @ kernel[i] for i in range(3))
     np.testing.assert_allclose(result, expected, atol=1e-5)
     np.testing.assert_allclose(layer(x), expected + bias, atol=1e-5)
+
+
+def sums_over_taps(x, kernel, rate, dy):
+    """Returns a dilated convolution and its gradients, in float64."""
+    size, time = len(kernel), dy.shape[1]
+    taps = [slice(i * rate, i * rate + time) for i in range(size)]
+    y = sum(x[:, tap] @ kernel[i] for i, tap in enumerate(taps))
+    dx = np.zeros_like(x)
+    for i, tap in enumerate(taps):
+        dx[:, tap] += dy @ kernel[i].T
+    dkernel = [np.einsum("btc,btf->cf", x[:, tap], dy) for tap in taps]
+    return y, dx, np.stack(dkernel)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("size, rate", [(2, 2), (3, 5)])
+def test_dilated_convolution_has_its_gradients(size, rate, jit):
+    layer = CausalConv1D(6, size, rate, use_bias=False)
+    layer.build([None, None, 4])
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None, n]) for n in (4, 6)],
+        jit_compile=jit,
+    )
+    def run(x, dy):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+        sources = [x, layer.kernel.value]
+        return y, *tape.gradient(y, sources, output_gradients=dy)
+
+    kernel, rng = layer.kernel.numpy(), np.random.default_rng(0)
+    for time in (1, 7, 10):
+        x = rng.normal(size=[2, time, 4]).astype("float32")
+        dy = rng.normal(size=[2, time, 6]).astype("float32")
+        y, dx, dkernel = run(x, dy)
+        padded = np.pad(x, [[0, 0], [(size - 1) * rate, 0], [0, 0]])
+        built_in = tf.nn.conv1d(padded, kernel, 1, "VALID", dilations=rate)
+        np.testing.assert_allclose(y, built_in, atol=1e-5)
+        exact = (padded.astype("float64"), kernel.astype("float64"))
+        expected = sums_over_taps(*exact, rate, dy)
+        np.testing.assert_allclose(y, expected[0], atol=1e-5)
+        np.testing.assert_allclose(dx, expected[1][:, -time:], atol=1e-5)
+        np.testing.assert_allclose(dkernel, expected[2], atol=1e-5)
+
+
+def test_dilated_convolution_has_second_gradients():
+    layer = CausalConv1D(2, 2, 3)
+    layer.build([None, None, 2])
+    x = tf.constant(np.random.default_rng(0).normal(size=[1, 6, 2]), "float32")
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = tf.reduce_sum(layer(x) ** 2)
+        dx = inner.gradient(y, x)
+    # Of a quadratic form: its gradient is linear, and so is half of it again.
+    np.testing.assert_allclose(
+        outer.gradient(dx, x, output_gradients=x), dx, atol=1e-5
+    )
+
+
+_TRAINED_DILATED = """
+import json
+import keras
+import numpy as np
+import tensorflow as tf
+from vqvae_tf.layers.causal_conv import CausalConv1D
+
+keras.utils.set_random_seed(0)
+rng = np.random.default_rng(0)
+for policy in ("float32", "mixed_bfloat16"):
+    layer = CausalConv1D(8, 2, 4, dtype=policy)
+    x = tf.constant(rng.normal(size=[2, 15, 4]), layer.compute_dtype)
+    layer(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.cast(layer(x), "float32")
+        loss = tf.reduce_sum(y**2)
+    found = [y, *tape.gradient(loss, [x, layer.kernel.value])]
+    print(json.dumps([np.ravel(tf.cast(v, "float32")).tolist() for v in found]))
+"""
+
+
+def test_dilated_convolution_trains_without_onednn():
+    off, on = (
+        processors.run_python("-c", _TRAINED_DILATED, onednn=onednn)
+        for onednn in processors.ONEDNN
+    )
+    tolerances = (1e-5, 0.1)  # of float32 and bfloat16
+    for *lines, tolerance in zip(off.split("\n"), on.split("\n"), tolerances):
+        for a, b in zip(*map(json.loads, lines)):
+            np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
 def test_valid_gives_the_last_rows_and_columns():

@@ -131,13 +131,7 @@ class CausalConv1D(_CausalConv):
         """Convolves without padding: `(n-1) * d` fewer positions come out."""
         shape = tf.shape(inputs)
         x = tf.reshape(inputs, [-1, shape[-2], inputs.shape[-1]])
-        x = tf.nn.conv1d(
-            x,
-            self._weight(self.kernel),
-            stride=1,
-            padding="VALID",
-            dilations=self.dilation_rate,
-        )
+        x = _convolve(x, self._weight(self.kernel), self.dilation_rate)
         leading = tf.concat([shape[:-2], tf.shape(x)[1:]], axis=0)
         outputs = tf.reshape(self._add_bias(x), leading)
         outputs.set_shape([*inputs.shape[:-2], x.shape[1], self.filters])
@@ -149,6 +143,50 @@ class CausalConv1D(_CausalConv):
             "kernel_size": self.kernel_size,
             "dilation_rate": self.dilation_rate,
         }
+
+
+def _convolve(x, kernel, rate):
+    """A dilated `valid` convolution whose gradient every processor has.
+
+    TensorFlow convolves with a dilation on all of them, but on CPUs only
+    oneDNN has the gradient, and it is off where there is no AVX512. Here the
+    gradient is that of a convolution without one: the positions that lie
+    `rate` apart, which alone depend on each other, become a sequence each.
+
+    Args:
+        x: `[batch, time, channels]`.
+        kernel: `[size, channels, filters]`, `size - 1` times `rate` below time.
+        rate: the dilation.
+
+    Returns:
+        `[batch, time - (size - 1) * rate, filters]`.
+    """
+    if rate == 1:
+        return tf.nn.conv1d(x, kernel, 1, "VALID")
+
+    @tf.custom_gradient
+    def convolve(x, kernel):
+        y = tf.nn.conv1d(x, kernel, 1, "VALID", dilations=rate)
+        return y, lambda dy: _gradients(x, kernel, dy, rate)
+
+    return convolve(x, kernel)
+
+
+def _gradients(x, kernel, dy, rate):
+    """Returns those of `_convolve` to x and kernel, for that to its result."""
+    # The result is shorter by a multiple of the rate, and so padded alike.
+    padding = [[0, -tf.shape(x)[1] % rate]]
+    x = tf.space_to_batch(x, [rate], padding)
+    dy = tf.space_to_batch(dy, [rate], padding)
+    dx = tf.nn.conv1d_transpose(dy, kernel, tf.shape(x), 1, "VALID")
+    dkernel = tf.raw_ops.Conv2DBackpropFilter(
+        input=x[:, tf.newaxis],
+        filter_sizes=[1, *kernel.shape],
+        out_backprop=dy[:, tf.newaxis],
+        strides=[1, 1, 1, 1],
+        padding="VALID",
+    )
+    return tf.batch_to_space(dx, [rate], padding), dkernel[0]
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
