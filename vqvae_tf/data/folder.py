@@ -6,8 +6,8 @@ from concurrent import futures
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.data import pictures
 from vqvae_tf.data import source as sources
+from vqvae_tf.data.picture_files import decode_picture
 from vqvae_tf.data.walking import list_files
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
@@ -126,7 +126,7 @@ def _decode_all(folder, files, options):
     def decode(file):
         try:
             path = os.path.join(folder, file)
-            return file, pictures.decode_picture(path, options.channels)
+            return file, decode_picture(path, options.channels)
         except (ValueError, FileNotFoundError) as error:
             return file, error
 
@@ -148,7 +148,7 @@ def _reader(paths, labels, channels):
     labels = None if labels is None else tf.constant(labels)
 
     def decode(index):
-        return pictures.decode_picture(str(paths[index]), channels)
+        return decode_picture(str(paths[index]), channels)
 
     def read(index):
         image = tf.numpy_function(decode, [index], tf.uint8, stateful=False)

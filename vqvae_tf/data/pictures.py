@@ -1,69 +1,10 @@
-"""Pictures as arrays: decoding, channels, resizing, cropping.
-
-Every picture file is decoded by PIL, wherever it is used, so that a file given
-on the command line and the same file in a training folder are equal.
-"""
-
-import os
+"""Pictures as arrays: channels, resizing, cropping."""
 
 import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.checks import check_positive
-
-# What PIL raises on damaged files: SyntaxError from PNG chunks, ValueError and
-# EOFError from several plug-ins; UnidentifiedImageError is an OSError.
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError)
-
-
-def decode_picture(path: str, channels: int = 3) -> np.ndarray:
-    """Reads one picture file.
-
-    The EXIF orientation is applied, transparency is laid over white, palettes
-    are resolved, 16-bit grey is scaled to 8 bits, and of an animation the
-    first frame is taken.
-
-    Args:
-        path: a file that PIL can read (jpg, png, bmp, gif, webp, ...).
-        channels: 3 for RGB, 1 for grey (ITU-R 601 luma).
-
-    Returns:
-        A uint8 array [height, width, channels] in 0..255.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is no picture, or is damaged.
-    """
-    from PIL import Image
-
-    path = os.fspath(path)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"No such picture file. Received: {path!r}.")
-    try:
-        with Image.open(path) as image:
-            return _to_array(image, channels)
-    except (*_DECODE_ERRORS, Image.DecompressionBombError) as error:
-        raise ValueError(
-            "A picture file (jpg, png, bmp, gif, webp) was expected, but this "
-            f"one cannot be decoded ({error}). Received: {path!r}."
-        ) from error
-
-
-def _to_array(image, channels: int) -> np.ndarray:
-    from PIL import Image, ImageOps
-
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16-bit grey: PIL would clip, not scale
-        grey = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255)
-        image = Image.fromarray(grey.astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    image = image.convert("RGB")
-    if channels == 1:
-        return np.array(image.convert("L"))[:, :, None]
-    return np.array(image)
+from vqvae_tf.data.picture_files import decode_picture
 
 
 def load_picture(
@@ -82,7 +23,8 @@ def load_picture(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no picture, or is damaged.
+        ValueError: the file is no picture, is damaged, holds numbers that
+            are no levels of grey, or has too many pixels.
 
     Example:
 
