@@ -112,12 +112,13 @@ def test_every_orientation_of_a_tiff(tmp_path, orientation, compression):
 
 def test_a_tiff_with_broken_tags_is_turned(tmp_path):
     tags = Image.Exif()
-    tags[0x0112], tags.get_ifd(0x8769)[0x829A] = 6, 1.5
+    tags[0x0112], tags[0x013B] = 6, "the artist"
     path = tmp_path / "a.tif"
     Image.fromarray(PICTURE).save(path, exif=tags)
     content = path.read_bytes()
-    place = content.index(struct.pack("<H", 0x8769)) + 8
-    path.write_bytes(content[:place] + b"\xff" * 4 + content[place + 4 :])
+    place = content.index(struct.pack("<HH", 0x13B, 2))
+    broken = struct.pack("<HHII", 0x8769, 4, 1, 2**32 - 1)  # leads nowhere
+    path.write_bytes(content[:place] + broken + content[place + 12 :])
     assert (load_picture(path) == TURNED).all()
 
 
