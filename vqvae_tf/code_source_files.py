@@ -3,12 +3,11 @@
 import hashlib
 import os
 import re
-import zipfile
 from concurrent import futures
 
 import numpy as np
 
-from vqvae_tf import data
+from vqvae_tf import data, npz_files
 from vqvae_tf.data import folder as folders
 from vqvae_tf.data import npz
 from vqvae_tf.data.pictures import convert_channels
@@ -119,12 +118,8 @@ def open_npz(name, options):
             "No such npz file; give its folder as data_dir. "
             f"Received: {path!r}."
         )
-    if not zipfile.is_zipfile(path):
-        raise ValueError(
-            f"An npz file of plain arrays was expected. Received: {path!r}."
-        )
-    with zipfile.ZipFile(path) as archive:
-        arrays = [n.removesuffix(".npy") for n in archive.namelist()]
+    with npz_files.Npz(path) as file:
+        arrays = file.names
     splits = []
     for array in arrays:
         match = re.fullmatch(r"(?:(\w+)_images|x_(\w+)|images)", array)
@@ -152,7 +147,7 @@ class _Npz:
     def __init__(self, path, images, labels, form):
         self._path, self._key, self._form = path, images, form
         self._keys = [images] if labels is None else [images, labels]
-        with _Array(path, images) as array:
+        with npz_files.Npz(path) as file, file.rows(images) as array:
             shape, dtype = array.shape, array.dtype
         if dtype != np.uint8 or len(shape) not in (3, 4):
             raise ValueError(
@@ -162,8 +157,8 @@ class _Npz:
             )
         self._rows, self._labels = shape[0], None
         if labels is not None:
-            with np.load(path, allow_pickle=False) as arrays:
-                self._labels = arrays[labels]
+            with npz_files.Npz(path) as file:
+                self._labels = file.read(labels)
             npz.check_labels(path, self._labels, self._rows)
 
     def __len__(self):
@@ -171,8 +166,8 @@ class _Npz:
 
     @property
     def origin(self):
-        with zipfile.ZipFile(self._path) as archive:
-            found = [archive.getinfo(f"{key}.npy").CRC for key in self._keys]
+        with npz_files.Npz(self._path) as file:
+            found = [file.checksum(key) for key in self._keys]
         return {"crc32": found}
 
     @property
@@ -184,7 +179,10 @@ class _Npz:
 
     def batches(self, start, stop, batch_size):
         """Yields dicts of `image`, `name` (the row) and perhaps `label`."""
-        with _Array(self._path, self._key) as array:
+        with (
+            npz_files.Npz(self._path) as file,
+            file.rows(self._key) as array,
+        ):
             array.skip(start)
             for low in range(start, stop, batch_size):
                 high = min(low + batch_size, stop)
@@ -205,48 +203,6 @@ class _Npz:
         if size is not None and images.shape[1:3] != (size, size):
             images = np.stack([fitted(image, self._form) for image in images])
         return self._form.fit(images)
-
-
-class _Array:
-    """An array inside an npz file, read row by row from its beginning."""
-
-    def __init__(self, path, key):
-        self._path, self._key = path, key
-
-    def __enter__(self):
-        self._archive = zipfile.ZipFile(self._path)
-        self._file = self._archive.open(f"{self._key}.npy")
-        version = np.lib.format.read_magic(self._file)
-        read = np.lib.format.read_array_header_2_0
-        if version == (1, 0):
-            read = np.lib.format.read_array_header_1_0
-        self.shape, fortran, self.dtype = read(self._file)
-        if fortran or self.dtype.hasobject:
-            raise ValueError(
-                "An array of numbers, row after row, was expected. Received: "
-                f"{self._key} of {self._path!r} in another order."
-            )
-        self._row = int(np.prod(self.shape[1:])) * self.dtype.itemsize
-        return self
-
-    def __exit__(self, *_):
-        self._file.close()
-        self._archive.close()
-
-    def skip(self, rows):
-        self._file.seek(rows * self._row, os.SEEK_CUR)
-
-    def read(self, rows):
-        try:
-            content = self._file.read(rows * self._row)
-        except zipfile.BadZipFile as error:
-            raise ValueError(
-                f"The npz file {self._path!r} is damaged ({error}). Get it "
-                "again."
-            ) from error
-        return np.frombuffer(content, self.dtype).reshape(
-            [rows, *self.shape[1:]]
-        )
 
 
 def _features(names):

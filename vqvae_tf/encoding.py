@@ -6,7 +6,7 @@ import tensorflow as tf
 from absl import logging
 
 from vqvae_tf import strategies
-from vqvae_tf.files import remove_leftovers, save_npz
+from vqvae_tf.files import read_npz, remove_leftovers, save_npz
 from vqvae_tf.fitting import verbosity
 from vqvae_tf.precision import in_float32
 
@@ -27,8 +27,9 @@ def once(path, autoencoder, encode) -> dict:
         remove_leftovers(path)
         save_npz(path, **encode(autoencoder))
     strategies.wait_for_all()
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays}
+    return read_npz(
+        path, "the encoded training set (remove it, and it is made again)"
+    )
 
 
 def encode_batches(autoencoder, batches, steps) -> tuple[np.ndarray, list]:

@@ -5,9 +5,10 @@ import glob
 import os
 import pathlib
 import tempfile
-import zipfile
 
 import numpy as np
+
+from vqvae_tf.npz_files import read_npz as read_npz
 
 
 def expand(path) -> pathlib.Path:
@@ -97,30 +98,6 @@ def remove_leftovers(path):
     path = expand(path)
     for temporary in path.parent.glob(f".{glob.escape(path.name)}.*"):
         temporary.unlink(missing_ok=True)
-
-
-def read_npz(path, expected) -> dict[str, np.ndarray]:
-    """Returns the arrays of an npz file by their names.
-
-    Args:
-        path: the file.
-        expected: what it should be, for the message.
-
-    Raises:
-        FileNotFoundError: if it is not there.
-        ValueError: if it is no npz file, or holds Python objects.
-    """
-    path = expand(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
-    message = f"Expected {expected}. Received: {path}"
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{message}.")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{message} ({error}).") from error
 
 
 def save_npz(path, **arrays):

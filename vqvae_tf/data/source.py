@@ -85,12 +85,26 @@ class ArrayImages(ImageSource):
     def __init__(self, name, images, labels=None, class_names=None):
         super().__init__(name, len(images), images.shape[1:], class_names)
         with tf.device("CPU:0"):
-            self._images = tf.constant(images)
+            self._images = held(images)
             self._labels = _label_tensor(labels)
 
     def get(self, index):
         image = tf.gather(self._images, index)
         return _example(image, self._labels, index)
+
+
+def held(array) -> tf.Tensor:
+    """Returns an array as a tensor, in the same memory where that can be.
+
+    Args:
+        array: one that nobody changes afterwards. `tf.constant` would keep two
+            copies of it.
+    """
+    flags = array.flags
+    # Kernels may ask for memory that is aligned so.
+    if flags.c_contiguous and flags.writeable and not array.ctypes.data % 64:
+        return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+    return tf.identity(array)
 
 
 class PackedImages(ImageSource):
