@@ -278,3 +278,33 @@ def test_rollouts_with_options(marginals, options):
         return model.rollout(frames, num_frames=3, seed=3, **options_)
 
     assert check(roll, frames).shape == (2, 3, small.SIZE, small.SIZE, 3)
+
+
+# A user's own model -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [lookup.MAX_DISTANCE_BYTES, pytest.param(1, marks=pytest.mark.slow)],
+)
+def test_a_functional_model_with_a_short_last_batch(limit, monkeypatch):
+    """Both look-ups are compiled where the batch is unknown: one is too big."""
+    monkeypatch.setattr(lookup, "MAX_DISTANCE_BYTES", limit)
+    inputs = keras.Input((None, None, 4))
+    quantizer = vq.VectorQuantizerEMA(8, 4, name="vq", restart_after=2)
+    outputs, codes = quantizer(inputs, return_codes=True)
+    model = keras.Model(inputs, [keras.layers.Dense(4)(outputs), codes])
+    x = np.random.default_rng(0).normal(size=[11, 5, 6, 4], scale=0.1)
+    x = x.astype(np.float32)
+    start, results = model.get_weights(), []
+    for jit in (False, True):
+        model.set_weights(start)
+        model.compile(keras.optimizers.SGD(0.1), ["mse", None], jit_compile=jit)
+        logs = model.fit(x, [x, x], batch_size=4, verbose=0).history
+        logs |= model.evaluate(x, [x, x], 4, verbose=0, return_dict=True)
+        results.append((logs, model.predict(x, batch_size=4, verbose=0)))
+    (logs, predicted), (new_logs, new) = results
+    for name, value in logs.items():
+        np.testing.assert_allclose(new_logs[name], value, 1e-4, err_msg=name)
+    np.testing.assert_allclose(new[0], predicted[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(new[1], predicted[1])

@@ -78,13 +78,18 @@ def _argmax(scores):
 
 def _nearest_chunked(latents, table, rows):
     groups, count, depth = latents.shape
+    whole = latents
     if count is None:
         count = tf.shape(latents)[1]
+        # XLA compiles this for fewer latents too, though it never runs then,
+        # and wants them to hold a chunk.
+        short = tf.maximum(rows - count, 0)
+        whole = tf.pad(latents, [[0, 0], [0, short], [0, 0]])
     chunks = count // rows
 
     def body(i, codes):
         # tf.slice, since XLA needs the size of the slice to be static.
-        chunk = tf.slice(latents, [0, i * rows, 0], [groups, rows, depth])
+        chunk = tf.slice(whole, [0, i * rows, 0], [groups, rows, depth])
         return i + 1, codes.write(i, _nearest(chunk, table))
 
     codes = tf.TensorArray(tf.int32, chunks, element_shape=[groups, rows])
