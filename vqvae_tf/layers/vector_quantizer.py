@@ -8,11 +8,17 @@ from vqvae_tf import random, replicas
 from vqvae_tf.checks import check_positive
 from vqvae_tf.layers import lookup
 from vqvae_tf.layers.candidates import draw_candidates
+from vqvae_tf.layers.code_lookup import CodeLookup
+from vqvae_tf.layers.quantizer_gradients import (
+    mean_squares,
+    straight_through,
+    with_finite_gradient,
+)
 from vqvae_tf.layers.usage import CodebookUsage
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class VectorQuantizer(keras.layers.Layer):
+class VectorQuantizer(CodeLookup):
     """Replaces each latent vector by its nearest codebook embedding.
 
     The last axis of the latents is the channel axis; all others are
@@ -56,13 +62,19 @@ class VectorQuantizer(keras.layers.Layer):
     Call arguments:
         latents: float `[batch, ..., G * D]`; any rank from 2, any sizes.
         training: the state (restarts, data-dependent initialisation, EMA)
-            changes only where this is true and the layer is trainable.
+            changes only where this is true and the layer is trainable. In a
+            graph the metrics count where it is given, True or False, and not
+            where it is left out, as in exported models.
         mask: optional bool or float, `[batch, ...]` without the channel axis,
             or `[batch]`. Latents masked out (0) are quantised but count
             neither in the loss nor in any statistics.
+        return_codes: whether to return the codes too, of the same search.
+        only: what `encode` ("codes") and `decode` ("embeddings") ask for when
+            they are called with symbolic tensors.
 
     Returns:
-        Quantized latents, of the shape and dtype of `latents`.
+        Quantized latents, of the shape and dtype of `latents`; with
+        `return_codes` a pair of these and the codes, as of `encode`.
 
     Raises:
         ValueError: if the channel axis is not G * D, or an argument is out of
@@ -76,6 +88,14 @@ class VectorQuantizer(keras.layers.Layer):
     >>> x = keras.layers.Conv2DTranspose(1, 4, 2, padding="same")(x)
     >>> model = keras.Model(inputs, x)
     >>> model.compile("adam", "mse")  # and model.fit(images, images)
+
+    A model that returns its codes as well:
+
+    >>> quantizer = VectorQuantizer(num_embeddings=64, embedding_dim=16)
+    >>> latents = keras.Input((7, 7, 16))
+    >>> model = keras.Model(latents, quantizer(latents, return_codes=True))
+    >>> [(x.shape, x.dtype) for x in model.outputs]
+    [((None, 7, 7, 16), 'float32'), ((None, 7, 7), 'int32')]
 
     References:
         van den Oord et al. 2017, Neural Discrete Representation Learning,
@@ -118,7 +138,6 @@ class VectorQuantizer(keras.layers.Layer):
         )
         if restart_after is not None:
             self.restart_metric = keras.metrics.Sum(f"{self.name}_restarts")
-        self._loss_replicas = []
 
     # State ------------------------------------------------------------------
 
@@ -155,136 +174,41 @@ class VectorQuantizer(keras.layers.Layer):
             **{"dtype": "float32", **kwargs},
         )
 
-    @property
-    def codebook(self):
-        """The embeddings, float32 `[K, D]`, or `[G, K, D]` with G > 1."""
-        if not self.built:
-            self.build((None, self.num_codebooks * self.embedding_dim))
-        embeddings = tf.convert_to_tensor(self.embeddings)
-        return embeddings[0] if self.num_codebooks == 1 else embeddings
-
     # Look-up --------------------------------------------------------------
 
-    def call(self, latents, training=False, mask=None):
+    def call(
+        self,
+        latents,
+        training=None,
+        mask=None,
+        return_codes=False,
+        only=None,
+    ):
+        if only is not None:
+            return self._only(only)(latents)
         z = self._group(latents)
         weights = self._position_weights(latents, mask)
         update = bool(training) and self.trainable
         candidates = self._candidates(z, weights) if update else None
         if candidates is not None and self.initialize_from_data:
             self._initialize(candidates)
-        embeddings = _with_finite_gradient(
-            tf.convert_to_tensor(self.embeddings)
-        )
+        embeddings = with_finite_gradient(tf.convert_to_tensor(self.embeddings))
         codes = lookup.nearest_codes(
             tf.stop_gradient(z), tf.stop_gradient(embeddings)
         )
         quantized = self._gather(embeddings, codes)
-        counts = lookup.code_counts(codes, self.num_embeddings, weights)
-        if update:
-            self._update(z, codes, counts, weights, candidates)
-        self.usage_metric.update_state(counts)
+        # In a graph whose caller does not say what it is for (an export, say)
+        # nobody asks for the metrics, and other runtimes cannot count.
+        if training is not None or tf.executing_eagerly():
+            counts = lookup.code_counts(codes, self.num_embeddings, weights)
+            if update:
+                self._update(z, codes, counts, weights, candidates)
+            self.usage_metric.update_state(counts)
         self.add_loss(self._loss(z, quantized, weights))
-        return _straight_through(latents, self._ungroup(quantized, latents))
-
-    def encode(self, latents):
-        """Returns the codes of latents.
-
-        Args:
-            latents: float `[batch, ..., G * D]`.
-
-        Returns:
-            int32 `[batch, ...]`, with a last axis G where G > 1.
-        """
-        latents = tf.convert_to_tensor(latents)
-        if not self.built:
-            self.build(latents.shape)
-        codes = lookup.nearest_codes(
-            self._group(latents), tf.convert_to_tensor(self.embeddings)
-        )
-        shape = tf.shape(latents)[:-1]
-        if self.num_codebooks == 1:
-            codes = tf.reshape(codes, shape)
-            return tf.ensure_shape(codes, latents.shape[:-1])
-        codes = tf.transpose(codes)
-        codes = tf.reshape(codes, tf.concat([shape, [self.num_codebooks]], 0))
-        return tf.ensure_shape(
-            codes, latents.shape[:-1] + (self.num_codebooks,)
-        )
-
-    def decode(self, codes):
-        """Returns the embeddings of codes.
-
-        Args:
-            codes: integers `[batch, ...]`, with a last axis G where G > 1.
-
-        Returns:
-            float32 `[batch, ..., G * D]`.
-
-        Raises:
-            ValueError: in eager mode, if a code is not in 0..K-1.
-        """
-        codes = self.check_codes(codes)
-        if not self.built:
-            self.build((None, self.num_codebooks * self.embedding_dim))
-        if self.num_codebooks == 1:
-            codes = codes[..., tf.newaxis]
-        rows = codes + tf.range(self.num_codebooks) * self.num_embeddings
-        table = tf.reshape(self.embeddings, [-1, self.embedding_dim])
-        quantized = tf.gather(table, rows)
-        channels = self.num_codebooks * self.embedding_dim
-        shape = tf.concat([tf.shape(codes)[:-1], [channels]], axis=0)
-        quantized = tf.reshape(quantized, shape)
-        return tf.ensure_shape(quantized, codes.shape[:-1] + (channels,))
-
-    def check_codes(self, codes):
-        """Returns codes as int32 after the checks that `decode` makes."""
-        codes = tf.convert_to_tensor(codes)
-        if not codes.dtype.is_integer:
-            raise ValueError(
-                "Codes are integers. Received: codes of dtype "
-                f"{codes.dtype.name}; decode latents by calling the layer."
-            )
-        codes = tf.cast(codes, tf.int32)
-        groups = self.num_codebooks
-        if groups > 1 and codes.shape[-1] != groups:
-            raise ValueError(
-                f"With num_codebooks={groups} the last axis of codes has "
-                f"{groups} entries. Received: codes of shape {codes.shape}."
-            )
-        if tf.executing_eagerly() and tf.size(codes) > 0:
-            low, high = int(tf.reduce_min(codes)), int(tf.reduce_max(codes))
-            if low < 0 or high >= self.num_embeddings:
-                raise ValueError(
-                    f"Codes must be in 0..{self.num_embeddings - 1} "
-                    f"(num_embeddings={self.num_embeddings}). "
-                    f"Received: codes in {low}..{high}."
-                )
-        return codes
-
-    def _gather(self, embeddings, codes):
-        rows = lookup.flat_indices(codes, self.num_embeddings)
-        return tf.gather(tf.reshape(embeddings, [-1, self.embedding_dim]), rows)
-
-    def _group(self, latents):
-        """`[batch, ..., G * D]` to float32 `[G, N, D]`."""
-        self._check_channels(latents.shape)
-        if not latents.dtype.is_floating:
-            raise ValueError(
-                "Latents are floating-point vectors. Received: latents of "
-                f"dtype {latents.dtype.name}; `decode` looks codes up."
-            )
-        z = tf.cast(latents, tf.float32)
-        z = tf.reshape(z, [-1, self.num_codebooks, self.embedding_dim])
-        if self.num_codebooks == 1:
-            return tf.reshape(z, [1, -1, self.embedding_dim])
-        return tf.transpose(z, [1, 0, 2])
-
-    def _ungroup(self, quantized, like):
-        if self.num_codebooks > 1:
-            quantized = tf.transpose(quantized, [1, 0, 2])
-        quantized = tf.reshape(quantized, tf.shape(like))
-        quantized = tf.ensure_shape(quantized, like.shape)
-        return tf.cast(quantized, like.dtype)
+        quantized = straight_through(latents, self._ungroup(quantized, latents))
+        if return_codes:
+            return quantized, self._positions(codes, latents)
+        return quantized
 
     def _position_weights(self, latents, mask):
         """Returns float32 [N], what each position counts, or None for all 1."""
@@ -300,33 +224,9 @@ class VectorQuantizer(keras.layers.Layer):
     # Loss -------------------------------------------------------------------
 
     def _loss(self, z, quantized, weights):
-        commitment = _mean_squares(z - tf.stop_gradient(quantized), weights)
-        codebook = _mean_squares(tf.stop_gradient(z) - quantized, weights)
+        commitment = mean_squares(z - tf.stop_gradient(quantized), weights)
+        codebook = mean_squares(tf.stop_gradient(z) - quantized, weights)
         return codebook + self.commitment_cost * commitment
-
-    # With a collective in `call`, the threads of a MirroredStrategy take turns
-    # inside it and share this layer's one list of losses: each replica must
-    # see, and clear, only its own.
-    def add_loss(self, loss):
-        before = len(self._losses)
-        super().add_loss(loss)
-        added = len(self._losses) - before
-        self._loss_replicas.extend([replicas.replica_id()] * added)
-
-    def _clear_losses(self):
-        own = replicas.replica_id()
-        pairs = zip(self._losses, self._loss_replicas)
-        others = [(loss, number) for loss, number in pairs if number != own]
-        super()._clear_losses()
-        self._losses.extend(loss for loss, _ in others)
-        self._loss_replicas[:] = [number for _, number in others]
-
-    def _get_own_losses(self):
-        losses = super()._get_own_losses()
-        if len(losses) != len(self._loss_replicas):
-            return losses
-        own = replicas.replica_id()
-        return [x for x, r in zip(losses, self._loss_replicas) if r == own]
 
     # Updates of state -------------------------------------------------------
 
@@ -372,24 +272,7 @@ class VectorQuantizer(keras.layers.Layer):
             tf.stop_gradient(z), self.num_embeddings, seed, weights
         )
 
-    # Shapes and configuration -----------------------------------------------
-
-    def _check_channels(self, shape):
-        expected = self.num_codebooks * self.embedding_dim
-        if shape[-1] != expected:
-            raise ValueError(
-                f"The last axis of latents must have num_codebooks * "
-                f"embedding_dim = {self.num_codebooks} * "
-                f"{self.embedding_dim} = {expected} channels. Received: "
-                f"latents of shape {tuple(shape)}. Put a 1x1 convolution (or "
-                f"Dense) with {expected} outputs before the quantizer."
-            )
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
-
-    def compute_output_spec(self, latents, training=False, mask=None):
-        return keras.KerasTensor(latents.shape, latents.dtype)
+    # Configuration ----------------------------------------------------------
 
     def get_config(self):
         return {
@@ -402,31 +285,3 @@ class VectorQuantizer(keras.layers.Layer):
             "restart_after": self.restart_after,
             "seed": self.seed,
         }
-
-
-@tf.custom_gradient
-def _with_finite_gradient(x):
-    """Returns x, whose gradient is 0 where it would not be finite."""
-
-    def gradient(dy):
-        return tf.where(tf.reduce_all(tf.math.is_finite(dy)), dy, 0.0)
-
-    return tf.identity(x), gradient
-
-
-@tf.custom_gradient
-def _straight_through(latents, quantized):
-    """Returns `quantized`; its gradient goes to `latents`, unchanged."""
-    return tf.identity(quantized), lambda gradient: (gradient, None)
-
-
-def _mean_squares(difference, weights):
-    """Mean of squares over `[G, N, D]`, row n weighted by `weights[n]`."""
-    if weights is None:
-        size = tf.cast(tf.size(difference), tf.float32)
-        # l2_loss is half the sum, in one pass.
-        return tf.math.divide_no_nan(2 * tf.nn.l2_loss(difference), size)
-    squares = tf.reduce_mean(difference**2, axis=[0, 2])
-    return tf.math.divide_no_nan(
-        tf.reduce_sum(squares * weights), tf.reduce_sum(weights)
-    )

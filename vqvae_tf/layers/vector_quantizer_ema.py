@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from vqvae_tf import replicas
 from vqvae_tf.layers import lookup
-from vqvae_tf.layers.vector_quantizer import VectorQuantizer, _mean_squares
+from vqvae_tf.layers.quantizer_gradients import mean_squares
+from vqvae_tf.layers.vector_quantizer import VectorQuantizer
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -81,7 +82,7 @@ class VectorQuantizerEMA(VectorQuantizer):
         self.ema_sums = self._add_state("ema_sums", shape, self._initializer())
 
     def _loss(self, z, quantized, weights):
-        return self.commitment_cost * _mean_squares(
+        return self.commitment_cost * mean_squares(
             z - tf.stop_gradient(quantized), weights
         )
 

@@ -1,0 +1,31 @@
+"""How gradients pass a quantizer, and what it pays for a difference."""
+
+import tensorflow as tf
+
+
+@tf.custom_gradient
+def with_finite_gradient(x):
+    """Returns x, whose gradient is 0 where it would not be finite."""
+
+    def gradient(dy):
+        return tf.where(tf.reduce_all(tf.math.is_finite(dy)), dy, 0.0)
+
+    return tf.identity(x), gradient
+
+
+@tf.custom_gradient
+def straight_through(latents, quantized):
+    """Returns `quantized`; its gradient goes to `latents`, unchanged."""
+    return tf.identity(quantized), lambda gradient: (gradient, None)
+
+
+def mean_squares(difference, weights):
+    """Mean of squares over `[G, N, D]`, row n weighted by `weights[n]`."""
+    if weights is None:
+        size = tf.cast(tf.size(difference), tf.float32)
+        # l2_loss is half the sum, in one pass.
+        return tf.math.divide_no_nan(2 * tf.nn.l2_loss(difference), size)
+    squares = tf.reduce_mean(difference**2, axis=[0, 2])
+    return tf.math.divide_no_nan(
+        tf.reduce_sum(squares * weights), tf.reduce_sum(weights)
+    )
