@@ -9,6 +9,7 @@ from vqvae_tf.checks import check_positive
 from vqvae_tf.layers import lookup
 from vqvae_tf.layers.candidates import draw_candidates
 from vqvae_tf.layers.code_lookup import CodeLookup
+from vqvae_tf.layers.codebook import Codebook, given_codebook
 from vqvae_tf.layers.quantizer_gradients import (
     mean_squares,
     straight_through,
@@ -43,6 +44,10 @@ class VectorQuantizer(CodeLookup):
     value is taken from it. A codebook that is trained by gradient gets a
     gradient of 0 from that replica. The loss is not finite then, so that a
     `keras.optimizers.LossScaleOptimizer` leaves out the step for the weights.
+
+    A codebook of your own, of k-means or of another model, is put by
+    `set_codebook`. After a plain `embeddings.assign(...)`, too, training goes
+    on from what was assigned, which data do not initialise any more.
 
     Args:
         num_embeddings: K, the number of embeddings of a codebook.
@@ -146,12 +151,16 @@ class VectorQuantizer(CodeLookup):
     def build(self, input_shape):
         self._check_channels(input_shape)
         shape = (self.num_codebooks, self.num_embeddings, self.embedding_dim)
-        self.embeddings = self._add_state(
-            "embeddings",
-            shape,
-            self._initializer(),
-            trainable=self._trains_codebook,
-        )
+        with keras.name_scope(self.name, caller=self):
+            self.embeddings = Codebook(
+                self._initializer(),
+                shape,
+                "float32",
+                trainable=self._trains_codebook,
+                autocast=False,
+                name="embeddings",
+                on_assign=self._follow_assigned,
+            )
         if self.initialize_from_data or self.restart_after is not None:
             self.steps = self._add_state("steps", (), "zeros", dtype="int32")
         if self.restart_after is not None:
@@ -173,6 +182,55 @@ class VectorQuantizer(CodeLookup):
             autocast=False,
             **{"dtype": "float32", **kwargs},
         )
+
+    def set_codebook(self, embeddings, counts=None):
+        """Puts a codebook, of k-means for instance; training goes on from it.
+
+        Data do not initialise the codebook afterwards, and all codes count as
+        used until now.
+
+        Args:
+            embeddings: finite numbers `[K, D]`, or `[G, K, D]`.
+            counts: None; of a `VectorQuantizerEMA` how many latents each
+                embedding stands for, `[K]` or `[G, K]`: it weighs as much as
+                so many latents a step. By default as much as the embedding
+                that is replaced, and at least as one.
+
+        Raises:
+            ValueError: for another shape, values that are not finite numbers,
+                or counts of a codebook that has none.
+
+        Example:
+
+        >>> layer = VectorQuantizer(num_embeddings=3, embedding_dim=2)
+        >>> layer.set_codebook([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        >>> layer.encode(tf.constant([[0.9, 0.2]])).numpy()
+        array([1], dtype=int32)
+        """
+        self._ensure_built()
+        values = given_codebook(embeddings, self.embeddings.shape)
+        weights = self._given_counts(counts)
+        self.embeddings.assign(values)
+        if self.restart_after is not None:
+            self.unused_steps.assign(tf.zeros_like(self.unused_steps))
+        self._put_counts(weights)
+
+    def _given_counts(self, counts):
+        if counts is not None:
+            raise ValueError(
+                "A codebook that is trained by gradient has no counts; those "
+                "are of a VectorQuantizerEMA. Received: counts="
+                f"{counts!r}."
+            )
+
+    def _put_counts(self, counts):
+        """Takes on counts as `_given_counts` returned them; here none."""
+
+    def _follow_assigned(self, before, after):
+        """Makes the state agree with embeddings that someone assigned."""
+        del before, after
+        if self.initialize_from_data:
+            self.steps.assign(tf.maximum(self.steps, 1))
 
     # Look-up --------------------------------------------------------------
 
@@ -261,7 +319,7 @@ class VectorQuantizer(CodeLookup):
     def _replace(self, where, vectors):
         """Puts `vectors` `[G, K, D]` for the codes with `where` `[G, K]`."""
         where = where[..., tf.newaxis]
-        self.embeddings.assign(tf.where(where, vectors, self.embeddings))
+        self.embeddings.move(tf.where(where, vectors, self.embeddings))
 
     def _candidates(self, z, weights):
         """Returns latents that may become codes, or None if none need to."""

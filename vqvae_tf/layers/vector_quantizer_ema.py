@@ -5,8 +5,13 @@ import tensorflow as tf
 
 from vqvae_tf import replicas
 from vqvae_tf.layers import lookup
+from vqvae_tf.layers.codebook import given_counts
 from vqvae_tf.layers.quantizer_gradients import mean_squares
 from vqvae_tf.layers.vector_quantizer import VectorQuantizer
+
+# Sums and counts of a code that is long unused drift apart by rounding, and
+# become nothing in the end; what was assigned differs by more.
+_ROUNDING, _NOTHING = 1e-3, 1e-30
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -21,9 +26,11 @@ class VectorQuantizerEMA(VectorQuantizer):
         e_i <- m_i / N_i   where n_i > 0
 
     Counts start at 1 and sums at the codebook, so a code that is not used
-    keeps its place, bit for bit. Loss and codes of a step use the codebook
-    from before its update. The loss is the commitment term alone. A step with
-    a NaN or infinite latent, on any replica, changes none of the three.
+    keeps its place, bit for bit. Sums follow embeddings that are assigned,
+    with counts of at least 1, so that training goes on from these. Loss and
+    codes of a step use the codebook from before its update. The loss is the
+    commitment term alone. A step with a NaN or infinite latent, on any
+    replica, changes none of the three.
 
     Args:
         num_embeddings: K, the number of embeddings of a codebook.
@@ -86,13 +93,51 @@ class VectorQuantizerEMA(VectorQuantizer):
             z - tf.stop_gradient(quantized), weights
         )
 
+    def _given_counts(self, counts):
+        if counts is None:
+            return None
+        return given_counts(counts, self.ema_counts.shape)
+
+    def _put_counts(self, counts):
+        if counts is not None:
+            self.ema_counts.assign(counts)
+            self.ema_sums.assign(self.embeddings * counts[..., tf.newaxis])
+
+    def _follow_assigned(self, before, after):
+        super()._follow_assigned(before, after)
+        changed = tf.reduce_any(tf.not_equal(before, after), axis=-1)
+        counts, sums = self._averages_of(changed, after)
+        self.ema_counts.assign(counts)
+        self.ema_sums.assign(sums)
+
+    def _averages_of(self, where, embeddings):
+        """Returns counts and sums, those of embeddings `where` `[G, K]`."""
+        counts = tf.convert_to_tensor(self.ema_counts)
+        counts = tf.where(where, tf.maximum(counts, 1.0), counts)
+        sums = embeddings * counts[..., tf.newaxis]
+        return counts, tf.where(where[..., tf.newaxis], sums, self.ema_sums)
+
+    def _averages(self):
+        """Returns counts and sums, which embeddings put otherwise change.
+
+        `set_weights`, say, puts one after the other, and may put sums that do
+        not belong to the embeddings.
+        """
+        embeddings = tf.convert_to_tensor(self.embeddings)
+        counts = self.ema_counts[..., tf.newaxis]
+        error = tf.abs(self.ema_sums - counts * embeddings)
+        size = tf.reduce_max(tf.abs(embeddings), axis=-1, keepdims=True)
+        apart = (error > _ROUNDING * counts * size) & (counts > _NOTHING)
+        return self._averages_of(tf.reduce_any(apart, axis=-1), embeddings)
+
     def _update(self, z, codes, counts, weights, candidates):
         z = tf.stop_gradient(z)
         sums = lookup.code_sums(z, codes, self.num_embeddings, weights)
         counts, sums = replicas.sum_over_replicas([counts, sums])
         step = 1.0 - self.decay
-        ema_counts = self.decay * self.ema_counts + step * counts
-        ema_sums = self.decay * self.ema_sums + step * sums
+        old_counts, old_sums = self._averages()
+        ema_counts = self.decay * old_counts + step * counts
+        ema_sums = self.decay * old_sums + step * sums
         # A latent that is not finite makes the sum of its code so, and all
         # replicas have the same sums.
         finite = tf.reduce_all(tf.math.is_finite(sums))
@@ -100,7 +145,7 @@ class VectorQuantizerEMA(VectorQuantizer):
         self.ema_sums.assign(tf.where(finite, ema_sums, self.ema_sums))
         means = ema_sums / ema_counts[..., tf.newaxis]
         used = (counts[..., tf.newaxis] > 0) & finite
-        self.embeddings.assign(tf.where(used, means, self.embeddings))
+        self.embeddings.move(tf.where(used, means, self.embeddings))
         if self.restart_after is not None:
             self._restart(counts, candidates)
         self._count_step(candidates)

@@ -1,0 +1,111 @@
+"""The variable of a codebook, and what may be put into it."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class Codebook(keras.Variable):
+    """A variable that tells its layer when someone assigns it.
+
+    Averages of a codebook that is put by hand would otherwise undo that at the
+    next step. The layer itself uses `move`, and what restores all variables
+    puts the averages after the codebook.
+
+    Args:
+        *args, **kwargs: as of `keras.Variable`.
+        on_assign: is called with the values before and after.
+
+    Example:
+
+    >>> codebook = Codebook(
+    ...     "zeros", (2,), on_assign=lambda before, after: print(after.numpy())
+    ... )
+    >>> _ = codebook.assign([1.0, 2.0])
+    [1. 2.]
+    """
+
+    def __init__(self, *args, on_assign, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._on_assign = on_assign
+
+    def assign(self, value):
+        before = tf.identity(self)
+        value = super().assign(value)
+        self._on_assign(before, value)
+        return value
+
+    def move(self, value):
+        """Assigns, as a step of training does, and tells nobody."""
+        return super().assign(value)
+
+
+def given_codebook(embeddings, shape) -> tf.Tensor:
+    """Returns a user's embeddings, float32 `[G, K, D]`.
+
+    Args:
+        embeddings: numbers `[G, K, D]`, or `[K, D]` for G = 1.
+        shape: G, K, D.
+
+    Raises:
+        ValueError: for another shape, or values that are not finite numbers.
+    """
+    return _given("embeddings", embeddings, shape, "[K, D]", "[G, K, D]")
+
+
+def given_counts(counts, shape) -> tf.Tensor:
+    """Returns a user's counts, float32 `[G, K]`.
+
+    Args:
+        counts: numbers `[G, K]`, or `[K]` for G = 1.
+        shape: G, K.
+
+    Raises:
+        ValueError: for another shape, or values that are not finite numbers,
+            or below 0.
+    """
+    counts = _given("counts", counts, shape, "[K]", "[G, K]")
+    if tf.executing_eagerly() and float(tf.reduce_min(counts)) < 0:
+        raise ValueError(
+            "counts must be at least 0. Received: counts down to "
+            f"{float(tf.reduce_min(counts)):.6g}."
+        )
+    return counts
+
+
+def _given(name, values, shape, short, long):
+    values = _numbers(name, values)
+    shape = tuple(shape)
+    fitting = [shape, shape[1:]] if shape[0] == 1 else [shape]
+    if tuple(values.shape) not in fitting:
+        letters = short if shape[0] == 1 else long
+        raise ValueError(
+            f"{name} must have shape {letters} = {fitting[-1]}. Received: "
+            f"{name} of shape {tuple(values.shape)}."
+        )
+    values = tf.cast(tf.reshape(values, shape), tf.float32)
+    if tf.executing_eagerly():
+        wrong = np.count_nonzero(~np.isfinite(values.numpy()))
+        if wrong:
+            raise ValueError(
+                f"{name} must be finite numbers, as float32. Received: "
+                f"{wrong} NaN or infinite values."
+            )
+    return values
+
+
+def _numbers(name, values):
+    try:
+        if not tf.is_tensor(values):
+            values = np.asarray(values)
+        values = tf.convert_to_tensor(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must be an array of numbers. Received: {values!r}."
+        ) from error
+    if not (values.dtype.is_floating or values.dtype.is_integer):
+        raise ValueError(
+            f"{name} must be numbers. Received: {name} of dtype "
+            f"{values.dtype.name}."
+        )
+    return values
