@@ -8,6 +8,7 @@ import pathlib
 import re
 
 import vqvae_tf
+from vqvae_tf import scratch
 from vqvae_tf.code_encoder import code_dtype
 from vqvae_tf.code_shards import CODES, DATASET, FORMATS, Shard
 from vqvae_tf.files import write_atomically
@@ -189,7 +190,7 @@ def check_empty(names, folder):
     """Raises ValueError where a folder without a plan holds other files."""
     for name in names:
         # What a process left that was killed here, and that of this one.
-        if not name.startswith((f".{PLAN}.", LOCK)):
+        if not name.startswith((f".{PLAN}.", LOCK, scratch.PREFIX)):
             raise ValueError(
                 "Expected a new or an empty folder, or one whose encoding is "
                 f"to go on (with {PLAN}). Received: {folder}, which holds "

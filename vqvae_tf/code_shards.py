@@ -11,6 +11,7 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf import scratch
 from vqvae_tf.files import write_atomically
 
 DATASET = "codes"
@@ -98,8 +99,6 @@ def write_shard(folder, shard, batches) -> Content:
     remove_leftovers(folder, shard)
     with write_atomically(folder / shard.file) as temporary:
         examples = write_records(temporary, shard.file_format, batches)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
         content = measure(temporary, examples)
     with write_atomically(folder / shard.note) as temporary:
         pathlib.Path(temporary).write_text(content.to_json())
@@ -107,7 +106,7 @@ def write_shard(folder, shard, batches) -> Content:
 
 
 def remove_leftovers(folder, shard):
-    """Removes what a killed process left of a shard, and a shard's note."""
+    """Removes a shard's note, and what older versions of this code left."""
     for name in (shard.file, shard.note):
         path = pathlib.Path(folder) / name
         for old in path.parent.glob(f".{path.name}.*"):
@@ -119,6 +118,7 @@ def remove_temporaries(folder):
     """Removes what killed processes left beside what is finished now."""
     folder = pathlib.Path(folder)
     for parent in (folder, folder / _NOTES):
+        scratch.remove_leftovers(parent)
         files = [path.name for path in parent.iterdir()]
         ours = tuple(f".{name}." for name in files if name[0] != ".")
         for name in files:
@@ -142,7 +142,9 @@ def write_records(path, file_format, batches) -> int:
 def _writer(path, file_format):
     """Yields what writes a record; errors of the disk become OSError."""
     if file_format == "tfrecord":
-        writer, errors = tf.io.TFRecordWriter(path), tf.errors.OpError
+        # As bytes, since names need not be UTF-8.
+        writer = tf.io.TFRecordWriter(os.fsencode(path))
+        errors = tf.errors.OpError
     else:
         from array_record.python import array_record_module
 

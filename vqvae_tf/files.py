@@ -1,13 +1,13 @@
 """Writing files so that nobody ever sees half of one."""
 
 import contextlib
-import glob
+import errno
 import os
 import pathlib
-import tempfile
 
 import numpy as np
 
+from vqvae_tf import scratch
 from vqvae_tf.npz_files import read_npz as read_npz
 
 
@@ -62,42 +62,89 @@ def expand(path) -> pathlib.Path:
     return expanded
 
 
+def resolve(path) -> pathlib.Path:
+    """Returns the absolute path of what a path means, through all links.
+
+    Args:
+        path: as for `expand`; it need not be there, nor what a link points to.
+
+    Raises:
+        OSError: for a link that leads back to itself.
+    """
+    path = pathlib.Path(os.path.realpath(expand(path)))
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return path
+
+
 @contextlib.contextmanager
-def write_atomically(path):
+def write_atomically(path, sync=True):
     """Gives a temporary name to write to, and renames it when that is done.
+
+    A link is followed: what it points to is replaced. What a killed process
+    has left of earlier writing to the same folder is removed.
 
     Args:
         path: the file to make or replace; its folder is made if needed.
+        sync: whether the file is on the disk before it gets its name, so
+            that even a power failure leaves the old one or the new. That
+            takes some milliseconds, which many small files need not.
 
     Yields:
-        The temporary path, in the same folder. On an error it is removed and
-        an existing file stays as it was.
+        The temporary path, on the same file system; the file's name is the
+        same. On an error it is removed and an existing file stays as it was.
+
+    Raises:
+        OSError: if it cannot be written.
+        ValueError: if path is something else than a file.
 
     Example:
 
     >>> with write_atomically("out.txt") as temporary:
     ...     _ = pathlib.Path(temporary).write_text("done")
     """
-    path = expand(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
-    )
-    os.close(handle)
-    # mkstemp makes files that only their owner may read.
-    os.chmod(temporary, 0o666 & ~_umask())
-    try:
-        yield temporary
+    path = resolve(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(
+            "A file can be written to a new name, or replace a file. "
+            f"Received: {path}, which is something else."
+        )
+    with scratch.scratch(path.parent) as folder:
+        temporary = folder / "new" / path.name
+        temporary.parent.mkdir()
+        yield str(temporary)
+        if sync:
+            _sync(temporary)
         os.replace(temporary, path)
-    finally:
-        pathlib.Path(temporary).unlink(missing_ok=True)
+        if sync:
+            sync_folder(path.parent)
 
 
 def remove_leftovers(path):
-    """Removes what writers of a file left that were killed as they wrote."""
-    path = expand(path)
-    for temporary in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        temporary.unlink(missing_ok=True)
+    """Removes what killed writers left of a file, and of those beside it."""
+    scratch.remove_leftovers(resolve(path).parent)
+
+
+def sync_tree(folder):
+    """Has all files below a folder, and their names, written to the disk."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            _sync(os.path.join(parent, name))
+        sync_folder(parent)
+
+
+def sync_folder(folder):
+    """Has the names in a folder written to the disk, if it can be."""
+    with contextlib.suppress(OSError):
+        _sync(folder)
+
+
+def _sync(path):
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def save_npz(path, **arrays):
@@ -105,9 +152,3 @@ def save_npz(path, **arrays):
     with write_atomically(path) as temporary:
         with open(temporary, "wb") as file:
             np.savez_compressed(file, **arrays)
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -90,7 +90,7 @@ def save_picture(path, picture):
     picture = np.asarray(picture, np.uint8)
     if picture.shape[-1] == 1:
         picture = picture[..., 0]
-    with write_atomically(path) as temporary:
+    with write_atomically(path, sync=False) as temporary:
         Image.fromarray(picture).save(temporary)
 
 
@@ -116,7 +116,7 @@ def save_animation(path, frames, frames_per_second=6):
         Image.fromarray(frame).quantize(palette=palette, dither=0)
         for frame in frames
     ]
-    with write_atomically(path) as temporary:
+    with write_atomically(path, sync=False) as temporary:
         images[0].save(
             temporary,
             format="GIF",

@@ -18,7 +18,7 @@ def save_wav(path, waveform, sample_rate):
     samples = np.clip(
         np.rint(np.asarray(waveform) * 2**15), -(2**15), 2**15 - 1
     )
-    with write_atomically(path) as temporary:
+    with write_atomically(path, sync=False) as temporary:
         with wave.open(str(temporary), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)

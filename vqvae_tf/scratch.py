@@ -1,0 +1,177 @@
+"""Scratch folders: where things are written before they get their place.
+
+    PARENT/.vqvae_tf-UID/XXXXXXXX/   of one writer, gone when it is done
+        lock                         which the writer holds while it lives
+        new/NAME                     what it is writing
+        old-XXXXXXXX/NAME            what was at its place, see `folders`
+
+They are beside the target, on the same file system, and one level down, so
+that one look tells whether a writer that was killed has left anything. Names
+stay as they are: the longest that are allowed have room for nothing more.
+"""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import shutil
+import stat
+import tempfile
+
+from absl import logging
+
+# And the user's number: what one has left, another could not write to.
+PREFIX = ".vqvae_tf-"
+_LOCK = "lock"
+_OLD = "old-"
+_ATTEMPTS = 100
+
+
+@contextlib.contextmanager
+def scratch(parent):
+    """Makes a folder to write in, and removes it afterwards.
+
+    What earlier writers have left that were killed goes first.
+
+    Args:
+        parent: the folder of what is to be written, made if needed.
+
+    Yields:
+        The path of the folder, on the same file system as `parent`.
+    """
+    parent = pathlib.Path(parent)
+    parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(parent)
+    folder, lock = _make(parent)
+    try:
+        yield folder
+    finally:
+        _remove(folder)
+        os.close(lock)
+        _remove_if_empty(folder.parent)
+
+
+def remove_leftovers(parent):
+    """Removes what killed writers have left in a folder.
+
+    Those that are alive keep theirs. What was moved away, but not replaced,
+    is put back.
+    """
+    home = _home(parent)
+    if not _is_folder(home):
+        return
+    for folder in list(home.iterdir()):
+        try:
+            lock = os.open(folder / _LOCK, os.O_RDWR)
+        except OSError:
+            # It is being made, or removed, or no scratch folder.
+            _remove_if_empty(folder)
+            continue
+        try:
+            if _locked(lock):
+                _put_back(folder, parent)
+                _remove(folder)
+        finally:
+            os.close(lock)
+    _remove_if_empty(home)
+
+
+def moved_away(path) -> pathlib.Path | None:
+    """Returns where a folder is that a writer has moved away, if anywhere.
+
+    Args:
+        path: where it should be.
+    """
+    parent = path.parent
+    # Of any user: it is only to be read.
+    for home in parent.glob(f"{PREFIX}*"):
+        if not _is_folder(home):
+            continue
+        for found in home.glob(f"*/{_OLD}*"):
+            if (found / path.name).exists():
+                return found / path.name
+    return None
+
+
+def place_for_old(folder) -> pathlib.Path:
+    """Returns a new folder within a scratch folder, for what is replaced."""
+    return pathlib.Path(tempfile.mkdtemp(dir=folder, prefix=_OLD))
+
+
+def _home(parent):
+    return pathlib.Path(parent) / f"{PREFIX}{os.getuid()}"
+
+
+def _make(parent):
+    home = _home(parent)
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(FileExistsError):
+            home.mkdir(mode=0o700)
+        try:
+            folder = pathlib.Path(tempfile.mkdtemp(dir=home, prefix=""))
+            flags = os.O_RDWR | os.O_CREAT
+            lock = os.open(folder / _LOCK, flags, 0o600)
+        except FileNotFoundError:
+            continue  # another writer has just removed it, as it was empty
+        try:
+            _check_own(home, folder)
+        except OSError:
+            os.close(lock)
+            raise
+        if _locked(lock) is not False and os.fstat(lock).st_nlink:
+            return folder, lock
+        os.close(lock)  # taken for a leftover
+    raise OSError(f"Cannot make a folder in {home}. Remove it and try again.")
+
+
+def _check_own(home, folder):
+    """Refuses a folder that someone else has put here, as in /tmp."""
+    found = home.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != folder.stat().st_uid:
+        _remove(folder)
+        raise PermissionError(
+            f"{home} belongs to another user, or is a link, and cannot be "
+            "written to safely. Remove it, or choose another folder."
+        )
+
+
+def _locked(lock) -> bool | None:
+    """Takes a lock; returns False where another has it, None without locks."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system that has none
+        return None
+    return True
+
+
+def _put_back(folder, parent):
+    for found in folder.glob(f"{_OLD}*/*"):
+        target = pathlib.Path(parent) / found.name
+        if not os.path.lexists(target):
+            os.rename(found, target)
+            logging.warning(
+                "Put back %s, which a process was replacing when it was "
+                "killed.",
+                target,
+            )
+
+
+def _remove(folder):
+    """Removes a scratch folder, the lock at last: a kill leaves a leftover."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if path.name != _LOCK:
+                shutil.rmtree(path, ignore_errors=True)
+        (folder / _LOCK).unlink(missing_ok=True)
+    _remove_if_empty(folder)
+
+
+def _remove_if_empty(folder):
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _is_folder(path):
+    return path.is_dir() and not path.is_symlink()
