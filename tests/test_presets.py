@@ -11,7 +11,14 @@ import small
 import tensorflow as tf
 
 import vqvae_tf as vq
-from vqvae_tf import audio_inputs, presets, recipes, showcase, speech_cards
+from vqvae_tf import (
+    audio_inputs,
+    presets,
+    recipes,
+    scratch,
+    showcase,
+    speech_cards,
+)
 from vqvae_tf.voices import sample_voices
 
 SPEAKERS = ["george", "jackson", "nicolas", "theo", "yweweler"]
@@ -111,6 +118,59 @@ def test_other_folders_are_not_replaced(tmp_path):
     (tmp_path / "empty").mkdir()
     small.autoencoder().save_to_preset(tmp_path / "empty")
     assert (tmp_path / "empty" / "metadata.json").is_file()
+
+
+LISTS_ALL = '{"files": {"%s": {"sha256": "", "size": 1}}}'
+
+
+@pytest.mark.parametrize("name", [".git/HEAD", "notes.txt", "codes/a.npz"])
+def test_saving_never_deletes_a_strangers_file(preset, copy, tmp_path, name):
+    """Neither in a preset's folder nor in one that looks like one."""
+    photos = tmp_path / "photos"
+    for folder in (copy, photos):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("precious")
+    first = name.split("/")[0]
+    for metadata in ("{}", "[1]", "no json", LISTS_ALL % first):
+        (photos / "metadata.json").write_text(metadata)
+        for folder in (copy, photos):
+            with pytest.raises(presets.PresetError, match="Choose a new fold"):
+                presets.check_replaceable(folder)
+            with pytest.raises(presets.PresetError, match="Choose a new fold"):
+                preset[1].save_to_preset(folder)
+            assert (folder / name).read_text() == "precious"
+    with pytest.raises(presets.PresetError, match=f"holds '{first}'"):
+        presets.check_replaceable(copy)
+    presets.verify(copy)
+
+
+def test_all_that_a_preset_holds_is_replaced(copy):
+    (copy / "README.md").write_text("a card")
+    (copy / "samples.png").write_bytes(b"shown")
+    (copy / scratch.PREFIX).mkdir()  # of writing its metadata, killed
+    presets.write_metadata(copy, {})
+    presets.check_replaceable(copy)
+
+
+def test_saving_follows_links_and_keeps_them(copy, tmp_path, monkeypatch):
+    (tmp_path / "latest").symlink_to("copy")
+    small.autoencoder().save_to_preset(tmp_path / "latest", {"seed": 7})
+    assert (tmp_path / "latest").is_symlink()
+    assert presets.verify(copy)["seed"] == 7
+    monkeypatch.chdir(copy)
+    small.autoencoder().save_to_preset(".", {"seed": 8})
+    assert presets.verify(copy)["seed"] == presets.verify(".")["seed"] == 8
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["copy", "latest"]
+
+
+def test_a_tilde_in_a_presets_path_is_the_home_folder(copy, monkeypatch):
+    monkeypatch.setenv("HOME", str(copy.parent))
+    monkeypatch.chdir(copy)
+    presets.load("~/copy")
+    assert presets.verify("~/copy") == presets.verify(copy)
+    small.autoencoder().save_to_preset("~/other")
+    assert not (copy / "~").exists()
+    presets.load("~/other")
 
 
 def test_work_directory_is_a_preset(preset, tmp_path):

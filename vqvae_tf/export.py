@@ -1,12 +1,15 @@
 """SavedModels that answer with TensorFlow alone, laid out for its server."""
 
-import contextlib
+import os
 import pathlib
+import shutil
 import tempfile
 
 import tensorflow as tf
 from absl import logging
 
+from vqvae_tf import folders
+from vqvae_tf.files import resolve
 from vqvae_tf.models import (
     VQVAE,
     Autoencoder,
@@ -131,7 +134,7 @@ def export(generator, path, version=1, jit_sampling=None) -> pathlib.Path:
     target = _check_target(path, version)
     served = endpoints(in_float32(generator), jit_sampling)
     signatures, examples = served.signatures(), served.examples()
-    with _new_folder(target) as folder:
+    with folders.new_folder(target, _refuse) as folder:
         _save(signatures, folder)
         for name, text in served.extra_files().items():
             (folder / name).parent.mkdir(exist_ok=True)
@@ -188,27 +191,17 @@ def _check_target(path, version):
             f"folder. Received: version={version!r}."
         )
     # Resolved, since the last part of the path is the model's name.
-    target = pathlib.Path(path).resolve() / str(version)
-    if target.exists():
-        raise FileExistsError(
-            f"{target} exists already; a server may be using it. Export "
-            "another version (a server takes the highest), or remove the "
-            f"folder first. Received: version={version}."
-        )
+    target = resolve(path) / str(version)
+    folders.replaceable(target, _refuse)
     return target
 
 
-@contextlib.contextmanager
-def _new_folder(target):
-    """Gives the name of a folder to make, which then becomes `target`."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target; a server looks at folders named by numbers only.
-    with tempfile.TemporaryDirectory(
-        dir=target.parent, prefix=f".{target.name}."
-    ) as temporary:
-        folder = pathlib.Path(temporary, target.name)
-        yield folder
-        folder.rename(target)
+def _refuse(target):
+    """Raises FileExistsError: a version that is there is never replaced."""
+    raise FileExistsError(
+        f"{target} exists already; a server may be using it. Export another "
+        "version (a server takes the highest), or remove the folder first."
+    )
 
 
 def _save(signatures, folder):
@@ -221,7 +214,14 @@ def _save(signatures, folder):
         for variable in signature.variables
     }
     module.served_variables = list(variables.values())
-    tf.saved_model.save(module, str(folder), signatures)
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:  # a name that TensorFlow does not take
+        with tempfile.TemporaryDirectory() as temporary:
+            tf.saved_model.save(module, temporary, signatures)
+            shutil.copytree(temporary, folder, dirs_exist_ok=True)
+    else:
+        tf.saved_model.save(module, str(folder), signatures)
 
 
 def _write_warmup(folder, model_name, requests):
@@ -251,7 +251,7 @@ def _write_warmup(folder, model_name, requests):
         return
     path = folder / WARMUP_FILE
     path.parent.mkdir(exist_ok=True)
-    with tf.io.TFRecordWriter(str(path)) as writer:
+    with tf.io.TFRecordWriter(os.fsencode(path)) as writer:
         for signature, inputs in requests.items():
             record = _record(protos, model_name, signature, inputs)
             writer.write(record.SerializeToString())

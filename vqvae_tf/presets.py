@@ -11,17 +11,15 @@ import contextlib
 import datetime
 import hashlib
 import json
-import os
 import pathlib
-import shutil
 import tempfile
 
 import keras
 import tensorflow as tf
 
 import vqvae_tf
-from vqvae_tf import sheets
-from vqvae_tf.files import write_atomically
+from vqvae_tf import folders, scratch, sheets
+from vqvae_tf.files import expand, write_atomically
 from vqvae_tf.models import LatentGenerator, VideoGenerator
 from vqvae_tf.precision import portable_config
 from vqvae_tf.wav import save_wav
@@ -31,6 +29,8 @@ CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 PRIOR_CONFIG, PRIOR_WEIGHTS = "prior.json", "prior.weights.h5"
 METADATA = "metadata.json"
 HUB = "hf://"
+# What `save` writes besides what is shown.
+_OWN = {CONFIG, WEIGHTS, PRIOR_CONFIG, PRIOR_WEIGHTS, METADATA, "README.md"}
 
 # sha256 of metadata.json of each preset that comes with the package.
 BUILT_IN = {
@@ -87,7 +87,7 @@ def find_preset(name) -> pathlib.Path:
     Raises:
         PresetError: if there is none; it lists the built-in names.
     """
-    path = pathlib.Path(name)
+    path = expand(name)
     for folder in (path, path / "preset"):
         if (folder / METADATA).is_file():
             return folder
@@ -121,7 +121,7 @@ def _from_hub(name):
 
 def load_metadata(folder) -> dict:
     """Reads a preset's metadata, checked where the preset is built in."""
-    path = pathlib.Path(folder) / METADATA
+    path = expand(folder) / METADATA
     if not path.is_file():
         raise PresetError(
             f"The preset {folder} has no {METADATA}. Expected a folder "
@@ -143,7 +143,7 @@ def verify(folder) -> dict:
     Raises:
         PresetError: for a missing, truncated or altered file.
     """
-    folder = pathlib.Path(folder)
+    folder = expand(folder)
     metadata = load_metadata(folder)
     for name in metadata["files"]:
         _checked(folder, name, metadata)
@@ -295,7 +295,8 @@ def save(model, path, metadata=None, card=None, pictures=None):
     Args:
         model: a `VQVAE`, an `Autoencoder`, a `LatentGenerator` or a
             `VideoGenerator`.
-        path: the folder to make or to replace; it appears when complete.
+        path: the folder to make, or a preset's to replace. It appears, or
+            changes, in one step when all is written; see `check_replaceable`.
         metadata: what to note besides versions, sizes and hashes: recipe,
             data, steps, seed, metrics.
         card: the text of README.md, or None.
@@ -309,13 +310,8 @@ def save(model, path, metadata=None, card=None, pictures=None):
     Raises:
         PresetError: if path holds anything but a preset.
     """
-    path = pathlib.Path(path)
-    _check_replaceable(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = pathlib.Path(
-        tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.")
-    )
-    try:
+    with folders.new_folder(path, check_preset_alone) as temporary:
+        temporary.mkdir()
         prior = getattr(model, "prior", None)
         autoencoder = getattr(model, "autoencoder", model)
         _save_part(autoencoder, temporary, CONFIG, WEIGHTS)
@@ -338,10 +334,7 @@ def save(model, path, metadata=None, card=None, pictures=None):
                 **(metadata or {}),
             },
         )
-        _replace_folder(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return sha256(path / METADATA)
+        return sha256(temporary / METADATA)
 
 
 def save_shown(path, shown):
@@ -381,7 +374,7 @@ def _without_optimizers(model):
 
 def write_metadata(folder, metadata):
     """Writes metadata.json: `metadata`, versions, and the hash of each file."""
-    folder = pathlib.Path(folder)
+    folder = expand(folder)
     files = {
         p.name: {"sha256": sha256(p), "size": p.stat().st_size}
         for p in sorted(folder.iterdir())
@@ -401,29 +394,54 @@ def write_metadata(folder, metadata):
         pathlib.Path(temporary).write_text(text + "\n")
 
 
-def _check_replaceable(path):
-    """Raises PresetError where other files than a preset's would be lost."""
-    if not path.exists() or (path / METADATA).is_file():
-        return
-    if not path.is_dir() or any(path.iterdir()):
+def check_replaceable(path):
+    """Raises PresetError where saving a preset to `path` would be refused.
+
+    Only a preset is replaced, or an empty folder: one that holds nothing but
+    the files that `save` writes and those that its metadata lists. Call it
+    before long work, at the end of which a preset is saved.
+    """
+    folders.replaceable(path, check_preset_alone)
+
+
+def check_preset_alone(folder):
+    """Raises PresetError unless a folder is empty or a preset, and no more."""
+    if not folder.is_dir():
         raise PresetError(
-            f"A preset replaces its whole folder, and {path} holds something "
-            f"else (it has no {METADATA}). Choose a new folder."
+            f"A preset is a folder, and {folder} is a file. Choose a new "
+            "folder."
+        )
+    found = sorted(folder.iterdir())
+    listed = _listed(folder / METADATA)
+    for path in found:
+        if path.name.startswith(scratch.PREFIX):
+            continue  # left there by `write_metadata`, killed
+        if path.name not in _OWN | set(listed or ()) or path.is_dir():
+            raise PresetError(
+                f"A preset replaces its whole folder, and {folder} holds "
+                f"{path.name!r}, which is no file of a preset and would be "
+                "lost. Choose a new folder, or move it away."
+            )
+    if found and listed is None:
+        raise PresetError(
+            f"A preset replaces its whole folder, and {folder} holds something "
+            f"else: it has no {METADATA} that save_to_preset wrote. Choose a "
+            "new folder."
         )
 
 
-def _replace_folder(new, path):
-    os.chmod(new, 0o755)
-    if not path.exists():
-        os.replace(new, path)
-        return
-    old = path.with_name(f".{path.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    os.replace(path, old)
-    os.replace(new, path)
-    shutil.rmtree(old)
+def _listed(path) -> list[str] | None:
+    """Returns the files that a preset's metadata lists, None if none did."""
+    try:
+        metadata = json.loads(path.read_bytes())
+        files = metadata["files"]
+        if "vqvae_tf_version" not in metadata:
+            return None
+        return [name for name in files if {"sha256", "size"} <= {*files[name]}]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def sha256(path) -> str:
     """Returns the sha256 of a file, in hexadecimal digits."""
-    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+    return hashlib.sha256(expand(path).read_bytes()).hexdigest()
