@@ -393,3 +393,13 @@ def test_requests_of_the_document(tmp_path, monkeypatch):
         }
         answer = call(saved.signatures, request["signature_name"], inputs)
         assert answer["images"].shape[1:] == (size, size, 3)
+
+
+def test_weights_that_are_not_finite_are_not_exported(tmp_path):
+    model = small.autoencoder()
+    model.build()
+    variable = model.decoder.trainable_variables[0]
+    variable.assign(np.full(variable.shape, np.nan))
+    with pytest.raises(ValueError, match=f"be exported.*{variable.path} with"):
+        export(model, tmp_path / "m")
+    assert not (tmp_path / "m").exists()

@@ -173,6 +173,29 @@ def test_a_tilde_in_a_presets_path_is_the_home_folder(copy, monkeypatch):
     presets.load("~/other")
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(
+    tmp_path, value
+):
+    model = small.autoencoder()
+    model.save_to_preset(tmp_path / "a")
+    variable = model.decoder.trainable_variables[0]
+    values = variable.numpy()
+    values.flat[-1] = value
+    variable.assign(values)
+    message = f"{variable.path} with 1 of {values.size:,} values NaN or inf"
+    for path in ("a", "b"):
+        with pytest.raises(presets.PresetError, match=message):
+            model.save_to_preset(tmp_path / path)
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    presets.load(tmp_path / "a")
+    # As one was saved that nobody checked.
+    model.save_weights(tmp_path / "a" / "model.weights.h5")
+    presets.write_metadata(tmp_path / "a", {})
+    with pytest.raises(presets.PresetError, match="model.weights.h5: .* 1 of"):
+        presets.load(tmp_path / "a")
+
+
 def test_work_directory_is_a_preset(preset, tmp_path):
     shutil.copytree(preset[0], tmp_path / "run" / "preset")
     assert presets.find_preset(tmp_path / "run").name == "preset"

@@ -8,7 +8,7 @@ import tempfile
 import tensorflow as tf
 from absl import logging
 
-from vqvae_tf import folders
+from vqvae_tf import finite, folders
 from vqvae_tf.files import resolve
 from vqvae_tf.models import (
     VQVAE,
@@ -116,7 +116,8 @@ def export(generator, path, version=1, jit_sampling=None) -> pathlib.Path:
         TypeError: for anything but these.
         ValueError: for a model of other data, a second level whose codes do
             not stand for all of a picture, a prior that needs a local
-            context, another version, or jit_sampling without speech.
+            context, another version, jit_sampling without speech, or weights
+            that are not finite.
         FileExistsError: if the version is there already.
 
     Example:
@@ -132,6 +133,7 @@ def export(generator, path, version=1, jit_sampling=None) -> pathlib.Path:
     """
     _check_generator(generator)
     target = _check_target(path, version)
+    finite.check_weights(generator, "exported")
     served = endpoints(in_float32(generator), jit_sampling)
     signatures, examples = served.signatures(), served.examples()
     with folders.new_folder(target, _refuse) as folder:

@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 
 import vqvae_tf
-from vqvae_tf import folders, scratch, sheets
+from vqvae_tf import finite, folders, scratch, sheets
 from vqvae_tf.files import expand, write_atomically
 from vqvae_tf.models import LatentGenerator, VideoGenerator
 from vqvae_tf.precision import portable_config
@@ -247,6 +247,10 @@ def _load_part(folder, metadata, config_name, weights_name):
                 f"{folder / weights_name} does not fit the model of "
                 f"{config_name}: {error}"
             ) from None
+    try:
+        finite.check_weights(model, "used")
+    except ValueError as error:
+        raise PresetError(f"{folder / weights_name}: {error}") from None
     return model
 
 
@@ -308,7 +312,8 @@ def save(model, path, metadata=None, card=None, pictures=None):
         The sha256 of its metadata.json.
 
     Raises:
-        PresetError: if path holds anything but a preset.
+        PresetError: if path holds anything but a preset, or the model has
+            weights that are not finite.
     """
     with folders.new_folder(path, check_preset_alone) as temporary:
         temporary.mkdir()
@@ -350,6 +355,10 @@ def save_shown(path, shown):
 def _save_part(model, folder, config_name, weights_name):
     if not model.built:
         model.build()
+    try:
+        finite.check_weights(model, "saved")
+    except ValueError as error:
+        raise PresetError(str(error)) from None
     config = keras.saving.serialize_keras_object(model)
     text = json.dumps(portable_config(config), indent=1, sort_keys=True)
     (folder / config_name).write_text(text + "\n")
