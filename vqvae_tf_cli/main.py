@@ -168,6 +168,7 @@ def _check_flags(name, has_config):
 
 def _import_functions():
     """Imports the commands themselves, and TensorFlow with them."""
+    quiet.use_onednn()
     try:
         functions = quiet.import_quietly("vqvae_tf.cli")
     except ImportError as error:

@@ -5,12 +5,25 @@ import importlib
 import logging as python_logging
 import os
 import pathlib
+import platform
 import sys
 import tempfile
 
 from absl import flags, logging
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+
+
+def use_onednn():
+    """Has TensorFlow use oneDNN on every x86 processor, unless the user said.
+
+    By itself it does so only on those with AVX512. It reads the variable when
+    it is imported; later nothing is changed.
+    """
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    if x86 and "tensorflow" not in sys.modules:
+        os.environ.setdefault(_ONEDNN, "1")
 
 
 def import_quietly(name):
