@@ -21,6 +21,7 @@ from vqvae_tf import (
     building,
     code_evaluation,
     data,
+    dtype_policies,
     encoding,
     fitting,
     recipes,
@@ -46,7 +47,7 @@ def training_codes(config, base, data_dir, workdir):
 
 def train_alone(config, codes, directory):
     """Returns the recipe's decoder, trained with latents of 1."""
-    keras.config.set_dtype_policy(config.dtype_policy)
+    keras.config.set_dtype_policy(dtype_policies.resolve(config.dtype_policy))
     keras.utils.set_random_seed(config.seed)
     decoder = building.make_autoencoder(config).decoder
     section = config.training

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import pathlib
 import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -41,6 +42,14 @@ def pytest_configure(config):
         tf.config.optimizer.set_experimental_options(
             {"disable_meta_optimizer": True}
         )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _plain_processor():
+    """Has "auto" become float32, whatever this machine could do."""
+    from vqvae_tf import dtype_policies
+
+    dtype_policies._CPU_INFO = pathlib.Path(os.devnull)
 
 
 @pytest.fixture(autouse=True)

@@ -255,6 +255,7 @@ def recipe(num_classes=None):
     """A recipe that trains in seconds on data of `write_data`."""
     config = defaults()
     config.name = "small"
+    config.dtype_policy = "float32"
     config.data.update(
         source="npz:small.npz", image_size=SIZE, num_classes=num_classes
     )

@@ -80,6 +80,7 @@ def test_card_of_the_zoo(name):
         metadata["steps"],
         "elsewhere/preset",
         f"vqvae-tf train --config={name}",
+        metadata.get("dtype_policy"),
     )
     assert text == (folder / "README.md").read_text()
 
@@ -89,7 +90,14 @@ def test_card_of_a_changed_recipe_makes_no_claims():
     config.training.steps = 7
     config.card.limits = "My words."
     command = "vqvae-tf train --config=vqvae_photo128 --config.training.steps=7"
-    text = cards.card(config, FIGURES, "7 steps of 8", "my run/preset", command)
+    text = cards.card(
+        config,
+        FIGURES,
+        "7 steps of 8",
+        "my run/preset",
+        command,
+        "mixed_bfloat16",
+    )
     words = ("857", "two CPU cores", "ImageNet", "42.6", "not from the data")
     assert [word for word in words if word in text] == []
     assert text.startswith(

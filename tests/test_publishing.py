@@ -34,6 +34,7 @@ def test_publish(tmp_path, has_prior):
     assert f"{cls.__name__}.from_preset" in card
     steps = "6 steps of 4" + (", the prior 4 of 4" if has_prior else "")
     assert metadata["steps"] == steps and steps in card
+    assert metadata["dtype_policy"] == "float32"
     loaded = presets.load(folder)
     assert type(loaded) is cls
     figures = cards.measure(loaded, metadata["data"], str(tmp_path), False)

@@ -138,7 +138,7 @@ def _own_words(config):
     return notes
 
 
-def card(config, figures, steps, path=None, command=None) -> str:
+def card(config, figures, steps, path=None, command=None, policy=None) -> str:
     """Writes the README.md of a preset.
 
     Args:
@@ -148,6 +148,8 @@ def card(config, figures, steps, path=None, command=None) -> str:
         steps: what training took, as text.
         path: the preset's folder, to load it by; by default the recipe's name.
         command: the command that trained it, without --workdir.
+        policy: the dtype policy that it was trained in; by default that of the
+            recipe, which a card of the zoo does not repeat.
     """
     options, built_in = config.data, recipes.is_built_in(config)
     name = config.name if built_in else str(path or config.name)
@@ -181,7 +183,7 @@ def card(config, figures, steps, path=None, command=None) -> str:
 
 ## Training
 
-{_training_text(config, steps, command, built_in)} \
+{_training_text(config, steps, command, built_in, policy)} \
 {notes.training}
 """
     if notes.limits:
@@ -195,12 +197,14 @@ def _title(config, built_in):
     return f"{config.name}, changed" if changed else config.name
 
 
-def _training_text(config, steps, command, built_in):
+def _training_text(config, steps, command, built_in, policy):
     facts = f"seed {config.seed}, {steps}"
     if built_in:
         command = f"vqvae-tf train --config=zoo/recipes/{config.name}.py"
-    else:
-        facts += f", dtype policy {config.dtype_policy}"
+    elif policy is None:
+        policy = config.dtype_policy
+    if policy is not None:
+        facts += f", dtype policy {policy}"
     if config.start is not None:
         facts += f", from the weights of {config.start}"
     if command is None:

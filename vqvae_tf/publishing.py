@@ -22,6 +22,7 @@ def publish(config, model, folder, data_dir=None, command=None):
         ValueError: for what `recipes.check_recipe` refuses.
     """
     recipes.check_recipe(config)
+    policy = model.dtype_policy.name
     model = in_float32(model)
     description = cards.describe(config)
     figures = cards.measure(model, description, data_dir)
@@ -34,9 +35,10 @@ def publish(config, model, folder, data_dir=None, command=None):
         "data": description,
         "seed": config.seed,
         "steps": steps,
+        "dtype_policy": policy,
         "metrics": figures,
     }
-    card = cards.card(config, figures, steps, folder, command)
+    card = cards.card(config, figures, steps, folder, command, policy)
     return presets.save(model, folder, metadata, card, pictures)
 
 

@@ -14,7 +14,13 @@ import traceback
 
 import ml_collections
 
-from vqvae_tf import bottlenecks, densities, layers, networks
+from vqvae_tf import (
+    bottlenecks,
+    densities,
+    dtype_policies,
+    layers,
+    networks,
+)
 from vqvae_tf.checks import check_positive
 from vqvae_tf.errors import ExplainedError
 from vqvae_tf.messages import first_line
@@ -26,7 +32,9 @@ def defaults() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.name = "vqvae"
     config.seed = 0
-    config.dtype_policy = "float32"
+    # "auto" is mixed_bfloat16 where the processor has the instructions, else
+    # float32; the run keeps what it began with.
+    config.dtype_policy = dtype_policies.AUTO
     # A preset whose codes are the data: of a second stage, or of video.
     config.base = None
     # A preset whose weights training starts from, where they fit.
@@ -400,11 +408,9 @@ def _check_helper(section, options, name, derived):
         )
 
 
-_DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16")
-
-
 def _check_dtype_policy(policy):
-    if policy not in _DTYPE_POLICIES:
+    known = (dtype_policies.AUTO, *dtype_policies.POLICIES)
+    if policy not in known:
         why = ""
         if policy == "float16":
             why = (
@@ -413,7 +419,7 @@ def _check_dtype_policy(policy):
             )
         raise ValueError(
             f"The recipe's dtype_policy must be one of "
-            f"{', '.join(_DTYPE_POLICIES)}. Received: {policy!r}.{why}"
+            f"{', '.join(known)}. Received: {policy!r}.{why}"
         )
 
 

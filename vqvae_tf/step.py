@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf import gradient_rules, replicas, strategies
+from vqvae_tf.dtype_policies import warn_if_slow
 from vqvae_tf.precision import check_moments
 
 
@@ -197,6 +198,7 @@ class StepModel(keras.Model):
         x = self._prepare(x, y)
         optimizer = getattr(self, "optimizer", None)
         check_moments(optimizer, self.trainable_variables)
+        warn_if_slow(self.dtype_policy.name)
         kwargs |= _with_context(kwargs)
         if isinstance(x, tf.data.Dataset) or inspect.isgenerator(x):
             kwargs.setdefault("shuffle", False)  # the data's own affair

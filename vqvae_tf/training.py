@@ -3,7 +3,8 @@
 A run can be killed at any moment; the same command goes on from the last
 checkpoint:
 
-    WORKDIR/recipe.json        the recipe that is being trained
+    WORKDIR/recipe.json        the recipe that is being trained, and the dtype
+                               policy that "auto" became
     WORKDIR/coder/             checkpoints of what comes before, if it does
     WORKDIR/autoencoder/       checkpoints of stage 1
     WORKDIR/fast_decoder/      of the fast decoder, of speech
@@ -19,9 +20,11 @@ import json
 import pathlib
 
 import keras
+import ml_collections
 import tensorflow as tf
+from absl import logging
 
-from vqvae_tf import recipes, strategies, systems
+from vqvae_tf import dtype_policies, recipes, strategies, systems
 from vqvae_tf.files import write_atomically
 from vqvae_tf.precision import copied
 
@@ -48,17 +51,37 @@ def train(config, workdir, data_dir=None, stage="all", strategy=None):
     workdir = pathlib.Path(workdir)
     recipes.check_recipe(config)
     _compare_recipe(config, workdir)
-    keras.config.set_dtype_policy(config.dtype_policy)
-    keras.utils.set_random_seed(config.seed)
-    # Called when all is open: a run that could not start leaves the directory
-    # to others.
-    start = functools.partial(_note_recipe, config, workdir)
     system = systems.BY_KIND[recipes.kind(config)]
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope(), strategies.telling_lost_workers(strategy):
+        config = _with_policy(config, workdir)
+        keras.config.set_dtype_policy(config.dtype_policy)
+        keras.utils.set_random_seed(config.seed)
+        # Called when all is open: a run that could not start leaves the
+        # directory to others.
+        start = functools.partial(_note_recipe, config, workdir)
         model = system.train(config, workdir, data_dir, stage, start)
     alone = strategy is tf.distribute.get_strategy()
     return model if alone else copied(model)
+
+
+def _with_policy(config, workdir):
+    """Returns the recipe with the dtype policy that "auto" is in this run.
+
+    It is that of the run in the directory, or the one that suits the processor;
+    of several workers' processors, the chief's.
+    """
+    policy = config.dtype_policy
+    if policy == dtype_policies.AUTO:
+        policy = _noted_policy(workdir) or dtype_policies.resolve(policy)
+        number = dtype_policies.POLICIES.index(policy)
+        policy = dtype_policies.POLICIES[strategies.of_all_workers(number)[0]]
+        logging.info('The dtype policy "auto" is %s in this run.', policy)
+    dtype_policies.warn_if_slow(policy)
+    # A copy, which is not frozen even if the original is.
+    config = ml_collections.ConfigDict(config).copy_and_resolve_references()
+    config.dtype_policy = policy
+    return config
 
 
 # The run's directory --------------------------------------------------------
@@ -66,12 +89,13 @@ def train(config, workdir, data_dir=None, stage="all", strategy=None):
 
 def _compare_recipe(config, workdir):
     """Raises ValueError if the directory holds a run of another recipe."""
-    path = workdir / "recipe.json"
-    if not path.exists():
+    old = _noted(workdir)
+    if old is None:
         return
-    default = json.loads(recipes.to_json(recipes.defaults()))
-    old = _completed(json.loads(path.read_text()), default)
     new = json.loads(recipes.to_json(config))
+    if dtype_policies.AUTO in (new["dtype_policy"], old["dtype_policy"]):
+        # Whatever it became, or will.
+        new["dtype_policy"] = old["dtype_policy"]
     fixed = [d for d in _differences(old, new) if not _may_change(d, workdir)]
     if fixed:
         raise ValueError(
@@ -79,6 +103,26 @@ def _compare_recipe(config, workdir):
             f"{', '.join(fixed)}. Go on with the old recipe, or choose another "
             "--workdir."
         )
+
+
+def _noted(workdir):
+    """Returns the recipe of the run in a directory, None where there is none.
+
+    Keys that there were not yet when it was noted have their defaults.
+    """
+    path = workdir / "recipe.json"
+    if not path.exists():
+        return None
+    default = json.loads(recipes.to_json(recipes.defaults()))
+    # Before it could be chosen, and before "auto".
+    default["dtype_policy"] = "float32"
+    return _completed(json.loads(path.read_text()), default)
+
+
+def _noted_policy(workdir):
+    """Returns the dtype policy of the run in a directory, or None."""
+    policy = (_noted(workdir) or {}).get("dtype_policy")
+    return policy if policy in dtype_policies.POLICIES else None
 
 
 def _completed(recipe, default):

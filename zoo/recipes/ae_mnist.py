@@ -7,6 +7,7 @@ def get_config():
     config = defaults()
     config.name = "ae_mnist"
     config.seed = 1
+    config.dtype_policy = "float32"
     config.data.update(
         source="tfds:mnist",
         train_split="train",

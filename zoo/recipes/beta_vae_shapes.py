@@ -7,6 +7,7 @@ def get_config():
     config = defaults()
     config.name = "beta_vae_shapes"
     config.seed = 1
+    config.dtype_policy = "float32"
     config.data.update(
         source="shapes",
         train_split="train",

@@ -7,7 +7,6 @@ def get_config():
     config = defaults()
     config.name = "vae_cifar10"
     config.seed = 1
-    config.dtype_policy = "mixed_bfloat16"
     # The last 5,000 training pictures choose the number of latents.
     config.data.update(
         source="tfds:cifar10",

@@ -7,7 +7,6 @@ def get_config():
     config = defaults()
     config.name = "vqvae_cifar10"
     config.seed = 1
-    config.dtype_policy = "mixed_bfloat16"
     config.data.source = "tfds:cifar10"
     config.data.image_size = 32
     config.data.num_classes = 10

@@ -10,7 +10,6 @@ def get_config():
     config = defaults()
     config.name = "vqvae_dmlab84"
     config.seed = 1
-    config.dtype_policy = "mixed_bfloat16"
     config.data.source = "tfds:dmlab_episodes"
     config.data.image_size = 84
     config.data.flip = False

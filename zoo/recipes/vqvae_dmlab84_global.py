@@ -11,7 +11,6 @@ def get_config():
     config = defaults()
     config.name = "vqvae_dmlab84_global"
     config.seed = 1
-    config.dtype_policy = "mixed_bfloat16"
     config.base = "vqvae_dmlab84"
     config.data.source = "tfds:dmlab_episodes"
     config.data.image_size = 84

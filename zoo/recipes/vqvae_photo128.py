@@ -11,7 +11,6 @@ def get_config():
     config = defaults()
     config.name = "vqvae_photo128"
     config.seed = 1
-    config.dtype_policy = "mixed_bfloat16"
     config.data.source = "folder"
     config.data.image_size = 128
     config.data.resize_range = (128, 160)

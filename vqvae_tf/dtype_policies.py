@@ -1,0 +1,104 @@
+"""Which dtype policy suits the processor, and what others cost on it."""
+
+import functools
+import os
+import pathlib
+
+import tensorflow as tf
+from absl import logging
+
+# Of recipes: the one of these that suits the processor.
+AUTO = "auto"
+POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16")
+
+_CPU_INFO = pathlib.Path("/proc/cpuinfo")
+_CPU_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
+_CPU_FLOAT16 = {"avx512_fp16", "amx_fp16"}
+_GPU_BFLOAT16 = (8, 0)
+
+
+def choose() -> str:
+    """Returns what "auto" becomes on the devices of this process.
+
+    Returns:
+        "mixed_bfloat16" on TPUs, on GPUs of compute capability 8.0 or more, and
+        on CPUs with AVX512_BF16 or AMX_BF16 with oneDNN on; else "float32".
+    """
+    return "float32" if _cost("mixed_bfloat16") else "mixed_bfloat16"
+
+
+def resolve(policy) -> str:
+    """Returns a recipe's dtype policy, with what "auto" becomes in its place.
+
+    Example:
+
+    >>> resolve("mixed_float16")
+    'mixed_float16'
+    """
+    return choose() if policy == AUTO else policy
+
+
+@functools.cache
+def warn_if_slow(policy):
+    """Warns, once, of a policy that the processor has no instructions for.
+
+    Args:
+        policy: a name; those that are not in POLICIES cost nothing.
+    """
+    cost = _cost(policy)
+    if cost:
+        logging.warning(
+            "The dtype policy %s is slow here: %s Take float32, or in a recipe "
+            '"auto".',
+            policy,
+            cost,
+        )
+
+
+def _cost(policy):
+    """Returns what a policy costs on this processor; None for nothing."""
+    kind = policy.removeprefix("mixed_")
+    tpus = tf.config.list_logical_devices("TPU")
+    if kind not in ("bfloat16", "float16") or tpus:
+        return None
+    gpus = tf.config.get_visible_devices("GPU")
+    if gpus:
+        capability = min(map(_compute_capability, gpus))
+        if kind == "float16" or capability >= _GPU_BFLOAT16:
+            return None
+        return "the GPU has no instructions for bfloat16."
+    if kind == "float16":
+        if _runs_on_cpu(_CPU_FLOAT16):
+            return None
+        return (
+            "this CPU has no instructions for float16; a step takes some 5 "
+            "times the time of float32."
+        )
+    if _runs_on_cpu(_CPU_BFLOAT16):
+        return None
+    return (
+        "this CPU has no instructions for bfloat16 (AVX512_BF16 or AMX, with "
+        "oneDNN on); a step takes some 8 times the time of float32."
+    )
+
+
+def _compute_capability(gpu):
+    details = tf.config.experimental.get_device_details(gpu)
+    return details.get("compute_capability") or (0, 0)
+
+
+def _runs_on_cpu(instructions):
+    # On processors that have these TensorFlow uses oneDNN unless it is told.
+    told = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").strip().lower()
+    return told not in ("0", "false") and bool(instructions & _cpu_flags())
+
+
+def _cpu_flags():
+    """Returns what an x86 processor can do, as Linux names it."""
+    try:
+        lines = _CPU_INFO.read_text(errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    flags = (line.partition(":") for line in lines)
+    found = [value for key, _, value in flags if key.strip() == "flags"]
+    return frozenset(found[0].split()) if found else frozenset()
