@@ -1,20 +1,18 @@
 """Recordings from wav and flac files, one or a folder of them."""
 
 import os
-import struct
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from vqvae_tf.data import audio_reading, folder
+from vqvae_tf.data.audio_decoding import decode_audio
 from vqvae_tf.data.audio_source import AudioSource, LazyAudio, PackedAudio
 from vqvae_tf.data.walking import list_files
 
 EXTENSIONS = (".wav", ".flac")
 _CHUNK = 8  # recordings that are read at a time; they may be long
-# Sizes in the header of a wav file that was written to a pipe: sox, ffmpeg.
-_UNKNOWN_SIZES = (0x7FFFF000, 0xFFFFFFFF)
 
 
 def load_waveform(
@@ -33,8 +31,8 @@ def load_waveform(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no recording, or has one of the faults that
-            `open_audio` refuses.
+        ValueError: it is no recording, is too long, or has one of the faults
+            that `open_audio` refuses.
         ImportError: without the extra `audio`.
 
     Example:
@@ -55,71 +53,6 @@ def _load(path, sample_rate, normalize):
     samples, rate = decode_audio(path)
     place = repr(os.fspath(path))
     return audio_reading.conform(samples, rate, sample_rate, normalize, place)
-
-
-def decode_audio(path: str) -> tuple[np.ndarray, int]:
-    """Reads the samples of a file as they are.
-
-    Returns:
-        float32 `[time, channels]` (integers scaled to [-1, 1]), and the
-        samples a second.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is no audio, or is damaged or truncated.
-        ImportError: without the extra `audio`.
-    """
-    path = os.fspath(path)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"No such audio file. Received: {path!r}.")
-    try:
-        import soundfile
-    except (ImportError, OSError) as error:  # OSError: no libsndfile
-        raise ImportError(
-            "soundfile is needed to read audio files; install it with "
-            f"`pip install vqvae_tf[audio]`. Received: {path!r}."
-        ) from error
-    try:
-        with soundfile.SoundFile(path) as file:
-            promised = _promised(path, file)
-            samples = file.read(dtype="float32", always_2d=True)
-            rate = file.samplerate
-    except (soundfile.SoundFileError, OSError) as error:
-        reason = str(error).split(": ", 1)[-1].rstrip(".")
-        raise ValueError(
-            "An audio file (wav, flac) was expected, but this one cannot be "
-            f"decoded ({reason}). Received: {path!r}."
-        ) from error
-    if len(samples) < promised:
-        raise ValueError(
-            f"{promised} samples were expected, as the file's header says; it "
-            f"is truncated. Received: {path!r} with {len(samples)}."
-        )
-    return samples, rate
-
-
-def _promised(path, file) -> int:
-    """Returns how many samples a channel the header promises.
-
-    libsndfile takes a wav file's own size for the truth, so the header is
-    looked at: RIFF chunks, each a name and a size, then the content.
-    """
-    with open(path, "rb") as stream:
-        if file.format not in ("WAV", "WAVEX") or stream.read(4) != b"RIFF":
-            return file.frames
-        frame_bytes, position = 0, 12
-        while True:
-            stream.seek(position)
-            head = stream.read(8)
-            if len(head) < 8:
-                return file.frames
-            name, size = struct.unpack("<4sI", head)
-            if name == b"fmt ":
-                frame_bytes = struct.unpack("<12xH", stream.read(14))[0]
-            if name == b"data":
-                known = size not in _UNKNOWN_SIZES and frame_bytes
-                return size // frame_bytes if known else file.frames
-            position += 8 + size + size % 2
 
 
 def open_audio_folder(name, options) -> AudioSource:
