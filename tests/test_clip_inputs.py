@@ -43,6 +43,26 @@ def test_a_folder_of_pictures_in_the_order_of_names(video, tmp_path):
     assert actions is None
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"frame{n}" for n in range(12)],
+        [f"{n}" for n in range(1, 13)],
+        [f"frame{n:02d}" for n in range(12)],
+        ["a1_9", "a1_10", "a2_1", "a02_2", "a10_0"],
+        ["take2/9", "take2/10", "take10/1"],
+    ],
+)
+def test_frames_numbered_without_zeros_stay_in_order(video, tmp_path, names):
+    pictures = small.pictures(len(names))
+    for name, picture in reversed(list(zip(names, pictures))):
+        path = tmp_path / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(picture).save(path)
+    frames, _ = clip_inputs.read_clip(str(tmp_path), video)
+    np.testing.assert_array_equal(frames, pictures)
+
+
 def test_an_npz_file(video, tmp_path):
     frames = small.pictures(4)
     path = write(tmp_path / "a.npz", frames=frames, actions=[1, 2, 3, 4])

@@ -7,6 +7,7 @@ import numpy as np
 from vqvae_tf import data, picture_inputs, sheets
 from vqvae_tf.clips import sample_clips
 from vqvae_tf.data.pictures import convert_channels
+from vqvae_tf.data.walking import natural_key
 from vqvae_tf.files import read_npz
 
 
@@ -15,7 +16,8 @@ def read_clip(source, video) -> tuple[np.ndarray, np.ndarray | None]:
 
     Args:
         source: an npz file with `frames` and perhaps `actions`, a folder of
-            pictures, or None for a clip that the package carries.
+            pictures, or None for a clip that the package carries. Pictures
+            come in the order of the numbers in their names.
         video: the `VideoGenerator` that they are for.
 
     Returns:
@@ -29,7 +31,9 @@ def read_clip(source, video) -> tuple[np.ndarray, np.ndarray | None]:
         clips, actions = sample_clips()
         frames, actions = clips[1], actions[1]
     elif pathlib.Path(source).is_dir():
-        paths = [path for path, _ in picture_inputs.list_inputs([source])]
+        inputs = picture_inputs.list_inputs([source])
+        inputs.sort(key=lambda found: natural_key(found[1]))
+        paths = [path for path, _ in inputs]
         size = video.autoencoder.event_shape[0]
         frames = np.stack([data.load_picture(path, size) for path in paths])
         actions = None

@@ -262,9 +262,10 @@ COMMANDS = {
         "writes a film (.gif): what came, and the futures drawn, side by side; "
         "or the futures alone as an array (.npz). IN "
         "is an npz file with `frames` [time, height, width, 3] and perhaps "
-        "`actions` [time], or a folder of pictures in the order of their "
-        "names; by default a clip that the package carries. Where there are no "
-        "actions, or with --actions=none, the model goes on by itself. Those "
+        "`actions` [time], or a folder of pictures in the order of the numbers "
+        "in their names; by default a clip that the package carries. Where "
+        "there are no actions, or with --actions=none, the model goes on by "
+        "itself. Those "
         "of video_dmlab84 are 0 forward, 1 backward, 2 and 3 strafe left and "
         "right, 4 and 5 look left and right, 6 and 7 the same going forward, "
         "8 fire.",

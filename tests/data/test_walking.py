@@ -131,3 +131,13 @@ def test_a_broken_link_to_a_picture_is_named(root):
     assert reader.origin["files_sha256"]
     found = np.concatenate([b["name"] for b in reader.batches(0, 4, 2)])
     assert found.tolist() == THREE
+
+
+def test_the_order_of_sets_for_training_stays_that_of_plain_paths(tmp_path):
+    for number in (1, 2, 10):
+        picture = np.full([4, 4, 3], number, np.uint8)
+        write(tmp_path / "root" / f"{number}.png", picture)
+    assert files(tmp_path / "root") == ["1.png", "10.png", "2.png"]
+    options = {"data_dir": str(tmp_path), "progress": False}
+    source = data.open_images("folder:root", "train", **options)
+    assert [source.get(i)["image"][0, 0, 0] for i in range(3)] == [1, 10, 2]

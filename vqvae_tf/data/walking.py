@@ -1,6 +1,7 @@
 """The files in and below a folder, each folder read once."""
 
 import os
+import re
 
 from absl import logging
 
@@ -38,6 +39,29 @@ def list_files(
                 links += _walk(start, name, above, extensions, seen, found)
         waiting = sorted(links)
     return sorted(found)
+
+
+def natural_key(path):
+    """Returns a key that sorts paths by the numbers in their names.
+
+    For files that follow each other in time. Where the order means nothing,
+    that of the plain paths stays: batches of training are a function of it.
+
+    Args:
+        path: a string or a `os.PathLike`.
+
+    Example:
+
+    >>> sorted(["b/1.png", "a10.png", "a9.png", "a09.png"], key=natural_key)
+    ['a09.png', 'a9.png', 'a10.png', 'b/1.png']
+    """
+    path = os.fspath(path)
+    parts = [
+        # Words at even places and numbers at odd ones, which compare.
+        [int(s) if i % 2 else s for i, s in enumerate(re.split("([0-9]+)", p))]
+        for p in path.split(os.sep)
+    ]
+    return parts, path
 
 
 def _walk(start, name, above, extensions, seen, found):
