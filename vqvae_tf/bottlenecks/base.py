@@ -56,6 +56,14 @@ class Bottleneck(keras.layers.Layer):
         """Creates the variables: here none."""
         self.built = True
 
+    def call(self, latents):
+        raise ValueError(
+            "A bottleneck is no layer of a chain: its methods are called by an "
+            "Autoencoder, which adds what it costs to the loss. Call encode "
+            "for the representation, or sample for draws. Received: a call "
+            f"of a {type(self).__name__}."
+        )
+
     def num_channels(self, channels: int) -> int:
         """Returns how many channels z has for so many channels of latents."""
         return channels

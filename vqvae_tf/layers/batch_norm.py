@@ -80,6 +80,9 @@ class BatchNorm(keras.layers.Layer):
         value = tf.stop_gradient(value)
         moving.assign(self.momentum * moving + (1 - self.momentum) * value)
 
+    def compute_output_spec(self, inputs, training=False, weight=None):
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
+
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
 

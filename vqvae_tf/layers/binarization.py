@@ -45,5 +45,8 @@ class Binarization(RowNoise):
         white = noise * 255.0 < tf.cast(x, tf.float32)
         return tf.ensure_shape(tf.where(white, 255.0, 0.0), x.shape)
 
+    def compute_output_spec(self, x, training=False, seed=0):
+        return keras.KerasTensor(x.shape, "float32")
+
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)

@@ -118,7 +118,7 @@ class CodeEmbedding(keras.layers.Layer):
         # The reshape gives a dense gradient: Keras clips sparse ones wrongly
         # where a row occurs more than once.
         table = tf.reshape(self.embeddings, [-1, self.embedding_dim])
-        return tf.gather(table, tf.cast(x, tf.int32))
+        return tf.cast(tf.gather(table, tf.cast(x, tf.int32)), tf.float32)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, self.embedding_dim)
