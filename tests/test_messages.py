@@ -11,6 +11,13 @@ from vqvae_tf.messages import first_line
     [
         (ValueError("a\nb"), "a"),
         (ValueError(), "ValueError"),
+        (
+            ValueError(
+                "Exception encountered when calling Dense.call().\n\n"
+                "\x1b[1mNo axis\x1b[0m\n\nArguments received"
+            ),
+            "No axis",
+        ),
         (tf.errors.DataLossError(None, None, "{{node a}} cut [Op:X]"), "cut"),
         (
             tf.errors.UnknownError(

@@ -2,11 +2,13 @@
 
 import re
 
-# Names of nodes and functions: {{node x}}, [[{{node x}}]], [Op:x] name: y
-_NAMES = r"\{\{.*?\}\}|\[\[.*?\]\]|\[Op:\w+\]( name: \S*)?"
+# Names of nodes and functions: {{node x}}, [[{{node x}}]], [Op:x] name: y; and
+# what makes Keras' messages bold.
+_NAMES = r"\{\{.*?\}\}|\[\[.*?\]\]|\[Op:\w+\]( name: \S*)?|\x1b\[\d*m"
 _FRAMES = (
     "Graph execution error",
     "Detected at node",
+    "Exception encountered when calling",
     "File ",
     "Traceback",
     "<stack traces unavailable>",
