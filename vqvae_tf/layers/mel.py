@@ -5,6 +5,9 @@ import tensorflow as tf
 
 from vqvae_tf.checks import check_positive
 
+# Of the matrix from frequencies to bands: 64 MiB.
+_MAX_WEIGHTS = 2**24
+
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class LogMel(keras.layers.Layer):
@@ -76,6 +79,12 @@ class LogMel(keras.layers.Layer):
             )
         if not floor > 0:
             raise ValueError(f"floor must be above 0. Received: {floor}.")
+        if self.num_mels * (self.window // 2 + 1) > _MAX_WEIGHTS:
+            raise ValueError(
+                "num_mels bands of window // 2 + 1 frequencies must be at most "
+                f"{_MAX_WEIGHTS:,} weights. Received: num_mels={num_mels}, "
+                f"window={window}."
+            )
         with tf.init_scope():  # also where a graph is being traced
             self.bands = tf.signal.linear_to_mel_weight_matrix(
                 self.num_mels, self.window // 2 + 1, self.sample_rate, low, top
