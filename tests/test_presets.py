@@ -1,6 +1,7 @@
 """Presets: round trips, and one message for each thing that can be wrong."""
 
 import json
+import pathlib
 import shutil
 
 import h5py
@@ -317,6 +318,35 @@ def test_unknown_name(monkeypatch):
     monkeypatch.setattr(presets, "BUILT_IN", {"known": ""})
     with pytest.raises(presets.PresetError, match="no preset 'no-such'.*known"):
         presets.load("no-such")
+
+
+def test_a_folder_does_not_shadow_a_built_in_preset(
+    copy, tmp_path, monkeypatch, caplog
+):
+    """Whoever unpacks a download where a program runs changes no model."""
+    copy.rename(tmp_path / "vae_mnist")
+    monkeypatch.chdir(tmp_path)
+    built_in = presets.zoo_dir() / "presets" / "vae_mnist"
+    assert presets.find_preset("vae_mnist") == built_in
+    (warning,) = [r.getMessage() for r in caplog.records]
+    assert f"not the folder {tmp_path}/vae_mnist" in warning
+    assert "call it ./vae_mnist" in warning
+    for name in (
+        "./vae_mnist",
+        pathlib.Path("vae_mnist"),
+        tmp_path / "vae_mnist",
+    ):
+        assert presets.find_preset(name).samefile(tmp_path / "vae_mnist")
+    # Without such a folder the name is all that a path can mean.
+    monkeypatch.chdir("/")
+    assert presets.find_preset(pathlib.Path("vae_mnist")) == built_in
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "", "hf:/x", "é" * 200])
+def test_odd_names_are_no_presets(name):
+    with pytest.raises(ValueError):
+        presets.find_preset(name)
 
 
 def test_wrong_class(tmp_path):

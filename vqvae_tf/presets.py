@@ -12,22 +12,30 @@ import datetime
 import hashlib
 import json
 import pathlib
-import tempfile
 
 import keras
 import tensorflow as tf
+from absl import logging
 
 import vqvae_tf
-from vqvae_tf import finite, folders, scratch, sheets
+from vqvae_tf import (
+    finite,
+    folders,
+    preset_checks,
+    preset_configs,
+    scratch,
+    sheets,
+)
 from vqvae_tf.files import expand, write_atomically
+from vqvae_tf.messages import first_line
 from vqvae_tf.models import LatentGenerator, VideoGenerator
 from vqvae_tf.precision import portable_config
+from vqvae_tf.preset_checks import METADATA, PresetError
 from vqvae_tf.wav import save_wav
 from vqvae_tf.zoo_path import zoo_dir
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 PRIOR_CONFIG, PRIOR_WEIGHTS = "prior.json", "prior.weights.h5"
-METADATA = "metadata.json"
 HUB = "hf://"
 # What `save` writes besides what is shown.
 _OWN = {CONFIG, WEIGHTS, PRIOR_CONFIG, PRIOR_WEIGHTS, METADATA, "README.md"}
@@ -73,26 +81,30 @@ BUILT_IN = {
 }
 
 
-class PresetError(ValueError):
-    """A preset that cannot be found, or is not what it should be."""
-
-
 def find_preset(name) -> pathlib.Path:
     """Returns the folder of a preset.
 
     Args:
         name: a folder, the work directory of a training (its `preset/`), the
-            name of a built-in preset, or `hf://user/repository`.
+            name of a built-in preset, or `hf://user/repository`. A string
+            that is a built-in name means that preset; `"./name"` or a
+            `pathlib.Path` means the folder.
 
     Raises:
         PresetError: if there is none; it lists the built-in names.
     """
     path = expand(name)
-    for folder in (path, path / "preset"):
-        if (folder / METADATA).is_file():
-            return folder
-    if str(name) in BUILT_IN:
+    folder = _folder_of(path)
+    if str(name) in BUILT_IN and (folder is None or isinstance(name, str)):
+        if folder is not None:
+            logging.warning(
+                "%s is the built-in preset, not the folder %s. To load the "
+                "folder, call it ./%s.",
+                *(name, path.absolute(), name),
+            )
         return zoo_dir() / "presets" / str(name)
+    if folder is not None:
+        return folder
     if str(name).startswith(HUB):
         return _from_hub(str(name))
     raise PresetError(
@@ -101,6 +113,14 @@ def find_preset(name) -> pathlib.Path:
         f"{HUB}user/repository, or a built-in name: "
         f"{', '.join(sorted(BUILT_IN)) or 'none'}."
     )
+
+
+def _folder_of(path):
+    for folder in (path, path / "preset"):
+        with contextlib.suppress(OSError):  # of names that are too long
+            if (folder / METADATA).is_file():
+                return folder
+    return None
 
 
 def _from_hub(name):
@@ -119,8 +139,17 @@ def _from_hub(name):
 # Loading --------------------------------------------------------------------
 
 
-def load_metadata(folder) -> dict:
-    """Reads a preset's metadata, checked where the preset is built in."""
+def load_metadata(folder, sha256=None) -> dict:
+    """Reads a preset's metadata, checked where the preset is built in.
+
+    Args:
+        folder: the preset's.
+        sha256: what that of the file must be, as `save` returned it, or None.
+
+    Raises:
+        PresetError: if there is none, it is another one or damaged.
+        ValueError: if `sha256` is none.
+    """
     path = expand(folder) / METADATA
     if not path.is_file():
         raise PresetError(
@@ -128,69 +157,52 @@ def load_metadata(folder) -> dict:
             "written by save_to_preset."
         )
     text = path.read_bytes()
-    expected = BUILT_IN.get(path.parent.name)
-    if expected and path.parent.parent == zoo_dir() / "presets":
-        _compare(path, text, expected)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise PresetError(f"{path} is not valid JSON ({error}).") from None
+    built_in = path.parent.parent == zoo_dir() / "presets"
+    for expected in (
+        BUILT_IN.get(path.parent.name) if built_in else None,
+        preset_checks.check_pin(sha256),
+    ):
+        if expected:
+            received = hashlib.sha256(text).hexdigest()
+            preset_checks.compare(path, received, expected)
+    return preset_checks.check_metadata(
+        preset_checks.parse_json(text, path), path
+    )
 
 
-def verify(folder) -> dict:
+def verify(folder, sha256=None) -> dict:
     """Checks every file of a preset against its metadata, and returns that.
+
+    Args:
+        folder, sha256: as of `load_metadata`.
 
     Raises:
         PresetError: for a missing, truncated or altered file.
     """
     folder = expand(folder)
-    metadata = load_metadata(folder)
+    metadata = load_metadata(folder, sha256)
     for name in metadata["files"]:
-        _checked(folder, name, metadata)
+        for _ in preset_checks.checked_blocks(folder, name, metadata):
+            pass
     return metadata
 
 
-def _checked(folder, name, metadata) -> bytes:
-    """Returns the content of a preset's file, compared with its sha256."""
-    path = folder / name
-    if name not in metadata["files"]:
-        raise PresetError(
-            f"{METADATA} of the preset {folder} lists no {name}. "
-            f"Received: {', '.join(sorted(metadata['files']))}."
-        )
-    if not path.is_file():
-        raise PresetError(
-            f"The preset {folder} has no {name}, which its {METADATA} lists. "
-            "Get the folder again, complete."
-        )
-    content, entry = path.read_bytes(), metadata["files"][name]
-    if len(content) != entry["size"]:
-        raise PresetError(
-            f"{path} has {len(content)} bytes, expected {entry['size']}: it "
-            "is truncated or was replaced. Get the file again."
-        )
-    _compare(path, content, entry["sha256"])
-    return content
-
-
-def _compare(path, content, expected):
-    received = hashlib.sha256(content).hexdigest()
-    if received != expected:
-        raise PresetError(
-            f"{path} was altered: its sha256 is {received}, expected "
-            f"{expected}. Get the file again."
-        )
-
-
-def load(name, expected_class=None):
+def load(name, expected_class=None, *, custom_objects=None, sha256=None):
     """Loads a preset as what it is, with its weights, in float32 or as set.
 
     Layers get the present `keras.config.dtype_policy()`, whatever they were
-    trained in.
+    trained in. What a preset asks for is compared with the weights that it
+    has before anything is built, so those of strangers cost no more than
+    their files. The classes that it names run: those of vqvae_tf and Keras,
+    and those that the caller gives, no others.
 
     Args:
         name: as for `find_preset`.
         expected_class: the class that the preset must be (or have in it).
+        custom_objects: the classes of its author that it may name, a dict by
+            their registered names.
+        sha256: that of its metadata.json, which has those of its other files,
+            as `save` returned it; a preset with another one is not loaded.
 
     Returns:
         A `LatentGenerator` or a `VideoGenerator` where the preset has a
@@ -200,14 +212,14 @@ def load(name, expected_class=None):
         PresetError: if it is not found, altered, incomplete, or of another
             class.
     """
+    own = preset_configs.own_classes(custom_objects)
     folder = find_preset(name)
-    metadata = load_metadata(folder)
-    model = _load_part(folder, metadata, CONFIG, WEIGHTS)
+    metadata = load_metadata(folder, sha256)
+    model = _load_part(folder, metadata, CONFIG, WEIGHTS, own)
     wants_model = expected_class and issubclass(type(model), expected_class)
     if PRIOR_CONFIG in metadata["files"] and not wants_model:
-        prior = _load_part(folder, metadata, PRIOR_CONFIG, PRIOR_WEIGHTS)
-        model = _with_prior(model, prior)
-        model.build()
+        prior = _load_part(folder, metadata, PRIOR_CONFIG, PRIOR_WEIGHTS, own)
+        model = _with_prior(model, prior, folder)
     if expected_class and not isinstance(model, expected_class):
         raise PresetError(
             f"The preset {str(name)!r} holds {_article(model)}. "
@@ -222,31 +234,38 @@ def _article(model):
     return f"an {name}" if name[0] in "AEIOU" else f"a {name}"
 
 
-def _with_prior(autoencoder, prior):
+def _with_prior(autoencoder, prior, folder):
     # Only a prior of video has a network that sees past frames.
-    if hasattr(prior, "network"):
-        return VideoGenerator(autoencoder, prior)
-    return LatentGenerator(autoencoder, prior)
+    video = hasattr(prior, "network")
+    try:
+        model = (VideoGenerator if video else LatentGenerator)(
+            autoencoder, prior
+        )
+        model.build()
+    except (ValueError, TypeError, AttributeError) as error:
+        raise PresetError(
+            f"{CONFIG} and {PRIOR_CONFIG} of the preset {folder} do not fit "
+            f"each other: {first_line(error)}"
+        ) from error
+    return model
 
 
-def _load_part(folder, metadata, config_name, weights_name):
-    config = json.loads(_checked(folder, config_name, metadata))
-    _check_classes(config, folder / config_name)
-    content = _checked(folder, weights_name, metadata)
-    model = keras.saving.deserialize_keras_object(config)
-    model.build()
-    _check_size(model, folder, config_name, metadata)
-    # From a copy, since what was checked is what must be read.
-    with tempfile.TemporaryDirectory() as temporary:
-        path = pathlib.Path(temporary) / weights_name
-        path.write_bytes(content)
+def _load_part(folder, metadata, config_name, weights_name, own):
+    path = folder / config_name
+    content = preset_checks.read_checked(folder, config_name, metadata)
+    config = preset_checks.parse_json(content, path)
+    with preset_checks.checked_copy(folder, weights_name, metadata) as copy:
+        weights = preset_checks.measure_weights(copy, folder / weights_name)
+        preset_configs.check_config(config, path, weights, own)
+        model = preset_configs.build(config, path, weights, own)
+        _check_size(model, folder, config_name, metadata)
         try:
-            model.load_weights(path)
-        except (ValueError, OSError, KeyError) as error:
+            model.load_weights(copy)
+        except Exception as error:  # whatever Keras makes of other weights
             raise PresetError(
                 f"{folder / weights_name} does not fit the model of "
-                f"{config_name}: {error}"
-            ) from None
+                f"{config_name}: {first_line(error)}"
+            ) from error
     try:
         finite.check_weights(model, "used")
     except ValueError as error:
@@ -264,30 +283,6 @@ def _check_size(model, folder, config_name, metadata):
             f"without data, {METADATA} says {expected:,}: some part is not "
             "built by build(). Save a model whose build() makes all variables."
         )
-
-
-def _check_classes(config, path):
-    """Refuses configurations that name anything but our and Keras' classes."""
-    if isinstance(config, dict):
-        if "class_name" in config and "config" in config:
-            module = config.get("module") or ""
-            registered = config.get("registered_name") or ""
-            ours = registered.startswith("vqvae_tf>")
-            theirs = module.split(".")[0] == "keras" and module
-            # The symbolic tensors of functional models, which are no class.
-            symbolic = config["class_name"] == "__keras_tensor__"
-            allowed = ours or theirs or symbolic
-            if not allowed or config["class_name"] == "__lambda__":
-                raise PresetError(
-                    f"{path} names the class {config['class_name']!r} of "
-                    f"{module or 'an unknown module'!r}. A preset may name "
-                    "only classes of vqvae_tf and keras."
-                )
-        for value in config.values():
-            _check_classes(value, path)
-    elif isinstance(config, list):
-        for value in config:
-            _check_classes(value, path)
 
 
 # Saving ---------------------------------------------------------------------
@@ -360,7 +355,9 @@ def _save_part(model, folder, config_name, weights_name):
     except ValueError as error:
         raise PresetError(str(error)) from None
     config = keras.saving.serialize_keras_object(model)
-    text = json.dumps(portable_config(config), indent=1, sort_keys=True)
+    config = portable_config(config)
+    preset_configs.check_saved(model, config, config_name)
+    text = json.dumps(config, indent=1, sort_keys=True)
     (folder / config_name).write_text(text + "\n")
     with _without_optimizers(model):
         model.save_weights(folder / weights_name)

@@ -169,12 +169,16 @@ class StepModel(keras.Model):
         return cls(**config)
 
     @classmethod
-    def from_preset(cls, name):
+    def from_preset(cls, name, *, custom_objects=None, sha256=None):
         """Loads a pretrained model.
 
         Args:
             name: a built-in name (`vqvae-tf list`), a preset's folder, the
                 work directory of a training, or `hf://user/repository`.
+            custom_objects: the classes of your own that the preset may name,
+                a dict such as `{"my_package>Encoder": Encoder}`.
+            sha256: what `save_to_preset` returned, so that no other preset is
+                loaded in its place.
 
         Raises:
             presets.PresetError: if it is not found, altered, or of another
@@ -182,7 +186,12 @@ class StepModel(keras.Model):
         """
         from vqvae_tf import presets  # stands above the models
 
-        return presets.load(name, expected_class=cls)
+        return presets.load(
+            name,
+            expected_class=cls,
+            custom_objects=custom_objects,
+            sha256=sha256,
+        )
 
     def save_to_preset(self, path, metadata=None, card=None):
         """Saves the model as a preset's folder; see `presets.save`."""
