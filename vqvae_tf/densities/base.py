@@ -29,6 +29,29 @@ def counted_size(value, weight) -> tf.Tensor:
     return size if mask is None else size * share
 
 
+def blank(value, mask):
+    """Returns data that are 0 where a mask is, whatever is there.
+
+    Networks look at neighbours: without this, padding would be seen from the
+    positions beside it.
+
+    Args:
+        value: data `[batch, *grid]`, or with further axes.
+        mask: `[batch, *grid]`, 0 at padding, or None for data that all count.
+
+    Example:
+
+    >>> blank(tf.constant([[3, 4, 9]]), tf.constant([[1.0, 0.5, 0.0]])).numpy()
+    array([[3, 4, 0]], dtype=int32)
+    """
+    if mask is None:
+        return value
+    value, kept = tf.convert_to_tensor(value), tf.not_equal(mask, 0)
+    for _ in range(len(value.shape) - len(kept.shape)):
+        kept = kept[..., tf.newaxis]
+    return tf.where(kept, value, tf.zeros_like(value))
+
+
 def check_given(given, given_mask):
     """Raises ValueError unless both are there, or neither."""
     if (given is None) != (given_mask is None):
@@ -101,6 +124,7 @@ class DensityModel(StepModel):
 
     def compute_losses(self, x, context=None, weight=None, training=False):
         mask, _ = split_weight(weight)
+        x = blank(x, mask)
         log_prob = self.log_prob(x, context, mask=mask, training=training)
         nll = -tf.math.divide_no_nan(log_prob, counted_size(x, weight))
         return nll, total(self.losses), {"bits_per_dim": nll / LN2}

@@ -9,8 +9,9 @@ from vqvae_tf.checks import check_positive
 from vqvae_tf.densities.base import (
     LN2,
     DensityModel,
+    blank,
     check_given,
-    event_size,
+    counted_size,
 )
 from vqvae_tf.densities.code_head import CodeHead
 from vqvae_tf.densities.conditioning import (
@@ -18,7 +19,7 @@ from vqvae_tf.densities.conditioning import (
     resolve_num_samples,
 )
 from vqvae_tf.densities.filtering import check_filters
-from vqvae_tf.step import total
+from vqvae_tf.step import split_weight, total
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -198,13 +199,21 @@ class ConditionalDensity(DensityModel):
     def compute_losses(self, x, context=None, weight=None, training=False):
         if self.marginals is None:
             return super().compute_losses(x, context, weight, training)
+        mask, _ = split_weight(weight)
+        x, size = blank(x, mask), counted_size(x, weight)
         inner = self._context(context, training)
-        nll = -self.density.log_prob(x, inner, training=training)
-        nll /= event_size(x)
+        log_prob = self.density.log_prob(x, inner, mask, training)
+        nll = -tf.math.divide_no_nan(log_prob, size)
         marginal = tf.nn.sparse_softmax_cross_entropy_with_logits(
             tf.cast(x, tf.int32), self._marginal_logits(inner)
         )
-        marginal = tf.reduce_mean(marginal, axis=range(1, len(x.shape)))
+        axes = range(1, len(x.shape))
+        if mask is None:
+            marginal = tf.reduce_mean(marginal, axes)
+        else:
+            marginal *= mask if self.num_codebooks == 1 else mask[..., None]
+            marginal = tf.reduce_sum(marginal, axes)
+            marginal = tf.math.divide_no_nan(marginal, size)
         loss = nll + self.marginal_weight * marginal
         metrics = {
             "bits_per_dim": nll / LN2,

@@ -7,6 +7,7 @@ from vqvae_tf import random
 from vqvae_tf.densities.base import (
     LN2,
     DensityModel,
+    blank,
     check_given,
     counted_size,
 )
@@ -90,6 +91,7 @@ class LatentGenerator(DensityModel):
 
     def _log_probs(self, x, context, mask=None):
         """Returns log p(x | z_q) and log p(z_q), each float32 [batch]."""
+        x = blank(x, mask)
         codes = self.autoencoder.quantizer.encode(self.autoencoder.latents(x))
         local = self.autoencoder.quantizer.decode(codes)
         kept = None if mask is None else self.autoencoder.latent_mask(mask)

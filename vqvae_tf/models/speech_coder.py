@@ -1,5 +1,6 @@
 """The codes of a SpeechVQVAE, trained before its WaveNet is."""
 
+from vqvae_tf.densities.base import blank
 from vqvae_tf.models.vqvae import without_prefix
 from vqvae_tf.step import StepModel, examples, split_weight, total
 
@@ -68,7 +69,8 @@ class SpeechCoder(StepModel):
         self.built = True
 
     def compute_losses(self, x, context=None, weight=None, training=False):
-        _, share = split_weight(weight)
+        mask, share = split_weight(weight)
+        x = blank(x, mask)
         quantized, counted, costs = self._quantized_latents(x, weight, training)
         context = {**(context or {}), "local": quantized}
         loss, metrics = self._further_losses(x, context, counted)

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from vqvae_tf.densities.base import blank
 from vqvae_tf.step import StepModel, split_weight
 
 
@@ -70,6 +71,7 @@ class SpeechFastDecoder(StepModel):
 
     def compute_losses(self, x, context=None, weight=None, training=False):
         mask, _ = split_weight(weight)
+        x = blank(x, mask)
         mask = None if mask is None else self._latent_mask(mask)
         speakers = (context or {}).get("global")
         if speakers is None and self._speakers:

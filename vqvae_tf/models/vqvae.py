@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from vqvae_tf.densities.base import LN2, counted_size
+from vqvae_tf.densities.base import LN2, blank, counted_size
 from vqvae_tf.models.encoder_decoder import EncoderDecoder
 from vqvae_tf.step import examples, split_weight, total
 
@@ -93,6 +93,7 @@ class VQVAE(EncoderDecoder):
 
     def compute_losses(self, x, context=None, weight=None, training=False):
         mask, share = split_weight(weight)
+        x = blank(x, mask)
         quantized, counted, costs = self.quantized_latents(x, weight, training)
         context = {**(context or {}), "local": quantized}
         size = counted_size(x, weight)
