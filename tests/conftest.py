@@ -7,6 +7,7 @@ import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import hypothesis  # noqa: E402
 import keras  # noqa: E402
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
@@ -26,6 +27,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Tracing makes many objects. To look for garbage among all of them, as often as
 # Python does, took 5 to 15 % of the time of those tests where it was measured.
 gc.set_threshold(100_000, 20, 10)
+
+
+# A busy machine is slow, which is no fault.
+hypothesis.settings.register_profile(
+    "no time limits",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("no time limits")
 
 
 @pytest.fixture(autouse=True, scope="module")

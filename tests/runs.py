@@ -24,6 +24,9 @@ import numpy as np
 
 HERE = pathlib.Path(__file__).parent
 
+# Seconds after which a process hangs, and is not just slow on a busy machine.
+HANGS = 3600
+
 
 # The parent's side ----------------------------------------------------------
 
@@ -80,9 +83,9 @@ def _free_port():
         return found.getsockname()[1]
 
 
-def finished(process, timeout=300) -> str:
+def finished(process) -> str:
     """Waits for a process that must succeed; returns what it printed."""
-    text, _ = process.communicate(timeout=timeout)
+    text, _ = process.communicate(timeout=HANGS)
     assert process.returncode == 0, text[-4000:]
     return text
 

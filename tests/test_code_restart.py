@@ -13,6 +13,7 @@ import time
 import coding
 import numpy as np
 import pytest
+import runs
 import small
 import tfds_sets
 
@@ -285,7 +286,7 @@ def test_ahead_hands_errors_on_and_ends_its_thread():
 
 
 def test_mapped_keeps_the_order_and_runs_two_at_once():
-    both, most = threading.Barrier(2, timeout=30), []
+    both, most = threading.Barrier(2, timeout=runs.HANGS), []
 
     def function(item):
         if item < 2:

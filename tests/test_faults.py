@@ -129,7 +129,7 @@ def test_sigterm_ends_the_command(data_dir):
     process = command(data_dir)
     wait_for_an_epoch(process)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=runs.HANGS)
     assert process.returncode == 128 + signal.SIGTERM, errors
     (step,) = steps(data_dir)
     assert errors.strip().splitlines()[-1] == (
@@ -150,14 +150,14 @@ def test_sigterm_of_one_worker_ends_both(data_dir):
     wait_for_an_epoch(workers[0])
     workers[1].send_signal(signal.SIGTERM)
     for worker in workers:
-        _, errors = worker.communicate(timeout=120)
+        _, errors = worker.communicate(timeout=runs.HANGS)
         assert worker.returncode == 128 + signal.SIGTERM, errors
         assert "which is saved; the same command goes on" in errors
     (step,) = steps(data_dir)
     assert 3 <= step < 90
     workers = [command(data_dir, *words, env=env) for env in runs.two_tasks()]
     for worker in workers:
-        output, errors = worker.communicate(timeout=300)
+        output, errors = worker.communicate(timeout=runs.HANGS)
         assert worker.returncode == 0, output + errors
     assert steps(data_dir)[-1] == 90
     generator = presets.load(data_dir / "work")

@@ -40,7 +40,7 @@ def kill_and_resume(work, data_dir, moments):
     """Kills a run at moments of its training, then lets it end."""
     for moment in moments:
         process = runs.start(work, data_dir, kill_after=moment)
-        text, _ = process.communicate(timeout=300)
+        text, _ = process.communicate(timeout=runs.HANGS)
         # It may have ended before.
         assert process.returncode in (-signal.SIGKILL, 0), text[-4000:]
     runs.finished(runs.start(work, data_dir))
@@ -93,7 +93,7 @@ def test_a_worker_is_killed(two_workers, data_dir, victim, stage):
     moments = [None, None]
     moments[victim] = runs.random_moment(durations, stage, share=0.7)
     killed = runs.start_workers(work, data_dir, moments)
-    texts = [process.communicate(timeout=300)[0] for process in killed]
+    texts = [process.communicate(timeout=runs.HANGS)[0] for process in killed]
     codes = [process.returncode for process in killed]
     if codes != [0, 0]:  # it had ended before
         assert codes[victim] == -signal.SIGKILL, texts[victim][-4000:]
