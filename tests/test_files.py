@@ -7,38 +7,7 @@ import stat
 import numpy as np
 import pytest
 
-from vqvae_tf.files import expand, read_npz, write_atomically
-
-
-def test_a_tilde_is_the_home_folder_and_no_folder_of_that_name(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    for path in ("~/a/b", pathlib.Path("~/a/b")):
-        assert expand(path) == tmp_path / "home" / "a" / "b"
-    assert expand("~") == tmp_path / "home"
-    assert expand("a/~/b") == pathlib.Path("a/~/b")
-    # No user's home, or told not to be: twice is as once.
-    for path in ("~$letter.png", "./~/a"):
-        assert expand(expand(path)) == expand(path)
-        assert expand(path) == tmp_path / path
-    with write_atomically("~/x") as temporary:
-        pathlib.Path(temporary).touch()
-    assert [p.name for p in tmp_path.iterdir()] == ["home"]
-    assert [p.name for p in (tmp_path / "home").iterdir()] == ["x"]
-
-
-@pytest.mark.parametrize("path", [None, b"a", 3, ["a"]])
-def test_what_is_no_path_is_told(path):
-    with pytest.raises(TypeError, match="string or an os.PathLike"):
-        expand(path)
-
-
-@pytest.mark.parametrize("path", ["", "a\0b", "a\ud800"])
-def test_what_no_file_can_be_called_is_told(path):
-    with pytest.raises(ValueError, match="Received: '"):
-        expand(path)
+from vqvae_tf.files import read_npz, write_atomically
 
 
 def test_names_that_are_no_utf8_are_kept(tmp_path):
@@ -46,6 +15,23 @@ def test_names_that_are_no_utf8_are_kept(tmp_path):
     with write_atomically(path) as temporary:
         pathlib.Path(temporary).touch()
     assert os.listdir(os.fsencode(tmp_path)) == [b"caf\xe9"]
+
+
+def test_a_link_is_followed_and_stays(tmp_path):
+    (tmp_path / "link").symlink_to("file")
+    for text in ("one", "two"):
+        with write_atomically(tmp_path / "link") as temporary:
+            pathlib.Path(temporary).write_text(text)
+        assert (tmp_path / "file").read_text() == text
+        assert (tmp_path / "link").is_symlink()
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "folder", "/dev/null"):
+        with pytest.raises(ValueError, match="which is something else"):
+            with write_atomically(path) as temporary:
+                pathlib.Path(temporary).touch()
 
 
 def test_writes_and_replaces(tmp_path):

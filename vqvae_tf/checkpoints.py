@@ -9,7 +9,6 @@ own; at the end of an epoch there are none to keep. They are written first:
 where there is a ckpt-STEP, there are all parts.
 """
 
-import pathlib
 import re
 import shutil
 
@@ -19,6 +18,7 @@ from absl import logging
 from vqvae_tf import strategies
 from vqvae_tf.errors import ExplainedError
 from vqvae_tf.messages import first_line
+from vqvae_tf.paths import expand
 
 KEPT = 2
 
@@ -36,7 +36,7 @@ class Checkpoints:
     """
 
     def __init__(self, model, directory):
-        self.directory = pathlib.Path(directory)
+        self.directory = expand(directory)
         self.strategy = model.distribute_strategy
         self._own = self.directory / "workers" / _layout(self.strategy)
         # By number: a checkpoint of the model itself would not see what is
@@ -220,7 +220,7 @@ def _steps(directory):
     """Returns the steps of a directory's checkpoints, newest first."""
     found = (
         re.fullmatch(r"ckpt-(\d+)\.index", path.name)
-        for path in pathlib.Path(directory).glob("ckpt-*.index")
+        for path in expand(directory).glob("ckpt-*.index")
     )
     return sorted((int(match[1]) for match in found if match), reverse=True)
 

@@ -1,7 +1,5 @@
 """The clips and actions that a command is given."""
 
-import pathlib
-
 import numpy as np
 
 from vqvae_tf import data, picture_inputs, sheets
@@ -9,6 +7,7 @@ from vqvae_tf.clips import sample_clips
 from vqvae_tf.data.pictures import convert_channels
 from vqvae_tf.data.walking import natural_key
 from vqvae_tf.files import read_npz
+from vqvae_tf.paths import expand
 
 
 def read_clip(source, video) -> tuple[np.ndarray, np.ndarray | None]:
@@ -30,7 +29,7 @@ def read_clip(source, video) -> tuple[np.ndarray, np.ndarray | None]:
     if source is None:
         clips, actions = sample_clips()
         frames, actions = clips[1], actions[1]
-    elif pathlib.Path(source).is_dir():
+    elif expand(source).is_dir():
         inputs = picture_inputs.list_inputs([source])
         inputs.sort(key=lambda found: natural_key(found[1]))
         paths = [path for path, _ in inputs]
@@ -38,7 +37,7 @@ def read_clip(source, video) -> tuple[np.ndarray, np.ndarray | None]:
         frames = np.stack([data.load_picture(path, size) for path in paths])
         actions = None
     else:
-        frames, actions = _from_npz(pathlib.Path(source))
+        frames, actions = _from_npz(expand(source))
     if len(frames) < video.num_past:
         raise ValueError(
             f"The model needs {video.num_past} frames to go on from. "

@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import difflib
 import logging
+import os
 import re
 import sys
 
@@ -201,11 +202,16 @@ def _parser():
         description="Encodes a data set by an Apache Beam pipeline.",
         epilog="Other arguments go to Beam, such as --runner=DataflowRunner.",
     )
-    parser.add_argument("--preset", required=True)
+    parser.add_argument("--preset", required=True, type=os.path.expanduser)
     parser.add_argument("--source", required=True, help="as vqvae-tf encode's")
-    parser.add_argument("--output", required=True, help="a folder")
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=os.path.expanduser,
+        help="a folder",
+    )
     parser.add_argument("--split", default="all")
-    parser.add_argument("--data_dir")
+    parser.add_argument("--data_dir", type=os.path.expanduser)
     parser.add_argument(
         "--format",
         dest="file_format",

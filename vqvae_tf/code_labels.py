@@ -7,12 +7,12 @@ one alone gives 7.2 %).
 """
 
 import dataclasses
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from vqvae_tf.checks import check_positive
+from vqvae_tf.paths import expand
 
 # The label of a frame that no interval covers.
 UNLABELLED = -1
@@ -45,8 +45,8 @@ def read_alignment(path, unit=1.0) -> list[Interval]:
         ValueError: for a line of another form, an interval that does not end
             after its start, and intervals that overlap.
     """
-    intervals = []
-    for number, line in enumerate(pathlib.Path(path).read_text().split("\n")):
+    intervals, path = [], expand(path)
+    for number, line in enumerate(path.read_text().split("\n")):
         if line.strip() and not line.lstrip().startswith("#"):
             place = f"{path}, line {number + 1}"
             intervals.append(_interval(line, unit, place))

@@ -1,5 +1,6 @@
 """Coded data sets, read again: as datasets, arrays, episodes and pictures."""
 
+import os
 import pathlib
 
 import numpy as np
@@ -10,6 +11,7 @@ from vqvae_tf.code_plan import LAST, PLAN
 from vqvae_tf.code_sources import split_names
 from vqvae_tf.data import Episodes, builders
 from vqvae_tf.data.records import Records, intact
+from vqvae_tf.paths import expand
 
 
 def open_codes(
@@ -37,6 +39,7 @@ def open_codes(
         ValueError: it has no such split.
         tf.errors.OpError: when it is read, if a shard is cut or altered.
     """
+    folder = expand(folder)
     builder = _builder(folder)
     found = builders.find_split(builder, str(folder), split)
     records = Records(found, str(folder))
@@ -79,7 +82,7 @@ def load_codes(folder, split: str) -> dict[str, np.ndarray]:
     batches = list(code_batches(folder, split, 256))
     found = {k: np.concatenate([b[k] for b in batches]) for k in batches[0]}
     if "name" in found:
-        names = [name.decode() for name in found["name"]]
+        names = [os.fsdecode(name) for name in found["name"]]
         found["name"] = np.array(names)
     return found
 
@@ -116,6 +119,7 @@ def read_plan(folder) -> dict:
         FileNotFoundError: it is none, or not complete.
         ValueError: it is another data set of tfds.
     """
+    folder = expand(folder)
     plan = dict(_builder(folder).info.metadata or {})
     if "preset" not in plan:
         raise ValueError(
@@ -188,7 +192,7 @@ def _check_preset(preset, plan, folder):
 def _names(split, batch, taken):
     """Returns the PNG of each row, a path inside the output."""
     if "name" in batch:
-        names = [f"{split}/{name.decode()}" for name in batch["name"]]
+        names = [f"{split}/{os.fsdecode(name)}" for name in batch["name"]]
     else:
         pairs = zip(batch["episode"], batch["step"])
         names = [f"{split}/{e:05}/{step:05}" for e, step in pairs]

@@ -30,7 +30,8 @@ from vqvae_tf.code_reading import (
     read_plan,
 )
 from vqvae_tf.code_sources import open_source
-from vqvae_tf.files import write_atomically
+from vqvae_tf.files import expand, write_atomically
+from vqvae_tf.paths import check_utf8, printable
 from vqvae_tf.pieces import ahead, mapped
 
 __all__ = [
@@ -92,6 +93,8 @@ def encode_dataset(
     >>> load_codes("codes", "train")["codes"].shape
     (2, 8, 8)
     """
+    folder = expand(folder)
+    check_utf8(folder, "The folder of a data set")
     check_positive("batch_size", batch_size)
     if num_shards is not None:
         check_positive("num_shards", num_shards)
@@ -221,7 +224,7 @@ def _write_metadata(folder, plan, contents):
         filename_template=template,
         version="1.0.0",
         check_data=False,
-        description=f"Codes of {source} by {preset}.",
+        description=printable(f"Codes of {source} by {preset}."),
         metadata=tfds.core.MetadataDict(plan.settings),
     )
     for name in names:

@@ -208,4 +208,5 @@ def _values(name, column):
         return "int64_list", flat.astype(np.int64).tolist()
     if column.dtype.kind == "f":
         return "float_list", flat.tolist()
-    return "bytes_list", [[text.encode()] for text in column]
+    # Names of files, which need not be UTF-8.
+    return "bytes_list", [[os.fsencode(text)] for text in column]

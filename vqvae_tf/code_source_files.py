@@ -11,6 +11,7 @@ from vqvae_tf import data, npz_files
 from vqvae_tf.data import folder as folders
 from vqvae_tf.data import npz
 from vqvae_tf.data.pictures import convert_channels
+from vqvae_tf.paths import printable
 from vqvae_tf.picture_inputs import fitted
 from vqvae_tf.pieces import batched
 
@@ -22,7 +23,7 @@ def open_folder(name, options):
 
     Unlike `data.open_images` it decodes no picture before it is encoded.
     """
-    root = os.path.join(options.base, name) if name else options.base
+    root = options.place(name) if name else options.base
     if not os.path.isdir(root):
         raise FileNotFoundError(
             "No such folder of pictures; give data_dir or TFDS_DATA_DIR. "
@@ -112,7 +113,7 @@ def _digest(folder, files):
 
 def open_npz(name, options):
     """Opens an npz file; see `code_sources.open_source`."""
-    path = os.path.join(options.base, name)
+    path = options.place(name)
     if not os.path.isfile(path):
         raise FileNotFoundError(
             "No such npz file; give its folder as data_dir. "
@@ -211,6 +212,8 @@ def _features(names):
     label = (
         {}
         if names is None
-        else {"label": tfds.features.ClassLabel(names=names)}
+        else {
+            "label": tfds.features.ClassLabel(names=list(map(printable, names)))
+        }
     )
     return {"name": tfds.features.Text(), **label}

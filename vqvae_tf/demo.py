@@ -23,6 +23,7 @@ from vqvae_tf import (
 from vqvae_tf.clips import sample_clips
 from vqvae_tf.export import export
 from vqvae_tf.models import LatentGenerator, VideoGenerator
+from vqvae_tf.paths import expand
 from vqvae_tf.samples import sample_pictures
 
 PHOTOS = "vqvae_photo128"
@@ -39,6 +40,7 @@ REMARKS = {
 
 def run(output: pathlib.Path):
     """Reconstructs, samples, completes, exports; writes pictures to output."""
+    output = expand(output)
     photos = LatentGenerator.from_preset(PHOTOS)
     images = np.stack([data.load_picture(p, SIZE) for p in sample_pictures()])
     rows = _reconstruct(photos, images, output)
@@ -161,6 +163,7 @@ _CLIENT = """
 import sys
 sys.modules["keras"] = sys.modules["vqvae_tf"] = None
 import numpy as np
+from vqvae_tf.paths import expand
 import tensorflow as tf
 model = tf.saved_model.load(sys.argv[1])
 images = np.load(sys.argv[2])["images"]

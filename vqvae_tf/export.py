@@ -17,6 +17,7 @@ from vqvae_tf.models import (
     SpeechVQVAE,
     VideoGenerator,
 )
+from vqvae_tf.paths import printable
 from vqvae_tf.precision import in_float32
 from vqvae_tf.serving import endpoints
 
@@ -216,9 +217,8 @@ def _save(signatures, folder):
         for variable in signature.variables
     }
     module.served_variables = list(variables.values())
-    try:
-        str(folder).encode()
-    except UnicodeEncodeError:  # a name that TensorFlow does not take
+    if str(folder) != printable(str(folder)):
+        # A name that TensorFlow does not take.
         with tempfile.TemporaryDirectory() as temporary:
             tf.saved_model.save(module, temporary, signatures)
             shutil.copytree(temporary, folder, dirs_exist_ok=True)
@@ -271,7 +271,7 @@ def _protos():
 def _record(protos, model_name, signature, inputs):
     predict_pb2, prediction_log_pb2 = protos
     request = predict_pb2.PredictRequest()
-    request.model_spec.name = model_name
+    request.model_spec.name = printable(model_name)
     request.model_spec.signature_name = signature
     for name, value in inputs.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(value))

@@ -1,80 +1,14 @@
 """Writing files so that nobody ever sees half of one."""
 
 import contextlib
-import errno
 import os
-import pathlib
 
 import numpy as np
 
 from vqvae_tf import scratch
 from vqvae_tf.npz_files import read_npz as read_npz
-
-
-def expand(path) -> pathlib.Path:
-    """Returns a path as Python's file functions want it, `~` expanded.
-
-    Every path that a user gives, to a function or to the command, goes
-    through here once or more often: expanding twice changes nothing. A name
-    that begins with `~` but names no user's home stays as it is, as in a
-    shell, and `./~` is a file of that name.
-
-    Args:
-        path: a string or an `os.PathLike`; in it, bytes of a name that are no
-            UTF-8 are surrogates, as `os.fsdecode` has them.
-
-    Returns:
-        A `pathlib.Path`.
-
-    Raises:
-        TypeError: for anything else.
-        ValueError: if it is empty, or no path can look so.
-
-    Example:
-
-    >>> str(expand("~/runs")) == os.path.expanduser("~/runs")
-    True
-    """
-    text = os.fspath(path) if isinstance(path, str | os.PathLike) else path
-    if not isinstance(text, str):
-        raise TypeError(
-            "A path must be a string or an os.PathLike of text, such as "
-            f"pathlib.Path. Received: {path!r}."
-        )
-    if not text:
-        raise ValueError(
-            "A path must not be empty; '.' is the present folder. Received: "
-            f"{path!r}."
-        )
-    try:
-        valid = b"\0" not in os.fsencode(text)
-    except UnicodeEncodeError:
-        valid = False
-    if not valid:
-        raise ValueError(
-            "A path may hold neither null characters nor what the file "
-            f"system's encoding lacks. Received: {text!r}."
-        )
-    expanded = pathlib.Path(os.path.expanduser(text))
-    if expanded.parts and expanded.parts[0].startswith("~"):
-        # pathlib has dropped a "./", without which it would be expanded.
-        return pathlib.Path.cwd() / expanded
-    return expanded
-
-
-def resolve(path) -> pathlib.Path:
-    """Returns the absolute path of what a path means, through all links.
-
-    Args:
-        path: as for `expand`; it need not be there, nor what a link points to.
-
-    Raises:
-        OSError: for a link that leads back to itself.
-    """
-    path = pathlib.Path(os.path.realpath(expand(path)))
-    if path.is_symlink():
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
-    return path
+from vqvae_tf.paths import expand as expand
+from vqvae_tf.paths import resolve as resolve
 
 
 @contextlib.contextmanager

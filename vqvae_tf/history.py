@@ -11,7 +11,7 @@ import pathlib
 
 import tensorflow as tf
 
-from vqvae_tf.files import remove_leftovers, write_atomically
+from vqvae_tf.files import expand, remove_leftovers, write_atomically
 
 
 class History:
@@ -23,7 +23,7 @@ class History:
     """
 
     def __init__(self, path, step):
-        self.path = pathlib.Path(path)
+        self.path = expand(path)
         remove_leftovers(path)
         kept = [row for row in read_history(path) if row["step"] <= step]
         with write_atomically(self.path) as temporary:
@@ -44,7 +44,7 @@ def read_history(path) -> list[dict]:
 
     A last line that was cut off in writing is left out.
     """
-    path = pathlib.Path(path)
+    path = expand(path)
     rows = []
     for line in path.read_text().splitlines() if path.exists() else ():
         try:
@@ -61,7 +61,7 @@ def cut_summaries(directory, step):
         directory: a log directory; files in it are replaced.
         step: the last step that is kept.
     """
-    for path in pathlib.Path(directory).glob("events.out.tfevents.*"):
+    for path in expand(directory).glob("events.out.tfevents.*"):
         records, complete = _read_records(path)
         kept = [r for r in records if _step(r) <= step]
         if complete and len(kept) == len(records):

@@ -8,13 +8,13 @@ into place, and there is one error.
 
 import contextlib
 import os
-import pathlib
 import zipfile
 
 import numpy as np
 
 from vqvae_tf.errors import ExplainedError
 from vqvae_tf.messages import first_line
+from vqvae_tf.paths import expand
 
 # An array above this size is refused if it is packed this many times smaller
 # than real data can be: a small file that would fill the memory.
@@ -67,7 +67,8 @@ class Npz:
     """
 
     def __init__(self, path, expected="an npz file of plain arrays"):
-        if not pathlib.Path(path).is_file():
+        path = expand(path)
+        if not path.is_file():
             raise FileNotFoundError(f"There is no file {path}.")
         self._path, self._expected = path, expected
         self._archive = None

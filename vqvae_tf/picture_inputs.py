@@ -10,6 +10,7 @@ from absl import logging
 from vqvae_tf import data
 from vqvae_tf.data.folder import EXTENSIONS
 from vqvae_tf.data.walking import list_files
+from vqvae_tf.paths import expand
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +96,7 @@ def list_inputs(
         FileNotFoundError: if one is not there, or a folder has no pictures.
     """
     found = []
-    for path in map(pathlib.Path, inputs):
+    for path in map(expand, inputs):
         if path.is_dir():
             names = list_files(str(path), extensions)
             if not names:

@@ -318,7 +318,9 @@ def save(model, path, metadata=None, card=None, pictures=None):
         if prior is not None:
             _save_part(prior, temporary, PRIOR_CONFIG, PRIOR_WEIGHTS)
         if card is not None:
-            (temporary / "README.md").write_text(card)
+            (temporary / "README.md").write_text(
+                card, encoding="utf-8", errors="backslashreplace"
+            )
         for name, picture in (pictures or {}).items():
             save_shown(temporary / name, picture)
         write_metadata(
@@ -339,6 +341,7 @@ def save(model, path, metadata=None, card=None, pictures=None):
 
 def save_shown(path, shown):
     """Writes what a card shows, as its ending says; see `save`."""
+    path = expand(path)
     if path.suffix == ".wav":
         save_wav(path, *shown)
     elif path.suffix == ".gif":

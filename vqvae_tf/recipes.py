@@ -24,6 +24,7 @@ from vqvae_tf import (
 from vqvae_tf.checks import check_positive
 from vqvae_tf.errors import ExplainedError
 from vqvae_tf.messages import first_line
+from vqvae_tf.paths import expand
 from vqvae_tf.zoo_path import zoo_dir
 
 
@@ -158,11 +159,12 @@ def find_recipe(name) -> pathlib.Path:
     Raises:
         FileNotFoundError: if there is neither.
     """
-    if pathlib.Path(name).is_file():
-        return pathlib.Path(name)
+    path = expand(name)
+    if path.is_file():
+        return path
     if str(name) in built_in():
         return built_in()[str(name)]
-    if pathlib.Path(name).is_dir():
+    if path.is_dir():
         raise FileNotFoundError(
             f"A recipe is a Python file. Received: the folder {name}."
         )
@@ -192,6 +194,7 @@ def read_recipe(path) -> ml_collections.ConfigDict:
         RecipeError: if it is no Python program, fails, or has no get_config
             that returns a recipe.
     """
+    path = expand(path)
     # By the loader, whatever the file's name ends with.
     loader = importlib.machinery.SourceFileLoader("recipe", str(path))
     spec = importlib.util.spec_from_loader("recipe", loader)

@@ -25,7 +25,8 @@ import tensorflow as tf
 from absl import logging
 
 from vqvae_tf import dtype_policies, recipes, strategies, systems
-from vqvae_tf.files import write_atomically
+from vqvae_tf.files import expand, write_atomically
+from vqvae_tf.paths import check_utf8
 from vqvae_tf.precision import copied
 
 
@@ -48,7 +49,8 @@ def train(config, workdir, data_dir=None, stage="all", strategy=None):
         ValueError: if workdir holds a run of another recipe.
         As `fitting.fit`.
     """
-    workdir = pathlib.Path(workdir)
+    workdir = expand(workdir)
+    check_utf8(workdir, "A run's directory")
     recipes.check_recipe(config)
     _compare_recipe(config, workdir)
     system = systems.BY_KIND[recipes.kind(config)]

@@ -18,6 +18,7 @@ _HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 
 def main(argv=None):
     """Runs the command line and exits; the entry point of the package."""
+    _print_any_name()
     try:
         with _sigterm_as_interrupt():
             code = _run(list(sys.argv if argv is None else argv))
@@ -31,6 +32,13 @@ def main(argv=None):
         print(file=sys.stderr)  # below a progress bar that is not finished
         number = getattr(error, "signal", signal.SIGINT)
         _fail(str(error) or "Interrupted.", 128 + number)
+
+
+def _print_any_name():
+    """Lets names of files be printed that are no text in any encoding."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class _Terminated(KeyboardInterrupt):
@@ -82,6 +90,7 @@ def _run(argv):
         _flush(text)
         return 0 if len(argv) > 1 else 2
     name, arguments = _parse(argv)
+    arguments = _at_home(arguments)
     functions = _import_functions()
     try:
         return functions.COMMANDS[name](*arguments)
@@ -93,6 +102,23 @@ def _run(argv):
             raise
         _close_progress_bars()
         _fail(message)
+
+
+def _at_home(arguments):
+    """Expands `~` in paths; returns the arguments.
+
+    Shells leave it in --output=~/x, and a folder of that name would be made.
+    """
+    for name in ("data_dir", "output", "workdir", "against"):
+        if FLAGS[name].value:
+            FLAGS[name].value = _expanded(FLAGS[name].value)
+    return _expanded(arguments)
+
+
+def _expanded(value):
+    if isinstance(value, list):
+        return [_expanded(item) for item in value]
+    return os.path.expanduser(value)
 
 
 def _information(words):

@@ -10,6 +10,7 @@ from vqvae_tf.data import audio_reading, folder
 from vqvae_tf.data.audio_decoding import decode_audio
 from vqvae_tf.data.audio_source import AudioSource, LazyAudio, PackedAudio
 from vqvae_tf.data.walking import list_files
+from vqvae_tf.paths import expand
 
 EXTENSIONS = (".wav", ".flac")
 _CHUNK = 8  # recordings that are read at a time; they may be long
@@ -41,6 +42,7 @@ def load_waveform(
     >>> load_waveform(voice_files()[0], sample_rate=8000).dtype
     dtype('float32')
     """
+    path = str(expand(path))
     waveform, notes = _load(path, sample_rate, normalize)
     for note in notes:
         what = audio_reading.NOTES[note]
@@ -60,7 +62,7 @@ def open_audio_folder(name, options) -> AudioSource:
 
     Files are taken in the order of their paths; hidden ones are ignored.
     """
-    root = os.path.join(options.base, name) if name else options.base
+    root = options.place(name) if name else options.base
     if not os.path.isdir(root):
         raise FileNotFoundError(
             "No such folder of recordings; give data_dir or TFDS_DATA_DIR. "

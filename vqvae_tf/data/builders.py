@@ -23,6 +23,8 @@ def open_builder(name: str, options: sources.OpenOptions):
             f"`pip install tensorflow-datasets`. Received: tfds:{name}."
         ) from error
     data_dir = options.data_dir or os.environ.get("TFDS_DATA_DIR")
+    if data_dir:  # perhaps on another machine, such as gs://bucket
+        data_dir = os.path.expanduser(data_dir)
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError:  # its message lists all data sets

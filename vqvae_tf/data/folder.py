@@ -21,7 +21,7 @@ def open_folder(name: str, options: sources.OpenOptions) -> sources.ImageSource:
     Files are taken in the order of their paths; hidden ones are ignored. All
     are decoded once, to know which are sound.
     """
-    root = os.path.join(options.base, name) if name else options.base
+    root = options.place(name) if name else options.base
     if not os.path.isdir(root):
         raise FileNotFoundError(
             "No such folder of pictures; give data_dir or TFDS_DATA_DIR. "

@@ -13,7 +13,7 @@ _AT_ONCE = 256  # pictures that are converted together
 
 def open_npz(name: str, options: sources.OpenOptions) -> sources.ImageSource:
     """Opens "npz:name"; see `open_images`. The arrays are held in memory."""
-    path = os.path.join(options.base, name)
+    path = options.place(name)
     if not os.path.isfile(path):
         raise FileNotFoundError(
             "No such npz file; give its folder as data_dir. "

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from vqvae_tf.checks import check_positive
 from vqvae_tf.data.picture_files import decode_picture
+from vqvae_tf.paths import expand
 
 
 def load_picture(
@@ -35,7 +36,7 @@ def load_picture(
     >>> load_picture(path).shape, load_picture(path, image_size=16).shape
     ((30, 40, 3), (16, 16, 3))
     """
-    picture = decode_picture(path, channels)
+    picture = decode_picture(str(expand(path)), channels)
     if image_size is not None:
         picture = resize_and_crop(picture, image_size).numpy()
     return picture

@@ -209,6 +209,10 @@ class OpenOptions:
                 f"channels must be 1 or 3. Received: {self.channels!r}."
             )
 
+    def place(self, name) -> str:
+        """Returns the path of a name that may be relative to `base`."""
+        return os.path.join(self.base, os.path.expanduser(name))
+
     @property
     def base(self) -> str:
         """The folder that relative paths start from."""

@@ -128,7 +128,7 @@ def _only_chunks(stream, place):
     return False
 
 
-def for_libsndfile(path, header) -> str | io.BytesIO:
+def for_libsndfile(path, header) -> bytes | io.BytesIO:
     """Returns what libsndfile can read: the path, or the file in memory.
 
     It takes a size of 0 for the truth, in a large file (RF64, BW64) the unknown
@@ -139,7 +139,7 @@ def for_libsndfile(path, header) -> str | io.BytesIO:
         header: as of `read_header`, or None.
     """
     if header is None or not _to_be_written_anew(header):
-        return path
+        return os.fsencode(path)  # which need not be UTF-8
     with open(path, "rb") as stream:
         stream.seek(header.start)
         content = stream.read(header.content)
