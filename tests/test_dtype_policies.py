@@ -6,6 +6,7 @@ import types
 import keras
 import ml_collections
 import pytest
+import runs
 import small
 import tensorflow as tf
 from absl import logging
@@ -212,3 +213,15 @@ def test_workers_take_the_chief_s_choice(cpu, train, monkeypatch, warnings):
 def test_frozen_recipes_are_trained_too(train):
     config = ml_collections.FrozenConfigDict(small.recipe())
     assert training.train(config, train.work) == "float32"
+
+
+@pytest.mark.slow
+def test_two_workers_of_other_processors_agree(tmp_path):
+    choices = [("mixed_bfloat16", "float32"), ("float32", "mixed_bfloat16")]
+    for chosen in choices:  # the second time the run is there already
+        workers = [
+            runs.launch("policies.py", tmp_path, choice, env=env)
+            for choice, env in zip(chosen, runs.two_tasks())
+        ]
+        for worker in workers:
+            assert "policy mixed_bfloat16\n" in runs.finished(worker)
