@@ -1,8 +1,10 @@
 """Presets: round trips, and one message for each thing that can be wrong."""
 
 import json
+import os
 import pathlib
 import shutil
+import threading
 
 import h5py
 import keras
@@ -14,12 +16,14 @@ import tensorflow as tf
 import vqvae_tf as vq
 from vqvae_tf import (
     audio_inputs,
+    folders,
     presets,
     recipes,
     scratch,
     showcase,
     speech_cards,
 )
+from vqvae_tf.preset_files import check_preset_alone
 from vqvae_tf.voices import sample_voices
 
 SPEAKERS = ["george", "jackson", "nicolas", "theo", "yweweler"]
@@ -110,7 +114,7 @@ def test_parts_that_build_leaves_out_are_noticed(copy):
         presets.load(copy)
 
 
-def test_other_folders_are_not_replaced(tmp_path):
+def test_other_bothare_not_replaced(tmp_path):
     (tmp_path / "run" / "prior").mkdir(parents=True)
     for path in (tmp_path / "run", __file__):
         with pytest.raises(presets.PresetError, match="Choose a new folder"):
@@ -151,6 +155,51 @@ def test_all_that_a_preset_holds_is_replaced(copy):
     (copy / scratch.PREFIX).mkdir()  # of writing its metadata, killed
     presets.write_metadata(copy, {})
     presets.check_replaceable(copy)
+
+
+def test_a_preset_is_found_where_a_killed_save_has_left_it(copy, tmp_path):
+    """And none is lost where folders cannot be exchanged, as of old."""
+    expected = presets.verify(copy)
+    home = tmp_path / f"{scratch.PREFIX}{os.getuid()}"
+    for place in (tmp_path / ".copy.old", home / "x" / "old-y" / "copy"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        copy.rename(place)
+        found = presets.find_preset(copy)
+        assert found == place.resolve() and presets.verify(found) == expected
+        place.rename(copy)
+    home.rename(tmp_path / "gone")
+    shutil.rmtree(copy)
+    with pytest.raises(presets.PresetError, match="There is no preset"):
+        presets.find_preset(copy)
+
+
+def test_readers_beside_a_writer_see_one_preset(preset, tmp_path):
+    """They neither fail nor mix what is replaced with what replaces it."""
+    both = [shutil.copytree(preset[0], tmp_path / n) for n in "ab"]
+    for number, folder in enumerate(both):
+        (folder / "README.md").write_text(f"# {number}")
+        presets.write_metadata(folder, {"seed": number})
+    path, stop = tmp_path / "p", threading.Event()
+    shutil.copytree(both[0], path)
+
+    def write():
+        while not stop.is_set():
+            for folder in both:
+                with folders.new_folder(path, check_preset_alone) as new:
+                    shutil.copytree(folder, new)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(40):
+            card = presets.verify(path)["files"]["README.md"]["sha256"]
+            assert card in [
+                presets.sha256(folder / "README.md") for folder in both
+            ]
+        presets.load(path)
+    finally:
+        stop.set()
+        writer.join()
 
 
 def test_saving_follows_links_and_keeps_them(copy, tmp_path, monkeypatch):

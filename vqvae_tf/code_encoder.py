@@ -30,8 +30,10 @@ class CodeEncoder:
     def __init__(self, preset, batch_size):
         self.batch_size = batch_size
         folder = presets.find_preset(preset)
-        metadata = presets.verify(folder)
-        model = presets.load(preset)
+        # All of one and the same preset, should it be replaced meanwhile.
+        digest = presets.sha256(folder / presets.METADATA)
+        metadata = presets.verify(folder, digest)
+        model = presets.load(folder, sha256=digest)
         if isinstance(model, Autoencoder):
             raise ValueError(
                 "Data sets are encoded as codes, and the latents of an "
@@ -44,7 +46,7 @@ class CodeEncoder:
         prior = getattr(model, "prior", None)
         if isinstance(prior, LatentGenerator):
             self._above = in_float32(prior.autoencoder)
-        self.identity = _identity(preset, folder, metadata, self._above)
+        self.identity = _identity(preset, digest, metadata, self._above)
         self.function = tf.function(self._encode, autograph=False)
 
     @property
@@ -112,12 +114,12 @@ def code_dtype(quantizer) -> np.dtype:
     return np.dtype(np.int32)
 
 
-def _identity(preset, folder, metadata, above):
+def _identity(preset, digest, metadata, above):
     names = [presets.CONFIG, presets.WEIGHTS]
     if above is not None:
         names += [presets.PRIOR_CONFIG, presets.PRIOR_WEIGHTS]
     return {
         "name": str(preset),
-        "metadata_sha256": presets.sha256(folder / presets.METADATA),
+        "metadata_sha256": digest,
         "files": {n: metadata["files"][n]["sha256"] for n in names},
     }

@@ -66,7 +66,7 @@ def resolve(path) -> pathlib.Path:
         OSError: for a link that leads back to itself.
     """
     path = pathlib.Path(os.path.realpath(expand(path)))
-    if path.is_symlink():
+    if os.path.islink(path):
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     return path
 

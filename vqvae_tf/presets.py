@@ -8,9 +8,11 @@ NAME/README.md           the model card
 """
 
 import contextlib
+import dataclasses
 import datetime
 import hashlib
 import json
+import os
 import pathlib
 
 import keras
@@ -26,20 +28,22 @@ from vqvae_tf import (
     scratch,
     sheets,
 )
-from vqvae_tf.files import expand, write_atomically
+from vqvae_tf.files import expand, resolve, write_atomically
 from vqvae_tf.messages import first_line
 from vqvae_tf.models import LatentGenerator, VideoGenerator
 from vqvae_tf.precision import portable_config
 from vqvae_tf.preset_checks import METADATA, PresetError
+from vqvae_tf.preset_files import (
+    CONFIG,
+    PRIOR_CONFIG,
+    PRIOR_WEIGHTS,
+    WEIGHTS,
+    check_preset_alone,
+)
 from vqvae_tf.wav import save_wav
 from vqvae_tf.zoo_path import zoo_dir
 
-CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-PRIOR_CONFIG, PRIOR_WEIGHTS = "prior.json", "prior.weights.h5"
 HUB = "hf://"
-# What `save` writes besides what is shown.
-_OWN = {CONFIG, WEIGHTS, PRIOR_CONFIG, PRIOR_WEIGHTS, METADATA, "README.md"}
-
 # sha256 of metadata.json of each preset that comes with the package.
 BUILT_IN = {
     "ae_mnist": (
@@ -107,6 +111,9 @@ def find_preset(name) -> pathlib.Path:
         return folder
     if str(name).startswith(HUB):
         return _from_hub(str(name))
+    folder = _left_by_a_kill(path)
+    if folder is not None:
+        return folder
     raise PresetError(
         f"There is no preset {str(name)!r}. Expected a preset's folder (with "
         f"a {METADATA}), the work directory of a finished training, "
@@ -119,6 +126,25 @@ def _folder_of(path):
     for folder in (path, path / "preset"):
         with contextlib.suppress(OSError):  # of names that are too long
             if (folder / METADATA).is_file():
+                return folder
+    return None
+
+
+def _left_by_a_kill(path):
+    """Returns the old preset of a save that was killed half-way, or None.
+
+    Where folders can be exchanged there are none but of older versions.
+    """
+    for place in map(resolve, (path, path / "preset")):
+        old = place.parent / f".{place.name}.old"
+        for folder in (scratch.moved_away(place), old):
+            if folder is not None and os.path.isfile(folder / METADATA):
+                logging.warning(
+                    "There is no %s. What it was before a save was killed is "
+                    "loaded from %s.",
+                    place,
+                    folder,
+                )
                 return folder
     return None
 
@@ -179,7 +205,18 @@ def verify(folder, sha256=None) -> dict:
     Raises:
         PresetError: for a missing, truncated or altered file.
     """
-    folder = expand(folder)
+    return folders.read_steadily(
+        lambda: expand(folder),
+        lambda found: _verified(found, sha256),
+        _READ_ERRORS,
+    )
+
+
+# Of a preset that is replaced while it is read, and of others.
+_READ_ERRORS = (PresetError, OSError)
+
+
+def _verified(folder, sha256):
     metadata = load_metadata(folder, sha256)
     for name in metadata["files"]:
         for _ in preset_checks.checked_blocks(folder, name, metadata):
@@ -213,13 +250,19 @@ def load(name, expected_class=None, *, custom_objects=None, sha256=None):
             class.
     """
     own = preset_configs.own_classes(custom_objects)
-    folder = find_preset(name)
-    metadata = load_metadata(folder, sha256)
-    model = _load_part(folder, metadata, CONFIG, WEIGHTS, own)
-    wants_model = expected_class and issubclass(type(model), expected_class)
-    if PRIOR_CONFIG in metadata["files"] and not wants_model:
-        prior = _load_part(folder, metadata, PRIOR_CONFIG, PRIOR_WEIGHTS, own)
-        model = _with_prior(model, prior, folder)
+    with contextlib.ExitStack() as copies:
+        # All files at once, and models later: that takes longer than another
+        # process needs to replace the preset.
+        files = folders.read_steadily(
+            lambda: find_preset(name),
+            lambda folder: _read(folder, sha256, expected_class, copies),
+            _READ_ERRORS,
+        )
+        model = _load_part(files, CONFIG, WEIGHTS, own)
+        wants = expected_class and issubclass(type(model), expected_class)
+        if PRIOR_CONFIG in files.contents and not wants:
+            prior = _load_part(files, PRIOR_CONFIG, PRIOR_WEIGHTS, own)
+            model = _with_prior(model, prior, files.folder)
     if expected_class and not isinstance(model, expected_class):
         raise PresetError(
             f"The preset {str(name)!r} holds {_article(model)}. "
@@ -250,22 +293,64 @@ def _with_prior(autoencoder, prior, folder):
     return model
 
 
-def _load_part(folder, metadata, config_name, weights_name, own):
-    path = folder / config_name
-    content = preset_checks.read_checked(folder, config_name, metadata)
-    config = preset_checks.parse_json(content, path)
-    with preset_checks.checked_copy(folder, weights_name, metadata) as copy:
-        weights = preset_checks.measure_weights(copy, folder / weights_name)
-        preset_configs.check_config(config, path, weights, own)
-        model = preset_configs.build(config, path, weights, own)
-        _check_size(model, folder, config_name, metadata)
-        try:
-            model.load_weights(copy)
-        except Exception as error:  # whatever Keras makes of other weights
-            raise PresetError(
-                f"{folder / weights_name} does not fit the model of "
-                f"{config_name}: {first_line(error)}"
-            ) from error
+@dataclasses.dataclass
+class _Files:
+    """The files of a preset, all of one moment.
+
+    Attributes:
+        folder: where they are from.
+        metadata: of the preset.
+        contents: the configurations by their files' names.
+        copies: the paths of copies of the weights, likewise.
+    """
+
+    folder: pathlib.Path
+    metadata: dict
+    contents: dict = dataclasses.field(default_factory=dict)
+    copies: dict = dataclasses.field(default_factory=dict)
+
+
+def _read(folder, sha256, expected_class, copies):
+    """Reads the files that are to be loaded; `copies` closes the copies."""
+    copies.close()  # of a preset that was replaced meanwhile
+    found = _Files(folder, load_metadata(folder, sha256))
+    for config, weights in (CONFIG, WEIGHTS), (PRIOR_CONFIG, PRIOR_WEIGHTS):
+        found.contents[config] = preset_checks.parse_json(
+            preset_checks.read_checked(folder, config, found.metadata),
+            folder / config,
+        )
+        found.copies[weights] = copies.enter_context(
+            preset_checks.checked_copy(folder, weights, found.metadata)
+        )
+        has_prior = PRIOR_CONFIG in found.metadata["files"]
+        if not has_prior or _is_wanted(found.contents[config], expected_class):
+            break
+    return found
+
+
+def _is_wanted(config, expected_class):
+    """Returns whether a model alone, without its prior, is asked for."""
+    if expected_class is None or not isinstance(config, dict):
+        return False
+    name = config.get("registered_name")
+    found = keras.saving.get_registered_object(str(name))
+    return isinstance(found, type) and issubclass(found, expected_class)
+
+
+def _load_part(files, config_name, weights_name, own):
+    folder, config = files.folder, files.contents[config_name]
+    path, copy = folder / config_name, files.copies[weights_name]
+    weights = preset_checks.measure_weights(copy, folder / weights_name)
+    preset_configs.check_config(config, path, weights, own)
+    model = preset_configs.build(config, path, weights, own)
+    _check_size(model, folder, config_name, files.metadata)
+    try:
+        model.load_weights(copy)
+    except Exception as error:  # whatever Keras makes of other weights
+        raise PresetError(
+            f"{folder / weights_name} does not fit the model of "
+            f"{config_name}: {first_line(error)}"
+        ) from error
     try:
         finite.check_weights(model, "used")
     except ValueError as error:
@@ -411,44 +496,6 @@ def check_replaceable(path):
     before long work, at the end of which a preset is saved.
     """
     folders.replaceable(path, check_preset_alone)
-
-
-def check_preset_alone(folder):
-    """Raises PresetError unless a folder is empty or a preset, and no more."""
-    if not folder.is_dir():
-        raise PresetError(
-            f"A preset is a folder, and {folder} is a file. Choose a new "
-            "folder."
-        )
-    found = sorted(folder.iterdir())
-    listed = _listed(folder / METADATA)
-    for path in found:
-        if path.name.startswith(scratch.PREFIX):
-            continue  # left there by `write_metadata`, killed
-        if path.name not in _OWN | set(listed or ()) or path.is_dir():
-            raise PresetError(
-                f"A preset replaces its whole folder, and {folder} holds "
-                f"{path.name!r}, which is no file of a preset and would be "
-                "lost. Choose a new folder, or move it away."
-            )
-    if found and listed is None:
-        raise PresetError(
-            f"A preset replaces its whole folder, and {folder} holds something "
-            f"else: it has no {METADATA} that save_to_preset wrote. Choose a "
-            "new folder."
-        )
-
-
-def _listed(path) -> list[str] | None:
-    """Returns the files that a preset's metadata lists, None if none did."""
-    try:
-        metadata = json.loads(path.read_bytes())
-        files = metadata["files"]
-        if "vqvae_tf_version" not in metadata:
-            return None
-        return [name for name in files if {"sha256", "size"} <= {*files[name]}]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
 
 
 def sha256(path) -> str:

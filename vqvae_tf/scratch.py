@@ -83,12 +83,14 @@ def moved_away(path) -> pathlib.Path | None:
         path: where it should be.
     """
     parent = path.parent
+    if not os.path.isdir(parent):
+        return None
     # Of any user: it is only to be read.
     for home in parent.glob(f"{PREFIX}*"):
         if not _is_folder(home):
             continue
         for found in home.glob(f"*/{_OLD}*"):
-            if (found / path.name).exists():
+            if os.path.exists(found / path.name):
                 return found / path.name
     return None
 
