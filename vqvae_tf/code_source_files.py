@@ -150,12 +150,7 @@ class _Npz:
         self._keys = [images] if labels is None else [images, labels]
         with npz_files.Npz(path) as file, file.rows(images) as array:
             shape, dtype = array.shape, array.dtype
-        if dtype != np.uint8 or len(shape) not in (3, 4):
-            raise ValueError(
-                f"The images in {path!r} must be uint8 [n, height, width] or "
-                "[n, height, width, channels] in 0..255. Received: "
-                f"{dtype} of shape {shape}."
-            )
+        npz.check_images(path, dtype, (*shape, 1)[: max(4, len(shape))])
         self._rows, self._labels = shape[0], None
         if labels is not None:
             with npz_files.Npz(path) as file:

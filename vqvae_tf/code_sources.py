@@ -83,7 +83,7 @@ def _kind(source):
     path = os.path.abspath(os.path.expanduser(source))
     if os.path.isdir(path):
         return "folder", path
-    if source.endswith(".npz"):
+    if source.lower().endswith(".npz"):
         return "npz", path
     raise ValueError(
         'Expected "tfds:NAME", a folder of pictures or an npz file. '

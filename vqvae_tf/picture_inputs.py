@@ -189,7 +189,7 @@ def picture_batches(source, form, on_corrupt="error", batch_size=16):
         form, on_corrupt: as in `read_pictures`.
         batch_size: rows of a batch; the last may have fewer.
     """
-    if source.endswith(".npz"):
+    if source.lower().endswith(".npz"):
         yield from _npz_batches(pathlib.Path(source), form, batch_size)
         return
     names, images, first = [], [], None

@@ -77,7 +77,7 @@ def open_audio(
     >>> audio.num_examples, audio.speaker_names
     (10, ('george', 'jackson', 'nicolas', 'theo', 'yweweler'))
     """
-    kind, _, name = source.partition(":")
+    kind, name = sources.split_source(source)
     if kind not in _OPENERS or not (name or kind == "folder"):
         raise ValueError(
             'source must be "tfds:NAME", "folder" or "folder:SUBDIR". '

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from vqvae_tf.checks import check_positive
 from vqvae_tf.data import audio_reading, folder
 from vqvae_tf.data.audio_decoding import decode_audio
 from vqvae_tf.data.audio_source import AudioSource, LazyAudio, PackedAudio
@@ -43,6 +44,8 @@ def load_waveform(
     dtype('float32')
     """
     path = str(expand(path))
+    check_positive("sample_rate", sample_rate)
+    audio_reading.check_normalize(normalize)
     waveform, notes = _load(path, sample_rate, normalize)
     for note in notes:
         what = audio_reading.NOTES[note]

@@ -34,6 +34,14 @@ NOTES = {
 }
 
 
+def check_normalize(normalize):
+    """Raises ValueError unless recordings can be scaled so."""
+    if normalize not in ("peak", None):
+        raise ValueError(
+            f'normalize must be "peak" or None. Received: {normalize!r}.'
+        )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AudioOptions(sources.OpenOptions):
     """The arguments of `open_audio`, checked."""
@@ -44,11 +52,7 @@ class AudioOptions(sources.OpenOptions):
     def __post_init__(self):
         super().__post_init__()
         check_positive("sample_rate", self.sample_rate)
-        if self.normalize not in ("peak", None):
-            raise ValueError(
-                'normalize must be "peak" or None. '
-                f"Received: {self.normalize!r}."
-            )
+        check_normalize(self.normalize)
 
 
 @dataclasses.dataclass

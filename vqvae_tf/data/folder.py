@@ -47,7 +47,7 @@ def split_folder(root, split):
     """Returns the folder to read and those whose classes count, all splits."""
     present = [s for s in SPLITS if os.path.isdir(os.path.join(root, s))]
     folder = os.path.join(root, split)
-    if split != "all" and os.path.isdir(folder):
+    if split != "all" and _is_below(split) and os.path.isdir(folder):
         names = sorted({split, *present})
         return folder, [os.path.join(root, name) for name in names]
     if split == "all":
@@ -60,6 +60,12 @@ def split_folder(root, split):
         f"Received: split={split!r}, and sub-folders for: "
         f"{', '.join(present) or 'none'}."
     )
+
+
+def _is_below(split):
+    """Whether a split can be the path of a sub-folder."""
+    parts = os.path.normpath(split).split(os.sep)
+    return not {"", os.curdir, os.pardir} & set(parts)
 
 
 def class_names(folders):

@@ -65,7 +65,7 @@ def open_images(
     >>> open_images("npz:x.npz", "train", data_dir).num_examples
     6
     """
-    kind, _, name = source.partition(":")
+    kind, name = sources.split_source(source)
     nameless = kind in ("folder", "shapes")
     if kind not in _OPENERS or not (name or nameless):
         raise ValueError(

@@ -8,6 +8,8 @@ from vqvae_tf import npz_files
 from vqvae_tf.data import pictures
 from vqvae_tf.data import source as sources
 
+MAX_CLASSES = 2**20
+
 _AT_ONCE = 256  # pictures that are converted together
 
 
@@ -22,12 +24,7 @@ def open_npz(name: str, options: sources.OpenOptions) -> sources.ImageSource:
     images, labels = _read(path, options.split)
     if images.ndim == 3:
         images = images[..., None]
-    if images.dtype != np.uint8 or images.ndim != 4:
-        raise ValueError(
-            f"The images in {path!r} must be uint8 [n, height, width] or "
-            "[n, height, width, channels] in 0..255. Received: "
-            f"{images.dtype} of shape {images.shape}."
-        )
+    check_images(path, images.dtype, images.shape)
     if images.shape[-1] != options.channels:
         images = _converted(images, options.channels)
     title = f"npz:{name} ({options.split})"
@@ -73,10 +70,33 @@ def keys(split):
     return keys + [("images", "labels")] * (split in ("train", "all"))
 
 
+def check_images(path, dtype, shape):
+    """Raises ValueError unless an array can hold pictures."""
+    if dtype != np.uint8 or len(shape) != 4 or 0 in shape[1:]:
+        raise ValueError(
+            f"The images in {path!r} must be uint8 [n, height, width] or "
+            "[n, height, width, channels] in 0..255, with pixels. Received: "
+            f"{dtype} of shape {shape}."
+        )
+    if shape[3] not in (1, 3, 4):
+        raise ValueError(
+            f"The images in {path!r} must have 1 (grey), 3 (RGB) or 4 (RGBA) "
+            f"channels last. Received: shape {shape}."
+        )
+
+
 def check_labels(path, labels, rows):
+    """Raises ValueError unless labels are the numbers of classes."""
     integers = np.issubdtype(labels.dtype, np.integer)
-    if labels.shape != (rows,) or not integers or (labels < 0).any():
+    if labels.shape != (rows,) or not integers:
         raise ValueError(
             f"The labels in {path!r} must be {rows} integers of at least 0. "
             f"Received: {labels.dtype} of shape {labels.shape}."
+        )
+    low, high = (int(labels.min()), int(labels.max())) if rows else (0, 0)
+    if low < 0 or high >= MAX_CLASSES:
+        raise ValueError(
+            f"The labels in {path!r} must be numbers of classes, in "
+            f"0..{MAX_CLASSES - 1}: each up to the highest becomes a class. "
+            f"Received: {labels.dtype} in {low}..{high}."
         )

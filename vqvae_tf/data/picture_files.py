@@ -21,6 +21,12 @@ MAX_PIXELS = 178_956_970
 _quiet = threading.Lock()
 
 
+def check_channels(channels):
+    """Raises ValueError unless pictures can have this many channels."""
+    if channels not in (1, 3) or isinstance(channels, bool):
+        raise ValueError(f"channels must be 1 or 3. Received: {channels!r}.")
+
+
 def decode_picture(path: str, channels: int = 3) -> np.ndarray:
     """Reads one picture file.
 
@@ -40,6 +46,7 @@ def decode_picture(path: str, channels: int = 3) -> np.ndarray:
         ValueError: the file is no picture, is damaged, holds numbers that
             are no levels, or has more than `MAX_PIXELS` pixels.
     """
+    check_channels(channels)
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise FileNotFoundError(f"No such picture file. Received: {path!r}.")

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.checks import check_positive
+from vqvae_tf.data import picture_files
 from vqvae_tf.data.picture_files import decode_picture
 from vqvae_tf.paths import expand
 
@@ -132,6 +133,19 @@ def _rounded(image):
     return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
 
 
+def _check_side(size, shape):
+    check_positive("size", size)
+    if size**2 > picture_files.MAX_PIXELS:
+        raise ValueError(
+            f"size must be the side of a square of at most "
+            f"{picture_files.MAX_PIXELS:,} pixels. Received: {size}."
+        )
+    if 0 in shape:
+        raise ValueError(
+            f"A picture without pixels has no square. Received: shape {shape}."
+        )
+
+
 # A graph, since called one by one the few small operations take three times as
 # long as the resizing itself.
 _central_square = tf.function(
@@ -157,7 +171,8 @@ def resize_and_crop(image, size: int) -> tf.Tensor:
         A uint8 tensor [size, size, channels].
 
     Raises:
-        ValueError: `image` is not a uint8 picture, or `size` not positive.
+        ValueError: `image` is not a uint8 picture, or `size` is not positive
+            or of more than `picture_files.MAX_PIXELS` pixels.
 
     Example:
 
@@ -170,7 +185,7 @@ def resize_and_crop(image, size: int) -> tf.Tensor:
             "image must be uint8 [height, width, channels]. Received: "
             f"{image.dtype.name} of shape {image.shape}."
         )
-    check_positive("size", size)
+    _check_side(size, image.shape)
     if image.shape[:2] == (size, size):
         return image
     square = _central_square(image, size)

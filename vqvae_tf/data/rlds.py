@@ -65,7 +65,7 @@ def open_episodes(
     >>> episodes.values.shape, episodes.actions.shape, episodes.num_actions
     ((1920, 84, 84, 3), (1920,), 9)
     """
-    kind, _, name = source.partition(":")
+    kind, name = sources.split_source(source)
     if kind != "tfds" or not name:
         raise ValueError(
             'Episodes are opened from "tfds:NAME", a prepared data set in RLDS '

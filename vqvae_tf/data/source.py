@@ -1,12 +1,15 @@
 """Random access to the examples of a picture data set."""
 
 import dataclasses
+import numbers
 import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
+
+from vqvae_tf.data.picture_files import check_channels
 
 # Decoded pictures are kept in memory up to this many bytes a source.
 CACHE_BYTES = 512 * 2**20
@@ -186,6 +189,21 @@ def _example(image, labels, index):
     return {"image": image, "label": tf.gather(labels, index)}
 
 
+def split_source(source) -> tuple[str, str]:
+    """Returns the kind of a source and its name, of "kind:name".
+
+    Raises:
+        ValueError: it is no string.
+    """
+    if not isinstance(source, str):
+        raise ValueError(
+            'source must be a string such as "tfds:cifar10", "folder" or '
+            f'"npz:FILE"; a path goes into data_dir. Received: {source!r}.'
+        )
+    kind, _, name = source.partition(":")
+    return kind, name
+
+
 @dataclasses.dataclass(frozen=True)
 class OpenOptions:
     """The arguments of `open_images` and `open_episodes`, checked."""
@@ -204,9 +222,21 @@ class OpenOptions:
                 'on_corrupt must be "error" or "skip". '
                 f"Received: {self.on_corrupt!r}."
             )
-        if self.channels not in (1, 3):
+        check_channels(self.channels)
+        if not isinstance(self.split, str) or not self.split:
             raise ValueError(
-                f"channels must be 1 or 3. Received: {self.channels!r}."
+                'split must be the name of a split, such as "train", or "all". '
+                f"Received: {self.split!r}."
+            )
+        if not isinstance(self.data_dir, str | os.PathLike | None):
+            raise ValueError(
+                f"data_dir must be a path or None. Received: {self.data_dir!r}."
+            )
+        is_size = isinstance(self.cache_bytes, numbers.Real)
+        if not is_size or not self.cache_bytes >= 0:
+            raise ValueError(
+                "cache_bytes must be a number of bytes. "
+                f"Received: {self.cache_bytes!r}."
             )
 
     def place(self, name) -> str:
