@@ -58,8 +58,9 @@ def warn_if_slow(policy):
 def _cost(policy):
     """Returns what a policy costs on this processor; None for nothing."""
     kind = policy.removeprefix("mixed_")
-    tpus = tf.config.list_logical_devices("TPU")
-    if kind not in ("bfloat16", "float16") or tpus:
+    if kind not in ("bfloat16", "float16"):
+        return None
+    if tf.config.list_logical_devices("TPU"):
         return None
     gpus = tf.config.get_visible_devices("GPU")
     if gpus:
