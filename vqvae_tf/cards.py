@@ -14,6 +14,7 @@ from vqvae_tf import (
     speech_cards,
     systems,
 )
+from vqvae_tf.checks import check_labels, check_positive
 from vqvae_tf.clips import ACTIONS
 from vqvae_tf.figure_table import table
 from vqvae_tf.models import Autoencoder
@@ -78,6 +79,8 @@ def sample_sheet(generator, count=None, seed=0, label=None, **options):
     Returns:
         uint8 `[height, width, channels]`.
     """
+    if count is not None:
+        count = check_positive("count", count)
     if isinstance(generator, Autoencoder):
         draws = generator.sample(count or 16, seed=seed, **options)
         return _readable(sheets.grid(draws), draws.shape[1])
@@ -89,8 +92,10 @@ def sample_sheet(generator, count=None, seed=0, label=None, **options):
         columns = min(classes, 10)
         count = count or 4 * columns
     if classes is not None:
-        labels = np.arange(count) if label is None else np.full(count, label)
-        context = {"global": data.one_hot(labels % classes, classes)}
+        labels = np.arange(count) % classes
+        if label is not None:
+            labels = np.full(count, check_labels("label", label, classes))
+        context = {"global": data.one_hot(labels, classes)}
     draws = generator.sample(count, context=context, seed=seed, **options)
     return _readable(sheets.grid(draws, columns), draws.shape[1])
 

@@ -1,44 +1,169 @@
-"""Checks of constructor arguments, each with one clear error."""
+"""Checks of numbers, each with one clear error: arguments and options.
+
+A number may be Python's or numpy's, a 0-d array or an eager tensor: all are
+the same here, and are looked at before they are cast. `tensor_checks` does the
+same for arrays, and for tensors whose values only a graph will know.
+"""
 
 import math
 import numbers
 
+import numpy as np
+
+MAX_INT32 = 2**31 - 1
+# Beyond it noise times temperature leaves float32.
+MAX_TEMPERATURE = 1e30
+
+
+def number(value):
+    """Returns a Python int or float, or None for what is no real number.
+
+    Args:
+        value: anything; bool is no number.
+    """
+    if callable(getattr(value, "numpy", None)):  # an eager tensor
+        value = value.numpy()
+    if isinstance(value, (np.ndarray, np.generic)):
+        # "V": bfloat16 and its like.
+        if value.ndim or value.dtype.kind not in "iufV":
+            return None
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return None
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def check_integer(name, value, low, high=MAX_INT32, expected=None):
+    """Returns value as an int; raises ValueError unless it is in low..high.
+
+    Args:
+        name: the argument's, for the message.
+        value: any.
+        low, high: the smallest and the largest that is valid.
+        expected: in words; by default the range.
+    """
+    found = number(value)
+    if not isinstance(found, int) or not low <= found <= high:
+        if expected is None or (isinstance(found, int) and found > high):
+            expected = f"an integer in {low}..{high}"
+        raise ValueError(f"{name} must be {expected}. Received: {value!r}.")
+    return found
+
 
 def check_positive(name, value):
     """Returns value as an int; raises ValueError unless it is one, above 0."""
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or value < 1:
-        raise ValueError(
-            f"{name} must be a positive integer. Received: {value!r}."
-        )
-    return int(value)
+    return check_integer(name, value, 1, expected="a positive integer")
 
 
 def check_odd(name, value, at_least=1):
     """Returns value as an int; raises ValueError unless odd, large enough."""
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or value % 2 == 0 or value < at_least:
+    expected = f"an odd integer of at least {at_least}"
+    found = check_integer(name, value, at_least, expected=expected)
+    if found % 2 == 0:
+        raise ValueError(f"{name} must be {expected}. Received: {value!r}.")
+    return found
+
+
+def check_number(name, value, low, high, expected):
+    """Returns value; raises ValueError unless it is a number in [low, high].
+
+    Args:
+        name: the argument's, for the message.
+        value: any.
+        low, high: the interval; neither may be infinite.
+        expected: the interval in words.
+
+    Returns:
+        The number as an int or a float of Python.
+    """
+    found = number(value)
+    if found is None or not low <= found <= high:
         raise ValueError(
-            f"{name} must be an odd integer of at least {at_least}. "
-            f"Received: {value!r}."
+            f"{name} must be {expected}. Received: {name}={value!r}."
         )
-    return int(value)
+    return found
 
 
 def check_share(name, value):
     """Returns value; raises ValueError unless it is a number in [0, 1]."""
-    if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
-        raise ValueError(
-            f"{name} must be a number in [0, 1]. Received: {name}={value!r}."
-        )
-    return value
+    return check_number(name, value, 0, 1, "a number in [0, 1]")
 
 
 def check_not_negative(name, value):
     """Returns value; raises ValueError unless it is a finite number >= 0."""
-    if not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
+    largest = float(np.finfo(np.float32).max)
+    expected = "a finite number of at least 0"
+    return check_number(name, value, 0, largest, expected)
+
+
+# Options of samplers ----------------------------------------------------------
+
+EXPECTED = {
+    "temperature": "a finite number of at least 0 (0: the most probable)",
+    "top_k": "None or an integer of at least 1",
+    "top_p": "None or a number in (0, 1]",
+}
+
+
+def check_temperature(value, name="temperature"):
+    """Returns a float; raises ValueError unless finite and at least 0."""
+    expected = EXPECTED["temperature"]
+    found = number(value)
+    if found is not None and MAX_TEMPERATURE < found < math.inf:
+        expected = f"a number in [0, {MAX_TEMPERATURE:g}]"
+    return float(check_number(name, value, 0, MAX_TEMPERATURE, expected))
+
+
+def check_top_k(value):
+    """Returns an int or None; raises ValueError for all else."""
+    if value is None:
+        return None
+    return check_integer("top_k", value, 1, expected=EXPECTED["top_k"])
+
+
+def check_top_p(value):
+    """Returns a float or None; raises ValueError for all else."""
+    if value is None:
+        return None
+    # As samplers compute: what is 0 or 1 in float32 is so in all modes.
+    smallest = float(np.finfo(np.float32).tiny)
+    found = check_number("top_p", value, smallest, 1, EXPECTED["top_p"])
+    return float(np.float32(found))
+
+
+def check_seed(value, low=-MAX_INT32 - 1, name="seed"):
+    """Returns an int or None; raises ValueError unless it is of int32."""
+    if value is None:
+        return None
+    expected = f"None or an integer in {low}..{MAX_INT32}"
+    return check_integer(name, value, low, MAX_INT32, expected)
+
+
+# Labels -----------------------------------------------------------------------
+
+
+def check_labels(name, values, size):
+    """Returns integers of 0..size-1 as an array; raises ValueError for others.
+
+    Args:
+        name: what they are called, in the plural.
+        values: an array or a list of any shape, or one number.
+        size: how many different ones there are.
+    """
+    found = np.asarray(values)
+    if found.dtype.kind not in "iu":
         raise ValueError(
-            f"{name} must be a finite number of at least 0. "
-            f"Received: {name}={value!r}."
+            f"{name} must be integers in 0..{size - 1}. Received: values of "
+            f"dtype {found.dtype}."
         )
-    return value
+    if found.size and not 0 <= found.min() <= found.max() < size:
+        raise ValueError(
+            f"{name} must be in 0..{size - 1}. Received: values in "
+            f"{found.min()}..{found.max()}."
+        )
+    return found

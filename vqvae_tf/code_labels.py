@@ -190,6 +190,12 @@ def _labelled(part, codes, labels, num_embeddings):
             "There must be one label for each code. Received: "
             f"{part} codes of shape {codes.shape}, labels of {labels.shape}."
         )
+    for name, values in (("codes", codes), ("labels", labels)):
+        if values.dtype.kind not in "iu":
+            raise ValueError(
+                f"The {part} {name} must be integers. Received: {name} of "
+                f"dtype {values.dtype}."
+            )
     known = labels >= 0
     codes, labels = codes[known], labels[known]
     if not codes.size:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from vqvae_tf import random
 from vqvae_tf.bottlenecks import log_mean_exp
+from vqvae_tf.checks import check_positive
 from vqvae_tf.evaluation import bar, half_interval, psnr
 
 # Decodings at once, at most: draws times rows of a batch.
@@ -40,6 +41,7 @@ def evaluate(
         and `nats_error`. Without one `reconstruction_bits_per_dim`, of z
         without noise.
     """
+    num_samples = check_positive("num_samples", num_samples)
     totals = _Totals()
     step = tf.function(
         lambda x, context, at: _measure(model, x, context, num_samples, at),

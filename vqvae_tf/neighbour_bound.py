@@ -47,7 +47,8 @@ def neighbour_bound(model, x, num_nearest=3) -> dict:
     generator = model if isinstance(model, LatentGenerator) else None
     autoencoder = generator.autoencoder if generator else model
     values = autoencoder.quantizer.num_embeddings
-    if check_positive("num_nearest", num_nearest) >= values:
+    num_nearest = check_positive("num_nearest", num_nearest)
+    if num_nearest >= values:
         raise ValueError(
             f"num_nearest must be below K={values}, the number of embeddings. "
             f"Received: num_nearest={num_nearest}."

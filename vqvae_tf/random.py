@@ -7,6 +7,8 @@ draw differently under XLA; the raw integer bits of the Philox generator do not
 
 import tensorflow as tf
 
+from vqvae_tf import tensor_checks
+
 
 def make_seed(seed=None) -> tf.Tensor:
     """Returns an int32 seed of shape [2].
@@ -20,18 +22,14 @@ def make_seed(seed=None) -> tf.Tensor:
         An int32 tensor [2].
 
     Raises:
-        ValueError: for a seed of another shape.
+        ValueError: for a seed of another shape, with fractions, or outside
+            int32: cast, it would be the seed of other draws.
     """
     if seed is None:
         return tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
-    seed = tf.cast(tf.convert_to_tensor(seed), tf.int32)
+    seed = tensor_checks.seed(seed)
     if seed.shape.rank == 0:
         return tf.stack([seed, tf.zeros_like(seed)])
-    if not seed.shape.is_compatible_with([2]):
-        raise ValueError(
-            "A seed is None, an integer, or two integers. "
-            f"Received: a seed of shape {seed.shape}."
-        )
     return tf.ensure_shape(seed, [2])
 
 

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf import checks
+
 # Batches are of like lengths: sorted within so many.
 _POOL = 8
 
@@ -57,12 +59,7 @@ def check_labels(sequences, labels, num_classes) -> np.ndarray:
             "Sequences must have at least one element; leave the empty ones "
             f"out. Received: {empty} that have none."
         )
-    if labels.min() < 0 or labels.max() >= num_classes:
-        raise ValueError(
-            f"Labels must be in 0..{num_classes - 1}. Received: labels in "
-            f"{labels.min()}..{labels.max()}."
-        )
-    return labels.astype(np.int32)
+    return checks.check_labels("Labels", labels, num_classes).astype(np.int32)
 
 
 def training_batches(sequences, labels, batch_size, seed, change=None):

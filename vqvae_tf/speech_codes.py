@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf import random, sequences
-from vqvae_tf.checks import check_positive
+from vqvae_tf.checks import check_labels, check_positive
 from vqvae_tf.data.audio_source import AudioSource
 from vqvae_tf.evaluation import bar
 
@@ -164,4 +164,5 @@ def decoder_context(autoencoder, codes, mask, speakers) -> dict:
     count = getattr(autoencoder.decoder, "global_channels", None)
     if count is None:
         return {"local": local}
+    speakers = check_labels("speakers", speakers, count)
     return {"local": local, "global": tf.one_hot(speakers, count)}

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf import speech_codes
+from vqvae_tf.checks import check_labels, check_positive
 from vqvae_tf.data.audio_source import AudioSource
 from vqvae_tf.evaluation import unigram_bits
 from vqvae_tf.layers import lookup, usage
@@ -280,6 +281,8 @@ def conversion_pairs(speakers, count) -> np.ndarray:
     >>> conversion_pairs([2, 0], 3).tolist()
     [[0, 0], [0, 1], [1, 1], [1, 2]]
     """
+    count = check_positive("count", count)
+    speakers = check_labels("speakers", speakers, count)
     return np.array(
         [
             (row, (speaker + step) % count)

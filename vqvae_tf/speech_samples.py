@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf import speech_codes
+from vqvae_tf.checks import check_labels, check_positive
 from vqvae_tf.layers.usage import perplexity
 
 
@@ -30,7 +31,9 @@ def sample_figures(model, audio, judged, count=100, **drawing) -> dict:
         `sampled_speaker_accuracy`, the share that sound like the speaker that
         the decoder was told.
     """
-    speakers = np.arange(count) % max(1, audio.num_speakers)
+    speakers = np.arange(check_positive("count", count)) % max(
+        1, audio.num_speakers
+    )
     waveforms = samples(model, audio, speakers, **drawing)
     figures = {}
     for judge, _ in judged:
@@ -63,9 +66,11 @@ def samples(
     Returns:
         float32 `[time]` for each, as long as the median recording of `audio`.
     """
+    every = getattr(model.prior, "global_channels", None)
+    if every:
+        speakers = check_labels("speakers", speakers, every)
     length = int(np.median(audio.lengths))
     size = -(-length // model.autoencoder.encoder.downsampling)
-    every = getattr(model.prior, "global_channels", None)
     codes = model.prior.sample(
         len(speakers),
         every and {"global": tf.one_hot(speakers, every)},

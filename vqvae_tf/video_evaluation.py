@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf import evaluation
+from vqvae_tf.checks import check_labels, check_positive
 from vqvae_tf.densities.base import LN2
 
 STEPS = 10
@@ -39,6 +40,9 @@ def next_frame_bits(
     """
     from vqvae_tf import data
 
+    batch_size = check_positive("batch_size", batch_size)
+    if action not in (None, "unknown") and video.num_actions:
+        action = int(check_labels("action", action, video.num_actions))
     log_prob = log_prob or log_prob_graph(video)
     batches = data.clip_evaluation_batches(coded, video.num_past, batch_size)
     bits = []
@@ -75,6 +79,8 @@ def moving_clips(frames, num_past, steps=STEPS, spacing=4) -> np.ndarray:
         jump between two frames after the first. Where that leaves none, all
         without a jump, or else all.
     """
+    steps = check_positive("steps", steps)
+    spacing = check_positive("spacing", spacing)
     starts = frames.clip_starts(num_past + steps)[::spacing]
     last = frames.values[starts + num_past - 1].astype(np.float32)
     end = frames.values[starts + num_past + steps - 1].astype(np.float32)
@@ -179,6 +185,7 @@ def rollouts(video, frames, coded, starts, steps=STEPS, progress=True) -> dict:
         and `accuracy_greedy`, `accuracy_samples`, `accuracy_repeat`, the share
         of codes that are right.
     """
+    steps = check_positive("steps", steps)
     sums = {}
     for i in evaluation.bar(range(0, len(starts), 16), progress):
         part = starts[i : i + 16]
@@ -270,6 +277,7 @@ def opposite_turns(video, past, left, right, steps=4, seed=0) -> float:
         steps: frames to roll out.
         seed: of the rollouts.
     """
+    steps = check_positive("steps", steps)
     last = video.decode(past[:, -1:]).numpy()
     moved = []
     for action in (left, right):

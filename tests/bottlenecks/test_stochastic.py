@@ -279,7 +279,10 @@ def test_configurations(make):
         (lambda: DiagonalGaussian(resample=True), "resample is for.*'elbo'"),
         (lambda: DiagonalGaussian(beta=-1), "beta .at least 0.*beta=-1"),
         (lambda: DiagonalGaussian(4, estimator="iwae"), 'of estimator="elbo"'),
-        (lambda: DiagonalGaussian(capacity=-1), "capacity must be at least 0"),
+        (
+            lambda: DiagonalGaussian(capacity=-1),
+            "capacity must be at least 0",
+        ),
         (lambda: DiagonalGaussian().encode(tf.zeros([1, 3])), "must be even"),
         (lambda: IndependentCategorical(0, 3), "num_embeddings must be a pos"),
         (

@@ -94,7 +94,7 @@ def test_code_embedding_harness():
             r"Codes must be in 0\.\.6. Received: codes in 0\.\.7",
         ),
         (np.array([-1, 2]), r"0\.\.6. Received: codes in -1\.\.2"),
-        (np.array([0.5]), "Received: values of dtype float64"),
+        (np.array([0.5]), "Received: codes of dtype float64"),
     ],
 )
 def test_codes_that_are_refused(codes, message):

@@ -329,7 +329,7 @@ def test_generator_speaks_for_everyone():
         ),
         (
             lambda m, x: m.decode([[0]], speaker=0, length=np.int64(-1)),
-            "Received: length=-1",
+            "length must be a positive integer. Received: ",
         ),
     ],
 )

@@ -294,7 +294,7 @@ def test_number_of_parameters():
         ),
         (
             lambda: local(make(), maps(), np.array([0.0, 1.0, 2.0])),
-            r"in 0..4. Received: actions float64",
+            r"in 0..4. Received: actions of dtype float64",
         ),
         (
             lambda: local(make(), maps(), np.zeros([3, 1], np.int32)),

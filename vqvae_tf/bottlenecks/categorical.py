@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from vqvae_tf import random
+from vqvae_tf import random, tensor_checks
 from vqvae_tf.bottlenecks.base import Draw
 from vqvae_tf.bottlenecks.stochastic import Stochastic
 from vqvae_tf.checks import check_positive
@@ -126,7 +126,7 @@ class IndependentCategorical(Stochastic):
         return tf.reduce_sum(kl, range(1, len(kl.shape)))
 
     def prior_sample(self, shape, seed, temperature=1.0):
-        del temperature  # the prior is uniform
+        tensor_checks.temperature(temperature)  # the prior is uniform
         shape = [*shape[:-1], self.num_codebooks]
         drawn = random.uniform(shape, seed) * self.num_embeddings
         return self.embed(tf.cast(drawn, tf.int32))

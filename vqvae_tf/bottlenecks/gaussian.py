@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from vqvae_tf import random
+from vqvae_tf import random, tensor_checks
 from vqvae_tf.bottlenecks.base import Draw
 from vqvae_tf.bottlenecks.stochastic import Stochastic, distributions
 
@@ -64,13 +64,15 @@ class DiagonalGaussian(Stochastic):
         self.capacity = capacity
         self.capacity_steps = capacity_steps
         plain = beta == 1 and capacity is None
-        if beta < 0 or estimator != "elbo" and not plain:
+        if not 0 <= beta < math.inf or estimator != "elbo" and not plain:
             raise ValueError(
                 'beta (at least 0) and capacity are of estimator="elbo". '
                 f"Received: beta={beta}, capacity={capacity}, estimator="
                 f"{estimator!r}."
             )
-        if capacity is not None and (capacity < 0 or capacity_steps < 1):
+        if capacity is not None and not (
+            0 <= capacity < math.inf and 1 <= capacity_steps < math.inf
+        ):
             raise ValueError(
                 "capacity must be at least 0 nats, capacity_steps at least 1. "
                 f"Received: capacity={capacity}, "
@@ -155,6 +157,7 @@ class DiagonalGaussian(Stochastic):
         return surrogate, bound, metrics
 
     def prior_sample(self, shape, seed, temperature=1.0):
+        temperature = tensor_checks.temperature(temperature)
         return temperature * random.normal(shape, seed)
 
     def get_config(self):

@@ -87,6 +87,7 @@ class Stochastic(RowNoise, Bottleneck):
             A `Draw` of z `[S, B, *grid, C]` and log_ratio `[S, B]`. With
             "vimco" no gradient passes through z.
         """
+        num_samples = check_positive("num_samples", num_samples)
         latents = tf.cast(latents, tf.float32)
         if training and seed is None:
             seed = self.next_seed()

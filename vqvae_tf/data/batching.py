@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from vqvae_tf.checks import check_positive
+from vqvae_tf import tensor_checks
+from vqvae_tf.checks import check_labels, check_positive
 from vqvae_tf.data import order, pictures
 from vqvae_tf.data import source as sources
 
@@ -264,17 +265,14 @@ def one_hot(labels, num_classes: int) -> np.ndarray:
     >>> one_hot([2, 0], num_classes=3).tolist()
     [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
+    num_classes = check_positive("num_classes", num_classes)
     labels = np.asarray(labels)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             "labels must be integers [n]. Received: "
             f"{labels.dtype} of shape {labels.shape}."
         )
-    if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
-        raise ValueError(
-            f"labels must lie in [0, {num_classes}). Received: values from "
-            f"{labels.min()} to {labels.max()}."
-        )
+    labels = check_labels("labels", labels, num_classes)
     return np.eye(num_classes, dtype=np.float32)[labels]
 
 
@@ -326,6 +324,8 @@ def _flip(x, noise):
 
 
 def _class_context(labels, num_classes):
+    # Others would be rows of zeros.
+    labels = tensor_checks.whole_numbers(labels, num_classes, "labels")
     return {"global": tf.one_hot(labels, num_classes, dtype=tf.float32)}
 
 

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from vqvae_tf import tensor_checks
 from vqvae_tf.layers import lookup
 from vqvae_tf.layers.replica_losses import ReplicaLosses
 
@@ -76,7 +77,9 @@ class CodeLookup(ReplicaLosses):
             float32 `[batch, ..., G * D]`.
 
         Raises:
-            ValueError: in eager mode, if a code is not in 0..K-1.
+            ValueError: in eager mode, if a code is not in 0..K-1; in a graph
+                an `InvalidArgumentError` when it runs. XLA checks nothing:
+                compiled, codes are clamped to 0..K-1.
         """
         self._ensure_built()
         if isinstance(codes, keras.KerasTensor):
@@ -94,18 +97,9 @@ class CodeLookup(ReplicaLosses):
 
     def check_codes(self, codes):
         """Returns codes as int32 after the checks that `decode` makes."""
-        codes = tf.convert_to_tensor(codes)
+        codes = tensor_checks.as_tensor("Codes", codes)
         self._check_code_type(codes.dtype.name, codes.shape)
-        codes = tf.cast(codes, tf.int32)
-        if tf.executing_eagerly() and tf.size(codes) > 0:
-            low, high = int(tf.reduce_min(codes)), int(tf.reduce_max(codes))
-            if low < 0 or high >= self.num_embeddings:
-                raise ValueError(
-                    f"Codes must be in 0..{self.num_embeddings - 1} "
-                    f"(num_embeddings={self.num_embeddings}). "
-                    f"Received: codes in {low}..{high}."
-                )
-        return codes
+        return tensor_checks.whole_numbers(codes, self.num_embeddings)
 
     def _check_code_type(self, dtype, shape):
         if not keras.backend.is_int_dtype(dtype):

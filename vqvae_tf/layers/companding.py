@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf import tensor_checks
 from vqvae_tf.checks import check_positive
 
 
@@ -64,7 +65,11 @@ class MuLaw(keras.layers.Layer):
         """Returns the levels of a waveform, int32 of its shape.
 
         Samples beyond -1 and 1 are clipped.
+
+        Raises:
+            ValueError: for NaN, in eager mode.
         """
+        tensor_checks.check_finite("Waveforms", waveform)
         steps = (self.compand(waveform) + 1.0) * (0.5 * self.mu)
         steps = tf.clip_by_value(tf.round(steps), 0.0, self.mu)
         return tf.cast(steps, tf.int32)
@@ -73,13 +78,18 @@ class MuLaw(keras.layers.Layer):
         """Returns the waveform of levels, float32 of their shape in [-1, 1].
 
         That is where f is in the middle of the level's bin.
+
+        Raises:
+            ValueError: for levels outside 0..K-1; in a graph
+                `InvalidArgumentError` when it runs.
         """
         # A table, since the last bit of exp differs between modes.
         y = np.linspace(-1.0, 1.0, self.num_levels)
         size = np.expm1(abs(y) * np.log1p(self.mu)) / self.mu
         table = np.clip(np.sign(y) * size, -1.0, 1.0)
         table = tf.constant(table, tf.float32)
-        return tf.gather(table, tf.cast(levels, tf.int32))
+        levels = tensor_checks.whole_numbers(levels, self.num_levels, "levels")
+        return tf.gather(table, levels)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, 1)

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf import random
-from vqvae_tf.checks import check_positive
+from vqvae_tf.checks import check_positive, check_seed
 from vqvae_tf.layers.mel import LogMel
 
 # Steps by which the frequencies' powers are found from the bands'.
@@ -88,7 +88,8 @@ class GriffinLim(keras.layers.Layer):
             raise ValueError(
                 f"momentum must be in [0, 1). Received: {momentum}."
             )
-        self.momentum, self.seed = float(momentum), int(seed)
+        self.momentum = float(momentum)
+        self.seed = 0 if seed is None else check_seed(seed)
         # Frames of silence, so that each sample is in as many frames.
         self._beyond = -(-self.mels.window // self.mels.hop)
 

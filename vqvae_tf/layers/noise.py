@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf import random, replicas
+from vqvae_tf.checks import check_seed
 
 
 class RowNoise(keras.layers.Layer):
@@ -33,10 +34,10 @@ class RowNoise(keras.layers.Layer):
 
     def __init__(self, seed=None, noisy=True, **kwargs):
         super().__init__(**kwargs)
-        self.seed = seed
+        self.seed = check_seed(seed, low=0)  # as Keras takes them
         self.seed_generator = None
         if noisy:
-            self.seed_generator = keras.random.SeedGenerator(seed)
+            self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     def next_seed(self) -> tf.Tensor:
         """Returns the seed of this call, int32 [2], another at each call."""

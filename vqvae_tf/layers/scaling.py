@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf import tensor_checks
+
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class PixelScaling(keras.layers.Layer):
@@ -118,7 +120,8 @@ class CodeEmbedding(keras.layers.Layer):
         # The reshape gives a dense gradient: Keras clips sparse ones wrongly
         # where a row occurs more than once.
         table = tf.reshape(self.embeddings, [-1, self.embedding_dim])
-        return tf.cast(tf.gather(table, tf.cast(x, tf.int32)), tf.float32)
+        codes = tensor_checks.whole_numbers(x, self.num_embeddings, floats=True)
+        return tf.cast(tf.gather(table, codes), tf.float32)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, self.embedding_dim)
@@ -128,16 +131,7 @@ class CodeEmbedding(keras.layers.Layer):
 
     def check(self, x):
         """Raises ValueError for codes outside 0..K-1, or not integers."""
-        x = np.asarray(x)
-        if x.size and x.dtype.kind not in "iu":
-            raise ValueError(
-                f"Codes are integers. Received: values of dtype {x.dtype}."
-            )
-        if x.size and not 0 <= x.min() <= x.max() < self.num_embeddings:
-            raise ValueError(
-                f"Codes must be in 0..{self.num_embeddings - 1}. "
-                f"Received: codes in {x.min()}..{x.max()}."
-            )
+        tensor_checks.whole_numbers(x, self.num_embeddings)
 
     def get_config(self):
         return {

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf import random, replicas
-from vqvae_tf.checks import check_positive
+from vqvae_tf.checks import check_not_negative, check_positive, check_seed
 from vqvae_tf.layers import lookup
 from vqvae_tf.layers.candidates import draw_candidates
 from vqvae_tf.layers.code_lookup import CodeLookup
@@ -124,11 +124,7 @@ class VectorQuantizer(CodeLookup):
         check_positive("num_codebooks", num_codebooks)
         if restart_after is not None:
             check_positive("restart_after", restart_after)
-        if commitment_cost < 0:
-            raise ValueError(
-                "commitment_cost weighs a squared distance and must not be "
-                f"negative. Received: commitment_cost={commitment_cost}."
-            )
+        check_not_negative("commitment_cost", commitment_cost)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.commitment_cost = commitment_cost
@@ -136,6 +132,7 @@ class VectorQuantizer(CodeLookup):
         self.initialize_from_data = initialize_from_data
         self.restart_after = restart_after
         # A number of its own, since several draws must agree on it.
+        seed = check_seed(seed)
         self.seed = np.random.randint(2**31) if seed is None else seed
         self.supports_masking = True
         self.usage_metric = CodebookUsage(

@@ -5,7 +5,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from vqvae_tf import random
+from vqvae_tf import random, tensor_checks
 from vqvae_tf.bottlenecks.estimators import log_mean_exp
 from vqvae_tf.checks import check_positive
 from vqvae_tf.densities.base import LN2, event_size
@@ -243,7 +243,8 @@ class Autoencoder(EncoderDecoder):
         As `log_weights`, whose two parts these are.
         """
         self._check_prior("A bound")
-        check_positive("num_samples", num_samples)
+        self.check_input(x)
+        num_samples = check_positive("num_samples", num_samples)
         draw = self.bottleneck.sample(
             self.latents(x), num_samples, seed=random.make_seed(seed)
         )
@@ -255,7 +256,6 @@ class Autoencoder(EncoderDecoder):
         Raises:
             ValueError: as `log_weights`, and for data that cannot be meant.
         """
-        self.check_input(value)
         return log_mean_exp(self.log_weights(value, num_samples, context, seed))
 
     def _check_prior(self, what):
@@ -290,8 +290,11 @@ class Autoencoder(EncoderDecoder):
 
         Returns:
             `[batch, height, width, channels]`, uint8 for pictures.
+
+        Raises:
+            ValueError: for latents of another rank, or that are not finite.
         """
-        latents = tf.convert_to_tensor(latents)
+        latents = tensor_checks.as_tensor("Latents", latents)
         rank = self._rank()
         if len(latents.shape) != rank + 2 or not latents.dtype.is_floating:
             raise ValueError(
@@ -299,6 +302,7 @@ class Autoencoder(EncoderDecoder):
                 f"of the grid. Received: {latents.dtype.name} of shape "
                 f"{tuple(latents.shape)}."
             )
+        latents = tensor_checks.finite("Latents", latents)
         return self.decoder.mode({**(context or {}), "local": latents})
 
     def sample(self, num_samples=1, temperature=1.0, seed=None):
@@ -306,7 +310,8 @@ class Autoencoder(EncoderDecoder):
 
         Args:
             num_samples: how many.
-            temperature: scales the spread of a Gaussian prior.
+            temperature: scales the spread of a Gaussian prior; a finite number
+                of at least 0.
             seed: an integer, or int32 [2].
 
         Returns:
@@ -316,6 +321,7 @@ class Autoencoder(EncoderDecoder):
             ValueError: without a prior, or where the event's sizes vary.
         """
         self._check_prior("Sampling")
+        num_samples = tensor_checks.count("num_samples", num_samples)
         if None in self.event_shape:
             raise ValueError(
                 "Sampling needs sizes: give the model an event_shape without "

@@ -1,11 +1,10 @@
 """The VQ-VAE of waveforms: codes of what is said, a decoder told by whom."""
 
-import numbers
-
 import keras
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf import checks, tensor_checks
 from vqvae_tf.checks import check_positive
 from vqvae_tf.densities.conditioning import size_of
 from vqvae_tf.layers.companding import MuLaw
@@ -254,7 +253,8 @@ class SpeechVQVAE(VQVAE):
             speaker: instead of the context: a name, a number, or a list of
                 one for each row.
             length: samples to keep, by default all n * stride.
-            temperature: divides the logits of the samples.
+            temperature: divides the logits of the samples; a finite number
+                of at least 0.
             seed: an integer, or int32 [2].
             fast: by the fast decoder and `GriffinLim`, in a moment but rough,
                 instead of sample by sample; temperature and seed are of no
@@ -265,10 +265,10 @@ class SpeechVQVAE(VQVAE):
 
         Raises:
             ValueError: for codes of another rank, an unknown speaker, both or
-                neither of context and speaker, too large a length, or `fast`
-                without a fast decoder.
+                neither of context and speaker, a length or a temperature out
+                of range, or `fast` without a fast decoder.
         """
-        codes = tf.convert_to_tensor(codes)
+        codes = tensor_checks.as_tensor("Codes", codes)
         local = self.quantizer.decode(codes)
         if len(local.shape) != 3:
             raise ValueError(
@@ -331,7 +331,7 @@ class SpeechVQVAE(VQVAE):
         Args:
             speaker: a name, a number, or a list, integer array or tensor of
                 one for each row.
-            batch: how many rows, where it is one.
+            batch: how many rows, where it is one speaker.
 
         Returns:
             `{"global": float32 [batch, S]}`, one-hot.
@@ -342,14 +342,11 @@ class SpeechVQVAE(VQVAE):
         """
         count = len(self.speaker_names)
         if tf.is_tensor(speaker) and not hasattr(speaker, "numpy"):  # a graph
-            chosen = tf.cast(speaker, tf.int32)
-            message = f"The speaker must be a number in 0..{count - 1}."
-            tf.debugging.assert_less(chosen, count, message)
-            tf.debugging.assert_non_negative(chosen, message)
+            chosen = tensor_checks.whole_numbers(speaker, count, "speakers")
             return {"global": tf.one_hot(chosen, count)}
         if tf.is_tensor(speaker):
             speaker = speaker.numpy()
-        if isinstance(speaker, (list, tuple, np.ndarray)):
+        if isinstance(speaker, (list, tuple, np.ndarray)) and np.ndim(speaker):
             chosen = [self._number(one) for one in speaker]
         else:
             chosen = tf.fill([batch], self._number(speaker))
@@ -359,9 +356,9 @@ class SpeechVQVAE(VQVAE):
         names = self.speaker_names
         if isinstance(speaker, str) and speaker in names:
             return names.index(speaker)
-        whole = isinstance(speaker, numbers.Integral)
-        if whole and 0 <= speaker < len(names):
-            return int(speaker)
+        number = checks.number(speaker)
+        if isinstance(number, int) and 0 <= number < len(names):
+            return number
         raise ValueError(
             f"The speaker must be one of {', '.join(names)}, or a number in "
             f"0..{len(names) - 1}. Received: {speaker!r}."
@@ -380,9 +377,10 @@ class SpeechVQVAE(VQVAE):
         return {**(context or {}), **self.speaker_context(speaker, batch)}
 
     def _check_length(self, length, count):
-        if not isinstance(length, numbers.Integral) or count is None:
+        if length is None or not tensor_checks.known(length):
             return
-        if not 0 < length <= count * self.stride:
+        length = checks.check_positive("length", length)
+        if count is not None and length > count * self.stride:
             raise ValueError(
                 f"{count} codes are {count * self.stride} samples. "
                 f"Received: length={length}."

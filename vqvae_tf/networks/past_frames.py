@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from vqvae_tf import tensor_checks
 from vqvae_tf.checks import check_positive
 from vqvae_tf.layers.convolution import convolution
 from vqvae_tf.layers.dropout import Dropout
@@ -176,7 +177,9 @@ class PastFrames(keras.layers.Layer):
         unknown = tf.one_hot(tf.fill([batch], size - 1), size)
         vector = unknown
         if action is not None:
-            vector = self._action_vector(tf.convert_to_tensor(action))
+            vector = self._action_vector(
+                tensor_checks.as_tensor("Actions", action)
+            )
             if training and self.action_dropout:
                 kept = self.drop_action(tf.ones([batch, 1]), training=True)
                 vector = tf.where(kept > 0, vector, unknown)
@@ -187,8 +190,7 @@ class PastFrames(keras.layers.Layer):
     def _action_vector(self, action):
         if self.num_actions is not None:
             _check_rank("integers [batch]", action, 1)
-            self.check_actions(action)
-            vector = tf.one_hot(tf.cast(action, tf.int32), self.num_actions)
+            vector = tf.one_hot(self.check_actions(action), self.num_actions)
             return tf.pad(vector, [[0, 0], [0, 1]])
         expected = f"[batch, {self.action_size}]"
         _check_rank(expected, action, 2)
@@ -197,30 +199,28 @@ class PastFrames(keras.layers.Layer):
                 f"Actions are {expected}. Received: actions of shape "
                 f"{tuple(action.shape)}."
             )
-        action = tf.cast(action, tf.float32)
+        action = tf.cast(self.check_actions(action), tf.float32)
         return tf.pad(action, [[0, 0], [0, 1]])
 
     def check_context(self, context):
         """Raises ValueError for unknown actions or codes; eagerly only."""
         self._check_past(context.get("past"))
         if context.get("action") is not None:
-            self.check_actions(tf.convert_to_tensor(context["action"]))
+            self.check_actions(
+                tensor_checks.as_tensor("Actions", context["action"])
+            )
 
     def check_actions(self, action):
-        """Raises ValueError for unknown actions; eagerly only."""
+        """Returns known actions, int32, or finite ones, float.
+
+        Raises:
+            ValueError: for others; in a graph `InvalidArgumentError` when it
+                runs, for finite ones nothing.
+        """
         if self.num_actions is None:
-            return
-        whole = action.dtype.is_integer
-        low, high = 0, self.num_actions - 1
-        if whole and tf.executing_eagerly() and tf.size(action):
-            low = int(tf.reduce_min(action))
-            high = int(tf.reduce_max(action))
-        if not whole or low < 0 or high >= self.num_actions:
-            received = f"in {low}..{high}" if whole else action.dtype.name
-            raise ValueError(
-                f"Actions are integers in 0..{self.num_actions - 1}. "
-                f"Received: actions {received}."
-            )
+            tensor_checks.check_finite("Actions", action)
+            return tf.convert_to_tensor(action)
+        return tensor_checks.whole_numbers(action, self.num_actions, "actions")
 
     def _check_past(self, past):
         if past is None:
@@ -228,14 +228,14 @@ class PastFrames(keras.layers.Layer):
                 'The context must have an entry "past", the code maps of '
                 f"{self.num_past} frames. Received: none."
             )
-        past = tf.convert_to_tensor(past)
+        past = tensor_checks.as_tensor('context["past"]', past)
         if len(past.shape) != 4 or past.shape[1] not in (None, self.num_past):
             raise ValueError(
                 f'context["past"] must have shape [batch, {self.num_past}, '
                 "height, width], the code maps of the past frames. Received: "
                 f"shape {tuple(past.shape)}."
             )
-        if tf.executing_eagerly():
+        if tensor_checks.known(past):
             self.embedding.check(past)
         return tf.ensure_shape(past, [None, self.num_past, None, None])
 
