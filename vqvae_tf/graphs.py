@@ -1,20 +1,83 @@
 """Graphs that eager calls make once and use again."""
 
+import collections
 import functools
+import threading
 
 import tensorflow as tf
 
 
 class Graphs:
-    """The graphs made so far; an object that Keras does not track."""
+    """The graphs used last; an object that Keras does not track.
 
-    def __init__(self):
-        self._made = {}
+    A graph takes megabytes and seconds. What a user may choose freely must
+    therefore be an argument of the graph, not part of its key; for the rest,
+    sizes of grids say, the graph that was not used for longest makes room.
 
-    def get(self, function, *key):
-        """Returns `function(*key, ...)` as a graph, made once for each key."""
-        if key not in self._made:
-            self._made[key] = tf.function(
-                functools.partial(function, *key), reduce_retracing=True
-            )
-        return self._made[key]
+    Args:
+        most: how many graphs are kept.
+
+    Example:
+
+    >>> graphs = Graphs(most=2)
+    >>> for power in (1, 2, 3):
+    ...     graph = graphs.get(lambda power, x: x**power, power)
+    >>> float(graph(tf.constant(2.0))), len(graphs)
+    (8.0, 2)
+    """
+
+    def __init__(self, most=16):
+        self.most = most
+        self._made = collections.OrderedDict()
+        # Servers call a model from several threads.
+        self._lock = threading.Lock()
+
+    def __len__(self):
+        return len(self._made)
+
+    def get(self, function, *arguments, kind=()):
+        """Returns `function(*arguments, ...)` as a graph.
+
+        Args:
+            function: what is traced; always the same one for the same key.
+            arguments: its first ones, part of the key.
+            kind: the rest of the key: what makes another graph of arguments
+                that are given later.
+        """
+        key = (arguments, kind)
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = tf.function(
+                    functools.partial(function, *arguments),
+                    reduce_retracing=True,
+                )
+            self._made.move_to_end(key)
+            if len(self._made) > self.most:
+                self._made.popitem(last=False)
+            return self._made[key]
+
+
+def call(graph, arguments, **free):
+    """Calls a graph that is traced once for all sizes of some axes.
+
+    Args:
+        graph: a `tf.function` of a dict.
+        arguments: the dict, of tensors, dicts of tensors and None.
+        free: for names of arguments the axes whose sizes may differ between
+            calls, or a function from a tensor to those axes.
+    """
+    specs = dict(arguments)
+    for name, axes in free.items():
+        specs[name] = tf.nest.map_structure(
+            functools.partial(_spec, axes), specs[name]
+        )
+    graph.get_concrete_function(specs)
+    return graph(arguments)
+
+
+def _spec(axes, tensor):
+    if tensor is None:
+        return None
+    axes = axes(tensor) if callable(axes) else axes
+    sizes = [None if i in axes else n for i, n in enumerate(tensor.shape)]
+    return tf.TensorSpec(sizes, tensor.dtype)

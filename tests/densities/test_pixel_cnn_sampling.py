@@ -1,5 +1,6 @@
 """Sampling from the gated PixelCNN: cached equals naive, and its options."""
 
+import functools
 import importlib.util
 import itertools
 import pathlib
@@ -163,8 +164,33 @@ def test_repeated_eager_calls_reuse_the_graph():
         density.sample(1 + i, context, seed=i, temperature=0.1 * i)
     (graph,) = density._graphs._made.values()
     assert graph.experimental_get_tracing_count() == 1
-    density.sample(2, context, top_k=2)
-    assert len(density._graphs._made) == 2
+
+
+def test_other_options_do_not_trace_another_graph():
+    """Only filters as such, of whatever strength, make another graph."""
+    density = small(**CONDITIONAL)
+    for i, (top_k, top_p) in enumerate(
+        itertools.product([None, 1, 3, 9], [None, 0.2, 0.7, 1.0])
+    ):
+        context = random_context(1 + i % 3)
+        options = {"top_k": top_k, "top_p": top_p, "temperature": 0.1 * i}
+        codes = density.sample(context=context, seed=i, **options)
+        if i in (5, 14):  # what one graph draws is what each would have
+            alone = tf.function(
+                functools.partial(density.sample, seed=i, **options)
+            )
+            np.testing.assert_array_equal(alone(context=context), codes)
+    made = density._graphs._made.values()
+    assert len(made) == 2
+    assert all(g.experimental_get_tracing_count() == 1 for g in made)
+
+
+def test_graphs_of_other_grids_make_room():
+    density = small(num_layers=1)
+    density._graphs.most = 2
+    for height in (2, 3, 4):
+        density.sample(event_shape=(height, 2))
+    assert len(density._graphs) == 2
 
 
 def test_cached_logits_in_bfloat16():
@@ -354,13 +380,13 @@ KEEP = np.ones([2, SIZE, SIZE], bool)
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"temperature": -1.0}, "temperature must be at least 0"),
-        ({"temperature": float("nan")}, "temperature must be at least 0"),
+        ({"temperature": -1.0}, "temperature must be a finite number"),
+        ({"temperature": float("nan")}, "temperature must be a finite number"),
         ({"top_k": 0}, "top_k must be None or an integer"),
         ({"top_k": 2.5}, "top_k must be None or an integer"),
         ({"top_p": 0.0}, r"top_p must be None or a number in \(0, 1\]"),
         ({"top_p": 1.5}, r"top_p must be None or a number in \(0, 1\]"),
-        ({"num_samples": 0}, "num_samples must be at least 1"),
+        ({"num_samples": 0}, "num_samples must be a positive integer"),
         ({"given": CODES}, "given and given_mask go together"),
         ({"given_mask": KEEP}, "given and given_mask go together"),
         (

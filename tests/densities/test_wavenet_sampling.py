@@ -154,6 +154,15 @@ def test_one_graph_serves_all_lengths_batches_and_temperatures():
     assert graph.experimental_get_tracing_count() == 1
 
 
+def test_other_filters_do_not_trace_another_graph():
+    density = small()
+    for top_k, top_p in [(1, None), (3, None), (None, 0.3), (2, 0.9)]:
+        codes = density.sample(2, seed=1, top_k=top_k, top_p=top_p)
+        assert codes.shape == (2, TIME)
+    (graph,) = density._graphs._made.values()
+    assert graph.experimental_get_tracing_count() == 1
+
+
 def test_long_samples_are_compiled_short_ones_are_not(monkeypatch):
     seen = []
     run = wavenet_sampling.run
@@ -220,9 +229,9 @@ KEEP = np.ones([2, TIME], bool)
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"temperature": -1.0}, "temperature must be at least 0"),
+        ({"temperature": -1.0}, "temperature must be a finite number"),
         ({"top_k": 0}, "top_k must be None or an integer"),
-        ({"num_samples": 0}, "num_samples must be at least 1"),
+        ({"num_samples": 0}, "num_samples must be a positive integer"),
         ({"given": CODES}, "given and given_mask go together"),
         ({"given": CODES, "given_mask": KEEP[0]}, "given_mask has shape"),
         (

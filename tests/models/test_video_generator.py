@@ -293,6 +293,24 @@ def test_saved_as_a_model(video):
 # What is refused --------------------------------------------------------------
 
 
+def test_other_options_counts_and_actions_do_not_trace_another_graph():
+    video = make()
+    codes = np.zeros([2, 2, 4, 4], np.int32)
+    for i, options in enumerate(
+        [
+            {"top_p": 0.5, "num_frames": 1},
+            {"top_p": 0.9, "num_frames": 2, "num_futures": 3},
+            {"top_k": 3, "num_frames": 3, "temperature": 0.5},
+        ]
+    ):
+        drawn = video.rollout_codes(codes[: 1 + i % 2], seed=i, **options)
+        assert drawn.shape[1] == 1 + i
+    for time in (1, 3):
+        video.rollout_codes(codes, some_actions(2, time), top_k=2)
+    (graph,) = video._graphs._made.values()
+    assert graph.experimental_get_tracing_count() == 2  # with actions, without
+
+
 @pytest.mark.parametrize(
     "call, message",
     [
@@ -323,7 +341,7 @@ def test_saved_as_a_model(video):
         ),
         (
             lambda v: v.rollout_codes(np.zeros([2, 2, 4, 4]), None, 3),
-            "Codes are integers. Received: values of dtype float64",
+            "Codes are integers in 0..7. Received: codes of dtype float64",
         ),
         (
             lambda v: v.rollout(clips(), num_frames=0),
@@ -339,15 +357,15 @@ def test_saved_as_a_model(video):
         ),
         (
             lambda v: v.rollout(clips(), some_actions(2, 3) + 1),
-            r"integers in 0..4. Received: actions in 1..5",
+            r"in 0..4. Received: actions in 1..5",
         ),
         (
             lambda v: v.rollout(clips(), some_actions(2, 3) - 1),
-            r"integers in 0..4. Received: actions in -1..3",
+            r"in 0..4. Received: actions in -1..3",
         ),
         (
             lambda v: v.rollout(clips(), some_actions(2, 3) / 2),
-            r"integers in 0..4. Received: actions float64",
+            r"in 0..4. Received: actions of dtype float64",
         ),
         (
             lambda v: v.rollout(clips(), some_actions(3, 3)),
@@ -364,7 +382,7 @@ def test_saved_as_a_model(video):
         ),
         (
             lambda v: v.rollout(clips(), None, 2, temperature=-1.0),
-            "at least 0.* Received: ",
+            "finite number of at least 0.* Received: ",
         ),
         (lambda v: v.rollout(clips() / 255.0, None, 2), "scaled already"),
     ],

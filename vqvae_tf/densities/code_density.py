@@ -1,9 +1,9 @@
 """What autoregressive densities of codes share: checks and sampling."""
 
+import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import random
-from vqvae_tf.checks import check_positive
+from vqvae_tf import random, tensor_checks
 from vqvae_tf.densities.base import DensityModel, check_given
 from vqvae_tf.densities.conditioning import (
     broadcast_batch,
@@ -12,8 +12,12 @@ from vqvae_tf.densities.conditioning import (
     resolve_num_samples,
     size_of,
 )
-from vqvae_tf.densities.filtering import check_filters, filter_logits
-from vqvae_tf.graphs import Graphs
+from vqvae_tf.densities.filtering import (
+    as_tensors,
+    check_filters,
+    filter_logits,
+)
+from vqvae_tf.graphs import Graphs, call
 
 
 class CodeDensity(DensityModel):
@@ -70,11 +74,12 @@ class CodeDensity(DensityModel):
     ):
         """Draws codes, position by position, in one graph.
 
-        Works eagerly (the graph is made once for each grid, top_k and top_p),
-        in a `tf.function`, under XLA (where num_samples and sizes must be
-        known) and in exported models (where num_samples, temperature and seed
-        may be tensors). For equal arguments the codes are equal in all of
-        them, up to ties within rounding.
+        Works eagerly (the graph is made once for each grid, and once more for
+        top_k and top_p), in a `tf.function`, under XLA (where num_samples and
+        sizes must be known) and in exported models (where num_samples,
+        temperature, top_k, top_p and seed may be tensors). For equal
+        arguments the codes are equal in all of them, up to ties within
+        rounding.
 
         Args:
             num_samples: how many, an integer or int32 scalar tensor; by
@@ -83,8 +88,8 @@ class CodeDensity(DensityModel):
             context: as for `log_prob`.
             event_shape: the grid; by default that of `given`, else that of
                 the local context, else the constructor's.
-            temperature: divides the logits; 0 draws the most probable codes.
-                A number or float32 scalar tensor.
+            temperature: divides the logits, a finite number of at least 0;
+                0 draws the most probable codes.
             top_k: None, or draw from the k most probable codes only.
             top_p: None, or draw from the fewest codes that have this
                 probability together.
@@ -97,14 +102,16 @@ class CodeDensity(DensityModel):
             int32 `[num_samples, *grid]`, or `[..., G]`.
 
         Raises:
-            ValueError: for options out of range, batches or grids that do
-                not fit, and one of given and given_mask alone.
+            ValueError: for options out of range, a context that is not
+                finite, batches or grids that do not fit, and one of given and
+                given_mask alone. Tensors of a graph are asserted: an
+                `InvalidArgumentError` when it runs.
         """
-        check_filters(temperature, top_k, top_p)
+        temperature, top_k, top_p = check_filters(temperature, top_k, top_p)
         if not self.built:
             self.build()
-        given, keep = self._check_given(given, given_mask)
-        context = _present(context)
+        given, keep = self.check_given(given, given_mask)
+        context = _finite(context)
         grid = self._sample_grid(event_shape, context, given)
         if given is not None:
             given = check_grid(given, 1, grid, "given")
@@ -118,26 +125,33 @@ class CodeDensity(DensityModel):
                 for name, entry in context.items()
             },
             "temperature": tf.cast(temperature, tf.float32),
+            "top_k": top_k,
+            "top_p": top_p,
             "seed": random.make_seed(seed),
             "given": check_batch("given", given, num_samples),
             "keep": check_batch("given_mask", keep, num_samples),
         }
         if not tf.executing_eagerly():
-            return self._draw(grid, top_k, top_p, arguments)
+            return self._draw(grid, arguments)
         arguments["num_samples"] = tf.convert_to_tensor(num_samples)
-        return self._draw_eagerly(grid, top_k, top_p, arguments)
+        filters = as_tensors(top_k, top_p, self.num_embeddings)
+        arguments |= dict(zip(("top_k", "top_p"), filters))
+        return self._draw_eagerly(grid, arguments)
 
     def mode(self, context=None, seed=0):
         """Returns a seeded sample: an autoregressive density has no mode."""
         return self.sample(context=context, seed=seed)
 
-    def _draw_eagerly(self, grid, top_k, top_p, arguments):
-        draw = self._graphs.get(self._draw, grid, top_k, top_p)
-        return draw(arguments)
+    def _draw_eagerly(self, grid, arguments):
+        # One graph for all options and batches, without the sort one more.
+        filtered = arguments["top_k"] is not None
+        draw = self._graphs.get(self._draw, grid, kind=filtered)
+        return call(draw, arguments, context=[0], given=[0], keep=[0])
 
-    def _draw(self, grid, top_k, top_p, arguments, **options):
+    def _draw(self, grid, arguments, **options):
         num_samples, seed = arguments["num_samples"], arguments["seed"]
         temperature = arguments["temperature"]
+        top_k, top_p = arguments["top_k"], arguments["top_p"]
         given = _flat(arguments["given"], num_samples, len(grid))
         keep = _flat(arguments["keep"], num_samples, len(grid))
 
@@ -173,15 +187,16 @@ class CodeDensity(DensityModel):
 
     def check_input(self, x):
         """Raises ValueError for codes of another shape, or out of range."""
-        x = tf.convert_to_tensor(x)
+        x = tensor_checks.as_tensor("Codes", x)
         self._check_shape(x)
-        self._check_range(x)
+        if tensor_checks.known(x):
+            self._whole(x)
 
     def _codes(self, value):
         """Checks codes; returns them as int32 `[batch, *grid, G]`."""
-        value = tf.convert_to_tensor(value)
-        self.check_input(value)
-        codes = tf.cast(value, tf.int32)
+        value = tensor_checks.as_tensor("Codes", value)
+        self._check_shape(value)
+        codes = self._whole(value)
         return codes if self.num_codebooks > 1 else codes[..., tf.newaxis]
 
     def _check_shape(self, value):
@@ -196,23 +211,13 @@ class CodeDensity(DensityModel):
                 f"of shape {tuple(value.shape)}."
             )
 
-    def _check_range(self, value):
-        if not tf.executing_eagerly() or tf.size(value) == 0:
-            return
-        whole = value.dtype.is_integer
-        if not whole and not tf.reduce_all(value == tf.round(value)):
-            raise ValueError(
-                "Codes must be whole numbers. Received: "
-                f"{value.dtype.name} values with fractions."
-            )
-        low, high = int(tf.reduce_min(value)), int(tf.reduce_max(value))
-        if low < 0 or high >= self.num_embeddings:
-            raise ValueError(
-                f"Codes must be in 0..{self.num_embeddings - 1}. "
-                f"Received: codes in {low}..{high}."
-            )
+    def _whole(self, codes):
+        return tensor_checks.whole_numbers(
+            codes, self.num_embeddings, floats=True
+        )
 
     def _check_mask(self, name, mask, dtype):
+        tensor_checks.check_finite(name, mask)
         mask = tf.cast(mask, dtype)
         if len(mask.shape) != 1 + len(self.grid_axes):
             axes = ", ".join(["batch", *self.grid_axes])
@@ -222,13 +227,13 @@ class CodeDensity(DensityModel):
             )
         return mask
 
-    def _check_given(self, given, given_mask):
+    def check_given(self, given, given_mask):
         """Returns codes `[batch, *grid, G]` and the mask, or two Nones."""
         check_given(given, given_mask)
         if given is None:
             return None, None
         keep = self._check_mask("given_mask", given_mask, tf.bool)
-        given = tf.convert_to_tensor(given)
+        given = tensor_checks.as_tensor("given", given)
         self._check_shape(given)
         axes = range(1, len(keep.shape))
         grid = [size_of(given, axis) for axis in axes]
@@ -240,7 +245,7 @@ class CodeDensity(DensityModel):
         axes = range(1, 1 + len(self.grid_axes))
         local = context.get("local")
         if event_shape is not None:
-            grid = _static(self._check_event_shape(event_shape))
+            grid = self._check_event_shape(event_shape)
         elif given is not None:
             grid = tuple(size_of(given, axis) for axis in axes)
         elif local is not None and len(local.shape) == len(axes) + 2:
@@ -251,23 +256,21 @@ class CodeDensity(DensityModel):
         return grid
 
     def _check_event_shape(self, event_shape):
-        shape = tuple(event_shape)
+        shape = tuple(event_shape) if np.iterable(event_shape) else ()
         if len(shape) != len(self.grid_axes):
             raise ValueError(
                 f"event_shape is the grid, ({', '.join(self.grid_axes)}); "
                 "codebooks are counted by num_codebooks. "
                 f"Received: event_shape={event_shape!r}."
             )
-        for size in shape:
-            if not tf.is_tensor(size):
-                check_positive("Each size of event_shape", size)
-        return shape
+        name = "Each size of event_shape"
+        return tuple(tensor_checks.count(name, size) for size in shape)
 
 
-def _present(context):
-    """Returns the entries of the context that are there, as tensors."""
+def _finite(context):
+    """Returns the entries of the context that are there, finite tensors."""
     return {
-        name: tf.convert_to_tensor(entry)
+        name: tensor_checks.finite(f'context["{name}"]', entry)
         for name, entry in (context or {}).items()
         if entry is not None
     }
@@ -280,9 +283,3 @@ def _flat(values, num_samples, rank):
     values = broadcast_batch("given", values, num_samples)
     rest = values.shape[1 + rank :]
     return tf.reshape(values, [num_samples, -1, *rest])
-
-
-def _static(sizes):
-    """Replaces scalar tensors by integers where their value is known."""
-    values = [tf.get_static_value(size) for size in sizes]
-    return tuple(s if v is None else int(v) for s, v in zip(sizes, values))

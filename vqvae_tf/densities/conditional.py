@@ -10,7 +10,6 @@ from vqvae_tf.densities.base import (
     LN2,
     DensityModel,
     blank,
-    check_given,
     counted_size,
 )
 from vqvae_tf.densities.code_head import CodeHead
@@ -123,7 +122,17 @@ class ConditionalDensity(DensityModel):
         inner = self._context(context, training)
         return self.density.logits(value, inner, training)
 
-    def sample(self, num_samples=None, context=None, **options):
+    def sample(
+        self,
+        num_samples=None,
+        context=None,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        given=None,
+        given_mask=None,
+        **options,
+    ):
         """Draws values; arguments as of the density's own `sample`.
 
         With marginals, temperature 0 gives `mode`, and not the chain of most
@@ -131,34 +140,42 @@ class ConditionalDensity(DensityModel):
         small temperatures: an edge whose place is uncertain is improbable at
         every position, so the chain never draws it.
         """
-        temperature = options.get("temperature", 1.0)
-        check_filters(temperature, options.get("top_k"), options.get("top_p"))
+        temperature, top_k, top_p = check_filters(temperature, top_k, top_p)
         inner = self._context(context)
 
         def draw():
-            return self.density.sample(num_samples, inner, **options)
+            return self.density.sample(
+                num_samples,
+                inner,
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                given=given,
+                given_mask=given_mask,
+                **options,
+            )
 
         if self.marginals is None:
             return draw()
-        given = options.get("given"), options.get("given_mask")
         return tf.cond(
             tf.cast(temperature, tf.float32) > 0,
             draw,
-            lambda: self._most_probable(num_samples, inner, *given),
+            lambda: self._most_probable(num_samples, inner, given, given_mask),
         )
 
     def _most_probable(self, num_samples, inner, given=None, given_mask=None):
-        check_given(given, given_mask)
         logits = self._marginal_logits(inner)
         codes = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        # Codes `[batch, *grid, G]`.
+        given, keep = self.density.check_given(given, given_mask)
         codes = broadcast_batch(
             "context", codes, resolve_num_samples(num_samples, [given, codes])
         )
         if given is None:
             return codes
-        keep = tf.cast(given_mask, tf.bool)
-        keep = keep if self.num_codebooks == 1 else keep[..., tf.newaxis]
-        return tf.where(keep, tf.cast(given, tf.int32), codes)
+        if self.num_codebooks == 1:
+            return tf.where(keep, given[..., 0], codes)
+        return tf.where(keep[..., tf.newaxis], given, codes)
 
     def mode(self, context=None):
         """Returns the most probable code of each position, by the marginals.

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from vqvae_tf import tensor_checks
 from vqvae_tf.layers.convolution import convolution, transposed_convolution
 
 
@@ -16,8 +17,8 @@ def check_context(context, global_channels, local_channels, rank):
         rank: the number of grid axes.
 
     Raises:
-        ValueError: for missing or unexpected entries, another rank, or
-            another number of channels.
+        ValueError: for missing or unexpected entries, another rank, another
+            number of channels, and (eagerly) values that are not finite.
     """
     expected = {"global": global_channels, "local": local_channels}
     context = {k: v for k, v in (context or {}).items() if v is not None}
@@ -31,6 +32,7 @@ def check_context(context, global_channels, local_channels, rank):
     entries = {}
     for name, axes in (("global", 0), ("local", rank)):
         if name in context:
+            tensor_checks.check_finite(f'context["{name}"]', context[name])
             entry = tf.cast(tf.convert_to_tensor(context[name]), tf.float32)
             _check_entry(name, entry, axes, expected[name])
             entries[name] = entry
@@ -97,13 +99,7 @@ def resolve_num_samples(num_samples, tensors):
         if all(isinstance(batch, int) for batch in batches):
             return max(batches, default=1)
         return tf.reduce_max(tf.stack(batches))
-    if isinstance(num_samples, int) and num_samples < 1:
-        raise ValueError(
-            "num_samples must be at least 1. "
-            f"Received: num_samples={num_samples}."
-        )
-    static = tf.get_static_value(num_samples)
-    return num_samples if static is None else int(static)
+    return tensor_checks.count("num_samples", num_samples)
 
 
 def size_of(tensor, axis):

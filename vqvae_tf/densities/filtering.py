@@ -2,32 +2,47 @@
 
 import tensorflow as tf
 
+from vqvae_tf import tensor_checks
+
 
 def check_filters(temperature=1.0, top_k=None, top_p=None):
-    """Raises ValueError for sampling options that mean nothing.
+    """Returns the options of a sampler, checked.
 
     Args:
-        temperature: a number >= 0, or a scalar tensor (not looked at).
+        temperature: a finite number >= 0.
         top_k: None or an integer >= 1.
         top_p: None or a number with 0 < top_p <= 1.
+
+    Returns:
+        The three: Python numbers where they are known, else scalar tensors
+        that depend on assertions.
+
+    Raises:
+        ValueError: for options that mean nothing.
     """
-    if isinstance(temperature, (int, float)) and not temperature >= 0:
-        raise ValueError(
-            "temperature must be at least 0 (0: the most probable code). "
-            f"Received: temperature={temperature!r}."
-        )
-    if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
-        raise ValueError(
-            "top_k must be None or an integer of at least 1. "
-            f"Received: top_k={top_k!r}."
-        )
-    if top_p is not None and (
-        not isinstance(top_p, (int, float)) or not 0 < top_p <= 1
-    ):
-        raise ValueError(
-            "top_p must be None or a number in (0, 1]. "
-            f"Received: top_p={top_p!r}."
-        )
+    return (
+        tensor_checks.temperature(temperature),
+        tensor_checks.top_k(top_k),
+        tensor_checks.top_p(top_p),
+    )
+
+
+def as_tensors(top_k, top_p, size):
+    """Returns filters as scalar tensors: one graph serves all of them.
+
+    Args:
+        top_k, top_p: checked, or None.
+        size: K, which as top_k keeps all codes.
+
+    Returns:
+        int32 and float32 scalars, or two Nones where nothing is filtered.
+    """
+    if top_k is None and top_p is None:
+        return None, None
+    return (
+        tf.constant(size) if top_k is None else tf.cast(top_k, tf.int32),
+        tf.constant(1.0) if top_p is None else tf.cast(top_p, tf.float32),
+    )
 
 
 def filter_logits(logits, temperature=1.0, top_k=None, top_p=None):
@@ -37,9 +52,11 @@ def filter_logits(logits, temperature=1.0, top_k=None, top_p=None):
         logits: float32 `[..., K]`.
         temperature: the one that will divide the logits, a number or scalar
             tensor; the nucleus is that of the tempered distribution.
-        top_k: keep the k most probable codes (of equal ones, the first).
+        top_k: keep the k most probable codes (of equal ones, the first); an
+            integer or int32 scalar.
         top_p: keep the fewest codes whose probabilities sum to at least
-            top_p; the most probable one always stays.
+            top_p; the most probable one always stays, and all with 1. A
+            number or float32 scalar.
 
     Returns:
         float32 `[..., K]`, not divided by the temperature.
@@ -59,8 +76,10 @@ def filter_logits(logits, temperature=1.0, top_k=None, top_p=None):
     size = logits.shape[-1]
     ordered, order = tf.math.top_k(logits, k=size)
     keep = tf.range(size) < (size if top_k is None else top_k)
-    if top_p is not None and top_p < 1:  # 1 keeps all, whatever the rounding.
-        keep &= _nucleus(ordered, temperature, top_p)
+    if top_p is not None:
+        # 1 keeps all, whatever the rounding.
+        everything = tf.cast(top_p, tf.float32) >= 1
+        keep &= _nucleus(ordered, temperature, top_p) | everything
     # The order of the order is each code's rank.
     rank = tf.argsort(order, axis=-1)
     keep = tf.broadcast_to(keep, tf.shape(logits))

@@ -10,6 +10,7 @@ from vqvae_tf.densities.code_network import CodeNetwork
 from vqvae_tf.densities.conditioning import broadcast_batch
 from vqvae_tf.densities.mixture_head import LogisticMixtureHead
 from vqvae_tf.densities.wavenet_layer import WaveNetLayer
+from vqvae_tf.graphs import call
 
 # From so many positions on, an eager call of `sample` is worth compiling.
 _COMPILED_FROM = 4096
@@ -245,26 +246,26 @@ class WaveNet(CodeNetwork):
             self, num_samples, *grid, contexts, choose, record, jit_compile
         )
 
-    def _draw_eagerly(self, grid, top_k, top_p, arguments):
+    def _draw_eagerly(self, grid, arguments):
         compiled = self.jit_sampling
         if compiled == "auto":
             compiled = grid[0] >= _COMPILED_FROM
-        draw = self._graphs.get(self._draw_time, top_k, top_p, bool(compiled))
+        filtered = arguments["top_k"] is not None
+        draw = self._graphs.get(self._draw_time, bool(compiled), kind=filtered)
         arguments = {**arguments, "time": tf.convert_to_tensor(grid[0])}
         # One graph for all batch sizes and lengths: another one would be
         # compiled, too.
-        context = {k: _any_size(v) for k, v in arguments["context"].items()}
-        specs = {
-            "context": context,
-            "given": _any_size(arguments["given"]),
-            "keep": _any_size(arguments["keep"], known=0),
-        }
-        draw.get_concrete_function({**arguments, **specs})
-        return draw(arguments)
+        return call(
+            draw,
+            arguments,
+            context=lambda entry: range(len(entry.shape) - 1),
+            given=[0, 1],
+            keep=[0, 1],
+        )
 
-    def _draw_time(self, top_k, top_p, compiled, arguments):
+    def _draw_time(self, compiled, arguments):
         grid = (arguments["time"],)
-        return self._draw(grid, top_k, top_p, arguments, jit_compile=compiled)
+        return self._draw(grid, arguments, jit_compile=compiled)
 
     def get_config(self):
         return {
@@ -292,11 +293,3 @@ def _check_output(output, num_codebooks):
             f'Received: output="logistic_mixture", {num_codebooks} codebooks.'
         )
     return output
-
-
-def _any_size(tensor, known=1):
-    """Returns a TensorSpec in which only the last `known` sizes are given."""
-    if tensor is None:
-        return None
-    sizes = [None] * (len(tensor.shape) - known)
-    return tf.TensorSpec([*sizes, *tensor.shape[len(sizes) :]], tensor.dtype)

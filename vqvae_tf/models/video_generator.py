@@ -3,11 +3,10 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf import random
-from vqvae_tf.checks import check_positive
+from vqvae_tf import random, tensor_checks
 from vqvae_tf.densities.conditioning import size_of
-from vqvae_tf.densities.filtering import check_filters
-from vqvae_tf.graphs import Graphs
+from vqvae_tf.densities.filtering import as_tensors, check_filters
+from vqvae_tf.graphs import Graphs, call
 from vqvae_tf.step import StepModel
 
 
@@ -83,7 +82,7 @@ class VideoGenerator(StepModel):
 
     def decode(self, codes):
         """Returns frames uint8 for codes `[batch, time, *grid]`."""
-        codes = tf.convert_to_tensor(codes)
+        codes = tensor_checks.as_tensor("Codes", codes)
         _check_codes(codes)
         return _each(self.autoencoder.decode, codes)
 
@@ -160,20 +159,16 @@ class VideoGenerator(StepModel):
         Arguments as of `rollout`; returns int32 `[batch * F, num_frames,
         *grid]`.
         """
-        check_filters(temperature, top_k, top_p)
+        temperature, top_k, top_p = check_filters(temperature, top_k, top_p)
+        num_futures = tensor_checks.count("num_futures", num_futures)
+        if num_frames is not None:
+            num_frames = tensor_checks.count("num_frames", num_frames)
         past = self._check_context(codes, "codes")[:, -self.num_past :]
         if not self.built:
             self.build()
-        if tf.executing_eagerly():
-            self.prior.network.embedding.check(past)
-        past = tf.cast(past, tf.int32)
+        past = tensor_checks.whole_numbers(past, self.prior.num_embeddings)
         actions, num_frames = self._check_actions(actions, num_frames, past)
-        for name, number in (
-            ("num_frames", num_frames),
-            ("num_futures", num_futures),
-        ):
-            if not tf.is_tensor(number):
-                check_positive(name, number)
+        num_frames = tensor_checks.count("num_frames", num_frames)
         arguments = {
             "past": tf.repeat(past, num_futures, axis=0),
             "actions": actions
@@ -181,13 +176,20 @@ class VideoGenerator(StepModel):
             else tf.repeat(actions, num_futures, axis=0),
             "num_frames": tf.convert_to_tensor(num_frames),
             "temperature": tf.cast(temperature, tf.float32),
+            "top_k": top_k,
+            "top_p": top_p,
             "seed": random.make_seed(seed),
         }
         if not tf.executing_eagerly():
-            return self._roll(top_k, top_p, arguments)
-        return self._graphs.get(self._roll, top_k, top_p)(arguments)
+            return self._roll(arguments)
+        filters = as_tensors(top_k, top_p, self.prior.num_embeddings)
+        arguments |= dict(zip(("top_k", "top_p"), filters))
+        # One graph for all options, numbers of frames and futures.
+        kind = (top_k is None and top_p is None, *past.shape[2:])
+        roll = self._graphs.get(self._roll, kind=kind)
+        return call(roll, arguments, past=[0], actions=[0, 1])
 
-    def _roll(self, top_k, top_p, arguments):
+    def _roll(self, arguments):
         past, actions = arguments["past"], arguments["actions"]
         num_frames, seed = arguments["num_frames"], arguments["seed"]
         drawn = tf.TensorArray(
@@ -202,8 +204,8 @@ class VideoGenerator(StepModel):
                 size_of(past, 0),
                 context,
                 temperature=arguments["temperature"],
-                top_k=top_k,
-                top_p=top_p,
+                top_k=arguments["top_k"],
+                top_p=arguments["top_p"],
                 seed=random.fold_in(seed, t),
             )
             codes = tf.ensure_shape(codes, past[:, 0].shape)
@@ -221,7 +223,7 @@ class VideoGenerator(StepModel):
     # Checks -----------------------------------------------------------------
 
     def _check_frames(self, frames):
-        frames = tf.convert_to_tensor(frames)
+        frames = tensor_checks.as_tensor("frames", frames)
         shape = tuple(frames.shape)
         event = self.autoencoder.event_shape
         fits = len(shape) == 5 and all(
@@ -236,7 +238,7 @@ class VideoGenerator(StepModel):
         return frames
 
     def _check_context(self, values, name="context_frames"):
-        values = tf.convert_to_tensor(values)
+        values = tensor_checks.as_tensor(name, values)
         if name == "context_frames":
             self._check_frames(values)
         else:
@@ -260,7 +262,7 @@ class VideoGenerator(StepModel):
                 )
             return None, num_frames
         network = self.prior.network
-        actions = tf.convert_to_tensor(actions)
+        actions = tensor_checks.as_tensor("actions", actions)
         axes = ["batch", "num_frames"]
         if network.action_size is not None:
             axes.append(str(network.action_size))
@@ -277,16 +279,22 @@ class VideoGenerator(StepModel):
                 f"actions must have shape [{', '.join(axes)}], with a batch of "
                 f"{batch}. Received: actions of shape {sizes}."
             )
-        network.check_actions(actions)
+        actions = network.check_actions(actions)
         available = sizes[1] if sizes[1] is not None else tf.shape(actions)[1]
         if num_frames is None:
             return actions, available
-        if isinstance(available, int) and num_frames > available:
-            raise ValueError(
-                f"There must be an action for each of {num_frames} frames. "
-                f"Received: actions of shape {sizes}."
-            )
-        return actions, num_frames
+        message = f"There must be an action for each of {num_frames} frames."
+        if isinstance(available, int) and isinstance(num_frames, int):
+            if num_frames > available:
+                raise ValueError(
+                    f"{message} Received: actions of shape {sizes}."
+                )
+            return actions, num_frames
+        enough = num_frames <= available
+        message = "There must be an action for each frame. Received: actions ="
+        return tensor_checks.checked(actions, (enough, message, available)), (
+            num_frames
+        )
 
     # Training ---------------------------------------------------------------
 
