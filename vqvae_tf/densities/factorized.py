@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf import random
+from vqvae_tf import random, tensor_checks
 from vqvae_tf.densities.base import DensityModel, check_given
 from vqvae_tf.densities.conditioning import (
     after,
@@ -68,6 +68,7 @@ class FactorizedDensity(DensityModel):
         if self.local_shape is None:
             sizes = [None] * (len(local.shape) - 2)
             self.local_shape = (*sizes, local.shape[-1])
+        tensor_checks.check_finite('context["local"]', local)
         outputs = self.network(local, training=training)
         return tf.cast(outputs, tf.float32)
 
@@ -99,11 +100,11 @@ class FactorizedDensity(DensityModel):
                 otherwise this or 1.
             context: `{"local": [batch, *grid, channels]}`.
             event_shape: unused; the context decides the shape.
-            temperature: scales the spread; 0 gives `mode`.
+            temperature: scales the spread, finite; 0 gives `mode`.
             top_k, top_p: not for factorised densities; must be None.
             seed: an integer, or int32 [2].
             given, given_mask: values kept where the mask `[batch, *sizes]`
-                is true.
+                is true, there whole numbers in the likelihood's range.
 
         Returns:
             `[batch, *sizes, channels]`, uint8.
@@ -113,9 +114,9 @@ class FactorizedDensity(DensityModel):
                 "top_k and top_p choose among codes; a factorised likelihood "
                 f"of pixels has none. Received: top_k={top_k}, top_p={top_p}."
             )
-        check_filters(temperature)
+        temperature, _, _ = check_filters(temperature)
         check_given(given, given_mask)
-        parameters = self.parameters(context)
+        parameters = self.parameters(_finite(context))
         num_samples = resolve_num_samples(num_samples, [parameters])
         parameters = broadcast_batch("context", parameters, num_samples)
         draw = self.likelihood.sample(
@@ -124,11 +125,16 @@ class FactorizedDensity(DensityModel):
         if given is None:
             return draw
         keep = tf.cast(given_mask, tf.bool)[..., tf.newaxis]
+        given = tensor_checks.as_tensor("given", given)
+        given = tf.where(keep, given, tf.zeros_like(given))
+        tensor_checks.check_levels(
+            given, getattr(self.likelihood, "num_levels", 256)
+        )
         return tf.where(keep, tf.cast(given, draw.dtype), draw)
 
     def mode(self, context=None):
         """Returns the point estimate, uint8 `[batch, *sizes, channels]`."""
-        return self.likelihood.mode(self.parameters(context))
+        return self.likelihood.mode(self.parameters(_finite(context)))
 
     def _check_shapes(self, value, parameters):
         channels = self.likelihood.num_channels(parameters.shape[-1])
@@ -163,6 +169,14 @@ class FactorizedDensity(DensityModel):
 
     def get_config(self):
         return {**super().get_config(), "local_shape": self.local_shape}
+
+
+def _finite(context):
+    """Returns a context whose local entry is checked to be finite."""
+    if not context or context.get("local") is None:
+        return context  # and `parameters` says so
+    local = tensor_checks.finite('context["local"]', context["local"])
+    return {**context, "local": local}
 
 
 def _keys(context):

@@ -17,9 +17,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import random
+from vqvae_tf import checks, random
+from vqvae_tf.checks import check_positive
 from vqvae_tf.densities.logistic_bins import log_mixture_mass
 from vqvae_tf.densities.normal_bins import log_bin_mass
+from vqvae_tf.tensor_checks import check_levels
+from vqvae_tf.tensor_checks import temperature as checked_temperature
 
 
 @functools.cache
@@ -33,6 +36,13 @@ def _to_pixels(outputs):
     return (outputs + 1.0) * 127.5
 
 
+def _check_scale(name, value):
+    number = checks.check_not_negative(name, value)
+    if number == 0:
+        raise ValueError(f"{name} must be above 0. Received: {value!r}.")
+    return value
+
+
 def _round_pixels(x):
     return tf.cast(tf.clip_by_value(tf.round(x), 0.0, 255.0), tf.uint8)
 
@@ -44,6 +54,9 @@ class Likelihood(keras.layers.Layer):
     Parameters are float32 `[batch, *sizes, num_parameters(channels)]`, values
     `[batch, *sizes, channels]`.
     """
+
+    # Values are 0..num_levels-1.
+    num_levels = 256
 
     def __init__(self, **kwargs):
         super().__init__(**{"autocast": False, "dtype": "float32", **kwargs})
@@ -75,7 +88,14 @@ class Likelihood(keras.layers.Layer):
         return tf.reshape(tf.cast(parameters, tf.float32), shape)
 
     def log_prob(self, parameters, value):
-        """Returns the log mass of each entry of value, float32, in nats."""
+        """Returns the log mass of each entry of value, float32, in nats.
+
+        Raises:
+            ValueError: for values that are no levels, whole numbers in
+                0..255, which have no mass. Only of what is known: in a graph
+                nothing is looked at, and results mean nothing for them. Bytes
+                always are levels.
+        """
         raise NotImplementedError
 
     def sample(self, parameters, seed, temperature=1.0):
@@ -103,21 +123,32 @@ class Categorical(Likelihood):
 
     def __init__(self, num_values=256, **kwargs):
         super().__init__(**kwargs)
-        self.num_values = num_values
+        self.num_values = check_positive("num_values", num_values)
 
     def num_parameters(self, channels):
         return channels * self.num_values
 
     def log_prob(self, parameters, value):
+        check_levels(value, self.num_values)
         categorical = _tfd().Categorical(logits=self._split(parameters))
         return categorical.log_prob(tf.cast(value, tf.int32))
 
     def sample(self, parameters, seed, temperature=1.0):
+        temperature = checked_temperature(temperature)
         draw = random.categorical(self._split(parameters), seed, temperature)
-        return tf.cast(draw, tf.uint8)
+        return tf.cast(draw, self._dtype_of_values)
 
     def mode(self, parameters):
-        return tf.cast(tf.argmax(self._split(parameters), -1), tf.uint8)
+        most_probable = tf.argmax(self._split(parameters), -1)
+        return tf.cast(most_probable, self._dtype_of_values)
+
+    @property
+    def num_levels(self):
+        return self.num_values
+
+    @property
+    def _dtype_of_values(self):
+        return tf.uint8 if self.num_values <= 256 else tf.int32
 
     def get_config(self):
         return {**super().get_config(), "num_values": self.num_values}
@@ -142,15 +173,16 @@ class _LocationScale(Likelihood):
         if isinstance(scale, str):
             valid = scale in ("learned", "predicted")
         else:
-            valid = scale > 0
+            found = checks.number(scale)
+            valid = found is not None and 0 < found < math.inf
         if not valid:
             raise ValueError(
                 'scale must be "learned", "predicted" or a positive number of '
                 f"pixel levels. Received: scale={scale!r}."
             )
         self.scale = scale
-        self.initial_scale = initial_scale
-        self.min_scale = min_scale
+        self.initial_scale = _check_scale("initial_scale", initial_scale)
+        self.min_scale = _check_scale("min_scale", min_scale)
 
     def build(self, input_shape=None):
         if self.scale == "learned":
@@ -210,10 +242,12 @@ class Gaussian(_LocationScale):
     """
 
     def log_prob(self, parameters, value):
+        check_levels(value)
         location, scale = self.location_and_scale(parameters)
         return log_bin_mass(tf.cast(value, tf.float32), location, scale)
 
     def sample(self, parameters, seed, temperature=1.0):
+        temperature = checked_temperature(temperature)
         location, scale = self.location_and_scale(parameters)
         noise = random.normal(tf.shape(location), seed)
         return _round_pixels(location + temperature * scale * noise)
@@ -244,6 +278,7 @@ class DiscretizedLogistic(_LocationScale):
         super().__init__(scale=scale, **kwargs)
 
     def log_prob(self, parameters, value):
+        check_levels(value)
         location, scale = self.location_and_scale(parameters)
         shape = tf.shape(location)
         value = tf.broadcast_to(tf.cast(value, tf.float32), shape)
@@ -256,6 +291,7 @@ class DiscretizedLogistic(_LocationScale):
         return tf.reshape(mass, shape)
 
     def sample(self, parameters, seed, temperature=1.0):
+        temperature = checked_temperature(temperature)
         location, scale = self.location_and_scale(parameters)
         noise = random.logistic(tf.shape(location), seed)
         return _round_pixels(location + temperature * scale * noise)
@@ -285,9 +321,9 @@ class DiscretizedLogisticMixture(Likelihood):
         self, num_components=5, initial_scale=25.0, min_scale=0.1, **kwargs
     ):
         super().__init__(**kwargs)
-        self.num_components = num_components
-        self.initial_scale = initial_scale
-        self.min_scale = min_scale
+        self.num_components = check_positive("num_components", num_components)
+        self.initial_scale = _check_scale("initial_scale", initial_scale)
+        self.min_scale = _check_scale("min_scale", min_scale)
 
     def num_parameters(self, channels):
         return channels * 3 * self.num_components
@@ -309,6 +345,7 @@ class DiscretizedLogisticMixture(Likelihood):
         return np.linspace(-0.6, 0.6, self.num_components, dtype=np.float32)
 
     def log_prob(self, parameters, value):
+        check_levels(value)
         outputs = self._split(parameters)
         shape = tf.shape(outputs)[:-1]
         value = tf.broadcast_to(tf.cast(value, tf.float32), shape)
@@ -320,6 +357,7 @@ class DiscretizedLogisticMixture(Likelihood):
         return tf.reshape(mass, shape)
 
     def sample(self, parameters, seed, temperature=1.0):
+        temperature = checked_temperature(temperature)
         logits, mean, scale = self.components(parameters)
         pick = random.categorical(logits, random.fold_in(seed, 0), temperature)
         rank = len(logits.shape) - 1
@@ -366,11 +404,13 @@ class Bernoulli(Likelihood):
         return channels
 
     def log_prob(self, parameters, value):
+        check_levels(value)
         white = tf.cast(tf.cast(value, tf.float32) >= 128.0, tf.float32)
         logits = self._split(parameters)[..., 0]
         return _tfd().Bernoulli(logits=logits).log_prob(white)
 
     def sample(self, parameters, seed, temperature=1.0):
+        temperature = checked_temperature(temperature)
         logits = self._split(parameters)[..., 0]
         noise = random.logistic(tf.shape(logits), seed)
         white = logits + temperature * noise > 0

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf import random
+from vqvae_tf import random, tensor_checks
 from vqvae_tf.densities.base import (
     LN2,
     DensityModel,
@@ -11,6 +11,7 @@ from vqvae_tf.densities.base import (
     check_given,
     counted_size,
 )
+from vqvae_tf.densities.filtering import check_filters
 from vqvae_tf.step import split_weight
 
 
@@ -164,6 +165,11 @@ class LatentGenerator(DensityModel):
             Data `[num_samples, *event]`.
         """
         seed = random.make_seed(seed)
+        temperature, top_k, top_p = check_filters(temperature, top_k, top_p)
+        if decoder_temperature is not None:
+            decoder_temperature = tensor_checks.temperature(
+                decoder_temperature, "decoder_temperature"
+            )
         check_given(given, given_mask)
         if decoder_temperature is None:
             has_mode = self.autoencoder.decoder.has_mode
@@ -175,7 +181,7 @@ class LatentGenerator(DensityModel):
                     "Codes cannot be completed through the codes above them. "
                     "Received: given, for a model of codes."
                 )
-            given = tf.convert_to_tensor(given)
+            given = tensor_checks.as_tensor("given", given)
             if len(given.shape) < 3:
                 raise ValueError(
                     "Pictures can be completed, [batch, height, width, "
@@ -202,13 +208,15 @@ class LatentGenerator(DensityModel):
         if given is None:
             return draw
         keep = given_mask[..., tf.newaxis]
+        if given.dtype.is_floating and draw.dtype.is_integer:
+            given = tf.round(given)
         return tf.where(keep, tf.cast(given, draw.dtype), draw)
 
     def _decode(self, codes, context, temperature, top_k, top_p, seed):
         local = self.autoencoder.quantizer.decode(codes)
         full = self.autoencoder.decoder_context(context, local)
         has_mode = self.autoencoder.decoder.has_mode
-        zero = isinstance(temperature, (int, float)) and temperature == 0
+        zero = not tf.is_tensor(temperature) and temperature == 0
         if zero and has_mode:
             return self.autoencoder.decoder.mode(full)
         options = {} if has_mode else dict(top_k=top_k, top_p=top_p)
