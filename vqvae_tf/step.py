@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from vqvae_tf import gradient_rules, replicas, strategies
 from vqvae_tf.dtype_policies import warn_if_slow
+from vqvae_tf.keras_files import KerasFiles
 from vqvae_tf.precision import check_moments
 
 
@@ -93,7 +94,7 @@ def _with_context(options):
     return {"validation_data": (x, _context(context, weight), weight)}
 
 
-class StepModel(keras.Model):
+class StepModel(KerasFiles, keras.Model):
     """A `keras.Model` that trains on what its `compute_losses` returns.
 
     Subclasses implement `compute_losses(x, context, training)` and name their

@@ -1,0 +1,44 @@
+"""Keras' own files of models: which of them there are, and where."""
+
+import os
+
+_LEGACY = (".h5", ".hdf5")
+
+
+class KerasFiles:
+    """Methods of a `keras.Model` that write and read files, before it in MRO.
+
+    A `~` in a path is expanded. HDF5 files of whole models are refused: Keras
+    writes them, but reads none that has layers of a package.
+    """
+
+    def save(self, filepath, *args, **kwargs):
+        """As `keras.Model.save`, to a `.keras` file alone.
+
+        Raises:
+            ValueError: for an .h5 or .hdf5 file.
+        """
+        if str(filepath).endswith(_LEGACY):
+            raise ValueError(
+                "A whole model is saved as a .keras file: Keras could not "
+                "read this one again. Received: "
+                f"{os.fspath(filepath)!r}. Use model.save('NAME.keras'), "
+                "model.save_weights('NAME.weights.h5') for the weights alone, "
+                "or model.save_to_preset('FOLDER')."
+            )
+        return super().save(_expanded(filepath), *args, **kwargs)
+
+    def save_weights(self, filepath, *args, **kwargs):
+        """As `keras.Model.save_weights`."""
+        return super().save_weights(_expanded(filepath), *args, **kwargs)
+
+    def load_weights(self, filepath, *args, **kwargs):
+        """As `keras.Model.load_weights`."""
+        return super().load_weights(_expanded(filepath), *args, **kwargs)
+
+
+def _expanded(path):
+    # As text, since there are also names such as "hf://...".
+    if isinstance(path, str | os.PathLike):
+        return os.path.expanduser(path)
+    return path
