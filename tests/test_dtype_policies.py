@@ -112,10 +112,13 @@ def test_a_policy_without_instructions_is_warned_of_once(cpu, warnings):
     assert "mixed_bfloat16" in text and "8 times" in text
     dtype_policies.warn_if_slow("mixed_float16")
     assert "mixed_float16" in warnings[1] and "5 times" in warnings[1]
+    cpu(ZEN_4, "0")
+    dtype_policies.warn_if_slow("mixed_bfloat16")
+    assert "switched off by TF_ENABLE_ONEDNN_OPTS; a step" in warnings[2]
     cpu(XEON)
     for policy in dtype_policies.POLICIES:
         dtype_policies.warn_if_slow(policy)
-    assert len(warnings) == 2
+    assert len(warnings) == 3
 
 
 def test_fit_warns_of_a_slow_policy(warnings):

@@ -12,8 +12,11 @@ AUTO = "auto"
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16")
 
 _CPU_INFO = pathlib.Path("/proc/cpuinfo")
-_CPU_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
-_CPU_FLOAT16 = {"avx512_fp16", "amx_fp16"}
+# What has the instructions, what Linux calls them, and the cost without.
+_CPU = {
+    "bfloat16": ("AVX512_BF16 or AMX", {"avx512_bf16", "amx_bf16"}, 8),
+    "float16": ("AVX512_FP16 or AMX", {"avx512_fp16", "amx_fp16"}, 5),
+}
 _GPU_BFLOAT16 = (8, 0)
 
 
@@ -48,8 +51,8 @@ def warn_if_slow(policy):
     cost = _cost(policy)
     if cost:
         logging.warning(
-            "The dtype policy %s is slow here: %s Take float32, or in a recipe "
-            '"auto".',
+            "The dtype policy %s is slow here: %s Take float32, or for a new "
+            'run of a recipe "auto".',
             policy,
             cost,
         )
@@ -68,19 +71,17 @@ def _cost(policy):
         if kind == "float16" or capability >= _GPU_BFLOAT16:
             return None
         return "the GPU has no instructions for bfloat16."
-    if kind == "float16":
-        if _runs_on_cpu(_CPU_FLOAT16):
-            return None
-        return (
-            "this CPU has no instructions for float16; a step takes some 5 "
-            "times the time of float32."
+    names, instructions, factor = _CPU[kind]
+    if not instructions & _cpu_flags():
+        lack = f"this CPU has no instructions for {kind} ({names})"
+    elif _onednn_is_off():
+        lack = (
+            f"oneDNN, which has this CPU's instructions for {kind}, is "
+            "switched off by TF_ENABLE_ONEDNN_OPTS"
         )
-    if _runs_on_cpu(_CPU_BFLOAT16):
+    else:
         return None
-    return (
-        "this CPU has no instructions for bfloat16 (AVX512_BF16 or AMX, with "
-        "oneDNN on); a step takes some 8 times the time of float32."
-    )
+    return f"{lack}; a step takes some {factor} times the time of float32."
 
 
 def _compute_capability(gpu):
@@ -88,10 +89,10 @@ def _compute_capability(gpu):
     return details.get("compute_capability") or (0, 0)
 
 
-def _runs_on_cpu(instructions):
-    # On processors that have these TensorFlow uses oneDNN unless it is told.
-    told = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").strip().lower()
-    return told not in ("0", "false") and bool(instructions & _cpu_flags())
+def _onednn_is_off():
+    # On processors that have these TensorFlow uses it unless it is told.
+    told = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")
+    return told.strip().lower() in ("0", "false")
 
 
 def _cpu_flags():
