@@ -25,7 +25,8 @@ def open_tfds(name, options):
         kind = _Episodes if rlds.is_rlds(builder) else _Pictures
         return kind(builder, Records(found, title), title, form, options)
 
-    return open_split, list(builder.info.splits)
+    splits = builder.info.splits
+    return open_split, [s for s in splits if splits[s].num_examples]
 
 
 class _Pictures:

@@ -8,8 +8,10 @@ import pytest
 from data_helpers import noise
 from tfds_sets import prepare
 
-from vqvae_tf import data
+from vqvae_tf import code_sources, data
+from vqvae_tf.data import audio_tfds, prepared
 from vqvae_tf.data.source import ArrayImages, LazyImages
+from vqvae_tf.picture_inputs import PictureFormat
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
@@ -177,3 +179,44 @@ def test_what_cannot_be_opened(shared_dir, source, split, error, message):
     with pytest.raises(error, match=message) as raised:
         opened(shared_dir, source, split)
     assert len(str(raised.value)) < 400
+
+
+def test_a_split_without_examples_is_no_part_of_all(tmp_path):
+    features = {"image": tfds.features.Image(shape=(6, 5, 3))}
+    rows = [{"image": x} for x in pictures("train")]
+    prepare(tmp_path, "part", features, {"train": rows, "test": []})
+    assert opened(tmp_path, "tfds:part", "all").num_examples == 7
+    readers = code_sources.open_source(
+        "tfds:part", "all", PictureFormat(4), str(tmp_path)
+    )
+    assert list(readers) == ["train"]
+    for split in ("test", "train[7:]", "train[:8]", "train[5:2]", "train["):
+        with pytest.raises(ValueError, match="no examples for this .*'t"):
+            opened(tmp_path, "tfds:part", split)
+
+
+IMAGE = tfds.features.Image(shape=(2, 2, 3))
+STRUCTURES = {
+    "nested": tfds.features.FeaturesDict({"data": {"image": IMAGE}}),
+    "several": tfds.features.FeaturesDict({"left": IMAGE, "right": IMAGE}),
+    "sixteen_bits": tfds.features.FeaturesDict(
+        {"image": tfds.features.Image(shape=(2, 2, 1), dtype=np.uint16)}
+    ),
+    "film": tfds.features.FeaturesDict(
+        {"image": tfds.features.Video((2, 2, 2, 3))}
+    ),
+    "no_dict": tfds.features.Tensor(shape=(2, 2, 3), dtype=np.uint8),
+}
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_sets_of_another_structure_are_told_what_is_expected(name):
+    message = "one uint8 picture an example.*npz file.*'tfds:x' with"
+    with pytest.raises(ValueError, match=message) as raised:
+        prepared.feature_keys(STRUCTURES[name], "tfds:x")
+    assert "\n" not in str(raised.value)
+
+
+def test_audio_of_another_structure_is_told_what_is_expected():
+    with pytest.raises(ValueError, match="one Audio feature.*Tensor.shape"):
+        audio_tfds._Parts(STRUCTURES["no_dict"], None, "x")

@@ -113,12 +113,14 @@ class _Parts:
         import tensorflow_datasets as tfds
 
         kind = tfds.features
-        audio = [k for k, v in features.items() if isinstance(v, kind.Audio)]
+        known = builders.named(features).items()
+        audio = [key for key, v in known if isinstance(v, kind.Audio)]
         rate = features[audio[0]].sample_rate if len(audio) == 1 else None
         if not rate:
             raise ValueError(
                 "A data set with one Audio feature of known sample rate was "
-                f"expected. Received: 'tfds:{name}' with {dict(features)}."
+                f"expected. Received: 'tfds:{name}' with "
+                f"{' '.join(str(features).split())}."
             )
 
         def class_label(*keys):

@@ -91,3 +91,18 @@ def stream(builder, split):
             interleave_cycle_length=1, try_autocache=False
         ),
     )
+
+
+def named(features) -> dict:
+    """Returns the features by their names: none where there is but one."""
+    import tensorflow_datasets as tfds
+
+    is_dict = isinstance(features, tfds.features.FeaturesDict)
+    return dict(features.items()) if is_dict else {}
+
+
+def described(features) -> str:
+    """Returns what the features of a data set are, for messages."""
+    if names := sorted(named(features)):
+        return f"the features {names}"
+    return "the feature " + " ".join(str(features).split())

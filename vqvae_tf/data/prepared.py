@@ -22,7 +22,7 @@ def open_tfds(name: str, options: sources.OpenOptions) -> sources.ImageSource:
     split = builders.find_split(builder, name, options.split)
     if rlds.is_rlds(builder):
         return rlds.frames_of(rlds.load(builder, split, name, options))
-    image_key, label_key = feature_keys(builder.info.features, name)
+    image_key, label_key = feature_keys(builder.info.features, f"tfds:{name}")
     features = only(builder.info.features, image_key, label_key)
     shape = (*features[image_key].shape[:2], options.channels)
     names = features[label_key].names if label_key else None
@@ -61,13 +61,21 @@ def open_tfds(name: str, options: sources.OpenOptions) -> sources.ImageSource:
     )
 
 
-def feature_keys(features, name):
-    """Returns the keys of the picture and of the class label (or None)."""
+def feature_keys(features, title):
+    """Returns the keys of the picture and of the class label (or None).
+
+    Args:
+        features: of a builder of tensorflow_datasets.
+        title: of the data set, for messages.
+
+    Raises:
+        ValueError: there is not one picture of 8 bits an example.
+    """
     import tensorflow_datasets as tfds
 
     images = [
         key
-        for key, feature in features.items()
+        for key, feature in builders.named(features).items()
         if isinstance(feature, tfds.features.Image)
         and feature.np_dtype == np.uint8
     ]
@@ -75,8 +83,11 @@ def feature_keys(features, name):
         images = ["image"]
     if len(images) != 1:
         raise ValueError(
-            "A data set with one uint8 picture an example was expected. "
-            f"Received: 'tfds:{name}' with the features {list(features)}."
+            "A data set with one uint8 picture an example was expected, or "
+            "several of which one is called image. Read it with "
+            "tensorflow-datasets and write the pictures to an npz file "
+            f'("npz:FILE"). Received: {title!r} with '
+            f"{builders.described(features)}."
         )
     label = features["label"] if "label" in features else None
     is_class = isinstance(label, tfds.features.ClassLabel)

@@ -21,8 +21,7 @@ def is_rlds(builder) -> bool:
     """Returns whether the data set's examples are episodes."""
     import tensorflow_datasets as tfds
 
-    features = builder.info.features
-    steps = features[STEPS] if STEPS in features else None
+    steps = builders.named(builder.info.features).get(STEPS)
     return isinstance(steps, tfds.features.Dataset) and isinstance(
         steps.feature, tfds.features.FeaturesDict
     )
@@ -79,8 +78,8 @@ def open_episodes(
     if not is_rlds(builder):
         raise ValueError(
             f"A data set of episodes (RLDS, with `{STEPS}`) was expected. "
-            f"Received: {source!r} with the features "
-            f"{sorted(builder.info.features)}."
+            f"Received: {source!r} with "
+            f"{builders.described(builder.info.features)}."
         )
     return load(builder, found, name, options)
 
