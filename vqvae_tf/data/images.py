@@ -27,8 +27,8 @@ def open_images(
         source: one of
             "tfds:NAME": a TensorFlow Datasets set, prepared in `data_dir`;
             "folder" or "folder:SUBDIR": picture files (jpg, png, bmp, gif,
-            webp) in or below data_dir/SUBDIR/SPLIT; two or more sub-folders
-            are classes;
+            webp) in or below data_dir/SUBDIR/SPLIT, each folder once whatever
+            links lead to it; two or more sub-folders are classes;
             "npz:FILE": arrays `images` (uint8 [n, h, w] or [n, h, w, c]) and
             optionally `labels` (integers [n]), or per split
             `{split}_images`, `{split}_labels`, or `x_{split}`, `y_{split}`;
