@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -409,8 +410,110 @@ def test_reconstruction_beside_its_picture(zoo, albums, capsys):
     path = albums / "a" / "1.png"
     before = path.read_bytes()
     error = refused(capsys, "reconstruct", zoo, albums, f"--output={albums}")
-    assert f"{path} would be replaced" in error
+    assert f"the input {albums}." in error
     assert path.read_bytes() == before
+
+
+def test_no_command_writes_over_what_it_did_not_make(
+    zoo, film, tmp_path, capsys
+):
+    photos, codes = tmp_path / "photos", tmp_path / "codes.npz"
+    shutil.copytree(zoo / "photos", photos)
+    np.savez(tmp_path / "x.npz", images=small.pictures(2))
+    assert run("encode", zoo, photos, codes) == 0
+    shutil.copy(film / "clip.npz", tmp_path)
+    clip, given = tmp_path / "clip.npz", tmp_path / "x.npz"
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    os.symlink(given, tmp_path / "link.npz")
+    for words in (
+        ["encode", zoo, given, given],
+        ["encode", zoo, given, tmp_path / "link.npz"],
+        ["encode", zoo, photos, given],
+        ["encode", zoo, photos, photos],
+        ["decode", zoo, codes, codes],
+        ["decode", zoo, codes, given],
+        ["decode", zoo, codes, photos],
+        ["sample", zoo, f"--output={photos / 'p0.png'}"],
+        ["reconstruct", zoo, photos, f"--output={photos}"],
+        ["reconstruct", zoo, photos / "p0.png", f"--output={photos}"],
+        ["rollout", film, clip, f"--output={clip}"],
+        ["rollout", film, clip, f"--output={codes}"],
+        ["rollout", film, photos, f"--output={photos / 'a.gif'}"],
+    ):
+        error = refused(capsys, *words)
+        assert any(
+            said in error
+            for said in ("would be replaced", "did not make it")
+            + ("would be among the input", "Expected a new or an empty folder")
+        ), error
+    for path, content in before.items():
+        assert path.read_bytes() == content
+    assert run("encode", zoo, photos, codes) == 0  # again
+
+
+def test_codes_of_another_preset_are_refused(zoo, plain, tmp_path, capsys):
+    codes, out = tmp_path / "c.npz", tmp_path / "out"
+    assert run("encode", zoo, zoo / "photos", codes) == 0
+    error = refused(capsys, "decode", plain, codes, out)
+    assert f"{codes} holds codes of {zoo}, of weights" in error
+    assert not out.exists()
+    with np.load(codes) as arrays:
+        found = dict(arrays)
+    for preset, words in (
+        ("noise", "does not say which preset"),
+        ('{"name": 3}', "does not say which preset"),
+    ):
+        np.savez(codes, **{**found, "preset": preset})
+        assert words in refused(capsys, "decode", zoo, codes, out)
+
+
+def test_codes_of_older_versions_are_decoded_with_a_warning(
+    zoo, tmp_path, caplog
+):
+    codes = tmp_path / "c.npz"
+    np.savez(codes, codes=np.zeros([1, 4, 4], np.int32))
+    assert run("decode", zoo, codes, tmp_path / "out") == 0
+    assert "does not say which preset made it" in caplog.text
+
+
+def test_a_preset_that_is_published_again_still_decodes(zoo, tmp_path):
+    """Other figures on the card, the same weights."""
+    codes, again = tmp_path / "c.npz", tmp_path / "again"
+    assert run("encode", zoo, zoo / "photos", codes) == 0
+    shutil.copytree(zoo / "preset", again)
+    metadata = {**presets.load_metadata(again), "summary": "Another."}
+    (again / "metadata.json").write_text(json.dumps(metadata))
+    assert run("decode", again, codes, tmp_path / "out") == 0
+
+
+def test_endings_in_capitals(zoo, film, tmp_path):
+    given, codes = tmp_path / "X.NPZ", tmp_path / "C.NPZ"
+    with open(given, "wb") as file:
+        np.savez(file, images=small.pictures(2))
+    assert run("encode", zoo, given, codes) == 0
+    assert run("decode", zoo, codes, tmp_path / "IMAGES.NPZ") == 0
+    with np.load(tmp_path / "IMAGES.NPZ") as arrays:
+        assert arrays["images"].shape == (2, 16, 16, 3)
+    assert run("encode", zoo, given, tmp_path / "folder") == 0
+    clip, output = film / "clip.npz", tmp_path / "FILM.GIF"
+    assert run("rollout", film, clip, f"--output={output}") == 0
+    with Image.open(output) as animation:
+        assert animation.n_frames == 5
+
+
+def test_arrays_of_codes_that_are_no_rows(zoo, tmp_path, capsys):
+    codes = tmp_path / "c.npz"
+    good = np.zeros([2, 4, 4], np.int32)
+    for arrays in (
+        dict(codes=np.int32(3)),
+        dict(codes=good[:0]),
+        dict(codes=good, names="a"),
+        dict(codes=good, names=[["a", "b"]]),
+        dict(codes=good, names=["a", "/b"]),
+    ):
+        np.savez(codes, **arrays)
+        error = refused(capsys, "decode", zoo, codes, tmp_path / "o")
+        assert "Expected" in error or "relative paths" in error
 
 
 def test_evaluate_without_data(plain, capsys):

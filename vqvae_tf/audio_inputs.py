@@ -6,9 +6,15 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import data, picture_inputs, presets, sequences
+from vqvae_tf import (
+    data,
+    picture_inputs,
+    preset_identity,
+    presets,
+    sequences,
+)
 from vqvae_tf.data.audio_files import EXTENSIONS
-from vqvae_tf.files import read_npz
+from vqvae_tf.latent_inputs import read_codes
 
 # Samples of a recording by which its speaker is told, at most.
 _HEARD = 16384
@@ -73,13 +79,14 @@ def read_recordings(inputs, sample_rate, normalize, on_corrupt="error"):
 # Codes ------------------------------------------------------------------------
 
 
-def pack(codes, lengths, names) -> dict:
+def pack(codes, lengths, names, preset=None) -> dict:
     """Returns the arrays of a codes file.
 
     Args:
         codes: integers `[n_i]` (or `[n_i, G]`) of each recording.
         lengths: its samples.
         names: its name.
+        preset: that which made them, to be noted.
 
     Returns:
         `codes` int32 `[recordings, longest]`, 0 after the end of each,
@@ -90,36 +97,35 @@ def pack(codes, lengths, names) -> dict:
     >>> pack([np.array([3, 1]), np.array([2])], [7, 4], "ab")["codes"].tolist()
     [[3, 1], [2, 0]]
     """
-    return {
+    arrays = {
         "codes": sequences.pad(codes)[0].astype(np.int32),
         "lengths": np.array(lengths, np.int32),
         "names": np.array(list(names)),
     }
+    if preset is not None:
+        arrays[preset_identity.ARRAY] = preset_identity.to_array(preset)
+    return arrays
 
 
-def unpack(source, model) -> tuple[list, list, list]:
+def unpack(source, model, preset=None) -> tuple[list, list, list]:
     """Reads a codes file that `pack` made, or one with `codes` alone.
 
     Args:
         source: the npz file.
         model: the `SpeechVQVAE` that is to decode it.
+        preset: where it is from; codes of another preset are refused.
 
     Returns:
         The codes of each recording, its samples, and the wav to write.
 
     Raises:
         FileNotFoundError: if it is not there.
-        ValueError: for another file, or arrays that do not fit the model or
-            each other.
+        ValueError: for another file or preset, or arrays that do not fit the
+            model or each other.
     """
-    arrays = read_npz(
-        source, "a codes file (.npz, written by `vqvae-tf encode`)"
-    )
-    if "codes" not in arrays:
-        raise ValueError(
-            f"Expected an array `codes` in {source}. "
-            f"Received: {', '.join(arrays)}."
-        )
+    arrays = read_codes(source, ["codes", "lengths"])
+    if preset is not None:
+        preset_identity.check_array(preset, arrays, source)
     codes = arrays["codes"]
     groups = model.quantizer.num_codebooks
     rest = (groups,) if groups > 1 else ()
@@ -131,11 +137,16 @@ def unpack(source, model) -> tuple[list, list, list]:
         )
     whole = codes.shape[1] * model.stride
     lengths = arrays.get("lengths", np.full(len(codes), whole))
-    names = arrays.get("names", np.arange(len(codes)))
+    names = arrays["names"]
     if not len(codes) == len(lengths) == len(names):
         raise ValueError(
             f"Expected as many `names` and `lengths` as `codes` in {source}. "
             f"Received: {len(names)}, {len(lengths)} and {len(codes)}."
+        )
+    if lengths.dtype.kind not in "iu" or lengths.ndim != 1:
+        raise ValueError(
+            "`lengths` must be integers [recordings]. Received: "
+            f"{lengths.dtype} of shape {lengths.shape} in {source}."
         )
     if np.min(lengths) < 1 or np.max(lengths) > whole:
         raise ValueError(

@@ -13,12 +13,13 @@ from vqvae_tf import (
     evaluation,
     latent_inputs,
     picture_inputs,
+    preset_identity,
     presets,
     sheets,
 )
 from vqvae_tf.data.folder import EXTENSIONS
-from vqvae_tf.files import read_npz, save_npz
 from vqvae_tf.models import Autoencoder, LatentGenerator, VideoGenerator
+from vqvae_tf.outputs import Outputs, has_ending
 
 FLAGS = flags.FLAGS
 
@@ -30,6 +31,8 @@ def sample(preset):
     """Writes a sheet of samples."""
     output = FLAGS.output or "samples.png"
     _check_picture_suffix(output)
+    outputs = Outputs("sample")
+    outputs.check(output)
     generator, options = _load_for_samples(preset)
     sheet = cards.sample_sheet(
         generator,
@@ -38,7 +41,7 @@ def sample(preset):
         temperature=FLAGS.temperature,
         **options,
     )
-    sheets.save_picture(output, sheet)
+    outputs.picture(output, sheet)
     print(f"Wrote {output}.")
 
 
@@ -82,8 +85,12 @@ def _check_label(classes):
 def reconstruct(preset, *inputs):
     """Writes each picture beside its reconstruction."""
     output = pathlib.Path(FLAGS.output or "reconstructions")
+    outputs = Outputs("reconstruct", inputs, EXTENSIONS)
+    outputs.check_folder(output)
     inputs = picture_inputs.list_inputs(inputs)
-    targets = _reconstruction_targets(inputs, output)
+    names = picture_inputs.output_names(inputs)
+    targets = {name: output / target for name, target in names.items()}
+    outputs.check(*targets.values())
     model, form = _load_for_pictures(preset)
     if FLAGS.size == "native":
         form = dataclasses.replace(form, size=None)
@@ -93,21 +100,8 @@ def reconstruct(preset, *inputs):
         again = model.reconstruct(image[None]).numpy()[0]
         error = np.mean((again.astype(np.float64) - image) ** 2)
         target = targets[name]
-        sheets.save_picture(target, sheets.pairs(image[None], again[None]))
+        outputs.picture(target, sheets.pairs(image[None], again[None]))
         print(f"{target}: {evaluation.psnr(error):.2f} dB")
-
-
-def _reconstruction_targets(inputs, output):
-    """Returns the file to write for each name; none is an input."""
-    names = picture_inputs.output_names(inputs)
-    targets = {name: output / target for name, target in names.items()}
-    for path, name in inputs:
-        if targets[name].resolve() == path.resolve():
-            raise ValueError(
-                f"{path} would be replaced by its reconstruction. Choose "
-                f"another folder. Received: --output={output}."
-            )
-    return targets
 
 
 def _load_for_pictures(preset):
@@ -125,7 +119,7 @@ def encode(preset, source, target):
 
     Of an autoencoder that has none it writes the latents, to an npz file.
     """
-    if target.endswith(".npz"):
+    if has_ending(target, ".npz"):
         _encode_pictures(preset, source, target)
         return
     done = code_sets.encode_dataset(
@@ -152,6 +146,9 @@ def _encode_pictures(preset, source, target):
                 f"--{name} is for data sets, whose codes are written to a "
                 f"folder. Received: --{name} and {target}."
             )
+    outputs = Outputs("encode", [source], EXTENSIONS)
+    outputs.check(target)
+    picture_inputs.check_source(source)
     model, form = _load_for_pictures(preset)
     name = latent_inputs.array_name(model)
     names, found = [], []
@@ -162,70 +159,70 @@ def _encode_pictures(preset, source, target):
         found.append(model.encode(images).numpy())
     if not found:
         raise ValueError(f"No picture of {source} could be read.")
-    arrays = {name: np.concatenate(found), "names": np.array(names)}
-    save_npz(target, **arrays)
+    outputs.npz(
+        target,
+        **{
+            name: np.concatenate(found),
+            "names": np.array(names),
+            preset_identity.ARRAY: preset_identity.to_array(preset),
+        },
+    )
     print(f"Wrote the {name} of {len(names)} pictures to {target}.")
 
 
 def decode(preset, source, target):
     """Writes the pictures of codes, or latents: one PNG each, or an npz."""
+    outputs = Outputs("decode", [source])
     if pathlib.Path(source).is_dir():
-        _decode_dataset(preset, source, pathlib.Path(target))
+        _decode_dataset(preset, source, pathlib.Path(target), outputs)
         return
     if FLAGS["split"].present:
         raise ValueError(
             "--split is for data sets of codes, which are folders. "
             f"Received: --split={FLAGS.split} and {source}."
         )
-    arrays = read_npz(
-        source, "a codes file (.npz, written by `vqvae-tf encode`)"
-    )
+    kind = latent_inputs.array_name_of(preset)
+    arrays = latent_inputs.read_codes(source, [kind])
+    preset_identity.check_array(preset, arrays, source)
+    targets = _targets(arrays["names"], target)
+    outputs.check(*targets)
     model, _ = _load_for_pictures(preset)
-    values, targets = _values_and_targets(model, arrays, source)
+    values = arrays[kind]
+    if kind == "latents":
+        values = latent_inputs.checked_latents(model, values, source)
     images = [
         model.decode(values[i : i + 16]).numpy()
         for i in range(0, len(values), 16)
     ]
     images = np.concatenate(images)
-    if target.endswith(".npz"):
-        save_npz(target, images=images)
+    if has_ending(target, ".npz"):
+        outputs.npz(target, images=images)
     else:
-        for name, image in zip(targets, images):
-            sheets.save_picture(pathlib.Path(target) / name, image)
+        for path, image in zip(targets, images):
+            outputs.picture(path, image)
     print(f"Wrote {len(images)} pictures to {target}.")
 
 
-def _decode_dataset(preset, source, target):
+def _targets(names, target):
+    """Returns the files to write: an npz file, or a PNG for each name."""
+    if has_ending(target, ".npz"):
+        return [target]
+    rows = [(f"row {i}", str(name)) for i, name in enumerate(names)]
+    found = picture_inputs.output_names(rows)
+    return [pathlib.Path(target) / name for name in found.values()]
+
+
+def _decode_dataset(preset, source, target, outputs):
     """Writes the pictures of a folder of codes as PNG files, in its order."""
-    if target.suffix == ".npz":
+    if has_ending(target, ".npz"):
         raise ValueError(
             "The pictures of a folder of codes are written to a folder. "
             f"Received: {target}."
         )
+    outputs.check_folder(target)
     model, _ = _load_for_pictures(preset)
     count = 0
     for name, image in code_reading.decoded(model, preset, source, FLAGS.split):
-        sheets.save_picture(target / name, image)
+        outputs.picture(target / name, image)
         count += 1
     print(f"Wrote {count} pictures to {target}.")
-
-
-def _values_and_targets(model, arrays, source):
-    """Returns what a model decodes of a file, and the PNG to write for each."""
-    kind = latent_inputs.array_name(model)
-    if kind not in arrays:
-        raise ValueError(
-            f"Expected an array `{kind}` in {source}, of this preset's "
-            f"pictures. Received: {', '.join(arrays)}."
-        )
-    values = arrays[kind]
-    if kind == "latents":
-        values = latent_inputs.checked_latents(model, values, source)
-    names = arrays.get("names", range(len(values)))
-    if len(names) != len(values):
-        raise ValueError(
-            f"Expected as many `names` as `{kind}` in {source}. Received: "
-            f"{len(names)} and {len(values)}."
-        )
-    rows = [(f"row {i}", str(name)) for i, name in enumerate(names)]
-    return values, list(picture_inputs.output_names(rows).values())

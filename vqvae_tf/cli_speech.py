@@ -10,15 +10,14 @@ from vqvae_tf import (
     audio_inputs,
     presets,
     random,
-    sheets,
     spectral_distance,
     speech_cards,
     speech_codes,
 )
+from vqvae_tf.data.audio_files import EXTENSIONS
 from vqvae_tf.data.folder import EXTENSIONS as PICTURES
-from vqvae_tf.files import save_npz
 from vqvae_tf.models import LatentGenerator
-from vqvae_tf.wav import save_wav
+from vqvae_tf.outputs import Outputs, has_ending
 
 FLAGS = flags.FLAGS
 
@@ -30,12 +29,14 @@ _COLUMNS = 4
 
 def encode(preset, source, target):
     """Writes the codes of recordings to an npz file."""
-    if not target.endswith(".npz"):
+    if not has_ending(target, ".npz"):
         raise ValueError(
             "The codes of recordings are written to an npz file. Received: "
             f"{target}."
         )
     _refuse("data_dir", "split", "format", "num_shards", "batch_size")
+    outputs = Outputs("encode", [source], EXTENSIONS)
+    outputs.check(target)
     inputs = audio_inputs.list_inputs([source])
     model = _load(preset)
     names, codes, lengths = [], [], []
@@ -45,31 +46,36 @@ def encode(preset, source, target):
         codes.append(model.encode(waveform[np.newaxis]).numpy()[0])
     if not names:
         raise ValueError(f"No recording of {source} could be read.")
-    save_npz(target, **audio_inputs.pack(codes, lengths, names))
+    outputs.npz(target, **audio_inputs.pack(codes, lengths, names, preset))
     print(f"Wrote the codes of {len(names)} recordings to {target}.")
 
 
 def decode(preset, source, target):
     """Writes what a speaker says of codes, a wav file each."""
     _refuse("split")
-    if target.endswith(".npz"):
+    if has_ending(target, ".npz"):
         raise ValueError(
             "Recordings are written to a folder, as wav files. Received: "
             f"{target}."
         )
+    outputs = Outputs("decode", [source])
+    outputs.check_folder(target)
     model = _load(preset)
     speaker = audio_inputs.speaker_number(model, FLAGS.speaker)
-    codes, lengths, names = audio_inputs.unpack(source, model)
+    codes, lengths, names = audio_inputs.unpack(source, model, preset)
+    outputs.check(*(pathlib.Path(target) / name for name in names))
     waveforms = _drawn(model, codes, [speaker] * len(codes), lengths)
     for name, waveform in zip(names, waveforms):
-        save_wav(pathlib.Path(target) / name, waveform, model.sample_rate)
+        outputs.wav(pathlib.Path(target) / name, waveform, model.sample_rate)
     print(f"Wrote {len(waveforms)} recordings to {target}.")
 
 
 def reconstruct(preset, *inputs):
     """Writes recordings as their codes say them, in their own voices."""
     _refuse("size")
-    _write_again(preset, inputs, FLAGS.output or "reconstructions")
+    _write_again(
+        "reconstruct", preset, inputs, FLAGS.output or "reconstructions"
+    )
 
 
 def convert(preset, *inputs):
@@ -84,12 +90,16 @@ def convert(preset, *inputs):
         raise ValueError(
             f"This preset knows no speakers to convert to. Received: {preset}."
         )
-    _write_again(preset, inputs, FLAGS.output or "conversions")
+    _write_again("convert", preset, inputs, FLAGS.output or "conversions")
 
 
-def _write_again(preset, inputs, output):
+def _write_again(command, preset, inputs, output):
+    outputs = Outputs(command, inputs, EXTENSIONS)
+    outputs.check_folder(output)
     inputs = audio_inputs.list_inputs(inputs)
-    targets = _targets(inputs, pathlib.Path(output))
+    names = audio_inputs.output_names(inputs)
+    targets = {n: pathlib.Path(output) / target for n, target in names.items()}
+    outputs.check(*targets.values(), *map(_sheet, targets.values()))
     model = _load(preset)
     chosen = None
     if FLAGS.speaker is not None:
@@ -104,15 +114,20 @@ def _write_again(preset, inputs, output):
         ]
         drawn = _drawn(model, codes, speakers, list(map(len, waveforms)))
         for name, speaker, *pair in zip(names, speakers, waveforms, drawn):
-            _write_pair(targets[name], model, speaker, *pair)
+            _write_pair(outputs, targets[name], model, speaker, *pair)
 
 
-def _write_pair(target, model, speaker, waveform, again):
+def _sheet(target):
+    """Returns the picture that is written beside a recording."""
+    return target.with_suffix(".png")
+
+
+def _write_pair(outputs, target, model, speaker, waveform, again):
     """Writes what was made of a recording, and spectrograms of both."""
     rate = model.sample_rate
-    save_wav(target, again, rate)
+    outputs.wav(target, again, rate)
     sheet = speech_cards.sheet([[waveform], [again]], rate)
-    sheets.save_picture(target.with_suffix(".png"), sheet)
+    outputs.picture(_sheet(target), sheet)
     window = spectral_distance.frame_window(rate)
     distance = spectral_distance.log_spectral_distance(
         waveform, again, window, window // 4
@@ -128,20 +143,6 @@ def _own_speaker(model, waveform, codes):
     return audio_inputs.likeliest_speaker(model, waveform, codes)
 
 
-def _targets(inputs, output):
-    """Returns the wav to write for each name; none is an input."""
-    names = audio_inputs.output_names(inputs)
-    targets = {name: output / target for name, target in names.items()}
-    written = {target.resolve() for target in targets.values()}
-    for path, _ in inputs:
-        if path.resolve() in written:
-            raise ValueError(
-                f"{path} would be replaced by what is made of it. Choose "
-                f"another folder. Received: --output={output}."
-            )
-    return targets
-
-
 def sample(preset):
     """Writes samples, a wav file each, and a sheet of spectrograms."""
     _refuse("label")
@@ -151,6 +152,9 @@ def sample(preset):
             "Samples of speech are written to a folder, as wav files. "
             f"Received: --output={output}."
         )
+    outputs = Outputs("sample")
+    outputs.check_folder(output)
+    outputs.check(output / "samples.png")
     generator = presets.load(preset)
     if not isinstance(generator, LatentGenerator):
         raise ValueError(
@@ -161,13 +165,17 @@ def sample(preset):
     model = generator.autoencoder
     speakers = _sampled_speakers(model)
     context = model.speaker_context(speakers) if model.speaker_names else None
-    waveforms = _samples(generator, context).numpy()
-    for i, (waveform, speaker) in enumerate(zip(waveforms, speakers)):
+    targets = []
+    for i, speaker in enumerate(speakers):
         voice = "".join(f"_{n}" for n in model.speaker_names[speaker:][:1])
-        save_wav(output / f"{i:03}{voice}.wav", waveform, model.sample_rate)
+        targets.append(output / f"{i:03}{voice}.wav")
+    outputs.check(*targets)
+    waveforms = _samples(generator, context).numpy()
+    for target, waveform in zip(targets, waveforms):
+        outputs.wav(target, waveform, model.sample_rate)
     rows = [waveforms[i : i + _COLUMNS] for i in range(0, FLAGS.num, _COLUMNS)]
     sheet = speech_cards.sheet(rows, model.sample_rate)
-    sheets.save_picture(output / "samples.png", sheet)
+    outputs.picture(output / "samples.png", sheet)
     print(f"Wrote {FLAGS.num} samples to {output}.")
 
 

@@ -2,9 +2,10 @@
 
 from absl import flags
 
-from vqvae_tf import clip_inputs, sheets
-from vqvae_tf.files import save_npz
+from vqvae_tf import clip_inputs
+from vqvae_tf.data.folder import EXTENSIONS
 from vqvae_tf.models import VideoGenerator
+from vqvae_tf.outputs import Outputs, has_ending
 
 FLAGS = flags.FLAGS
 
@@ -12,11 +13,13 @@ FLAGS = flags.FLAGS
 def rollout(preset, *source):
     """Writes a film of what a model of video makes of a clip."""
     output = FLAGS.output or "rollout.gif"
-    if not output.endswith((".gif", ".npz")):
+    if not has_ending(output, ".gif", ".npz"):
         raise ValueError(
             "--output must be a film (.gif) or an array of frames (.npz). "
             f"Received: {output}."
         )
+    outputs = Outputs("rollout", source, EXTENSIONS)
+    outputs.check(output)
     video = VideoGenerator.from_preset(preset)
     frames, known = clip_inputs.read_clip(source[0] if source else None, video)
     actions, steps = clip_inputs.future_actions(
@@ -32,10 +35,10 @@ def rollout(preset, *source):
         top_p=FLAGS.top_p,
         seed=FLAGS.seed,
     ).numpy()
-    if output.endswith(".npz"):
-        save_npz(output, frames=drawn)
+    if has_ending(output, ".npz"):
+        outputs.npz(output, frames=drawn)
     else:
-        sheets.save_animation(
+        outputs.animation(
             output, clip_inputs.film(frames, drawn, video.num_past)
         )
     print(f"Wrote {output}: {len(drawn)} futures of {steps} frames.")

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import picture_inputs, presets
+from vqvae_tf import picture_inputs, preset_identity, presets
 from vqvae_tf.models import Autoencoder, LatentGenerator
 from vqvae_tf.precision import in_float32
 
@@ -46,7 +46,9 @@ class CodeEncoder:
         prior = getattr(model, "prior", None)
         if isinstance(prior, LatentGenerator):
             self._above = in_float32(prior.autoencoder)
-        self.identity = _identity(preset, digest, metadata, self._above)
+        self.identity = preset_identity.describe(
+            preset, digest, metadata, with_prior=self._above is not None
+        )
         self.function = tf.function(self._encode, autograph=False)
 
     @property
@@ -112,14 +114,3 @@ def code_dtype(quantizer) -> np.dtype:
         if quantizer.num_embeddings - 1 <= np.iinfo(dtype).max:
             return np.dtype(dtype)
     return np.dtype(np.int32)
-
-
-def _identity(preset, digest, metadata, above):
-    names = [presets.CONFIG, presets.WEIGHTS]
-    if above is not None:
-        names += [presets.PRIOR_CONFIG, presets.PRIOR_WEIGHTS]
-    return {
-        "name": str(preset),
-        "metadata_sha256": digest,
-        "files": {n: metadata["files"][n]["sha256"] for n in names},
-    }

@@ -4,6 +4,7 @@ import math
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -22,7 +23,9 @@ from vqvae_tf import (
 )
 from vqvae_tf.clips import sample_clips
 from vqvae_tf.export import export
+from vqvae_tf.files import read_npz
 from vqvae_tf.models import LatentGenerator, VideoGenerator
+from vqvae_tf.outputs import Outputs
 from vqvae_tf.paths import expand
 from vqvae_tf.samples import sample_pictures
 
@@ -41,26 +44,37 @@ REMARKS = {
 def run(output: pathlib.Path):
     """Reconstructs, samples, completes, exports; writes pictures to output."""
     output = expand(output)
+    outputs = Outputs("demo")
+    outputs.check_folder(output)
+    outputs.check(*(output / name for name in _names()))
     photos = LatentGenerator.from_preset(PHOTOS)
     images = np.stack([data.load_picture(p, SIZE) for p in sample_pictures()])
-    rows = _reconstruct(photos, images, output)
-    _sample(output)
-    _frames(output)
-    _voices(output)
-    _complete(photos, images, output)
+    rows = _reconstruct(photos, images, output, outputs)
+    _sample(output, outputs)
+    _frames(output, outputs)
+    _voices(output, outputs)
+    _complete(photos, images, output, outputs)
     rows += _serve(photos, images, output)
     width = max(len(title) for title, _ in rows)
     text = "\n".join(f"{title:{width}}  {value}" for title, value in rows)
-    (output / "metrics.txt").write_text(text + "\n")
+    outputs.text(output / "metrics.txt", text)
     print(f"\n{text}\n\nPictures and the SavedModel are in {output}.")
 
 
-def _reconstruct(photos, images, output):
+def _names():
+    """Yields the names of the files that are known before they are made."""
+    yield from ("metrics.txt", "reconstructions.png", "completions.png")
+    yield from ("dmlab_codes.png", "dmlab_rollouts.gif")
+    for name in presets.BUILT_IN:
+        yield from (f"samples_{name}.png", f"reconstructions_{name}.png")
+
+
+def _reconstruct(photos, images, output, outputs):
     batch = data.array_evaluation_batches(images, len(images))
     figures = evaluation.evaluate(photos, batch, progress=False)
     codes = photos.encode(images)
     sheet = sheets.pairs(images, photos.decode(codes), columns=6)
-    sheets.save_picture(output / "reconstructions.png", sheet)
+    outputs.picture(output / "reconstructions.png", sheet)
     print("reconstructions.png: photos, and below each what is left of it.")
     stored = images[0].size * 8
     bits_per_code = math.log2(photos.autoencoder.quantizer.num_embeddings)
@@ -78,7 +92,7 @@ def _reconstruct(photos, images, output):
     ]
 
 
-def _sample(output):
+def _sample(output, outputs):
     for name in sorted(presets.BUILT_IN):
         if name in (VIDEO, SPEECH):
             continue
@@ -88,7 +102,7 @@ def _sample(output):
             file, sheet, said = _samples_of(name, model)
         else:
             file, sheet, said = _reconstructions_of(name, model)
-        sheets.save_picture(output / file, sheet)
+        outputs.picture(output / file, sheet)
         print(f"{file}: {said} ({time.monotonic() - start:.0f} s).")
 
 
@@ -111,12 +125,12 @@ def _reconstructions_of(name, model):
     return f"reconstructions_{name}.png", sheet, said
 
 
-def _frames(output):
+def _frames(output, outputs):
     """Frames of DeepMind Lab: their codes, three codes, and what comes next."""
     if GLOBAL in presets.BUILT_IN:
         model = LatentGenerator.from_preset(GLOBAL)
         sheet = showcase.global_sheet(model, showcase.known_frames())
-        sheets.save_picture(output / "dmlab_codes.png", sheet)
+        outputs.picture(output / "dmlab_codes.png", sheet)
         print(
             "dmlab_codes.png: frames; below, from 21x21 codes; below that, "
             "twice, drawn from three codes (27 bits)."
@@ -125,7 +139,7 @@ def _frames(output):
         start = time.monotonic()
         video = VideoGenerator.from_preset(VIDEO)
         film = showcase.rollout_film(video, *sample_clips())
-        sheets.save_animation(output / "dmlab_rollouts.gif", film)
+        outputs.animation(output / "dmlab_rollouts.gif", film)
         print(
             "dmlab_rollouts.gif: what came; six frames continued with the same "
             "actions; looking left; looking right "
@@ -133,7 +147,7 @@ def _frames(output):
         )
 
 
-def _voices(output):
+def _voices(output, outputs):
     """Recordings as their codes say them, in two voices each; and samples."""
     if SPEECH not in presets.BUILT_IN:
         return
@@ -141,7 +155,7 @@ def _voices(output):
     model = presets.load(SPEECH)
     shown = speech_cards.draw(model, recipes.load_recipe(SPEECH))
     for name, content in shown.items():
-        presets.save_shown(output / "voices" / name, content)
+        outputs.shown(output / "voices" / name, content)
     print(
         f"voices: {', '.join(shown)}: recordings, from their codes, from the "
         "same codes in another voice, and drawn from the prior "
@@ -149,12 +163,12 @@ def _voices(output):
     )
 
 
-def _complete(photos, images, output):
+def _complete(photos, images, output, outputs):
     mask = np.zeros(images.shape[:3], bool)
     mask[:, : SIZE // 2] = True
     completed = photos.sample(given=images, given_mask=mask, seed=1)
     sheet = sheets.pairs(images, completed, columns=6)
-    sheets.save_picture(output / "completions.png", sheet)
+    outputs.picture(output / "completions.png", sheet)
     print("completions.png: photos, and their lower halves made up.")
 
 
@@ -179,19 +193,10 @@ def _serve(photos, images, output):
     # A demonstration may be run twice.
     version = 1 + max((int(p.name) for p in folder.glob("[0-9]*")), default=0)
     path = export(photos, folder, version=version)
-    sent, answer = output / "request.npz", output / "answer.npz"
-    np.savez(sent, images=images)
-    client = subprocess.run(
-        [sys.executable, "-c", _CLIENT, str(path), str(sent), str(answer)],
-        capture_output=True,  # TensorFlow's log lines, unless it fails
-        text=True,
-    )
-    if client.returncode:
-        raise RuntimeError(f"The SavedModel's client failed:\n{client.stderr}")
-    with np.load(answer) as arrays:
-        same_codes = np.mean(arrays["codes"] == photos.encode(images))
-        same_values = np.mean(arrays["images"] == photos.reconstruct(images))
-        bits = float(arrays["bits"].mean())
+    answer = _served(path, images)
+    same_codes = np.mean(answer["codes"] == photos.encode(images))
+    same_values = np.mean(answer["images"] == photos.reconstruct(images))
+    bits = float(answer["bits"].mean())
     # Another graph may round otherwise, where two codes are equally near.
     if min(same_codes, same_values) < 0.99:
         raise ValueError(
@@ -204,3 +209,21 @@ def _serve(photos, images, output):
         ("the same, values of pictures equal", f"{same_values:.2%}"),
         ("the same, score (bits/dim)", f"{bits:.4f}"),
     ]
+
+
+def _served(path, images) -> dict:
+    """Returns what a process that knows TensorFlow alone makes of pictures."""
+    with tempfile.TemporaryDirectory() as folder:
+        sent = pathlib.Path(folder, "request.npz")
+        answer = pathlib.Path(folder, "answer.npz")
+        np.savez(sent, images=images)
+        client = subprocess.run(
+            [sys.executable, "-c", _CLIENT, str(path), str(sent), str(answer)],
+            capture_output=True,  # TensorFlow's log lines, unless it fails
+            text=True,
+        )
+        if client.returncode:
+            raise RuntimeError(
+                f"The SavedModel's client failed:\n{client.stderr}"
+            )
+        return read_npz(answer, "the client's answer")

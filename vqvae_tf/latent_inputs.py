@@ -1,8 +1,50 @@
 """The latents that a command writes and reads: codes, or float numbers."""
 
+import json
+
 import numpy as np
 
+from vqvae_tf import preset_identity, presets
 from vqvae_tf.models import Autoencoder
+from vqvae_tf.npz_files import Npz
+
+
+def read_codes(source, wanted) -> dict[str, np.ndarray]:
+    """Reads an npz file of codes or latents.
+
+    Args:
+        source: the file.
+        wanted: names of arrays: the first must be there, others may be.
+
+    Returns:
+        Those that are there, `names` (numbers, where the file has none), and
+        what `preset_identity` reads.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        ValueError: for another file, or names that do not fit.
+    """
+    with Npz(source, "a codes file (.npz, written by `vqvae-tf encode`)") as f:
+        if wanted[0] not in f.names:
+            raise ValueError(
+                f"Expected an array `{wanted[0]}` in {source}, of this "
+                f"preset's data. Received: {', '.join(f.names) or 'none'}."
+            )
+        known = [*wanted, "names", preset_identity.ARRAY]
+        arrays = {name: f.read(name) for name in known if name in f.names}
+    values = arrays[wanted[0]]
+    if values.ndim < 1 or not len(values):
+        raise ValueError(
+            f"Expected an array `{wanted[0]}` with a row for each example. "
+            f"Received: shape {values.shape} in {source}."
+        )
+    names = arrays.setdefault("names", np.arange(len(values)))
+    if names.ndim != 1 or len(names) != len(values):
+        raise ValueError(
+            f"Expected as many `names` as `{wanted[0]}` in {source}. Received: "
+            f"{len(names) if names.ndim else 'one'} and {len(values)}."
+        )
+    return arrays
 
 
 def array_name(model) -> str:
@@ -15,6 +57,16 @@ def array_name(model) -> str:
         "latents" for the float latents of an `Autoencoder`, else "codes".
     """
     return "latents" if isinstance(model, Autoencoder) else "codes"
+
+
+def array_name_of(preset) -> str:
+    """Returns the same of a preset, by its configuration alone."""
+    path = presets.find_preset(preset) / presets.CONFIG
+    try:
+        name = json.loads(path.read_bytes())["class_name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        name = None  # loading it says what is wrong
+    return "latents" if name == Autoencoder.__name__ else "codes"
 
 
 def checked_latents(model, latents, source) -> np.ndarray:

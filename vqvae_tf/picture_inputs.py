@@ -181,6 +181,19 @@ def read_each(inputs, read, on_corrupt):
             logging.warning("Skipped: %s", error)
 
 
+def check_source(source):
+    """Raises FileNotFoundError where there is nothing for `picture_batches`."""
+    if _is_npz(source):
+        if not pathlib.Path(source).is_file():
+            raise FileNotFoundError(f"There is no file {source}.")
+    else:
+        list_inputs([source])
+
+
+def _is_npz(source):
+    return source.lower().endswith(".npz")
+
+
 def picture_batches(source, form, on_corrupt="error", batch_size=16):
     """Yields names and uint8 `[batch, height, width, channels]`.
 
@@ -189,7 +202,7 @@ def picture_batches(source, form, on_corrupt="error", batch_size=16):
         form, on_corrupt: as in `read_pictures`.
         batch_size: rows of a batch; the last may have fewer.
     """
-    if source.lower().endswith(".npz"):
+    if _is_npz(source):
         yield from _npz_batches(pathlib.Path(source), form, batch_size)
         return
     names, images, first = [], [], None

@@ -78,12 +78,13 @@ def enlarge(picture, scale) -> np.ndarray:
     return np.asarray(picture).repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def save_picture(path, picture):
+def save_picture(path, picture, mark=None):
     """Writes a picture as PNG (or by the ending of path), in one piece.
 
     Args:
         path: the file.
         picture: uint8 `[height, width, 1 or 3]`.
+        mark: a text to keep in the file, which says what made it.
     """
     from PIL import Image
 
@@ -91,16 +92,42 @@ def save_picture(path, picture):
     if picture.shape[-1] == 1:
         picture = picture[..., 0]
     with write_atomically(path, sync=False) as temporary:
-        Image.fromarray(picture).save(temporary)
+        image = Image.fromarray(picture)
+        if mark is None:
+            image.save(temporary)
+        else:
+            _save_marked(image, temporary, mark)
 
 
-def save_animation(path, frames, frames_per_second=6):
+def _save_marked(image, path, mark):
+    """Saves a picture with a text, where the format has room for one."""
+    from PIL import ExifTags, Image, PngImagePlugin
+
+    ending = path.lower().rpartition(".")[2]
+    if ending == "png":
+        info = PngImagePlugin.PngInfo()
+        info.add_text("Software", mark)
+        image.save(path, pnginfo=info)
+    elif ending == "webp":
+        exif = Image.Exif()
+        exif[ExifTags.Base.Software] = mark
+        image.save(path, exif=exif)
+    elif ending in ("jpg", "jpeg", "gif"):
+        image.save(path, comment=mark)
+    else:  # a BMP has no room, but says where its pixels end
+        image.save(path)
+        with open(path, "ab") as file:
+            file.write(mark.encode())
+
+
+def save_animation(path, frames, frames_per_second=6, mark=None):
     """Writes frames as an endless GIF, in one piece.
 
     Args:
         path: the file.
         frames: uint8 `[time, height, width, 1 or 3]`.
         frames_per_second: its pace.
+        mark: as for `save_picture`.
     """
     from PIL import Image
 
@@ -124,4 +151,5 @@ def save_animation(path, frames, frames_per_second=6):
             append_images=images[1:],
             duration=round(1000 / frames_per_second),
             loop=0,
+            **({} if mark is None else {"comment": mark}),
         )
