@@ -11,10 +11,20 @@ import pytest
 import runs
 import small
 import tensorflow as tf
+from command_line import run
 from PIL import Image
 
-from vqvae_tf import cli, data, fitting, presets, training
-from vqvae_tf.checkpoints import CheckpointError
+from vqvae_tf import (
+    cli,
+    data,
+    fitting,
+    locking,
+    presets,
+    publishing,
+    training,
+)
+from vqvae_tf.checkpoints import CheckpointError, Checkpoints
+from vqvae_tf.divergence import NotFinite, StopAtNotFinite
 from vqvae_tf.history import read_history
 from vqvae_tf.interruption import Interrupted
 from vqvae_tf.systems import pictures
@@ -281,3 +291,130 @@ def test_what_is_a_full_disk_is_not_called_memory():
         None, None, "a; No space left on device"
     )
     assert cli.explain(full).startswith("The disk is full (a; No space")
+
+
+# Numbers ----------------------------------------------------------------------
+
+
+def diverge(monkeypatch, step, values):
+    """Has the model's weights be multiplied before a step."""
+    models = []
+    begin = fitting.Keeper.on_train_begin
+    monkeypatch.setattr(
+        fitting.Keeper,
+        "on_train_begin",
+        lambda self, logs=None: (models.append(self.model), begin(self)),
+    )
+
+    def act():
+        for variable in models[-1].trainable_variables[:1]:
+            variable.assign(variable * values)
+
+    before_step(monkeypatch, step, act)
+
+
+def test_a_loss_that_is_not_finite_stops_and_saves_nothing(
+    data_dir, monkeypatch
+):
+    """Steps 3 and 4 are saved; the loss is NaN from step 5 on."""
+    made = config()
+    with monkeypatch.context() as patch:
+        diverge(patch, 5, float("nan"))
+        with pytest.raises(NotFinite) as caught:
+            train(made, data_dir)
+    message = cli.explain(caught.value)
+    assert "step 4 in" in message and "nothing is published" in message
+    assert steps(data_dir) == [3, 4]
+    rows = read_history(data_dir / "work/logs/autoencoder/history.jsonl")
+    assert [row["step"] for row in rows] == [3]
+    train(made, data_dir)
+    assert steps(data_dir) == [5, 6]
+
+
+def test_a_loss_is_looked_at_as_an_epoch_ends(data_dir, monkeypatch):
+    made = config(checkpoint_minutes=60.0)
+    diverge(monkeypatch, 2, float("inf"))
+    with pytest.raises(NotFinite, match="at step 3. There is no checkpoint"):
+        train(made, data_dir)
+    assert steps(data_dir) == []
+    assert not (data_dir / "work/logs/autoencoder/history.jsonl").read_text()
+
+
+def test_a_state_that_is_not_finite_is_never_saved(data_dir, monkeypatch):
+    """The last step's loss is of the weights before it."""
+    made = config()
+    save = Checkpoints.save
+
+    def spoil(self, step, within_epoch=True):
+        if step == 6:
+            weights, _ = self._variables
+            weight = next(w for w in weights if w.trainable)
+            weight.assign(weight * float("nan"))
+        save(self, step, within_epoch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", spoil)
+        with pytest.raises(NotFinite, match="is not finite after step 6"):
+            train(made, data_dir)
+    assert steps(data_dir) == [4, 5]
+
+
+def test_a_checkpoint_that_is_not_finite_is_not_gone_on_from(
+    data_dir, monkeypatch, caplog
+):
+    """Such as older versions have saved."""
+    made = config()
+    with monkeypatch.context() as patch:
+        diverge(patch, 5, float("nan"))
+        patch.setattr(Checkpoints, "_unsound", lambda self: None)
+        patch.setattr(StopAtNotFinite, "check", lambda self: None)
+        train(made, data_dir)
+    assert steps(data_dir) == [5, 6]
+    with pytest.raises(CheckpointError, match="is not finite"):
+        train(made, data_dir)
+
+
+def test_the_command_publishes_nothing_that_is_not_finite(
+    data_dir, monkeypatch, capsys
+):
+    text = RECIPE.format(tests=str(runs.HERE), steps=6, policy="float32")
+    (data_dir / "recipe.py").write_text(text)
+    words = [f"--config={data_dir / 'recipe.py'}", f"--data_dir={data_dir}"]
+    words += [f"--workdir={data_dir / 'work'}"]
+    diverge(monkeypatch, 2, float("nan"))
+    assert run("train", *words) == 1
+    assert "The loss is nan at step 3." in capsys.readouterr().err
+    assert not (data_dir / "work" / "preset").exists()
+    for flag in ("learning_rate=nan", "learning_rate=0", "steps=0"):
+        assert run("train", *words, f"--config.training.{flag}") == 1
+        error = capsys.readouterr().err
+        assert f"Received: training.{flag.split('=')[0]}=" in error
+
+
+def test_figures_that_are_no_numbers_are_not_published():
+    publishing._check_figures({"psnr": 3.0, "found": 2, "gap": float("inf")})
+    with pytest.raises(NotFinite, match="figure psnr is nan"):
+        publishing._check_figures({"psnr": float("nan")})
+
+
+# The work directory -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["codes.npz", "autoencoder", "preset", "logs", "recipe.json"]
+)
+def test_a_run_never_takes_files_of_others_for_its_own(data_dir, name):
+    work = data_dir / "work"
+    work.mkdir()
+    (work / "notes.txt").write_text("mine")  # in nobody's way
+    (work / name).write_text("[1]")
+    with pytest.raises(ValueError, match="no run made it|not the recipe of"):
+        train(config(), data_dir)
+    assert (work / name).read_text() == "[1]"
+    assert sorted(p.name for p in work.iterdir()) == sorted(["notes.txt", name])
+
+
+def test_two_runs_never_share_a_directory(data_dir):
+    with locking.locked(data_dir / "work", "testing"):
+        with pytest.raises(locking.FolderInUse, match="training in"):
+            train(config(), data_dir)

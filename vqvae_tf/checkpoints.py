@@ -15,7 +15,7 @@ import shutil
 import tensorflow as tf
 from absl import logging
 
-from vqvae_tf import strategies
+from vqvae_tf import divergence, strategies
 from vqvae_tf.errors import ExplainedError
 from vqvae_tf.messages import first_line
 from vqvae_tf.paths import expand
@@ -38,6 +38,7 @@ class Checkpoints:
     def __init__(self, model, directory):
         self.directory = expand(directory)
         self.strategy = model.distribute_strategy
+        self._variables = (model.weights, model.optimizer)
         self._own = self.directory / "workers" / _layout(self.strategy)
         # By number: a checkpoint of the model itself would not see what is
         # in lists of layers, and lose their state that is not trained.
@@ -71,8 +72,14 @@ class Checkpoints:
             within_epoch: whether there are metrics to go on with.
 
         Raises:
-            CheckpointError: if it cannot be written; earlier ones stay.
+            NotFinite: if it holds what is no number; earlier ones stay.
+            CheckpointError: if it cannot be written; these too.
         """
+        if found := self._unsound():
+            raise divergence.NotFinite(
+                f"The variable {found} is not finite after step {step}. "
+                f"{divergence.kept(self)}"
+            )
         try:
             self._own.mkdir(parents=True, exist_ok=True)
             if within_epoch:
@@ -85,6 +92,13 @@ class Checkpoints:
             self._remove_part(step)
             raise CheckpointError(self._cannot_save(step, error)) from error
         self._remove_old(step)
+
+    def _unsound(self) -> str | None:
+        """Returns a variable that is not finite; of any worker."""
+        weights, optimizer = self._variables
+        found = divergence.unsound([*weights, *optimizer.variables])
+        bad = max(strategies.of_all_workers(int(bool(found)), self.strategy))
+        return (found or ["of another worker"])[0] if bad else None
 
     def _remove_old(self, step):
         """Removes all but the last two up to `step`, and what is of no use.
@@ -184,6 +198,10 @@ class Checkpoints:
             self.restore_metrics(step)
         except _READ_ERRORS as error:
             reason = first_line(error)
+        if reason is None:
+            weights, optimizer = self._variables
+            if found := divergence.unsound([*weights, *optimizer.variables]):
+                reason = f"{found[0]} is not finite"
         failed = max(
             strategies.of_all_workers(int(reason is not None), self.strategy)
         )

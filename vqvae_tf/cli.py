@@ -124,16 +124,17 @@ def train(recipe, overrides):
     config = recipe_flags.override(config, overrides)
     recipes.check_recipe(config)
     cli_data.check_data_dir("train", config.data)
-    model = training.train(
-        config, FLAGS.workdir, FLAGS.data_dir, FLAGS.stage, strategy
-    )
-    if FLAGS.stage == "all" and strategies.is_chief(strategy):
-        folder = pathlib.Path(FLAGS.workdir) / "preset"
-        words = ["vqvae-tf", "train", f"--config={recipe}", *overrides]
-        publishing.publish(
-            config, model, folder, FLAGS.data_dir, shlex.join(words)
+    with training.reserved(FLAGS.workdir, strategy):
+        model = training.train(
+            config, FLAGS.workdir, FLAGS.data_dir, FLAGS.stage, strategy
         )
-        print(f"Saved the preset {folder}.")
+        if FLAGS.stage == "all" and strategies.is_chief(strategy):
+            folder = pathlib.Path(FLAGS.workdir) / "preset"
+            words = ["vqvae-tf", "train", f"--config={recipe}", *overrides]
+            publishing.publish(
+                config, model, folder, FLAGS.data_dir, shlex.join(words)
+            )
+            print(f"Saved the preset {folder}.")
     # If the chief is started again, it needs the others.
     strategies.wait_for_all(strategy)
 

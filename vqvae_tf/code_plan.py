@@ -12,11 +12,11 @@ from vqvae_tf import scratch
 from vqvae_tf.code_encoder import code_dtype
 from vqvae_tf.code_shards import CODES, DATASET, FORMATS, Shard
 from vqvae_tf.files import write_atomically
+from vqvae_tf.locking import LOCK
 from vqvae_tf.pieces import shard_ranges
 
 PLAN = "encoding.json"
 LAST = "dataset_info.json"  # there when the data set is complete
-LOCK = ".lock"
 # Few enough to be made again after a kill, many enough to fill batches.
 UNITS_A_SHARD = {"pictures": 10_000, "episodes": 100}
 
@@ -105,6 +105,11 @@ class Plan:
                 f"{folder}/{PLAN} is not valid JSON ({error}). Remove the "
                 "folder and encode again."
             ) from None
+        if not isinstance(other, dict) or not {*_ALWAYS} <= other.keys():
+            raise ValueError(
+                f"{folder}/{PLAN} was not written by `vqvae-tf encode`. Choose "
+                "another folder, or move it away."
+            )
         differing = [
             (name, expected, part(self.settings))
             for name, part in _COMPARED.items()
@@ -140,6 +145,9 @@ def _each_split(settings, wanted):
         for split, found in settings["splits"].items()
     }
 
+
+# Keys of every plan.
+_ALWAYS = ("preset", "source", "splits", "file_format")
 
 _STATE = "state of the source"
 _ON_CORRUPT = "choice of --on_corrupt"

@@ -11,8 +11,6 @@ dataset_info.json, features.json, metadata.json   written at the end, for tfds
 """
 
 import contextlib
-import fcntl
-import os
 import pathlib
 import shutil
 import tempfile
@@ -22,7 +20,7 @@ from absl import logging
 from vqvae_tf import code_shards
 from vqvae_tf.checks import check_positive
 from vqvae_tf.code_encoder import CodeEncoder
-from vqvae_tf.code_plan import LAST, LOCK, Plan
+from vqvae_tf.code_plan import LAST, Plan
 from vqvae_tf.code_reading import (
     load_codes,
     load_episodes,
@@ -31,6 +29,7 @@ from vqvae_tf.code_reading import (
 )
 from vqvae_tf.code_sources import open_source
 from vqvae_tf.files import expand, write_atomically
+from vqvae_tf.locking import locked
 from vqvae_tf.paths import check_utf8, printable
 from vqvae_tf.pieces import ahead, mapped
 
@@ -101,7 +100,7 @@ def encode_dataset(
     encoder = CodeEncoder(preset, batch_size)
     readers = open_source(source, split, encoder.form, data_dir, on_corrupt)
     plan = Plan(encoder, source, readers, file_format, num_shards, on_corrupt)
-    with _locked(folder), _progress_bar(plan, progress) as bar:
+    with locked(folder, "encoding to"), _progress_bar(plan, progress) as bar:
         plan.write(folder)
         contents = {}
         for shard in plan.shards:
@@ -254,27 +253,6 @@ def _copy_to(folder):
             shutil.copyfile(file, temporary)
 
     return place
-
-
-@contextlib.contextmanager
-def _locked(folder):
-    """Keeps a second process out of the folder; the system ends the lock."""
-    path = pathlib.Path(folder) / LOCK
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:  # to write, which NFS asks for
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not os.fstat(file.fileno()).st_nlink:
-                raise BlockingIOError  # removed since it was opened
-        except BlockingIOError:
-            raise ValueError(
-                f"Another process is encoding to {folder}. Wait until it ends, "
-                "or choose another folder."
-            ) from None
-        try:
-            yield
-        finally:
-            path.unlink()
 
 
 def _progress_bar(plan, shown):

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from vqvae_tf import building, history, interruption, strategies
+from vqvae_tf import building, divergence, history, interruption, strategies
 from vqvae_tf.checkpoints import Checkpoints
 
 # Workers agree whether to save, or to stop, after so many steps and seconds,
@@ -35,6 +35,8 @@ def fit(model, training, batches, directory, pictures):
 
     Raises:
         checkpoints.CheckpointError: if one cannot be written, or none read.
+        divergence.NotFinite: if the loss or a variable is not finite; the last
+            good checkpoint is kept.
         interruption.Interrupted: on Ctrl-C or SIGTERM, after saving.
     """
     with model.distribute_strategy.scope():
@@ -47,9 +49,11 @@ def fit(model, training, batches, directory, pictures):
     logging.info("%s: steps %d to %d.", directory.name, done, training.steps)
     logs = directory.parent / "logs" / directory.name
     with interruption.requests() as request:
+        stop = divergence.StopAtNotFinite(checkpoints, done)
         callbacks = [
+            stop,
             *_records(logs, done, training, pictures),
-            Keeper(checkpoints, training, done, request),
+            Keeper(checkpoints, training, done, request, stop.check),
         ]
         _fit(model, training, batches, done, callbacks)
 
@@ -107,14 +111,16 @@ class Keeper(keras.callbacks.Callback):
         training: the recipe's section.
         step: the steps that are done.
         request: `interruption.Request`.
+        check: called before saving; an error keeps it from that.
     """
 
-    def __init__(self, checkpoints, training, step, request):
+    def __init__(self, checkpoints, training, step, request, check):
         super().__init__()
         self.checkpoints = checkpoints
         self.training = training
         self.step = step
         self.request = request
+        self.check = check
         self.saved_at = self.began_at = time.monotonic()
         self.first = step
         self.agree_at = step + 1
@@ -143,6 +149,7 @@ class Keeper(keras.callbacks.Callback):
         wish = self._agree(wish)
         if not wish and self.step < self.training.steps:
             return
+        self.check()
         self.checkpoints.save(self.step, within_epoch=not self._ends_epoch())
         self.saved_at = time.monotonic()
         if wish > 1:

@@ -1,6 +1,9 @@
 """From a trained recipe to a preset: measure, draw, write the card."""
 
+import math
+
 from vqvae_tf import cards, presets, recipes, showcase
+from vqvae_tf.divergence import NotFinite
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.precision import in_float32
 
@@ -19,6 +22,7 @@ def publish(config, model, folder, data_dir=None, command=None):
         The sha256 of its metadata.json.
 
     Raises:
+        NotFinite: if a figure is no number.
         ValueError: for what `recipes.check_recipe` refuses.
     """
     recipes.check_recipe(config)
@@ -26,6 +30,7 @@ def publish(config, model, folder, data_dir=None, command=None):
     model = in_float32(model)
     description = cards.describe(config)
     figures = cards.measure(model, description, data_dir)
+    _check_figures(figures)
     pictures = showcase.draw(model, config, data_dir)
     has_prior = isinstance(model, LatentGenerator)
     steps = _steps(config, has_prior)
@@ -40,6 +45,17 @@ def publish(config, model, folder, data_dir=None, command=None):
     }
     card = cards.card(config, figures, steps, folder, command, policy)
     return presets.save(model, folder, metadata, card, pictures)
+
+
+def _check_figures(figures):
+    """Raises NotFinite where a trained model's figures are no numbers."""
+    for name, value in figures.items():
+        if isinstance(value, float) and math.isnan(value):
+            raise NotFinite(
+                f"The model's figure {name} is {value}: the training has "
+                "diverged, or the data are not what it takes. Nothing is "
+                "published."
+            )
 
 
 def _steps(config, has_prior):

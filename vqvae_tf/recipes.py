@@ -20,6 +20,7 @@ from vqvae_tf import (
     dtype_policies,
     layers,
     networks,
+    recipe_rules,
 )
 from vqvae_tf.checks import check_positive
 from vqvae_tf.errors import ExplainedError
@@ -258,6 +259,7 @@ def check_recipe(config):
     """Raises ValueError for unknown keys, or where the size is not given."""
     known = defaults()
     _check_keys("recipe", config.keys(), known.keys())
+    _check_sections(config, known)
     _check_keys("data", config.data.keys(), _DATA_KEYS)
     for section in ("training", "code_training", "fast_training"):
         _check_keys(section, config[section].keys(), known[section].keys())
@@ -275,6 +277,7 @@ def check_recipe(config):
             _check_keys(
                 section, options.keys(), _arguments(section, options.name)
             )
+    recipe_rules.check_values(config, tuple(_MODULES))
     if kind(config) == "speech":
         _check_speech(config)
     else:
@@ -297,6 +300,27 @@ def check_recipe(config):
     _check_base(config)
     _check_bottleneck(config)
     return config
+
+
+def _check_sections(config, known):
+    """Raises RecipeError unless each section is there, and is a section."""
+    for name, expected in known.items():
+        is_section = isinstance(expected, ml_collections.ConfigDict)
+        found = config.get(name)
+        if name not in config or (
+            is_section and not isinstance(found, ml_collections.ConfigDict)
+        ):
+            what = "a section of keys" if is_section else "a key"
+            raise RecipeError(
+                f"The recipe's {name} must be {what}: begin with "
+                "recipes.defaults(), and set other values. Received: "
+                f"{type(found).__name__}."
+            )
+        if is_section and "name" in expected and "name" not in found:
+            raise RecipeError(
+                f"The recipe's {name} must have a `name`, that of a class or "
+                f"None. Received: {', '.join(found.keys()) or 'no keys'}."
+            )
 
 
 def kind(config) -> str:

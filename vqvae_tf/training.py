@@ -15,8 +15,10 @@ checkpoint:
     WORKDIR/preset/            the result, as a preset
 """
 
+import contextlib
 import functools
 import json
+import os
 import pathlib
 
 import keras
@@ -26,6 +28,7 @@ from absl import logging
 
 from vqvae_tf import dtype_policies, recipes, strategies, systems
 from vqvae_tf.files import expand, write_atomically
+from vqvae_tf.locking import locked
 from vqvae_tf.paths import check_utf8
 from vqvae_tf.precision import copied
 
@@ -46,12 +49,34 @@ def train(config, workdir, data_dir=None, stage="all", strategy=None):
         `VideoGenerator`; outside of the strategy, ready for use.
 
     Raises:
-        ValueError: if workdir holds a run of another recipe.
+        ValueError: if workdir holds a run of another recipe, or files of
+            other origin that would be replaced or read.
+        FolderInUse: if another run is at work there.
+        NotFinite: if the loss or a weight is infinite or no number.
         As `fitting.fit`.
     """
     workdir = expand(workdir)
     check_utf8(workdir, "A run's directory")
     recipes.check_recipe(config)
+    with reserved(workdir, strategy):
+        return _train(config, workdir, data_dir, stage, strategy)
+
+
+def reserved(workdir, strategy=None):
+    """Keeps other runs out of a directory, in a `with` block.
+
+    Of several workers the chief does so for all, who share the directory.
+
+    Raises:
+        FolderInUse: if another run is at work there.
+    """
+    if not strategies.is_chief(strategy):
+        return contextlib.nullcontext()
+    return locked(workdir, "training in", "choose another --workdir")
+
+
+def _train(config, workdir, data_dir, stage, strategy):
+    _check_empty(workdir)
     _compare_recipe(config, workdir)
     system = systems.BY_KIND[recipes.kind(config)]
     strategy = strategy or tf.distribute.get_strategy()
@@ -89,6 +114,46 @@ def _with_policy(config, workdir):
 # The run's directory --------------------------------------------------------
 
 
+_RECIPE = "recipe.json"
+_WRITTEN = (
+    "coder",
+    "autoencoder",
+    "fast_decoder",
+    "prior",
+    "logs",
+    "preset",
+    "codes.npz",
+    "base_codes.npz",
+)
+
+
+def _check_empty(workdir):
+    """Raises ValueError where a new run would find files of other origin."""
+    if (workdir / _RECIPE).exists():
+        return
+    found = [name for name in _WRITTEN if os.path.lexists(workdir / name)]
+    if found:
+        raise ValueError(
+            f"{workdir} holds {found[0]} and no {_RECIPE}: no run made it. A "
+            "run would write to it, or read it as its own. Choose another "
+            "--workdir."
+        )
+
+
+def _read_recipe(path):
+    """Returns the recipe that is noted in a run's directory."""
+    try:
+        found = json.loads(path.read_text())
+        if isinstance(found["training"], dict) and "data" in found:
+            return found
+    except (ValueError, TypeError, KeyError):
+        pass
+    raise ValueError(
+        f"{path} is not the recipe of a run, or is damaged. Choose another "
+        "--workdir, or move the file away."
+    )
+
+
 def _compare_recipe(config, workdir):
     """Raises ValueError if the directory holds a run of another recipe."""
     old = _noted(workdir)
@@ -112,13 +177,13 @@ def _noted(workdir):
 
     Keys that there were not yet when it was noted have their defaults.
     """
-    path = workdir / "recipe.json"
+    path = workdir / _RECIPE
     if not path.exists():
         return None
     default = json.loads(recipes.to_json(recipes.defaults()))
     # Before it could be chosen, and before "auto".
     default["dtype_policy"] = "float32"
-    return _completed(json.loads(path.read_text()), default)
+    return _completed(_read_recipe(path), default)
 
 
 def _noted_policy(workdir):
@@ -175,7 +240,7 @@ def _may_change(difference, workdir):
 
 
 def _note_recipe(config, workdir):
-    path, text = workdir / "recipe.json", recipes.to_json(config)
+    path, text = workdir / _RECIPE, recipes.to_json(config)
     if not strategies.is_chief() or path.exists() and path.read_text() == text:
         return
     with write_atomically(path) as temporary:
