@@ -64,6 +64,14 @@ def refused(capsys, *argv):
     return error
 
 
+def test_training_says_first_that_its_preset_cannot_be_saved(tmp_path, capsys):
+    (tmp_path / "preset").mkdir()
+    (tmp_path / "preset" / "notes.txt").write_text("mine")
+    words = ["train", "--config=vqvae_cifar10", f"--workdir={tmp_path}"]
+    assert "holds 'notes.txt'" in refused(capsys, *words)
+    assert os.listdir(tmp_path) == ["preset"]
+
+
 def test_evaluate_agrees(zoo, capsys):
     assert run("evaluate", zoo, f"--data_dir={zoo}") == 0
     assert "All figures agree with the card." in capsys.readouterr().out

@@ -51,6 +51,16 @@ def test_pictures_of_small_models_are_enlarged(tmp_path):
     assert sheet.shape == (4 * (4 * 18 + 2), 4 * (6 * 18 + 2), 3)
 
 
+def test_a_folder_of_other_files_is_refused_first(tmp_path, monkeypatch):
+    (tmp_path / "preset" / ".git").mkdir(parents=True)
+    monkeypatch.setattr(cards, "measure", None)
+    with pytest.raises(presets.PresetError, match="holds '.git'"):
+        publishing.publish(
+            small.recipe(), small.autoencoder(), tmp_path / "preset"
+        )
+    assert (tmp_path / "preset" / ".git").is_dir()
+
+
 def test_no_image_size_is_refused_first(tmp_path):
     config = small.recipe()
     config.data.image_size = None

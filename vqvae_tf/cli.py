@@ -112,6 +112,7 @@ def train(recipe, overrides):
     """
     from vqvae_tf import (
         cli_data,
+        presets,
         publishing,
         recipe_flags,
         recipes,
@@ -123,6 +124,8 @@ def train(recipe, overrides):
     config = recipes.read_recipe(recipes.find_recipe(recipe))
     config = recipe_flags.override(config, overrides)
     recipes.check_recipe(config)
+    if FLAGS.stage == "all":
+        presets.check_replaceable(pathlib.Path(FLAGS.workdir, "preset"))
     cli_data.check_data_dir("train", config.data)
     with training.reserved(FLAGS.workdir, strategy):
         model = training.train(

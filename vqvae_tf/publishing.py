@@ -24,8 +24,10 @@ def publish(config, model, folder, data_dir=None, command=None):
     Raises:
         NotFinite: if a figure is no number.
         ValueError: for what `recipes.check_recipe` refuses.
+        PresetError: as `presets.save`.
     """
     recipes.check_recipe(config)
+    presets.check_replaceable(folder)  # before measuring, which takes long
     policy = model.dtype_policy.name
     model = in_float32(model)
     description = cards.describe(config)
