@@ -32,6 +32,10 @@ def test_pixel_scaling_harness():
         np.zeros([2, 4, 4, 3], np.uint8),
         np.zeros([2, 4, 4, 3], np.float32),  # black
         np.ones([2, 4, 4, 3], np.float32),  # all but black
+        np.ones([2, 4, 4, 3], np.uint8),
+        np.zeros([2, 4, 4, 3], bool),
+        np.array([0, 1, 2], np.uint8),  # dark
+        np.array([0.0, 1.0, 255.0]),
         np.array([0.0, 0.5, 3.0]),
         np.array([0.0, 255.0]),
         np.array([0, 255], np.int64),
@@ -51,6 +55,13 @@ def test_legal_pixels(pixels):
         (np.array([0.0, np.nan]), "Received: 1 NaN or infinite values"),
         (np.array([np.inf, -np.inf]), "Received: 2 NaN or infinite values"),
         (np.array([0.0, 0.5, 1.0]), r"\[0, 1\], which looks like pictures sc"),
+        (np.array([0, 1], np.uint8), r"binary pictures. .* x \* 255"),
+        (np.array([0.0, 1.0], np.float32), "float32 values that are all 0 or"),
+        (np.array([1, 0], np.int64), "binary pictures"),
+        (np.array([1, 0], ml_dtypes.bfloat16), "binary pictures"),
+        (np.array([True, False]), r"bool values .* \(of bool, x\.astype"),
+        (np.array([True, True]), "binary pictures"),
+        (tf.constant([0.0, 1.0]), "binary pictures"),
         (np.array([-0.5, 1.0]), r"\[-0.5, 1\], which looks like pictures sca"),
         (
             np.array([0.0, 0.5], ml_dtypes.bfloat16),

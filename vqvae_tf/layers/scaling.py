@@ -43,8 +43,9 @@ class PixelScaling(keras.layers.Layer):
 
         Raises:
             ValueError: for an empty batch, NaN or infinite values, values
-                outside 0..255, and float values all in [-1, 1] of which some
-                are fractional (pictures scaled already).
+                outside 0..255, float values all in [-1, 1] of which some are
+                fractional (pictures scaled already), and values that are all
+                0 or 1, and some of each (binary pictures).
         """
         x = np.asarray(x)
         if x.size == 0:
@@ -56,6 +57,8 @@ class PixelScaling(keras.layers.Layer):
             low, high = int(x.min()), int(x.max())
             if low < 0 or high > 255:
                 raise _out_of_range(low, high)
+            if (low, high) == (0, 1) or (x.dtype == bool and high):
+                raise _binary(x)
             return
         x = x.astype(np.float32)
         low, high = float(x.min()), float(x.max())
@@ -73,6 +76,17 @@ class PixelScaling(keras.layers.Layer):
             )
         if low < 0 or high > 255:
             raise _out_of_range(low, high)
+        if (low, high) == (0, 1):
+            raise _binary(x)
+
+
+def _binary(x):
+    return ValueError(
+        "Pixels are expected in 0..255, where 1 is as good as black. Received: "
+        f"{x.dtype} values that are all 0 or 1, which looks like binary "
+        "pictures. Multiply them by 255: x * 255 (of bool, "
+        "x.astype('uint8') * 255)."
+    )
 
 
 def _out_of_range(low, high):
