@@ -18,6 +18,7 @@ from vqvae_tf.densities.conditioning import (
     resolve_num_samples,
 )
 from vqvae_tf.densities.filtering import check_filters
+from vqvae_tf.roles import check_role
 from vqvae_tf.step import split_weight, total
 
 
@@ -69,6 +70,8 @@ class ConditionalDensity(DensityModel):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check_role(self, "network", network, "network")
+        check_role(self, "density", density, "density")
         self.network = network
         self.density = density
         self.marginal_channels = marginal_channels

@@ -11,6 +11,7 @@ from vqvae_tf.densities.conditioning import (
     resolve_num_samples,
 )
 from vqvae_tf.densities.filtering import check_filters
+from vqvae_tf.roles import check_role
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -42,6 +43,8 @@ class FactorizedDensity(DensityModel):
 
     def __init__(self, network, likelihood, local_shape=None, **kwargs):
         super().__init__(**kwargs)
+        check_role(self, "network", network, "network")
+        check_role(self, "likelihood", likelihood, "likelihood")
         self.network = network
         self.likelihood = likelihood
         self.local_shape = None if local_shape is None else tuple(local_shape)

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.densities.base import DensityModel, check_given
+from vqvae_tf.roles import check_role
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -50,6 +51,8 @@ class WaveformDensity(DensityModel):
 
     def __init__(self, density, companding, **kwargs):
         super().__init__(**kwargs)
+        check_role(self, "density", density, "density of codes")
+        check_role(self, "companding", companding, "companding")
         codebooks = getattr(density, "num_codebooks", 1)
         if density.num_embeddings != companding.num_levels or codebooks != 1:
             raise ValueError(

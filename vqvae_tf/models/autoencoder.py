@@ -10,6 +10,7 @@ from vqvae_tf.bottlenecks.estimators import log_mean_exp
 from vqvae_tf.checks import check_positive
 from vqvae_tf.densities.base import LN2, event_size
 from vqvae_tf.models.encoder_decoder import EncoderDecoder
+from vqvae_tf.roles import check_role
 from vqvae_tf.step import split_weight, total
 
 
@@ -106,6 +107,15 @@ class Autoencoder(EncoderDecoder):
         **kwargs,
     ):
         super().__init__(encoder, decoder, preprocess, event_shape, **kwargs)
+        check_role(self, "bottleneck", bottleneck, "bottleneck")
+        further = dict(
+            corruption=corruption,
+            regularizer=regularizer,
+            observation=observation,
+        )
+        for name, part in further.items():
+            if part is not None:
+                check_role(self, name, part, "function")
         self.bottleneck = bottleneck
         self.corruption = corruption
         self.regularizer = regularizer

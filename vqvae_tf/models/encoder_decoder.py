@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from vqvae_tf.layers.batch_norm import BatchNorm
 from vqvae_tf.layers.scaling import PixelScaling
+from vqvae_tf.roles import check_role
 from vqvae_tf.step import StepModel
 
 
@@ -29,9 +30,13 @@ class EncoderDecoder(StepModel):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        preprocess = preprocess or PixelScaling()
+        check_role(self, "encoder", encoder, "network")
+        check_role(self, "decoder", decoder, "density")
+        check_role(self, "preprocess", preprocess, "layer")
         self.encoder = encoder
         self.decoder = decoder
-        self.preprocess = preprocess or PixelScaling()
+        self.preprocess = preprocess
         self.event_shape = tuple(event_shape)
 
     def latents(self, x, training=False, weight=None):

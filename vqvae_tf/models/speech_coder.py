@@ -2,6 +2,7 @@
 
 from vqvae_tf.densities.base import blank
 from vqvae_tf.models.vqvae import without_prefix
+from vqvae_tf.roles import check_role
 from vqvae_tf.step import StepModel, examples, split_weight, total
 
 
@@ -48,6 +49,7 @@ class SpeechCoder(StepModel):
 
     def __init__(self, model, **kwargs):
         super().__init__(**kwargs)
+        check_role(self, "model", model, "speech model")
         if model.auxiliary is None:
             raise ValueError(
                 "Codes are trained before the WaveNet by an auxiliary decoder. "

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from vqvae_tf.densities.base import blank
+from vqvae_tf.roles import check_role
 from vqvae_tf.step import StepModel, split_weight
 
 
@@ -50,6 +51,7 @@ class SpeechFastDecoder(StepModel):
 
     def __init__(self, model, **kwargs):
         super().__init__(**kwargs)
+        check_role(self, "model", model, "speech model")
         if model.fast_decoder is None:
             raise ValueError(
                 "There is no fast decoder to be trained. Received: a model "

@@ -9,6 +9,7 @@ from vqvae_tf.checks import check_positive
 from vqvae_tf.densities.conditioning import size_of
 from vqvae_tf.layers.companding import MuLaw
 from vqvae_tf.models.vqvae import VQVAE
+from vqvae_tf.roles import check_role
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -112,10 +113,12 @@ class SpeechVQVAE(VQVAE):
             )
         self.adversary = adversary
         if adversary is not None:
+            check_role(self, "adversary", adversary, "adversary")
             _check_adversary(adversary, count)
         self.auxiliary = auxiliary
         self.fast_decoder = fast_decoder
         for name, part in self._spectral_decoders():
+            check_role(self, f"{name} decoder", part, "spectral decoder")
             _check_spectral(name, part, self.sample_rate, self.stride)
         if fast_decoder is not None and fast_decoder.vocoder is None:
             raise ValueError(

@@ -7,6 +7,7 @@ from vqvae_tf import random, tensor_checks
 from vqvae_tf.densities.conditioning import size_of
 from vqvae_tf.densities.filtering import as_tensors, check_filters
 from vqvae_tf.graphs import Graphs, call
+from vqvae_tf.roles import check_role
 from vqvae_tf.step import StepModel
 
 
@@ -45,6 +46,7 @@ class VideoGenerator(StepModel):
 
     def __init__(self, autoencoder, prior, **kwargs):
         super().__init__(**kwargs)
+        check_role(self, "autoencoder", autoencoder, "autoencoder")
         _check_fit(autoencoder, prior)
         self.autoencoder = autoencoder
         self.prior = prior

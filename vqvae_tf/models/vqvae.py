@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from vqvae_tf.densities.base import LN2, blank, counted_size
 from vqvae_tf.models.encoder_decoder import EncoderDecoder
+from vqvae_tf.roles import check_role
 from vqvae_tf.step import examples, split_weight, total
 
 
@@ -77,6 +78,7 @@ class VQVAE(EncoderDecoder):
         **kwargs,
     ):
         super().__init__(encoder, decoder, preprocess, event_shape, **kwargs)
+        check_role(self, "quantizer", quantizer, "quantizer")
         self.quantizer = quantizer
 
     # Building and calling ---------------------------------------------------
