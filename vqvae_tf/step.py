@@ -1,37 +1,12 @@
 """The one train_step and test_step that all models of this package share."""
 
-import inspect
-
 import keras
 import tensorflow as tf
 
-from vqvae_tf import gradient_rules, replicas, strategies
-from vqvae_tf.dtype_policies import warn_if_slow
+from vqvae_tf import freezing, gradient_rules, replicas, strategies
+from vqvae_tf.batches import unpack_batch
+from vqvae_tf.checked_model import CheckedModel
 from vqvae_tf.keras_files import KerasFiles
-from vqvae_tf.precision import check_moments
-
-
-def unpack_batch(batch):
-    """Splits a batch into `(x, context, sample_weight)`, absent parts None."""
-    if not isinstance(batch, (tuple, list)):
-        return batch, None, None
-    if not 1 <= len(batch) <= 3:
-        raise ValueError(
-            "A batch is x, (x, context) or (x, context, sample_weight). "
-            f"Received: a {type(batch).__name__} of length {len(batch)}."
-        )
-    x, context, weight = (*batch, None, None)[:3]
-    if isinstance(weight, dict):  # Keras copies it for each entry of y.
-        weight = next(iter(weight.values()))
-    if context is not None and not isinstance(context, dict):
-        raise ValueError(
-            "What follows x in a batch is its context, a dict, or None: x is "
-            "its own target. Received: a context of type "
-            f"{type(context).__name__}."
-        )
-    if context and _NO_CONTEXT in context:
-        context = None
-    return x, context, weight
 
 
 def split_weight(weight):
@@ -75,26 +50,11 @@ def total(losses) -> tf.Tensor:
     return tf.add_n([tf.zeros([]), *(tf.cast(x, tf.float32) for x in losses)])
 
 
-# Stands in for a context, as Keras drops the sample weights of data without y.
-_NO_CONTEXT = "no context"
+# Of a configuration: what is trainable unlike the layer that it is in.
+_TRAINABLE = "trainable_parts"
 
 
-def _context(y, sample_weight=None, **_):
-    if sample_weight is None or (y is not None and len(y)):
-        return y
-    return {_NO_CONTEXT: sample_weight}
-
-
-def _with_context(options):
-    """Returns validation data whose weights Keras does not drop."""
-    data = options.get("validation_data")
-    if not isinstance(data, tuple) or len(data) != 3:
-        return {}
-    x, context, weight = data
-    return {"validation_data": (x, _context(context, weight), weight)}
-
-
-class StepModel(KerasFiles, keras.Model):
+class StepModel(KerasFiles, CheckedModel):
     """A `keras.Model` that trains on what its `compute_losses` returns.
 
     Subclasses implement `compute_losses(x, context, training)` and name their
@@ -114,6 +74,7 @@ class StepModel(KerasFiles, keras.Model):
         # Inputs are data as stored; a bfloat16 policy must not round them.
         super().__init__(autocast=False, **kwargs)
         self._trackers = {}
+        self._set_when_built = None
         self.add_metric_names(self.loss_names)
 
     def add_metric_names(self, names):
@@ -133,15 +94,6 @@ class StepModel(KerasFiles, keras.Model):
             f"{type(self).__name__} must implement compute_losses."
         )
 
-    def check_input(self, x):
-        """Raises ValueError for values that are legal but surely not meant."""
-
-    def check_context(self, context):
-        """Raises ValueError for a context that is surely not meant."""
-
-    def check_spec(self, spec):
-        """Raises ValueError for data of a shape that the model is not for."""
-
     def build(self, input_shape=None):
         """Creates the variables that can be made without data: here none."""
         self.built = True
@@ -158,16 +110,32 @@ class StepModel(KerasFiles, keras.Model):
             config[part] = keras.saving.serialize_keras_object(
                 getattr(self, part)
             )
+        parts = freezing.trainable_parts(self)
+        if parts:
+            config[_TRAINABLE] = parts
         return config
 
     @classmethod
     def from_config(cls, config):
         config = dict(config)
         for part in cls.parts:
-            # Models of before know nothing of a part that was added since.
+            # Configs saved before a part existed lack its key.
             part_config = config.get(part)
             config[part] = keras.saving.deserialize_keras_object(part_config)
-        return cls(**config)
+        trainable = config.pop(_TRAINABLE, None)
+        model = cls(**config)
+        freezing.set_trainable_parts(model, trainable)
+        # Again, when layers that `build` makes are there.
+        model._set_when_built = lambda: freezing.set_trainable_parts(
+            model, trainable
+        )
+        return model
+
+    def _post_build(self):
+        super()._post_build()
+        if self._set_when_built is not None:
+            self._set_when_built()
+            self._set_when_built = None
 
     @classmethod
     def from_preset(cls, name, *, custom_objects=None, sha256=None):
@@ -200,80 +168,6 @@ class StepModel(KerasFiles, keras.Model):
 
         return presets.save(self, path, metadata, card)
 
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """As `keras.Model.fit`, after a look at the first batch.
-
-        The context is Keras' `y`.
-        """
-        x = self._prepare(x, y)
-        optimizer = getattr(self, "optimizer", None)
-        check_moments(optimizer, self.trainable_variables)
-        warn_if_slow(self.dtype_policy.name)
-        kwargs |= _with_context(kwargs)
-        if isinstance(x, tf.data.Dataset) or inspect.isgenerator(x):
-            kwargs.setdefault("shuffle", False)  # the data's own affair
-        return super().fit(x, _context(y, **kwargs), *args, **kwargs)
-
-    def evaluate(self, x=None, y=None, *args, **kwargs):
-        """As `keras.Model.evaluate`, after a look at the first batch.
-
-        The context is Keras' `y`.
-        """
-        x = self._prepare(x, y)
-        return super().evaluate(x, _context(y, **kwargs), *args, **kwargs)
-
-    def predict(self, x, *args, **kwargs):
-        """As `keras.Model.predict`, after a look at the first batch."""
-        return super().predict(self._prepare(x), *args, **kwargs)
-
-    def _prepare(self, x, context=None):
-        """Builds the model, checks the first batch; returns all the data."""
-        if not self.built:
-            # Not left to Keras, which would call it without its context.
-            with self.distribute_strategy.scope():
-                self.build()
-        self._build_optimizer()
-        if isinstance(x, tf.data.Dataset):
-            spec = unpack_batch(x.element_spec)[0]
-            self.check_spec(spec)
-            # Drawing a batch may be slow, and bytes are pixels in any case.
-            if getattr(spec, "dtype", tf.uint8) != tf.uint8:
-                for batch in x.take(1):
-                    self._check_batch(batch)
-        elif isinstance(x, keras.utils.PyDataset):
-            self._check_batch(x[0])
-        elif inspect.isgenerator(x):
-            return self._checked_generator(x)
-        elif hasattr(x, "shape"):
-            self.check_input(x[:64])
-            if isinstance(context, dict):
-                first = keras.tree.map_structure(lambda c: c[:64], context)
-                self.check_context(first)
-        return x
-
-    def _build_optimizer(self):
-        # Not left to the first step, inside of a replica.
-        optimizer = getattr(self, "optimizer", None)
-        if optimizer is not None and not optimizer.built:
-            with self.distribute_strategy.scope():
-                optimizer.build(self.trainable_variables)
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Keras would build from a mean of the replicas' data, or fail with
-        # several workers; `_prepare` has built the model.
-        pass
-
-    def _check_batch(self, batch):
-        x, context, _ = unpack_batch(batch)
-        self.check_input(x)
-        self.check_context(context)
-
-    def _checked_generator(self, batches):
-        for i, batch in enumerate(batches):
-            if i == 0:
-                self._check_batch(batch)
-            yield batch
-
     def train_step(self, data):
         with tf.GradientTape() as tape:
             loss = self._loss_and_metrics(data, training=True)
@@ -289,6 +183,23 @@ class StepModel(KerasFiles, keras.Model):
     def test_step(self, data):
         self._loss_and_metrics(data, training=False)
         return self._step_logs()
+
+    def predict_step(self, data):
+        x, context, _ = unpack_batch(data)
+        if isinstance(x, tuple):  # as `predict_on_batch` passes it on
+            x, context, _ = unpack_batch(x)
+        return self(x) if context is None else self(x, context=context)
+
+    @property
+    def metrics_names(self):
+        """The names of what `evaluate` returns, in its order."""
+        return list(self.get_metrics_result())
+
+    def _flatten_metrics_in_order(self, logs):
+        # Keras goes by the names of metrics, of which one may be several
+        # figures, and has a mean of the loss of its own.
+        found = [logs[name] for name in self.metrics_names if name in logs]
+        return found[0] if len(found) == 1 else found
 
     def _step_logs(self):
         logs = self.get_metrics_result()

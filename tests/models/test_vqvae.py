@@ -487,8 +487,9 @@ def test_sizes_that_a_graph_finds_out_late(size):
     """Sizes unknown while tracing must not broadcast, nor fail unclearly."""
     model = make(event_shape=(None, None, 3))
     spec = tf.TensorSpec([None, None, None, 3], tf.uint8)
+    # The first batch is looked at before the first step.
     data = tf.data.Dataset.from_generator(
-        lambda: iter([pictures(size=size)]), output_signature=spec
+        lambda: iter([pictures(), pictures(size=size)]), output_signature=spec
     )
     model.compile("sgd", run_eagerly=False)
     with pytest.raises(tf.errors.InvalidArgumentError, match="stride product"):

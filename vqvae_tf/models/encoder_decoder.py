@@ -2,8 +2,10 @@
 
 import tensorflow as tf
 
+from vqvae_tf.batches import check_data
 from vqvae_tf.layers.batch_norm import BatchNorm
 from vqvae_tf.layers.scaling import PixelScaling
+from vqvae_tf.models.event_shapes import check_event
 from vqvae_tf.roles import check_role
 from vqvae_tf.step import StepModel
 
@@ -75,34 +77,13 @@ class EncoderDecoder(StepModel):
             self.preprocess.check(x)
 
     def _check_event(self, x):
-        shape = tuple(x.shape)
-        names = f"[batch, {', '.join(map(str, self.event_shape))}]"
-        if len(shape) != len(self.event_shape) + 1:
-            raise ValueError(
-                f"Expected data of shape {names} (None: any size). Received: "
-                f"shape {shape}."
-                + (
-                    " Add a batch axis: x[None]."
-                    if len(shape) == len(self.event_shape)
-                    else ""
-                )
-            )
-        rank = self._rank()
-        sizes, last = shape[1 : 1 + rank], shape[1 + rank :]
-        # Codes have no channels until `preprocess` embeds them.
-        channels = self.event_shape[rank:]
-        if last and None not in (*last, *channels) and last != channels:
-            raise ValueError(
-                f"The model was made for {channels[0]} channels, data of shape "
-                f"{names}. Received: shape {shape}, {last[0]} channels."
-            )
-        factor = getattr(self.encoder, "downsampling", 1)
-        if any(size is not None and size % factor for size in sizes):
-            raise ValueError(
-                f"Sizes must be multiples of the encoder's stride product, "
-                f"{factor}. Received: shape {shape}. Crop or pad the data "
-                f"(for instance to {[-(-s // factor) * factor for s in sizes]})"
-            )
+        check_data(x, self.event_shape)
+        check_event(
+            tuple(x.shape),
+            self.event_shape,
+            self._rank(),
+            getattr(self.encoder, "downsampling", 1),
+        )
 
     def decoder_context(self, context, local):
         """Returns what the decoder takes of a prior's context, and latents.

@@ -106,7 +106,6 @@ class LatentGenerator(DensityModel):
 
     def log_prob(self, value, context=None, mask=None, training=False):
         """Returns the bound on log p(value), float32 [batch] nats."""
-        self.check_input(value)
         return super().log_prob(value, context, mask, training)
 
     def bits_per_dim(self, x, context=None, mask=None):
@@ -266,6 +265,9 @@ class LatentGenerator(DensityModel):
     def reconstruct(self, x, context=None):
         """Returns `decode(encode(x))`."""
         return self.autoencoder.reconstruct(x, context)
+
+    def check_spec(self, spec):
+        self.autoencoder.check_spec(spec)
 
     def check_input(self, x):
         self.autoencoder.check_input(x)

@@ -212,7 +212,9 @@ class SpeechVQVAE(VQVAE):
         """
         parts = {part: getattr(self, part) for part in self.parts}
         parts["fast_decoder"] = fast_decoder
-        model = type(self)(**{**self.get_config(), **parts})
+        config = self.get_config()
+        config.pop("trainable_parts", None)  # these layers are as they are
+        model = type(self)(**{**config, **parts})
         model.build()
         return model
 

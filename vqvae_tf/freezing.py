@@ -1,0 +1,145 @@
+"""Which parts are trained: that a change holds, and that it is saved."""
+
+import keras
+
+
+def trainable_state(model) -> int:
+    """Returns a number that changes with what of a model is trainable."""
+    return hash(
+        tuple(
+            (id(layer), layer.trainable, *(v.trainable for v in own))
+            for layer in model._flatten_layers()
+            for own in [layer._trainable_variables]
+        )
+    )
+
+
+# Optimizers -------------------------------------------------------------------
+
+
+def build_optimizer(optimizer, variables):
+    """Builds an optimizer for variables, or anew for other variables.
+
+    Then what it knows of variables of before stays: moments, averages and the
+    number of steps. Of variables that are no longer among them it is dropped,
+    as of a model that is compiled again.
+
+    Args:
+        optimizer: a `keras.optimizers.Optimizer`.
+        variables: those that are trained now.
+    """
+    if not optimizer.built:
+        optimizer.build(variables)
+        return
+    known = optimizer._trainable_variables
+    if [id(v) for v in known] == [id(v) for v in variables]:
+        return
+    inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is None:
+        _rebuild(optimizer, variables)
+    else:  # loss scaling, which knows nothing of single variables
+        build_optimizer(inner, variables)
+        optimizer._trainable_variables_indices.clear()
+        keras.optimizers.Optimizer.build(optimizer, variables)
+
+
+def _rebuild(optimizer, variables):
+    places = dict(optimizer._trainable_variables_indices)
+    slots = _slots(optimizer)
+    single = {
+        name: value
+        for name, value in vars(optimizer).items()
+        if isinstance(value, keras.Variable)
+    }
+    for variable in [v for row in slots.values() for v in row]:
+        if variable is not None:
+            optimizer._untrack_variable(variable)
+    optimizer._trainable_variables_indices.clear()
+    optimizer.built = False
+    optimizer.build(variables)
+    for name, row in _slots(optimizer).items():
+        for variable, new in zip(variables, row):
+            place = places.get(optimizer._var_key(variable))
+            if new is not None and place is not None:
+                new.assign(slots[name][place])
+    for name, old in single.items():
+        if getattr(optimizer, name) is not old:
+            getattr(optimizer, name).assign(old)
+
+
+def _slots(optimizer):
+    """Returns the lists that have an entry for each trained variable."""
+    count = len(optimizer._trainable_variables)
+    others = ("_variables", "_trainable_variables")
+    return {
+        name: list(value)
+        for name, value in vars(optimizer).items()
+        if isinstance(value, list)
+        and name not in others
+        and len(value) == count
+        and all(v is None or isinstance(v, keras.Variable) for v in value)
+    }
+
+
+# Configurations ---------------------------------------------------------------
+
+
+def trainable_parts(model) -> dict:
+    """Returns what is trainable unlike the layer that it is in.
+
+    Args:
+        model: a model or layer.
+
+    Returns:
+        `{path: trainable}`, with the attributes that lead from the model to a
+        layer as path. What is inside of another model is left to that one.
+    """
+    return {
+        path: layer.trainable
+        for path, layer, parent in _walk(model)
+        if layer.trainable != parent.trainable
+    }
+
+
+def set_trainable_parts(model, parts):
+    """Makes layers trainable or not, as `trainable_parts` of a model like it.
+
+    A layer that is made frozen does not freeze the layers that it makes
+    itself, and these are not in its configuration.
+
+    Args:
+        model: a model or layer.
+        parts: `{path: trainable}`, or None where it is not known: then all
+            layers in frozen ones are.
+    """
+    for path, layer, parent in _walk(model):
+        if parts is None:
+            trainable = layer.trainable and parent.trainable
+        else:
+            trainable = parts.get(path, parent.trainable)
+        if trainable and layer.trainable:
+            continue
+        # Not by the setter, which goes on to the layers inside.
+        layer._trainable = trainable
+        for variable in layer._trainable_variables:
+            variable.trainable = trainable
+
+
+def _walk(layer, prefix=""):
+    """Yields path, layer and parent of all layers in a layer, top down."""
+    for name, child in _children(layer):
+        yield prefix + name, child, layer
+        if not isinstance(child, keras.Model):
+            yield from _walk(child, f"{prefix}{name}.")
+
+
+def _children(layer):
+    """Returns the layers of a layer by their attributes, each once."""
+    found = {}
+    for name, value in vars(layer).items():
+        many = isinstance(value, (list, tuple)) and name != "_layers"
+        for i, one in enumerate(value if many else [value]):
+            if isinstance(one, keras.layers.Layer):
+                path = f"{name}.{i}" if many else name
+                found.setdefault(id(one), (path, one))
+    return list(found.values())
