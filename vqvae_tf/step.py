@@ -168,6 +168,64 @@ class StepModel(KerasFiles, CheckedModel):
 
         return presets.save(self, path, metadata, card)
 
+    def export_signature(self) -> list:
+        """Returns specs of the arguments of `call`, for `export`.
+
+        Raises:
+            ValueError: where they depend on more than the model knows.
+        """
+        raise ValueError(
+            f"What a {type(self).__name__} is called with depends on its "
+            "network. Give export an input_signature: [tf.TensorSpec of the "
+            "data, a dict of those of the context]."
+        )
+
+    def export(
+        self,
+        filepath,
+        format="tf_saved_model",
+        verbose=None,
+        input_signature=None,
+        **options,
+    ):
+        """Writes a call of the model, as `keras.Model.export` does.
+
+        `vqvae_tf.export.export` writes all that a model can be asked for.
+
+        Args:
+            filepath, format, verbose, options: as for `keras.Model.export`.
+            input_signature: by default data of any batch size, and the context
+                that the model needs.
+
+        Raises:
+            ValueError: for a model that cannot be called.
+        """
+        if type(self).call is keras.Model.call:
+            raise ValueError(
+                f"A {type(self).__name__} is not called, so Keras has nothing "
+                "to export. vqvae_tf.export.export(model, folder) writes what "
+                "models answer, encode and decode for instance."
+            )
+        if not self.built:
+            self.build()
+        signature = input_signature or self.export_signature()
+        return super().export(filepath, format, verbose, signature, **options)
+
+    @property
+    def _default_save_signature(self):
+        # Keras would call each model inside of a SavedModel with its first
+        # argument alone.
+        return None
+
+    def quantize(self, *args, **kwargs):
+        """Refused: parts are made of their configurations, which lack it."""
+        raise ValueError(
+            "Models of vqvae_tf are not quantized by Keras: their parts make "
+            "their layers themselves, and one that is saved could not be "
+            "loaded. Export the model (vqvae_tf.export.export), and quantize "
+            "the SavedModel by LiteRT's converter, say."
+        )
+
     def train_step(self, data):
         with tf.GradientTape() as tape:
             loss = self._loss_and_metrics(data, training=True)

@@ -183,6 +183,19 @@ class CodeDensity(DensityModel):
         logits = self.visit(batch, grid, context, choose, record=True)
         return logits if self.num_codebooks > 1 else logits[..., 0, :]
 
+    def export_signature(self):
+        axes = [None] * len(self.grid_axes)
+        books = [] if self.num_codebooks == 1 else [self.num_codebooks]
+        sizes = {"global": [], "local": axes}
+        context = {}
+        for name, before in sizes.items():
+            channels = getattr(self, f"{name}_channels", None)
+            if channels is not None:
+                shape = [None, *before, channels]
+                context[name] = tf.TensorSpec(shape, tf.float32)
+        codes = tf.TensorSpec([None, *axes, *books], tf.int32, "codes")
+        return [codes, context] if context else [codes]
+
     # Checks -----------------------------------------------------------------
 
     def check_input(self, x):

@@ -241,6 +241,12 @@ class ConditionalDensity(DensityModel):
         }
         return loss, total(self.losses), metrics
 
+    def export_signature(self):
+        if not hasattr(self.network, "context_signature"):
+            return super().export_signature()
+        value = self.density.export_signature()[0]
+        return [value, self.network.context_signature()]
+
     def check_input(self, x):
         self.density.check_input(x)
 

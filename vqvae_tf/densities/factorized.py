@@ -139,6 +139,15 @@ class FactorizedDensity(DensityModel):
         """Returns the point estimate, uint8 `[batch, *sizes, channels]`."""
         return self.likelihood.mode(self.parameters(_finite(context)))
 
+    def export_signature(self):
+        if self.local_shape is None:
+            return super().export_signature()
+        local = tf.TensorSpec([None, *self.local_shape], tf.float32, "local")
+        shape = self.network.compute_output_shape(tuple(local.shape))
+        channels = self.likelihood.num_channels(shape[-1])
+        x = tf.TensorSpec([*shape[:-1], channels], tf.float32, "x")
+        return [x, {"local": local}]
+
     def _check_shapes(self, value, parameters):
         channels = self.likelihood.num_channels(parameters.shape[-1])
         shape = (*parameters.shape[:-1], channels)

@@ -135,6 +135,10 @@ class WaveformDensity(DensityModel):
         """Returns the waveform of the density's point estimate."""
         return self.companding.decode(self.density.mode(context))
 
+    def export_signature(self):
+        waveform = tf.TensorSpec([None, None], tf.float32, "waveform")
+        return [waveform, *self.density.export_signature()[1:]]
+
     def check_input(self, x):
         """Raises ValueError for what is no waveform in [-1, 1]."""
         self.companding.check(x)

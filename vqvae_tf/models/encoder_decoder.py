@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from vqvae_tf.batches import check_data
 from vqvae_tf.layers.batch_norm import BatchNorm
-from vqvae_tf.layers.scaling import PixelScaling
+from vqvae_tf.layers.scaling import CodeEmbedding, PixelScaling
 from vqvae_tf.models.event_shapes import check_event
 from vqvae_tf.roles import check_role
 from vqvae_tf.step import StepModel
@@ -85,6 +85,14 @@ class EncoderDecoder(StepModel):
             getattr(self.encoder, "downsampling", 1),
         )
 
+    def export_signature(self):
+        coded = isinstance(self.preprocess, CodeEmbedding)
+        x = [None, *self.event_shape]
+        return [
+            tf.TensorSpec(x, tf.int32 if coded else tf.float32, "x"),
+            *global_signature(self.decoder),
+        ]
+
     def decoder_context(self, context, local):
         """Returns what the decoder takes of a prior's context, and latents.
 
@@ -102,3 +110,11 @@ class EncoderDecoder(StepModel):
 
     def get_config(self):
         return {**super().get_config(), "event_shape": self.event_shape}
+
+
+def global_signature(part) -> list:
+    """Returns the spec of the context of a part that is told classes."""
+    count = getattr(part, "global_channels", None)
+    if count is None:
+        return []
+    return [{"global": tf.TensorSpec([None, count], tf.float32)}]

@@ -12,6 +12,7 @@ from vqvae_tf.densities.base import (
     counted_size,
 )
 from vqvae_tf.densities.filtering import check_filters
+from vqvae_tf.models.encoder_decoder import global_signature
 from vqvae_tf.step import split_weight
 
 
@@ -265,6 +266,13 @@ class LatentGenerator(DensityModel):
     def reconstruct(self, x, context=None):
         """Returns `decode(encode(x))`."""
         return self.autoencoder.reconstruct(x, context)
+
+    def export_signature(self):
+        x = self.autoencoder.export_signature()[0]
+        told = global_signature(self) or global_signature(
+            self.autoencoder.decoder
+        )
+        return [x, *told]
 
     def check_spec(self, spec):
         self.autoencoder.check_spec(spec)

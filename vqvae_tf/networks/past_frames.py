@@ -202,6 +202,16 @@ class PastFrames(keras.layers.Layer):
         action = tf.cast(self.check_actions(action), tf.float32)
         return tf.pad(action, [[0, 0], [0, 1]])
 
+    def context_signature(self) -> dict:
+        """Returns the specs of a context; see `StepModel.export_signature`."""
+        past = [None, self.num_past, None, None]
+        found = {"past": tf.TensorSpec(past, tf.int32)}
+        if self.num_actions is not None:
+            found["action"] = tf.TensorSpec([None], tf.int32)
+        elif self.action_size is not None:
+            found["action"] = tf.TensorSpec([None, self.action_size])
+        return found
+
     def check_context(self, context):
         """Raises ValueError for unknown actions or codes; eagerly only."""
         self._check_past(context.get("past"))
