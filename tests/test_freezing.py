@@ -255,6 +255,38 @@ def test_files_of_before_keep_a_frozen_encoder_frozen():
     assert trained(old) == trained(model)
 
 
+def test_a_constructor_freezes_what_is_inside():
+    encoder = vq.Encoder(4, hidden_channels=8, trainable=False)
+    like = small.autoencoder()
+    model = vq.VQVAE(
+        encoder, like.quantizer, like.decoder, event_shape=like.event_shape
+    )
+    model.build()
+    assert not any(v.trainable for v in encoder.variables)
+    like.encoder.trainable = False
+    assert len(model.trainable_variables) == len(like.trainable_variables)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda: vq.Encoder(4, hidden_channels=4),
+        lambda: vq.Decoder(4, hidden_channels=4),
+        lambda: vq.GlobalEncoder(8, 4, hidden_channels=4),
+        lambda: vq.DenseEncoder(4, 8, hidden_units=(4,)),
+    ],
+)
+def test_frozen_networks_of_keras_models_stay_frozen(network):
+    x = keras.Input([8, 8, 3])
+    layer = network()
+    model = keras.Model(x, keras.layers.Dense(1)(layer(x)))
+    layer.trainable = False
+    loaded = saved_and_loaded(model)
+    assert len(loaded.trainable_variables) == 2
+    loaded.layers[1].trainable = True
+    assert len(loaded.trainable_variables) == len(model.variables)
+
+
 def test_nothing_is_noted_where_nothing_is_frozen():
     config = small.autoencoder().get_config()
     assert "trainable_parts" not in config

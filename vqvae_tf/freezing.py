@@ -104,25 +104,46 @@ def trainable_parts(model) -> dict:
 def set_trainable_parts(model, parts):
     """Makes layers trainable or not, as `trainable_parts` of a model like it.
 
-    A layer that is made frozen does not freeze the layers that it makes
-    itself, and these are not in its configuration.
-
     Args:
         model: a model or layer.
-        parts: `{path: trainable}`, or None where it is not known: then all
-            layers in frozen ones are.
+        parts: `{path: trainable}`, or None where it is not known: then
+            `freeze_inside` is all.
     """
+    if parts is None:
+        freeze_inside(model)
+        return
     for path, layer, parent in _walk(model):
-        if parts is None:
-            trainable = layer.trainable and parent.trainable
-        else:
-            trainable = parts.get(path, parent.trainable)
+        trainable = parts.get(path, parent.trainable)
         if trainable and layer.trainable:
             continue
         # Not by the setter, which goes on to the layers inside.
         layer._trainable = trainable
         for variable in layer._trainable_variables:
             variable.trainable = trainable
+
+
+def freeze_inside(layer):
+    """Freezes the layers that a frozen layer makes itself.
+
+    Constructors leave them trainable, where they, or a configuration, say
+    `trainable=False`; the setter does not. Where some of them are frozen
+    already that was the setter's work, and all are left as they are.
+    """
+    children = [child for _, child in _children(layer)]
+    if not layer.trainable and all(child.trainable for child in children):
+        for child in children:
+            child.trainable = False
+    for child in children:
+        if not isinstance(child, keras.Model):
+            freeze_inside(child)
+
+
+class Composite(keras.layers.Layer):
+    """A layer that makes others: those of a frozen one are frozen, too."""
+
+    def _post_build(self):
+        super()._post_build()
+        freeze_inside(self)
 
 
 def _walk(layer, prefix=""):

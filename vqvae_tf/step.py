@@ -54,6 +54,10 @@ def total(losses) -> tf.Tensor:
 _TRAINABLE = "trainable_parts"
 
 
+def _unknown():
+    return None
+
+
 class StepModel(KerasFiles, CheckedModel):
     """A `keras.Model` that trains on what its `compute_losses` returns.
 
@@ -74,7 +78,7 @@ class StepModel(KerasFiles, CheckedModel):
         # Inputs are data as stored; a bfloat16 policy must not round them.
         super().__init__(autocast=False, **kwargs)
         self._trackers = {}
-        self._set_when_built = None
+        self._parts_when_built = _unknown
         self.add_metric_names(self.loss_names)
 
     def add_metric_names(self, names):
@@ -126,16 +130,13 @@ class StepModel(KerasFiles, CheckedModel):
         model = cls(**config)
         freezing.set_trainable_parts(model, trainable)
         # Again, when layers that `build` makes are there.
-        model._set_when_built = lambda: freezing.set_trainable_parts(
-            model, trainable
-        )
+        model._parts_when_built = lambda: trainable
         return model
 
     def _post_build(self):
         super()._post_build()
-        if self._set_when_built is not None:
-            self._set_when_built()
-            self._set_when_built = None
+        freezing.set_trainable_parts(self, self._parts_when_built())
+        self._parts_when_built = _unknown
 
     @classmethod
     def from_preset(cls, name, *, custom_objects=None, sha256=None):

@@ -4,10 +4,11 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.checks import check_not_negative, check_positive
+from vqvae_tf.freezing import Composite
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class LabelAdversary(keras.layers.Layer):
+class LabelAdversary(Composite):
     """Learns a label from latents, and has their encoder unlearn it.
 
     A small convolutional classifier of the sequence is trained to tell the

@@ -2,11 +2,12 @@
 
 import keras
 
+from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.convolution import check_axes, check_rank, convolution
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class ResidualBlock(keras.layers.Layer):
+class ResidualBlock(Composite):
     """`x + conv1(relu(conv3(relu(x))))`, as section 4.1 of the paper.
 
     Args:
@@ -85,7 +86,7 @@ class ResidualBlock(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class ResidualStack(keras.layers.Layer):
+class ResidualStack(Composite):
     """`num_layers` residual blocks and a final ReLU.
 
     Args:

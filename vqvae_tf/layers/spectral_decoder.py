@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.checks import check_not_negative, check_positive
+from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.griffin_lim import GriffinLim
 from vqvae_tf.layers.mel import LogMel
 
@@ -13,7 +14,7 @@ _TYPICAL = -2.5
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class SpectralDecoder(keras.layers.Layer):
+class SpectralDecoder(Composite):
     """Tells the log-mel spectrogram from latents, and who speaks.
 
     As an auxiliary decoder it asks of the codes, while a model is trained, what

@@ -2,6 +2,7 @@
 
 import keras
 
+from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.convolution import (
     check_axes,
     convolution,
@@ -12,7 +13,7 @@ from vqvae_tf.networks.encoder import stages
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class Decoder(keras.layers.Layer):
+class Decoder(Composite):
     """Maps a grid of latents to parameters, larger by 2 ** num_upsamples.
 
     The default is the paper's decoder (section 4.1): two residual blocks, two

@@ -4,11 +4,12 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.checks import check_positive
+from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.convolution import check_axes
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class DenseEncoder(keras.layers.Layer):
+class DenseEncoder(Composite):
     """Maps a whole picture to one latent, by dense layers alone.
 
     The encoder of the classical autoencoders of digits: 784 pixels, hidden
@@ -99,7 +100,7 @@ class DenseEncoder(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class DenseDecoder(keras.layers.Layer):
+class DenseDecoder(Composite):
     """Maps one latent to the parameters of a whole picture.
 
     What `DenseEncoder` does, the other way round.

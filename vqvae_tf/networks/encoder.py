@@ -2,13 +2,14 @@
 
 import keras
 
+from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.batch_norm import BatchNorm
 from vqvae_tf.layers.convolution import check_axes, convolution
 from vqvae_tf.layers.residual import ResidualStack
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class Encoder(keras.layers.Layer):
+class Encoder(Composite):
     """Maps data to a grid of latents, smaller by 2 ** num_downsamples.
 
     The default is the paper's encoder (section 4.1): two convolutions of

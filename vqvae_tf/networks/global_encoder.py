@@ -4,12 +4,13 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.checks import check_positive
+from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.convolution import check_axes
 from vqvae_tf.networks.encoder import Encoder
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class GlobalEncoder(keras.layers.Layer):
+class GlobalEncoder(Composite):
     """Maps a whole grid to one latent, which sees all of it.
 
     An `Encoder` makes the grid coarser, then a dense layer takes all that is

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from vqvae_tf import tensor_checks
 from vqvae_tf.checks import check_positive
+from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.convolution import convolution
 from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.layers.residual import ResidualBlock
@@ -12,7 +13,7 @@ from vqvae_tf.layers.scaling import CodeEmbedding
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class PastFrames(keras.layers.Layer):
+class PastFrames(Composite):
     """Maps the code maps of past frames, and an action, to a local context.
 
     Each map is embedded; the maps are laid on top of each other with the
