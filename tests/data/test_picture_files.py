@@ -39,6 +39,29 @@ def test_a_small_file_of_many_pixels_is_never_decoded(
         load_picture(path)
 
 
+def test_a_program_that_is_called_a_picture_never_runs(tmp_path, monkeypatch):
+    from PIL import EpsImagePlugin
+
+    path = tmp_path / "a.png"
+    Image.fromarray(noise(5, 6, 3)).save(path, format="EPS")
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", None)  # what runs it
+    with pytest.raises(ValueError, match="cannot be decoded.*a program.*a.png"):
+        load_picture(path)
+
+
+def test_a_picture_that_does_not_fit_into_memory_is_named(
+    tmp_path, monkeypatch
+):
+    path = write(tmp_path / "a.png", noise(5, 6, 3))
+
+    def convert(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "convert", convert)
+    with pytest.raises(ValueError, match="fits into memory.*a.png.* 6 x 5"):
+        load_picture(path)
+
+
 def test_many_frames_are_not_read(tmp_path):
     for ending in ("gif", "tif", "png", "webp"):
         frames = [Image.fromarray(noise(5, 6, 3, seed=n)) for n in range(30)]

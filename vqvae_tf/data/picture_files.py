@@ -56,7 +56,13 @@ def decode_picture(path: str, channels: int = 3) -> np.ndarray:
         with _quiet, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image, bits = _read(path)
-    return _to_array(eight_bits(image, bits, path), channels)
+    try:
+        return _to_array(eight_bits(image, bits, path), channels)
+    except MemoryError as error:
+        raise ValueError(
+            "A picture that fits into memory was expected. "
+            f"Received: {path!r} of {image.width} x {image.height} pixels."
+        ) from error
 
 
 def _read(path):
@@ -108,6 +114,8 @@ def _decoded(file, exif=None):
     try:
         with Image.open(file) as image:
             _check_size(image)
+            if image.format == "EPS":
+                raise OSError("PostScript is a program, not a picture")
             bits = stored_bits(image)
             return picture_metadata.upright(image, exif), bits
     except Image.DecompressionBombError as error:
