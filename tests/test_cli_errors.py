@@ -9,9 +9,10 @@ import sys
 import pytest
 from command_line import run
 
-from vqvae_tf import cli, recipes
+from vqvae_tf import cli, presets, recipes
 from vqvae_tf.errors import ExplainedError
 from vqvae_tf.voices import voice_files
+from vqvae_tf_cli import main
 
 
 def refused(capsys, *argv):
@@ -143,3 +144,70 @@ def test_an_output_that_is_full_is_no_traceback():
     assert done.stderr == (
         "vqvae-tf: The output cannot be written: No space left on device.\n"
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sample vqvae_cifar10 --num=0",
+        "sample vqvae_cifar10 --num=-3",
+        "sample vqvae_cifar10 --num=1000000000",
+        "sample vqvae_cifar10 --num=2.5",
+        "sample vqvae_cifar10 --seed=2147483648",
+        "sample vqvae_cifar10 --seed=nan",
+        "sample vqvae_cifar10 --label=-1",
+        "sample vqvae_cifar10 --temperature=nan",
+        "sample vqvae_cifar10 --temperature=inf",
+        "sample vqvae_cifar10 --temperature=-1",
+        "sample vqvae_cifar10 --top_k=0",
+        "sample vqvae_cifar10 --top_p=0",
+        "sample vqvae_cifar10 --top_p=1.5",
+        "sample vqvae_cifar10 --top_p=nan",
+        "rollout video_dmlab84 --actions=4,x",
+        "rollout video_dmlab84 --actions=4,-1",
+        "rollout video_dmlab84 --actions=",
+        "rollout video_dmlab84 --num_frames=0",
+        "rollout video_dmlab84 --num_futures=0",
+        "encode vqvae_cifar10 a b --batch_size=0",
+        "encode vqvae_cifar10 a b --num_shards=100000",
+        "export vqvae_cifar10 a --model_version=0",
+        "evaluate vqvae_cifar10 --bound_samples=0",
+    ],
+)
+def test_flags_out_of_range_are_told_before_tensorflow_is_imported(
+    words, capsys, monkeypatch
+):
+    def import_functions():
+        raise AssertionError
+
+    monkeypatch.setattr(main, "_import_functions", import_functions)
+    flag = words.rpartition("--")[2].partition("=")[0]
+    assert flag in refused(capsys, *words.split())
+
+
+def test_inputs_and_outputs_are_looked_at_before_a_model_is_loaded(
+    tmp_path, capsys, monkeypatch
+):
+    def load(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr(presets, "load", load)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "a.png").write_text("mine")
+    (tmp_path / "m" / "1").mkdir(parents=True)
+    preset = "vqvae_cifar10"
+    for words, said in (
+        (["encode", preset, "none.png", "c.npz"], "no file or folder none.png"),
+        (["encode", preset, "NONE.NPZ", "c.npz"], "no file NONE.NPZ"),
+        (["encode", preset, "a.png", "file/c.npz"], "file is a file"),
+        (["decode", preset, "none.npz", "out"], "no file none.npz"),
+        (["decode", preset, "file", "out"], "Expected a codes file"),
+        (["sample", preset, "--output=a.png"], "did not make it"),
+        (["sample", preset, "--output=a.txt"], "must be a picture file"),
+        (["reconstruct", preset, "none"], "no file or folder none"),
+        (["rollout", "video_dmlab84", "--output=a.png"], "must be a film"),
+        (["export", preset, "m"], "exists already"),
+        (["evaluate", preset, "--data_dir=none"], "--data_dir=none, where"),
+    ):
+        assert said in refused(capsys, *words)

@@ -10,7 +10,7 @@ from vqvae_tf.recipes import RecipeError
 
 # Of each key, values that it may not have, and what is expected of it.
 BAD = {
-    "seed": ((-1, 2**32, 1.5, True), "an integer of at least 0 and at most"),
+    "seed": ((-1, 2**31, 1.5, True), "an integer of at least 0 and at most"),
     "name": (("",), "a text"),
     "data.source": (("",), "a text"),
     "data.crop": (("left",), "one of 'random', 'center'"),

@@ -189,8 +189,10 @@ def rollout(preset, *source):
 def export(preset, target):
     """Writes a SavedModel in TensorFlow Serving's layout."""
     from vqvae_tf import presets
+    from vqvae_tf.export import check_target
     from vqvae_tf.export import export as write
 
+    check_target(target, FLAGS.model_version)  # before the model is loaded
     path = write(
         presets.load(preset),
         target,

@@ -4,11 +4,20 @@ import os
 
 from absl import flags
 
+from vqvae_tf.paths import expand
+
 FLAGS = flags.FLAGS
 
 
 def check_data_dir(command, description):
-    """Raises ValueError where the source is relative to no folder."""
+    """Raises an error where there is no folder that the source is in."""
+    folder = FLAGS.data_dir
+    if folder is not None and "://" not in folder:
+        if not expand(folder).is_dir():
+            raise FileNotFoundError(
+                f"{command} needs the folder of the data. Received: "
+                f"--data_dir={folder}, where there is none."
+            )
     kind, _, name = description["source"].partition(":")
     given = FLAGS.data_dir or os.environ.get("TFDS_DATA_DIR")
     if given or kind not in ("folder", "npz") or os.path.isabs(name):

@@ -133,7 +133,7 @@ def export(generator, path, version=1, jit_sampling=None) -> pathlib.Path:
         docs/serving.md; https://www.tensorflow.org/guide/saved_model
     """
     _check_generator(generator)
-    target = _check_target(path, version)
+    target = check_target(path, version)
     finite.check_weights(generator, "exported")
     served = endpoints(in_float32(generator), jit_sampling)
     signatures, examples = served.signatures(), served.examples()
@@ -186,7 +186,13 @@ def _check_level(autoencoder):
         )
 
 
-def _check_target(path, version):
+def check_target(path, version) -> pathlib.Path:
+    """Returns the folder of a version, which must be free.
+
+    Raises:
+        ValueError: for another version than a whole number of at least 1.
+        FileExistsError: if it is there already.
+    """
     whole = isinstance(version, int) and not isinstance(version, bool)
     if not whole or version < 1:
         raise ValueError(

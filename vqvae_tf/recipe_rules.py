@@ -120,7 +120,7 @@ _DATA = {
 # Of whole recipes, by the full name of the key.
 _KEYS = {
     "name": TEXT,
-    "seed": whole(0, 2**32 - 1),
+    "seed": whole(0, 2**31 - 1),
     "base": TEXT.or_none(),
     "start": TEXT.or_none(),
     "marginals.channels": _SIZE.or_none(),

@@ -2,7 +2,9 @@
 
 import dataclasses
 import importlib.util
+import math
 import pathlib
+import re
 import textwrap
 
 from absl import flags, logging  # noqa: F401  (logging defines --verbosity)
@@ -11,9 +13,11 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("data_dir", None, "the data's folder; or TFDS_DATA_DIR")
 flags.DEFINE_string("workdir", None, "the run's directory")
 flags.DEFINE_string("output", None, "the file or folder to write")
-flags.DEFINE_integer("num", 16, "how many pictures, or recordings", 1)
-flags.DEFINE_integer("seed", 0, "equal seeds draw equal samples")
-flags.DEFINE_integer("label", None, "the class, 0 and up; all by default")
+flags.DEFINE_integer("num", 16, "how many pictures, or recordings", 1, 10_000)
+flags.DEFINE_integer(
+    "seed", 0, "equal seeds draw equal samples", -(2**31), 2**31 - 1
+)
+flags.DEFINE_integer("label", None, "the class, 0 and up; all by default", 0)
 flags.DEFINE_float(
     "temperature", 1.0, "of prior and speech decoder; lower is safer", 0.0
 )
@@ -29,7 +33,7 @@ flags.DEFINE_bool(
     "of speech: steps of the decoder are compiled where the model runs, by "
     "default they are not; see docs/serving.md",
 )
-flags.DEFINE_integer("top_k", None, "draw from so many likeliest codes")
+flags.DEFINE_integer("top_k", None, "draw from so many likeliest codes", 1)
 flags.DEFINE_float("top_p", None, "draw from so much probability mass")
 flags.DEFINE_list(
     "actions",
@@ -37,9 +41,13 @@ flags.DEFINE_list(
     "one a frame, such as 4,4,4,0; by default the clip's own; none for none",
 )
 flags.DEFINE_integer(
-    "num_frames", None, "how many frames, by default one an action, or 10", 1
+    "num_frames",
+    None,
+    "how many frames, by default one an action, or 10",
+    1,
+    10_000,
 )
-flags.DEFINE_integer("num_futures", 1, "how many continuations", 1)
+flags.DEFINE_integer("num_futures", 1, "how many continuations", 1, 1_000)
 flags.DEFINE_enum(
     "stage",
     "all",
@@ -80,8 +88,11 @@ flags.DEFINE_integer(
     None,
     "of each split, by default one for 10,000 pictures or 100 episodes",
     1,
+    99_999,  # of five digits in the files' names
 )
-flags.DEFINE_integer("batch_size", 64, "pictures that are encoded at once", 1)
+flags.DEFINE_integer(
+    "batch_size", 64, "pictures that are encoded at once", 1, 65_536
+)
 flags.DEFINE_string("eval_split", None, "by default that of the card")
 flags.DEFINE_integer(
     "bound_samples", None, "draws of a VAE's bound, by default the card's", 1
@@ -92,7 +103,31 @@ flags.DEFINE_list(
     "presets of the same data to compare with, as many as are measured, joined "
     "by commas",
 )
-flags.DEFINE_integer("model_version", 1, "the version's sub-folder")
+flags.DEFINE_integer("model_version", 1, "the version's sub-folder", 1)
+
+
+def _is_actions(words):
+    if words is None or words == ["none"]:
+        return True
+    return bool(words) and all(
+        re.fullmatch(r" *\d{1,9} *", word) for word in words
+    )
+
+
+# What bounds do not say: of NaN no comparison holds.
+flags.register_validator(
+    "temperature", math.isfinite, "it must be a finite number of at least 0"
+)
+flags.register_validator(
+    "top_p",
+    lambda value: value is None or 0 < value <= 1,
+    "it must be above 0 and at most 1",
+)
+flags.register_validator(
+    "actions",
+    _is_actions,
+    "they must be integers of at least 0, such as 4,4,0, or none",
+)
 
 _PRESET = "a built-in name, a preset's folder or a training's work directory"
 _INPUTS = "picture files, and folders of them"
