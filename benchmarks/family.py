@@ -13,7 +13,6 @@ import argparse
 import json
 import math
 import os
-import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -21,6 +20,7 @@ import family_properties as properties  # noqa: E402
 import trained  # noqa: E402
 
 from vqvae_tf import comparison, presets, systems  # noqa: E402
+from vqvae_tf.paths import expand
 
 # Not those that beta was chosen by, which are 1 to 5.
 SEEDS = (6, 7, 8, 9, 10)
@@ -57,7 +57,7 @@ def make_recipe(member):
 def load(member, options):
     """Returns a member's model, trained here if it was not, and its recipe."""
     config = make_recipe(member)
-    folder = pathlib.Path(options.workdir) / member
+    folder = expand(options.workdir) / member
     trained.train(config, folder, options.data_dir)
     return presets.load(folder), config
 
@@ -69,7 +69,7 @@ def measure(member, model, config, options) -> dict:
     `nats_of`, the bound in nats for growing numbers of samples.
     """
     description = config.data.to_dict()
-    folder = pathlib.Path(options.workdir) / member / "preset"
+    folder = expand(options.workdir) / member / "preset"
     figures = presets.load_metadata(folder)["metrics"]
     if "prior_bits_per_dim" in figures:
         figures["kl"] = figures["prior_bits_per_dim"] * _nats(model)
@@ -127,7 +127,7 @@ def main():
     parser.add_argument("--only", nargs="*", choices=MEMBERS, metavar="MEMBER")
     parser.add_argument("--pictures", help="a folder to draw pictures into")
     options = parser.parse_args()
-    path = pathlib.Path(options.workdir) / "family.json"
+    path = expand(options.workdir) / "family.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     for member in options.only or MEMBERS:
         if member not in trained.read(path):

@@ -1,7 +1,6 @@
 """Draws what each member of the autoencoder family has of its own."""
 
 import json
-import pathlib
 
 import family_properties as properties
 import numpy as np
@@ -10,6 +9,7 @@ import tensorflow as tf
 from vqvae_tf import recipes, sheets
 from vqvae_tf.data import load_shapes
 from vqvae_tf.files import write_atomically
+from vqvae_tf.paths import expand
 
 COLUMNS = 12
 SIDE = 14  # of the 196 units of an autoencoder of digits
@@ -164,9 +164,7 @@ def draw(options, load, members):
         load: a function that returns the model and the recipe of a member.
         members: their names; those without a picture are passed over.
     """
-    folder, workdir = (
-        pathlib.Path(p) for p in (options.pictures, options.workdir)
-    )
+    folder, workdir = (expand(p) for p in (options.pictures, options.workdir))
     folder.mkdir(parents=True, exist_ok=True)
     digits = recipes.read_recipe(recipes.find_recipe("ae_mnist"))
     description = digits.data.to_dict()

@@ -15,13 +15,13 @@ in DIR/table.json as they come, and a killed run goes on where it was.
 import argparse
 import json
 import os
-import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import trained  # noqa: E402
 
 from vqvae_tf import presets, systems  # noqa: E402
+from vqvae_tf.paths import expand
 
 VALIDATION = "train[45000:]"
 
@@ -76,7 +76,7 @@ def run(name, arguments):
     config.data.update(
         eval_split=VALIDATION, bound_samples=1, neighbour_pictures=0
     )
-    folder = pathlib.Path(arguments.workdir) / (name + arguments.suffix)
+    folder = expand(arguments.workdir) / (name + arguments.suffix)
     trained.train(config, folder, arguments.data_dir, "autoencoder")
     return {
         **_measure(folder, arguments),
@@ -133,7 +133,7 @@ def main():
         help="another key of the recipe",
     )
     arguments = parser.parse_args()
-    table = pathlib.Path(arguments.workdir) / "table.json"
+    table = expand(arguments.workdir) / "table.json"
     table.parent.mkdir(parents=True, exist_ok=True)
     for name in arguments.only or points():
         key = f"{name}{arguments.suffix}:{arguments.split}:{arguments.samples}"

@@ -10,7 +10,6 @@ trains another decoder and its baseline in place of the preset's.
 """
 
 import argparse
-import pathlib
 
 import keras
 import numpy as np
@@ -29,6 +28,7 @@ from vqvae_tf import (
     training,
 )
 from vqvae_tf.densities.base import LN2
+from vqvae_tf.paths import expand
 from vqvae_tf.precision import in_float32
 from vqvae_tf.systems import pictures
 
@@ -96,7 +96,7 @@ def main():
     options = parser.parse_args()
     config = recipes.load_recipe(NAME)
     base = systems.codes.load_base(config)
-    workdir = pathlib.Path(options.workdir)
+    workdir = expand(options.workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     if options.num_layers:
         config.decoder.num_layers = options.num_layers

@@ -5,6 +5,7 @@ import pathlib
 
 from vqvae_tf import publishing, recipes, training
 from vqvae_tf.files import write_atomically
+from vqvae_tf.paths import expand
 
 
 def make_recipe(name, changes):
@@ -33,7 +34,7 @@ def train(config, folder, data_dir, stage="all"):
 
 def read(path):
     """Returns the figures in a JSON file, none if there is no file."""
-    path = pathlib.Path(path)
+    path = expand(path)
     return json.loads(path.read_text()) if path.exists() else {}
 
 
