@@ -515,6 +515,7 @@ def test_arrays_of_codes_that_are_no_rows(zoo, tmp_path, capsys):
     for arrays in (
         dict(codes=np.int32(3)),
         dict(codes=good[:0]),
+        dict(codes=good[:, :0]),
         dict(codes=good, names="a"),
         dict(codes=good, names=[["a", "b"]]),
         dict(codes=good, names=["a", "/b"]),

@@ -70,3 +70,9 @@ def test_a_file_system_without_locks_gets_a_warning(
     monkeypatch.setattr(fcntl, "flock", none)
     enter(tmp_path)
     assert "has no locks" in caplog.text
+
+
+def test_a_file_is_no_folder_to_work_in(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(NotADirectoryError, match="file is a file: go away."):
+        enter(tmp_path / "file")

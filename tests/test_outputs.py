@@ -160,6 +160,13 @@ def test_links_folders_and_pipes_are_no_files_to_write(tmp_path):
         outputs.check_folder(tmp_path / "file")
 
 
+def test_names_that_are_too_long_are_told_before_the_work(tmp_path):
+    outputs = Outputs("decode")
+    outputs.picture(tmp_path / ("x" * 251 + ".png"), PICTURE)
+    with pytest.raises(ValueError, match="more than 255 bytes"):
+        outputs.check(tmp_path / "a.png", tmp_path / ("\u00e9" * 126 + ".png"))
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_permission_is_said_before_the_work(tmp_path):
     tmp_path.chmod(0o500)

@@ -4,6 +4,7 @@ import math
 
 import keras
 import tensorflow as tf
+from absl import logging
 
 from vqvae_tf import strategies
 from vqvae_tf.errors import ExplainedError
@@ -44,10 +45,28 @@ class StopAtNotFinite(keras.callbacks.Callback):
         loss = float(loss)
         bad = int(not math.isfinite(loss))
         if max(strategies.of_all_workers(bad, self.checkpoints.strategy)):
+            if _leaves_steps_out(self.model.optimizer):
+                logging.warning(
+                    "The epoch's mean loss is %s at step %d: a step of it has "
+                    "overflowed, and was left out.",
+                    loss,
+                    self.step,
+                )
+                return
             raise NotFinite(
                 f"The loss is {loss} at step {self.step}. "
                 f"{kept(self.checkpoints)}"
             )
+
+
+def _leaves_steps_out(optimizer) -> bool:
+    """Returns whether steps that overflow change nothing, as in float16.
+
+    Each halves the scale of the loss. Below 1 nothing is left that a smaller
+    scale could mend.
+    """
+    scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    return scales and float(tf.convert_to_tensor(optimizer.dynamic_scale)) >= 1
 
 
 def kept(checkpoints) -> str:

@@ -33,7 +33,7 @@ def read_codes(source, wanted) -> dict[str, np.ndarray]:
         known = [*wanted, "names", preset_identity.ARRAY]
         arrays = {name: f.read(name) for name in known if name in f.names}
     values = arrays[wanted[0]]
-    if values.ndim < 1 or not len(values):
+    if values.ndim < 1 or not values.size:
         raise ValueError(
             f"Expected an array `{wanted[0]}` with a row for each example. "
             f"Received: shape {values.shape} in {source}."

@@ -43,6 +43,10 @@ def locked(folder, doing, remedy="choose another folder"):
     if held in _HELD:
         yield
         return
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(
+            f"A folder is needed, and {folder} is a file: {remedy}."
+        )
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -21,6 +21,8 @@ from vqvae_tf.wav import save_wav
 
 # A mark is within so many bytes of the file's start, or of its end.
 _WITHIN = 4096
+# What file systems take.
+_LONGEST_NAME = 255
 
 
 def has_ending(path, *endings) -> bool:
@@ -91,6 +93,11 @@ class Outputs:
         if has_ending(path, *self._endings) and self._endings:
             with _explained_as(path):
                 self.check_folder(path.parent)
+        if len(os.fsencode(path.name)) > _LONGEST_NAME:
+            raise ValueError(
+                f"{path} cannot be written: a name of more than "
+                f"{_LONGEST_NAME} bytes. Choose or make shorter names."
+            )
         parent = next(p for p in path.absolute().parents if p.exists())
         if not parent.is_dir():
             raise ValueError(f"{path} cannot be made: {parent} is a file.")
