@@ -14,6 +14,7 @@ from vqvae_tf.batches import (
     unpack_batch,
 )
 from vqvae_tf.dtype_policies import warn_if_slow
+from vqvae_tf.gradient_rules import check_factors
 from vqvae_tf.precision import check_moments
 
 # Arguments of `compile` that say what a model brings with it here.
@@ -239,6 +240,7 @@ class CheckedModel(keras.Model):
             )
         if id(optimizer) != self._checked_optimizer:
             check_moments(optimizer, self.trainable_variables)
+            check_factors(optimizer)
             self._checked_optimizer = id(optimizer)
 
     def _check_one(self, x, context=None, weight=None):

@@ -85,3 +85,35 @@ def _clipped(optimizer, gradients):
         return tf.clip_by_global_norm(gradients, optimizer.global_clipnorm)[0]
     limit = optimizer.clipvalue
     return [tf.clip_by_value(g, -limit, limit) for g in gradients]
+
+
+# What two of these are multiplied to is a number in float32.
+_LEAST_EPSILON = 1e-18
+
+
+def check_factors(optimizer):
+    """Raises ValueError for an Adafactor that makes weights NaN.
+
+    It estimates the squares of a kernel's gradients by products of means of
+    rows and of columns, over their mean. Where a row and a column have no
+    gradient (of a unit that is never active, say), both means are `epsilon_1`:
+    with Keras' default of 1e-30 their product is 0 in float32, and the step at
+    that place 0 / 0.
+
+    Args:
+        optimizer: that of a model; nothing is done for another class.
+
+    Example:
+
+    >>> check_factors(keras.optimizers.Adafactor(epsilon_1=1e-16))
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if not isinstance(optimizer, keras.optimizers.Adafactor):
+        return
+    if optimizer.epsilon_1 < _LEAST_EPSILON:
+        raise ValueError(
+            "Adafactor makes weights NaN where a row and a column of a kernel "
+            "have no gradient: epsilon_1 * epsilon_1 is 0 in float32. Take "
+            f"Adafactor(epsilon_1=1e-16). Received: epsilon_1="
+            f"{optimizer.epsilon_1}."
+        )
