@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from vqvae_tf.checks import check_not_negative, check_positive
 from vqvae_tf.freezing import Composite
+from vqvae_tf.layers.inner_dense import InnerDense
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -66,7 +67,7 @@ class LabelAdversary(Composite):
             )
             for i in range(2)
         ]
-        self.logits = keras.layers.Dense(
+        self.logits = InnerDense(
             num_classes, dtype=self.dtype_policy, name="logits"
         )
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 from vqvae_tf.checks import check_not_negative, check_positive
 from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.griffin_lim import GriffinLim
+from vqvae_tf.layers.inner_dense import InnerDense
 from vqvae_tf.layers.mel import LogMel
 
 # The mean log energy of a band in recordings of peak 1, roughly: where the
@@ -101,7 +102,7 @@ class SpectralDecoder(Composite):
             )
             for i, rate in enumerate(self.dilation_rates)
         ]
-        self.frames = keras.layers.Dense(
+        self.frames = InnerDense(
             num_mels,
             bias_initializer=keras.initializers.Constant(_TYPICAL),
             dtype=self.dtype_policy,

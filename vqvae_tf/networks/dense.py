@@ -6,6 +6,7 @@ import tensorflow as tf
 from vqvae_tf.checks import check_positive
 from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.convolution import check_axes
+from vqvae_tf.layers.inner_dense import InnerDense
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -62,7 +63,7 @@ class DenseEncoder(Composite):
         self.hidden_units = _check_units(hidden_units)
         self.activation = keras.activations.get(activation)
         self.hidden = _hidden_layers(self)
-        self.projection = keras.layers.Dense(
+        self.projection = InnerDense(
             self.output_channels, dtype=self.dtype_policy, name="projection"
         )
 
@@ -148,7 +149,7 @@ class DenseDecoder(Composite):
         self.activation = keras.activations.get(activation)
         self.hidden = _hidden_layers(self)
         height, width = self.picture_size
-        self.projection = keras.layers.Dense(
+        self.projection = InnerDense(
             height * width * self.output_channels,
             dtype=self.dtype_policy,
             name="projection",
@@ -183,7 +184,7 @@ class DenseDecoder(Composite):
 
 def _hidden_layers(network):
     return [
-        keras.layers.Dense(
+        InnerDense(
             units,
             network.activation,
             dtype=network.dtype_policy,

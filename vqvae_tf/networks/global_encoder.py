@@ -6,6 +6,7 @@ import tensorflow as tf
 from vqvae_tf.checks import check_positive
 from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.convolution import check_axes
+from vqvae_tf.layers.inner_dense import InnerDense
 from vqvae_tf.networks.encoder import Encoder
 
 
@@ -72,7 +73,7 @@ class GlobalEncoder(Composite):
             dtype=self.dtype_policy,
             name="encoder",
         )
-        self.projection = keras.layers.Dense(
+        self.projection = InnerDense(
             output_channels, dtype=self.dtype_policy, name="projection"
         )
 

@@ -8,6 +8,7 @@ from vqvae_tf.checks import check_positive
 from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.convolution import convolution
 from vqvae_tf.layers.dropout import Dropout
+from vqvae_tf.layers.inner_dense import InnerDense
 from vqvae_tf.layers.residual import ResidualBlock
 from vqvae_tf.layers.scaling import CodeEmbedding
 
@@ -119,7 +120,7 @@ class PastFrames(Composite):
         ]
         self.of_action = None
         if self._action_channels:
-            self.of_action = keras.layers.Dense(
+            self.of_action = InnerDense(
                 max(1, self.num_residual_layers) * channels,
                 dtype=dtype,
                 name="of_action",
