@@ -45,6 +45,12 @@ def test_snippets_of_speech_run():
     assert 0 <= names["found"].accuracy <= 1
 
 
+def test_snippets_of_keras_run():
+    names = run(ROOT / "docs" / "keras.md", at_least=1)
+    restored, codes = names["model"].outputs
+    assert restored.shape[1:] == (32, 32, 3) and codes.shape[1:] == (8, 8)
+
+
 @pytest.mark.parametrize(
     "page",
     [README, *sorted((ROOT / "docs").glob("*.md"))],
