@@ -201,6 +201,7 @@ REFUSED = [
     ("decode", codes_of(0, 4, 4, 2), "one grid of codes", "[0 4 4 2]"),
     ("decode", codes_of(1, 4, 0, 2), "no size of 0", "[1 4 0 2]"),
     ("sample", {"num_samples": np.int32(0)}, "num_samples must be", "[0]"),
+    ("sample", {"num_samples": np.int32(257)}, "max_samples", "[257]"),
     ("sample", {"temperature": np.float32(-1)}, "temperature must", "[-1]"),
     ("sample", {"temperature": np.float32("nan")}, "finite number", "[nan]"),
     ("sample", {"temperature": np.float32("inf")}, "finite number", "[inf]"),

@@ -212,6 +212,7 @@ REFUSED = [
     ("decode", latents_of(1, 4, 4, 2, value=np.nan), "finite", "] [32]"),
     ("decode", latents_of(1, 4, 4, 2, value=np.inf), "finite", "] [32]"),
     ("sample", {"num_samples": np.int32(0)}, "num_samples must be", "[0]"),
+    ("sample", {"num_samples": np.int32(257)}, "max_samples", "[257]"),
     ("sample", {"temperature": np.float32(-1)}, "temperature must", "[-1]"),
 ]
 

@@ -188,6 +188,7 @@ REFUSED = [
     ("decode_global", {"temperature": np.float32("nan")}, "finite", "[nan]"),
     ("sample", {"temperature": np.float32("inf")}, "finite", "[inf]"),
     ("sample", {"num_samples": np.int32(0)}, "num_samples must be", "[0]"),
+    ("sample", {"num_samples": np.int32(257)}, "max_samples", "[257]"),
 ]
 
 

@@ -311,6 +311,8 @@ REFUSED = [
     ("convert", drawing(temperature=np.nan), "finite number", "[nan]"),
     ("sample", {"num_samples": np.int32(0)}, "num_samples must be", "[0]"),
     ("sample", {"num_codes": np.int32(0)}, "num_codes must be", "[0]"),
+    ("sample", {"num_codes": np.int32(2**31 - 1)}, "max_samples", "[17179"),
+    ("encode", waveform_of(1, 2**19 + 1), "max_samples", "[524289]"),
 ]
 
 

@@ -222,6 +222,7 @@ REFUSED = [
     ("rollout", {"temperature": np.float32("nan")}, "finite", "[nan]"),
     ("continue", {"temperature": np.float32("inf")}, "finite", "[inf]"),
     ("continue", {"num_frames": np.int32(0)}, "num_frames must", "[0]"),
+    ("continue", {"num_frames": np.int32(2**31 - 1)}, "max_samples", "[4294"),
     ("continue", context_of(2, 1, 16, 16, 3), FEW, "[2 1 16 16 3]"),
     ("continue", context_of(2, 2, 8, 10, 3), SIZES, "[2 2 8 10 3]"),
 ]

@@ -198,6 +198,9 @@ def export(preset, target):
         target,
         version=FLAGS.model_version,
         jit_sampling=FLAGS.jit_sampling,
+        max_batch=FLAGS.max_batch,
+        max_pixels=FLAGS.max_pixels,
+        max_samples=FLAGS.max_samples,
     )
     print(f"Wrote the SavedModel {path}.")
 

@@ -20,12 +20,21 @@ from vqvae_tf.models import (
 from vqvae_tf.paths import printable
 from vqvae_tf.precision import in_float32
 from vqvae_tf.serving import endpoints
+from vqvae_tf.serving_bounds import Bounds
 
 # Where TensorFlow Serving looks in a version's folder.
 WARMUP_FILE = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
 
 
-def export(generator, path, version=1, jit_sampling=None) -> pathlib.Path:
+def export(
+    generator,
+    path,
+    version=1,
+    jit_sampling=None,
+    max_batch=None,
+    max_pixels=None,
+    max_samples=None,
+) -> pathlib.Path:
     """Writes a model as a SavedModel, `path/<version>/`.
 
     The signatures of a model of pictures, with named inputs and outputs (B
@@ -109,6 +118,10 @@ def export(generator, path, version=1, jit_sampling=None) -> pathlib.Path:
             compiled by XLA where the model runs, by default they are not.
             They are several times as fast then, but TensorFlow Serving needs a
             flag for that (docs/serving.md).
+        max_batch, max_pixels, max_samples: how much one request may ask for,
+            so that none takes all memory: see `serving_bounds.Bounds`. By
+            default 256 examples, 2**23 pixels, 256 drawn pictures or frames;
+            of speech 2**19 samples of waveforms. 0 is no bound.
 
     Returns:
         The path of the version's folder.
@@ -132,10 +145,11 @@ def export(generator, path, version=1, jit_sampling=None) -> pathlib.Path:
     References:
         docs/serving.md; https://www.tensorflow.org/guide/saved_model
     """
+    bounds = Bounds(max_batch, max_pixels, max_samples)
     _check_generator(generator)
     target = check_target(path, version)
     finite.check_weights(generator, "exported")
-    served = endpoints(in_float32(generator), jit_sampling)
+    served = endpoints(in_float32(generator), jit_sampling, bounds)
     signatures, examples = served.signatures(), served.examples()
     with folders.new_folder(target, _refuse) as folder:
         _save(signatures, folder)

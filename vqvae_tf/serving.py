@@ -14,7 +14,7 @@ from vqvae_tf.serving_speech import SpeechEndpoints
 from vqvae_tf.serving_video import VideoEndpoints
 
 
-def endpoints(generator, jit_sampling=None) -> Endpoints:
+def endpoints(generator, jit_sampling=None, bounds=None) -> Endpoints:
     """Returns the functions behind the signatures of a model.
 
     Args:
@@ -22,6 +22,7 @@ def endpoints(generator, jit_sampling=None) -> Endpoints:
             `LatentGenerator` with one, a `VideoGenerator` or an
             `Autoencoder`; built, and in float32.
         jit_sampling: of speech alone, see `export`.
+        bounds: how much a request may ask for, by default `Bounds()`.
 
     Raises:
         ValueError: for jit_sampling with another model.
@@ -31,16 +32,16 @@ def endpoints(generator, jit_sampling=None) -> Endpoints:
     >>> codes = endpoints(generator).signatures()["encode"](images)["codes"]
     """
     if isinstance(getattr(generator, "autoencoder", generator), SpeechVQVAE):
-        return SpeechEndpoints(generator, bool(jit_sampling))
+        return SpeechEndpoints(generator, bool(jit_sampling), bounds)
     if jit_sampling is not None:
         raise ValueError(
             "jit_sampling is for models of speech. Received: "
             f"jit_sampling={jit_sampling} and a {type(generator).__name__}."
         )
     if isinstance(generator, VideoGenerator):
-        return VideoEndpoints(generator)
+        return VideoEndpoints(generator, bounds)
     if isinstance(generator, Autoencoder):
-        return LatentEndpoints(generator)
+        return LatentEndpoints(generator, bounds)
     if isinstance(getattr(generator, "prior", None), LatentGenerator):
-        return LevelEndpoints(generator)
-    return PictureEndpoints(generator)
+        return LevelEndpoints(generator, bounds)
+    return PictureEndpoints(generator, bounds)

@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf.serving_bounds import Bounds, product, within
+
 
 class Endpoints:
     """The functions behind the signatures of an exported model.
@@ -13,9 +15,13 @@ class Endpoints:
 
     Args:
         generator: a model with an encoder of pictures, built and in float32.
+        bounds: how much a request may ask for, by default `Bounds()`.
     """
 
-    def __init__(self, generator):
+    is_speech = False
+
+    def __init__(self, generator, bounds=None):
+        self.bounds = bounds or Bounds()
         self.generator = generator
         self.prior = getattr(generator, "prior", None)
         self.autoencoder = getattr(generator, "autoencoder", generator)
@@ -43,12 +49,29 @@ class Endpoints:
         return {"temperature": np.float32(1), "seed": np.int32(0)}
 
     def signatures(self) -> dict:
-        """Returns a concrete function for each signature, by signature."""
+        """Returns a concrete function for each signature, by signature.
+
+        Raises:
+            ValueError: for bounds that refuse even a single example.
+        """
+        self._check_bounds()
         functions = {
             signature: self._trace(function, names)
             for signature, (function, names) in self.functions().items()
         }
         return {**functions, "serving_default": functions["encode"]}
+
+    def _check_bounds(self):
+        name = "max_samples" if self.is_speech else "max_pixels"
+        most = self.bounds.limit(name, self.is_speech)
+        channels = 1 if self.is_speech else self.channels
+        for key, value in self.example_values().items():
+            of_data = key in ("images", "frames", "context_frames", "waveform")
+            if of_data and value.size // channels > most:
+                raise ValueError(
+                    f"{name} must be at least {value.size // channels}: no "
+                    f"example is smaller. Received: {name}={most}."
+                )
 
     def _trace(self, function, names):
         specs = {n: tf.TensorSpec(*self.specs[n], name=n) for n in names}
@@ -97,6 +120,8 @@ class Endpoints:
         some = shape[:-3] > 0
         return checked(
             pixels,
+            self.within("max_batch", shape[0], "examples"),
+            self.within("max_pixels", product(shape[:-1]), "pixels"),
             (some, f"Expected at least one {kind}. {received}", shape),
             (
                 (sizes > 0) & (sizes % self.factor == 0),
@@ -107,11 +132,21 @@ class Endpoints:
         )
 
     def checked_codes(self, name, codes, quantizer, kind="grid of codes"):
-        """Returns codes, checked to be there and to be of the quantizer."""
+        """Returns codes, checked to be there and to be of the quantizer.
+
+        Args:
+            name: the input's.
+            codes: int32 `[B, *grid]`, with a last axis G for G > 1 codebooks.
+            quantizer: of which they are.
+            kind: what one example is called.
+        """
         codes = self.checked_shape(name, codes)
         shape = tf.shape(codes)
+        grid = shape[:-1] if quantizer.num_codebooks > 1 else shape
         return checked(
             codes,
+            self.within("max_batch", shape[0], "examples"),
+            self.decoded_within(product(grid)),
             (
                 shape > 0,
                 f"Expected at least one {kind}, and no size of 0. "
@@ -119,6 +154,33 @@ class Endpoints:
                 shape,
             ),
             *range_checks(name, codes, quantizer.num_embeddings),
+        )
+
+    def within(self, name, number, what):
+        """Returns the check that a request stays within one of the bounds."""
+        most = self.bounds.limit(name, self.is_speech)
+        return within(name, most, number, what)
+
+    def decoded_within(self, positions):
+        """Returns the check that so many codes are no more than can be decoded.
+
+        Args:
+            positions: int64 scalar, of all examples.
+        """
+        return self.within("max_pixels", positions * self.factor**2, "pixels")
+
+    def checked_count(self, number, grid):
+        """Returns `num_samples`, checked to be at least 1 and within bounds.
+
+        Args:
+            number: int32 scalar.
+            grid: the sizes of a sample's codes.
+        """
+        number = at_least(1, "num_samples", number)
+        return checked(
+            number,
+            self.within("max_samples", number, "samples"),
+            self.decoded_within(product([number, *grid])),
         )
 
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 from vqvae_tf import random
 from vqvae_tf.densities.base import LN2, event_size
 from vqvae_tf.serving_base import Endpoints, at_least, checked
+from vqvae_tf.serving_bounds import product
 
 
 class LatentEndpoints(Endpoints):
@@ -17,6 +18,7 @@ class LatentEndpoints(Endpoints):
 
     Args:
         generator: an `Autoencoder` of pictures; built, and in float32.
+        bounds: how much a request may ask for, by default `Bounds()`.
 
     Example:
 
@@ -31,10 +33,11 @@ class LatentEndpoints(Endpoints):
     ['decode', 'encode', 'reconstruct', 'sample', 'score']
     """
 
-    def __init__(self, generator):
-        super().__init__(generator)
+    def __init__(self, generator, bounds=None):
+        super().__init__(generator, bounds)
         self._event = self.autoencoder.event_shape
         shape = self.autoencoder.encoder.compute_output_shape((1, *self._event))
+        self._grid = shape[1:-1]
         bottleneck = self.autoencoder.bottleneck
         self.specs |= {
             "images": ([None, None, None, self.channels], tf.uint8),
@@ -98,7 +101,7 @@ class LatentEndpoints(Endpoints):
             seed: int32 scalar.
         """
         images = self.autoencoder.sample(
-            at_least(1, "num_samples", num_samples),
+            self.checked_count(num_samples, self._grid),
             temperature=at_least(0, "temperature", temperature),
             seed=self.checked_shape("seed", seed),
         )
@@ -153,6 +156,8 @@ class LatentEndpoints(Endpoints):
         shape = tf.shape(latents)
         others = tf.math.count_nonzero(~tf.math.is_finite(latents))
         checks = [
+            self.within("max_batch", shape[0], "examples"),
+            self.decoded_within(product(shape[:-1])),
             (
                 shape > 0,
                 "Expected at least one grid of latents, and no size of 0. "

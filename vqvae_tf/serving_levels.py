@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.serving_base import at_least, checked
+from vqvae_tf.serving_bounds import product
 from vqvae_tf.serving_pictures import PictureEndpoints
 
 
@@ -16,10 +17,11 @@ class LevelEndpoints(PictureEndpoints):
     Args:
         generator: a `LatentGenerator` whose prior is one, too, with a
             `GlobalEncoder`; built, and in float32.
+        bounds: how much a request may ask for, by default `Bounds()`.
     """
 
-    def __init__(self, generator):
-        super().__init__(generator)
+    def __init__(self, generator, bounds=None):
+        super().__init__(generator, bounds)
         self.above = self.prior.autoencoder
         self._sizes = [size * self.factor for size in self.above.event_shape]
         self._codebooks = self.above.quantizer.num_codebooks
@@ -61,6 +63,12 @@ class LevelEndpoints(PictureEndpoints):
         quantizer = self.above.quantizer
         codes = self.checked_codes(
             "global_codes", global_codes, quantizer, "row of global_codes"
+        )
+        count = tf.shape(codes)[0]
+        codes = checked(
+            codes,
+            self.within("max_samples", count, "samples"),
+            self.decoded_within(product([count, *self.above.event_shape])),
         )
         grid = codes[:, tf.newaxis, tf.newaxis]
         if self._codebooks == 1:

@@ -15,6 +15,7 @@ class PictureEndpoints(Endpoints):
     Args:
         generator: a `VQVAE` of pictures, or a `LatentGenerator` with one;
             built, and in float32.
+        bounds: how much a request may ask for, by default `Bounds()`.
 
     Example:
 
@@ -22,8 +23,8 @@ class PictureEndpoints(Endpoints):
     >>> codes = endpoints.signatures()["encode"](images)["codes"]
     """
 
-    def __init__(self, generator):
-        super().__init__(generator)
+    def __init__(self, generator, bounds=None):
+        super().__init__(generator, bounds)
         self.num_classes = getattr(self.prior, "global_channels", None)
         groups = self.quantizer.num_codebooks
         self._groups = [groups] if groups > 1 else []
@@ -84,7 +85,7 @@ class PictureEndpoints(Endpoints):
             labels: with a class-conditional prior, int32 `[1]` or
                 `[num_samples]`.
         """
-        num_samples = at_least(1, "num_samples", num_samples)
+        num_samples = self.checked_count(num_samples, self.prior.event_shape)
         images = self.generator.sample(
             num_samples,
             context=self._context(labels, num_samples),

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from vqvae_tf import random
 from vqvae_tf.serving_base import Endpoints, at_least, checked, range_checks
+from vqvae_tf.serving_bounds import product
 
 # In a version's folder, beside the warm-up requests: a client needs the
 # speakers' numbers and the sample rate, which no tensor shows.
@@ -26,6 +27,7 @@ class SpeechEndpoints(Endpoints):
             and in float32.
         jit_sampling: whether the decoder's steps are compiled by XLA, on the
             first request of each batch size, wherever the model runs.
+        bounds: how much a request may ask for, by default `Bounds()`.
 
     Raises:
         ValueError: for a prior that is given something else than the speaker.
@@ -52,8 +54,10 @@ class SpeechEndpoints(Endpoints):
     ['ann', 'bob']
     """
 
-    def __init__(self, generator, jit_sampling=False):
-        super().__init__(generator)
+    is_speech = True
+
+    def __init__(self, generator, jit_sampling=False, bounds=None):
+        super().__init__(generator, bounds)
         self.jit_sampling = jit_sampling
         self.names = self.autoencoder.speaker_names
         self.sample_rate = self.autoencoder.sample_rate
@@ -202,6 +206,12 @@ class SpeechEndpoints(Endpoints):
         """
         num_samples = at_least(1, "num_samples", num_samples)
         num_codes = at_least(1, "num_codes", num_codes)
+        checks = (
+            self.within("max_batch", num_samples, "examples"),
+            self.decoded_within(product([num_samples, num_codes])),
+        )
+        num_samples = checked(num_samples, *checks)
+        num_codes = checked(num_codes, *checks)
         context = self._context(speaker, num_samples)
         drawing = self._drawing(temperature, seed)
         # As LatentGenerator.sample does, which returns no codes.
@@ -246,6 +256,10 @@ class SpeechEndpoints(Endpoints):
 
     # Checks -------------------------------------------------------------------
 
+    def decoded_within(self, positions):
+        samples = positions * self.factor
+        return self.within("max_samples", samples, "samples of waveforms")
+
     def _waveform(self, waveform, sample_rate):
         waveform = self.checked_shape("waveform", waveform)
         sample_rate = self.checked_shape("sample_rate", sample_rate)
@@ -255,6 +269,8 @@ class SpeechEndpoints(Endpoints):
         extremes = tf.stack([tf.reduce_min(some), tf.reduce_max(some)])
         return checked(
             waveform,
+            self.within("max_batch", shape[0], "examples"),
+            self.within("max_samples", product(shape), "samples of waveforms"),
             (
                 shape > 0,
                 "Expected at least one waveform, and at least one sample. "

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.serving_base import Endpoints, at_least, checked, range_checks
+from vqvae_tf.serving_bounds import product
 
 
 class VideoEndpoints(Endpoints):
@@ -14,10 +15,11 @@ class VideoEndpoints(Endpoints):
 
     Args:
         generator: a `VideoGenerator`, built and in float32.
+        bounds: how much a request may ask for, by default `Bounds()`.
     """
 
-    def __init__(self, generator):
-        super().__init__(generator)
+    def __init__(self, generator, bounds=None):
+        super().__init__(generator, bounds)
         network = self.prior.network
         self.num_past, self.num_actions = network.num_past, network.num_actions
         self._has_actions = bool(network.num_actions or network.action_size)
@@ -86,6 +88,8 @@ class VideoEndpoints(Endpoints):
         """
         frames = self._context_frames(context_frames)
         actions = self._actions(actions, tf.shape(frames)[0])
+        count = tf.shape(actions)[1]
+        actions = checked(actions, *self._drawn_within(frames, count))
         return self._roll(frames, temperature, seed, actions=actions)
 
     def go_on(self, context_frames, num_frames, temperature, seed):
@@ -97,6 +101,9 @@ class VideoEndpoints(Endpoints):
         """
         frames = self._context_frames(context_frames)
         num_frames = at_least(1, "num_frames", num_frames)
+        num_frames = checked(
+            num_frames, *self._drawn_within(frames, num_frames)
+        )
         return self._roll(frames, temperature, seed, num_frames=num_frames)
 
     def _roll(self, frames, temperature, seed, **options):
@@ -121,6 +128,16 @@ class VideoEndpoints(Endpoints):
                 "Received: context_frames of shape",
                 shape,
             ),
+        )
+
+    def _drawn_within(self, frames, count):
+        """Returns the checks that `count` frames may follow each clip."""
+        shape = tf.shape(frames)
+        drawn = product([shape[0], count])
+        pixels = drawn * product(shape[2:4])
+        return (
+            self.within("max_samples", drawn, "samples"),
+            self.within("max_pixels", pixels, "pixels"),
         )
 
     def _actions(self, actions, clips):

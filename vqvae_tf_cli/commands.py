@@ -104,6 +104,19 @@ flags.DEFINE_list(
     "by commas",
 )
 flags.DEFINE_integer("model_version", 1, "the version's sub-folder", 1)
+flags.DEFINE_integer(
+    "max_batch", None, "examples of a request, by default 256; 0: no bound", 0
+)
+flags.DEFINE_integer(
+    "max_pixels", None, "of a request, by default 8388608; 0: no bound", 0
+)
+flags.DEFINE_integer(
+    "max_samples",
+    None,
+    "pictures or frames that a request has drawn, by default 256; of speech "
+    "samples of waveforms, by default 524288; 0: no bound",
+    0,
+)
 
 
 def _is_actions(words):
@@ -327,7 +340,13 @@ COMMANDS = {
         "Writes a SavedModel in TensorFlow Serving's layout, DIR/VERSION.",
         "vqvae-tf export vqvae_photo128 serving/vqvae_photo128",
         {"PRESET": _PRESET, "DIR": "the model's folder"},
-        ("model_version", "jit_sampling"),
+        (
+            "model_version",
+            "jit_sampling",
+            "max_batch",
+            "max_pixels",
+            "max_samples",
+        ),
     ),
     "demo": Command(
         "see it all work on a few photos and clips",
