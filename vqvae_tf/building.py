@@ -4,7 +4,7 @@ import copy
 
 import keras
 
-from vqvae_tf import densities, layers, recipes
+from vqvae_tf import densities, layers, recipe_classes, recipes
 from vqvae_tf.models import VQVAE, Autoencoder, SpeechVQVAE
 from vqvae_tf.spectral_distance import frame_window
 from vqvae_tf.warm_start import warm_start
@@ -15,7 +15,7 @@ def _make(config, section, **overrides):
     name = options.pop("name")
     if name is None:
         return None
-    return recipes.find_class(section, name)(**{**options, **overrides})
+    return recipe_classes.find_class(section, name)(**{**options, **overrides})
 
 
 def make_autoencoder(config) -> VQVAE | Autoencoder:
@@ -25,9 +25,14 @@ def make_autoencoder(config) -> VQVAE | Autoencoder:
         make = _make_speech_vqvae
     model = make(config)
     model.build()
-    if config.start is not None:
-        warm_start(model, config.start, "autoencoder")
+    _start(config, model, "autoencoder")
     return model
+
+
+def _start(config, model, part, **options):
+    if config.start is not None:
+        own = recipe_classes.own_classes(config)
+        warm_start(model, config.start, part, custom_objects=own, **options)
 
 
 def _make_autoencoder(config):
@@ -88,8 +93,7 @@ def with_fast_decoder(config, autoencoder) -> SpeechVQVAE:
     if decoder is None:
         return autoencoder
     model = autoencoder.with_fast_decoder(decoder)
-    if config.start is not None:
-        warm_start(model, config.start, "autoencoder", required=False)
+    _start(config, model, "autoencoder", required=False)
     return model
 
 
@@ -134,8 +138,7 @@ def make_prior(config):
             **({} if classes is None else {"global_channels": classes}),
         )
     prior.build()
-    if config.start is not None:
-        warm_start(prior, config.start, "prior")
+    _start(config, prior, "prior")
     return prior
 
 

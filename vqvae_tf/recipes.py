@@ -4,20 +4,14 @@ A recipe file defines `get_config()`; the keys it may set are those of
 `defaults()`. Unknown keys are errors, in the file as on the command line.
 """
 
-import inspect
 import json
 
 import ml_collections
 
-from vqvae_tf import (
-    bottlenecks,
-    densities,
-    dtype_policies,
-    layers,
-    networks,
-    recipe_rules,
-)
+from vqvae_tf import dtype_policies, recipe_rules
 from vqvae_tf.checks import check_positive
+from vqvae_tf.recipe_classes import SECTIONS, arguments
+from vqvae_tf.recipe_classes import find_class as find_class
 from vqvae_tf.recipe_files import RecipeError
 from vqvae_tf.recipe_files import built_in as built_in
 from vqvae_tf.recipe_files import find_recipe as find_recipe
@@ -182,13 +176,13 @@ def check_recipe(config):
     _check_keys("marginals", config.marginals.keys(), known.marginals.keys())
     _check_keys("card", config.card.keys(), known.card.keys())
     _check_dtype_policy(config.dtype_policy)
-    for section in _MODULES:
+    for section in SECTIONS:
         options = config.get(section)
         if options.name is not None:
             _check_keys(
-                section, options.keys(), _arguments(section, options.name)
+                section, options.keys(), arguments(section, options.name)
             )
-    recipe_rules.check_values(config, tuple(_MODULES))
+    recipe_rules.check_values(config, SECTIONS)
     if kind(config) == "speech":
         _check_speech(config)
     else:
@@ -386,49 +380,6 @@ def _check_card_samples(kind):
             f"{', '.join(CARD_SAMPLES)}, the pictures of the package that a "
             f"card shows. Received: {kind!r}."
         )
-
-
-_MODULES = {
-    "preprocess": (layers,),
-    "encoder": (networks,),
-    "decoder": (networks, densities),
-    "quantizer": (layers,),
-    "bottleneck": (bottlenecks,),
-    "corruption": (layers,),
-    "regularizer": (layers,),
-    "observation": (layers,),
-    "adversary": (layers,),
-    "auxiliary": (layers,),
-    "fast_decoder": (layers,),
-    "likelihood": (densities,),
-    "context": (networks,),
-    "prior": (densities,),
-}
-
-
-def find_class(section, name):
-    """Returns the class that a section's `name` means.
-
-    Raises:
-        ValueError: if there is no such class.
-    """
-    for module in _MODULES[section]:
-        if hasattr(module, name):
-            return getattr(module, name)
-    known = [n for module in _MODULES[section] for n in module.__all__]
-    raise ValueError(
-        f"Recipe: {section}.name must be one of {', '.join(sorted(known))}. "
-        f"Received: {name!r}."
-    )
-
-
-def _arguments(section, name):
-    names = {"name"}
-    for base in find_class(section, name).__mro__:
-        if base.__module__.startswith("vqvae_tf"):
-            parameters = inspect.signature(base.__init__).parameters
-            names.update(parameters)
-    return names - {"self", "args", "kwargs"}
 
 
 def _check_keys(section, received, known):

@@ -10,7 +10,7 @@ from absl import logging
 from vqvae_tf import presets
 
 
-def warm_start(model, start, part, required=True):
+def warm_start(model, start, part, required=True, custom_objects=None):
     """Gives a model the weights of a preset where they fit.
 
     Layers are matched by their places in the model. Those of other shapes keep
@@ -21,11 +21,12 @@ def warm_start(model, start, part, required=True):
         start: the name or path of a preset.
         part: "autoencoder" or "prior", what the model is.
         required: False for a model whose weights may all be right already.
+        custom_objects: as of `presets.load`.
 
     Raises:
         ValueError: if it is required and nothing of the preset's part fits.
     """
-    found = presets.load(start)
+    found = presets.load(start, custom_objects=custom_objects)
     source = getattr(found, part, found if part == "autoencoder" else None)
     if source is None:
         logging.info("%s has no prior to start from.", start)

@@ -13,6 +13,7 @@ from vqvae_tf import (
     encoding,
     fitting,
     presets,
+    recipe_classes,
     sheets,
 )
 from vqvae_tf.models import LatentGenerator
@@ -75,7 +76,9 @@ def load_base(config):
     Raises:
         ValueError: if its pictures have other channels than the recipe's.
     """
-    model = presets.load(config.base)
+    model = presets.load(
+        config.base, custom_objects=recipe_classes.own_classes(config)
+    )
     base = getattr(model, "autoencoder", model)
     expected = base.event_shape[-1]
     if config.data.channels != expected:

@@ -1,0 +1,107 @@
+"""The classes that a recipe names: this package's, and those of its author."""
+
+import importlib
+import inspect
+
+import keras
+
+from vqvae_tf import bottlenecks, densities, layers, networks
+
+_MODULES = {
+    "preprocess": (layers,),
+    "encoder": (networks,),
+    "decoder": (networks, densities),
+    "quantizer": (layers,),
+    "bottleneck": (bottlenecks,),
+    "corruption": (layers,),
+    "regularizer": (layers,),
+    "observation": (layers,),
+    "adversary": (layers,),
+    "auxiliary": (layers,),
+    "fast_decoder": (layers,),
+    "likelihood": (densities,),
+    "context": (networks,),
+    "prior": (densities,),
+}
+# The sections of a recipe that name a class.
+SECTIONS = tuple(_MODULES)
+
+
+def find_class(section, name) -> type:
+    """Returns the class that a section's `name` means.
+
+    Args:
+        section: of the recipe, "encoder".
+        name: of one of this package's classes, or a path to one of your own:
+            `"my_package.nets:MyEncoder"` or `"my_package.nets.MyEncoder"`. Its
+            module is imported, as the recipe itself is.
+
+    Raises:
+        ValueError: if there is no such class.
+
+    Example:
+
+    >>> find_class("encoder", "Encoder").__name__
+    'Encoder'
+    >>> find_class("encoder", "keras.layers:Dense").__name__
+    'Dense'
+    """
+    if is_own(name):
+        return _own_class(section, name)
+    for module in _MODULES[section]:
+        if hasattr(module, name):
+            return getattr(module, name)
+    known = [n for module in _MODULES[section] for n in module.__all__]
+    raise ValueError(
+        f"Recipe: {section}.name must be one of {', '.join(sorted(known))}, "
+        f"or a class of your own, my_package.nets:MyClass. Received: {name!r}."
+    )
+
+
+def is_own(name) -> bool:
+    """Returns whether a name is the path to a class of somebody's own."""
+    return isinstance(name, str) and (":" in name or "." in name)
+
+
+def _own_class(section, name):
+    module_name, _, class_name = name.replace(":", ".").rpartition(".")
+    received = f"Received: {section}.name={name!r}."
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # whatever the module does as it is imported
+        raise ValueError(
+            f"Recipe: the module {module_name!r} of {section}.name cannot be "
+            f"imported ({type(error).__name__}: {error}). Is its folder on "
+            f"PYTHONPATH? {received}"
+        ) from error
+    found = getattr(module, class_name, None)
+    if not isinstance(found, type) or not issubclass(found, keras.Layer):
+        raise ValueError(
+            f"Recipe: {module_name} has no class {class_name} of layers or "
+            f"models. {received}"
+        )
+    return found
+
+
+def own_classes(config) -> dict[str, type]:
+    """Returns the classes of its author's that a recipe names.
+
+    They are what `presets.load` takes as `custom_objects`.
+    """
+    found = {}
+    for section in SECTIONS:
+        if is_own(name := config.get(section).name):
+            cls = find_class(section, name)
+            found[keras.saving.get_registered_name(cls)] = cls
+    return found
+
+
+def arguments(section, name) -> set[str]:
+    """Returns the keys that a section may have beside its `name`, and that."""
+    names = {"name"}
+    for base in find_class(section, name).__mro__:
+        package = base.__module__.partition(".")[0]
+        ours = package == "vqvae_tf"
+        if ours or (is_own(name) and package not in ("keras", "builtins")):
+            names.update(inspect.signature(base.__init__).parameters)
+    return names - {"self", "args", "kwargs"}
