@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 import small
+from PIL import Image
 
-from vqvae_tf import cards, figure_table, presets, recipes, sheets
+from vqvae_tf import cards, data, figure_table, presets, recipes, sheets
+from vqvae_tf.data.pictures import RESIZE_FILTER
 
 FIGURES = {"examples": 4, "psnr": 26.0, "usage": 1.0, "mse": 163.3}
 PRIOR = {"prior_bits_per_code": 5.25, "bits_per_dim": 4.0}
@@ -68,6 +70,18 @@ def test_card_without_prior():
     assert 'VQVAE.from_preset("small")' in text
     assert "| PSNR, pooled over pixels (dB) | 26.00 |" in text
     assert "reconstruction.\n\n## Use\n" in text
+    assert "resized to 16 (bilinear, antialiased)." in text
+
+
+def test_figures_name_the_filter_that_resized():
+    """One constant, which is what the resizing code does."""
+    description = cards.describe(small.recipe())
+    assert RESIZE_FILTER in cards.resizing(description)
+    assert cards.resizing({"kind": "speech", "image_size": None}) is None
+    picture = np.random.default_rng(0).integers(0, 256, [50, 40, 3], np.uint8)
+    expected = Image.fromarray(picture).resize((16, 20), Image.BILINEAR)
+    found = data.resize_and_crop(picture, 16).numpy().astype(int)
+    assert np.abs(found - np.asarray(expected)[2:18]).max() <= 2
 
 
 @pytest.mark.parametrize("name", presets.BUILT_IN)

@@ -35,6 +35,7 @@ def test_publish(tmp_path, has_prior):
     steps = "6 steps of 4" + (", the prior 4 of 4" if has_prior else "")
     assert metadata["steps"] == steps and steps in card
     assert metadata["dtype_policy"] == "float32"
+    assert metadata["resize_filter"] == "bilinear, antialiased"
     loaded = presets.load(folder)
     assert type(loaded) is cls
     figures = cards.measure(loaded, metadata["data"], str(tmp_path), False)

@@ -16,6 +16,7 @@ from vqvae_tf import (
 )
 from vqvae_tf.checks import check_labels, check_positive
 from vqvae_tf.clips import ACTIONS
+from vqvae_tf.data.pictures import RESIZE_FILTER
 from vqvae_tf.figure_table import table
 from vqvae_tf.models import Autoencoder
 
@@ -54,6 +55,18 @@ def describe(config) -> dict:
     if description["resize_range"] is not None:
         description["resize_range"] = list(description["resize_range"])
     return {**description, "kind": recipes.kind(config)}
+
+
+def resizing(description) -> str | None:
+    """Returns how pictures get their size, in words; None for speech.
+
+    Args:
+        description: a preset's `data`, as from `describe`.
+    """
+    if description.get("kind") == "speech" or not description.get("image_size"):
+        return None
+    size = description["image_size"]
+    return f"pictures of other sizes resized to {size} ({RESIZE_FILTER})"
 
 
 def reconstruction_sheet(model, images):
@@ -162,6 +175,10 @@ def card(config, figures, steps, path=None, command=None, policy=None) -> str:
     notes = _own_words(config)
     has_prior = not _PRIOR_FIGURES.isdisjoint(figures)
     shown = _SHOWN[recipes.kind(config)]
+    words = notes.data
+    # Of those of the zoo that need it, the recipe's own words say it.
+    if not built_in and (resized := resizing(describe(config))):
+        words = f"{words} {resized[0].upper()}{resized[1:]}.".lstrip()
     text = f"""# {_title(config, built_in)}
 
 {summary(config, has_prior)}
@@ -176,7 +193,7 @@ def card(config, figures, steps, path=None, command=None, policy=None) -> str:
 ## Data
 
 {options.source}, split `{options.train_split}`; figures on
-`{options.eval_split}` ({figures["examples"]} examples). {notes.data}
+`{options.eval_split}` ({figures["examples"]} examples). {words}
 
 ## Figures
 

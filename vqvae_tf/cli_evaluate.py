@@ -133,7 +133,9 @@ def _measure(run):
     from vqvae_tf import cards, figure_table, presets
 
     print(f"{run.name} on {run.data['source']}, ", end="")
-    print(f"split {run.data['eval_split']}:")
+    resized = cards.resizing(run.data)
+    words = f", {resized}" if resized else ""
+    print(f"split {run.data['eval_split']}{words}:")
     run.figures = cards.measure(
         presets.load(run.name), run.data, FLAGS.data_dir, rows=run.rows
     )

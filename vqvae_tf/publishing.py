@@ -3,6 +3,7 @@
 import math
 
 from vqvae_tf import cards, presets, recipes, showcase
+from vqvae_tf.data.pictures import RESIZE_FILTER
 from vqvae_tf.divergence import NotFinite
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.precision import in_float32
@@ -45,6 +46,8 @@ def publish(config, model, folder, data_dir=None, command=None):
         "dtype_policy": policy,
         "metrics": figures,
     }
+    if cards.resizing(description):
+        metadata["resize_filter"] = RESIZE_FILTER
     card = cards.card(config, figures, steps, folder, command, policy)
     return presets.save(model, folder, metadata, card, pictures)
 

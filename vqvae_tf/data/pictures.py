@@ -8,6 +8,10 @@ from vqvae_tf.data import picture_files
 from vqvae_tf.data.picture_files import decode_picture
 from vqvae_tf.paths import expand
 
+# How `resize` and `resized_square` resize; figures of resized pictures depend
+# on it.
+RESIZE_FILTER = "bilinear, antialiased"
+
 
 def load_picture(
     path: str, image_size: int | None = None, channels: int = 3
