@@ -8,7 +8,6 @@ NAME/README.md           the model card
 """
 
 import contextlib
-import dataclasses
 import datetime
 import hashlib
 import json
@@ -25,12 +24,11 @@ from vqvae_tf import (
     folders,
     preset_checks,
     preset_configs,
+    preset_parts,
     scratch,
     sheets,
 )
 from vqvae_tf.files import expand, resolve, write_atomically
-from vqvae_tf.messages import first_line
-from vqvae_tf.models import LatentGenerator, VideoGenerator
 from vqvae_tf.precision import portable_config
 from vqvae_tf.preset_checks import METADATA, PresetError
 from vqvae_tf.preset_files import (
@@ -255,14 +253,12 @@ def load(name, expected_class=None, *, custom_objects=None, sha256=None):
         # process needs to replace the preset.
         files = folders.read_steadily(
             lambda: find_preset(name),
-            lambda folder: _read(folder, sha256, expected_class, copies),
+            lambda folder: preset_parts.read(
+                folder, load_metadata(folder, sha256), expected_class, copies
+            ),
             _READ_ERRORS,
         )
-        model = _load_part(files, CONFIG, WEIGHTS, own)
-        wants = expected_class and issubclass(type(model), expected_class)
-        if PRIOR_CONFIG in files.contents and not wants:
-            prior = _load_part(files, PRIOR_CONFIG, PRIOR_WEIGHTS, own)
-            model = _with_prior(model, prior, files.folder)
+        model = preset_parts.load(files, expected_class, own)
     if expected_class and not isinstance(model, expected_class):
         raise PresetError(
             f"The preset {str(name)!r} holds {_article(model)}. "
@@ -275,99 +271,6 @@ def load(name, expected_class=None, *, custom_objects=None, sha256=None):
 def _article(model):
     name = type(model).__name__
     return f"an {name}" if name[0] in "AEIOU" else f"a {name}"
-
-
-def _with_prior(autoencoder, prior, folder):
-    # Only a prior of video has a network that sees past frames.
-    video = hasattr(prior, "network")
-    try:
-        model = (VideoGenerator if video else LatentGenerator)(
-            autoencoder, prior
-        )
-        model.build()
-    except (ValueError, TypeError, AttributeError) as error:
-        raise PresetError(
-            f"{CONFIG} and {PRIOR_CONFIG} of the preset {folder} do not fit "
-            f"each other: {first_line(error)}"
-        ) from error
-    return model
-
-
-@dataclasses.dataclass
-class _Files:
-    """The files of a preset, all of one moment.
-
-    Attributes:
-        folder: where they are from.
-        metadata: of the preset.
-        contents: the configurations by their files' names.
-        copies: the paths of copies of the weights, likewise.
-    """
-
-    folder: pathlib.Path
-    metadata: dict
-    contents: dict = dataclasses.field(default_factory=dict)
-    copies: dict = dataclasses.field(default_factory=dict)
-
-
-def _read(folder, sha256, expected_class, copies):
-    """Reads the files that are to be loaded; `copies` closes the copies."""
-    copies.close()  # of a preset that was replaced meanwhile
-    found = _Files(folder, load_metadata(folder, sha256))
-    for config, weights in (CONFIG, WEIGHTS), (PRIOR_CONFIG, PRIOR_WEIGHTS):
-        found.contents[config] = preset_checks.parse_json(
-            preset_checks.read_checked(folder, config, found.metadata),
-            folder / config,
-        )
-        found.copies[weights] = copies.enter_context(
-            preset_checks.checked_copy(folder, weights, found.metadata)
-        )
-        has_prior = PRIOR_CONFIG in found.metadata["files"]
-        if not has_prior or _is_wanted(found.contents[config], expected_class):
-            break
-    return found
-
-
-def _is_wanted(config, expected_class):
-    """Returns whether a model alone, without its prior, is asked for."""
-    if expected_class is None or not isinstance(config, dict):
-        return False
-    name = config.get("registered_name")
-    found = keras.saving.get_registered_object(str(name))
-    return isinstance(found, type) and issubclass(found, expected_class)
-
-
-def _load_part(files, config_name, weights_name, own):
-    folder, config = files.folder, files.contents[config_name]
-    path, copy = folder / config_name, files.copies[weights_name]
-    weights = preset_checks.measure_weights(copy, folder / weights_name)
-    preset_configs.check_config(config, path, weights, own)
-    model = preset_configs.build(config, path, weights, own)
-    _check_size(model, folder, config_name, files.metadata)
-    try:
-        model.load_weights(copy)
-    except Exception as error:  # whatever Keras makes of other weights
-        raise PresetError(
-            f"{folder / weights_name} does not fit the model of "
-            f"{config_name}: {first_line(error)}"
-        ) from error
-    try:
-        finite.check_weights(model, "used")
-    except ValueError as error:
-        raise PresetError(f"{folder / weights_name}: {error}") from None
-    return model
-
-
-def _check_size(model, folder, config_name, metadata):
-    """Raises PresetError unless all the parameters are there to be loaded."""
-    name = "parameters" if config_name == CONFIG else "prior_parameters"
-    expected, received = metadata.get(name), model.count_params()
-    if expected is not None and received != expected:
-        raise PresetError(
-            f"{folder / config_name} makes a model of {received:,} parameters "
-            f"without data, {METADATA} says {expected:,}: some part is not "
-            "built by build(). Save a model whose build() makes all variables."
-        )
 
 
 # Saving ---------------------------------------------------------------------
