@@ -119,7 +119,7 @@ class FactorizedDensity(DensityModel):
             )
         temperature, _, _ = check_filters(temperature)
         check_given(given, given_mask)
-        parameters = self.parameters(_finite(context))
+        parameters = self._finite_parameters(context)
         num_samples = resolve_num_samples(num_samples, [parameters])
         parameters = broadcast_batch("context", parameters, num_samples)
         draw = self.likelihood.sample(
@@ -137,7 +137,14 @@ class FactorizedDensity(DensityModel):
 
     def mode(self, context=None):
         """Returns the point estimate, uint8 `[batch, *sizes, channels]`."""
-        return self.likelihood.mode(self.parameters(_finite(context)))
+        return self.likelihood.mode(self._finite_parameters(context))
+
+    def _finite_parameters(self, context):
+        """Returns parameters of which no NaN becomes a black pixel."""
+        parameters = self.parameters(_finite(context))
+        # Of weights or latents that are too large, or weights that are NaN.
+        tensor_checks.check_finite("The decoder's outputs", parameters)
+        return parameters
 
     def export_signature(self):
         if self.local_shape is None:
