@@ -284,7 +284,7 @@ def test_adam_of_a_recipe_moves_every_weight_in_bfloat16():
 def test_other_policies_are_refused(policy):
     config = small.recipe()
     config.dtype_policy = policy
-    message = f"one of float32, .*bfloat16. Received: '{policy}'"
+    message = f"one of auto, float32, .*bfloat16. Received: '{policy}'"
     with pytest.raises(ValueError, match=message) as error:
         recipes.check_recipe(config)
     assert ("soon NaN" in str(error.value)) == (policy == "float16")
