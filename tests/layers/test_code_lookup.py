@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import small
 import tensorflow as tf
 from harness import saved_and_loaded
 from static_graphs import operations
@@ -144,6 +145,15 @@ def test_statistics_are_not_in_an_exported_graph():
     # Evaluation, and a loop of one's own, say what they are.
     assert kinds(lambda x: layer(x, training=False), spec) >= counting
     assert kinds(lambda x: layer(x, training=True), spec) >= counting
+
+
+def test_statistics_are_not_in_the_exported_graph_of_a_model():
+    model = small.autoencoder()
+    spec = tf.TensorSpec([None, small.SIZE, small.SIZE, 3], tf.float32)
+    counting = {"DenseBincount", "AssignVariableOp"}
+    assert not kinds(lambda x: model(x), spec) & counting
+    assert not kinds(lambda x: model.reconstruct(x), spec) & counting
+    assert kinds(lambda x: model(x, training=False), spec) >= counting
 
 
 @pytest.mark.slow

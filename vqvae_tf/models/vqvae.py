@@ -89,7 +89,7 @@ class VQVAE(EncoderDecoder):
         self.decoder(x, context={"local": quantized})
         self.built = True
 
-    def call(self, x, context=None, training=False):
+    def call(self, x, context=None, training=None):
         quantized = self.quantizer(self.latents(x, training), training=training)
         return self.decoder.mode({**(context or {}), "local": quantized})
 
