@@ -9,8 +9,8 @@ step of an autoregressive decoder takes hardly grows with the batch.
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import random, sequences
-from vqvae_tf.checks import check_labels, check_positive
+from vqvae_tf import random, sequences, tensor_checks
+from vqvae_tf.checks import check_positive
 from vqvae_tf.data.audio_source import AudioSource
 from vqvae_tf.evaluation import bar
 
@@ -164,5 +164,5 @@ def decoder_context(autoencoder, codes, mask, speakers) -> dict:
     count = getattr(autoencoder.decoder, "global_channels", None)
     if count is None:
         return {"local": local}
-    speakers = check_labels("speakers", speakers, count)
+    speakers = tensor_checks.whole_numbers(speakers, count, "speakers")
     return {"local": local, "global": tf.one_hot(speakers, count)}
