@@ -34,8 +34,8 @@ def write_atomically(path, sync=True):
 
     Example:
 
-    >>> with write_atomically("out.txt") as temporary:
-    ...     _ = pathlib.Path(temporary).write_text("done")
+    >>> with write_atomically("out.txt") as name, open(name, "w") as file:
+    ...     _ = file.write("done")
     """
     path = resolve(path)
     if path.exists() and not path.is_file():
