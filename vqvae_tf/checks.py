@@ -163,7 +163,7 @@ def check_labels(name, values, size):
         )
     if found.size and not 0 <= found.min() <= found.max() < size:
         raise ValueError(
-            f"{name} must be in 0..{size - 1}. Received: values in "
+            f"{name} must be in 0..{size - 1}. Received: {name.lower()} in "
             f"{found.min()}..{found.max()}."
         )
     return found
