@@ -728,3 +728,33 @@ def test_errors(call, message):
     with pytest.raises(ValueError, match=message) as error:
         call()
     assert "Received: " in str(error.value)
+
+
+def test_numbers_of_numpy_and_tensors_are_kept_as_pythons():
+    layer = VectorQuantizerEMA(
+        np.int64(8),
+        tf.constant(4),
+        commitment_cost=tf.constant(1),
+        decay=np.float32(0.5),
+        restart_after=np.array(3),
+    )
+    config = layer.get_config()
+    for name in ("num_embeddings", "embedding_dim", "restart_after"):
+        assert type(config[name]) is int
+    assert type(config["decay"]) is float
+    assert layer(tf.zeros([2, 3, 4]), training=True).shape == [2, 3, 4]
+    assert layer.decode(np.zeros([2, 3], np.int64)).shape == [2, 3, 4]
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 1), (2,), (), (3, 3), (1, 3, 2)])
+def test_a_mask_of_another_shape_is_refused(shape):
+    layer = VectorQuantizer(8, 4)
+    with pytest.raises(ValueError, match="A mask of latents"):
+        layer(tf.zeros([3, 2, 4]), mask=np.ones(shape))
+
+
+def test_latents_without_axes_are_refused():
+    layer = VectorQuantizer(8, 4)
+    for call in (layer, layer.encode):
+        with pytest.raises(ValueError, match="last axis of latents"):
+            call(tf.zeros([]))

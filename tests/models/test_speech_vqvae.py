@@ -376,3 +376,10 @@ def test_waveforms_cannot_be_completed():
     x = small.waveforms(2, 64)
     with pytest.raises(ValueError, match=r"waveforms cannot. .*\(2, 64\)"):
         small.speech().sample(given=x, given_mask=x > 0)
+
+
+@pytest.mark.parametrize("shape", [(), (24,), (1, 24, 1)])
+def test_waveforms_without_their_two_axes_are_refused(shape):
+    model = small.speech_vqvae()
+    with pytest.raises(ValueError, match="Waveforms must have shape"):
+        model.convert(np.zeros(shape, np.float32), "ann")

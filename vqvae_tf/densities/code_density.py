@@ -9,6 +9,7 @@ from vqvae_tf.densities.conditioning import (
     broadcast_batch,
     check_batch,
     check_grid,
+    check_same_batch,
     resolve_num_samples,
     size_of,
 )
@@ -217,8 +218,8 @@ class CodeDensity(DensityModel):
         wrong = False
         if self.num_codebooks > 1:
             axes.append(str(self.num_codebooks))
-            wrong = value.shape[-1] != self.num_codebooks
-        if len(value.shape) != len(axes) or wrong:
+            wrong = value.shape[-1:] != [self.num_codebooks]
+        if len(value.shape) != len(axes) or wrong or 0 in value.shape:
             raise ValueError(
                 f"Codes must have shape [{', '.join(axes)}]. Received: codes "
                 f"of shape {tuple(value.shape)}."
@@ -251,6 +252,7 @@ class CodeDensity(DensityModel):
         axes = range(1, len(keep.shape))
         grid = [size_of(given, axis) for axis in axes]
         keep = check_grid(keep, 1, grid, "given_mask")
+        check_same_batch("given_mask", keep, "given", given)
         known = keep if self.num_codebooks == 1 else keep[..., tf.newaxis]
         return self._codes(tf.where(known, given, 0)), keep
 

@@ -9,6 +9,7 @@ from vqvae_tf.densities.conditioning import (
     LocalUpsampling,
     check_context,
     check_grid,
+    check_same_batch,
     size_of,
 )
 from vqvae_tf.layers.dropout import Dropout
@@ -187,6 +188,8 @@ class CodeNetwork(CodeDensity):
         axes = range(1, 1 + len(self.grid_axes))
         grid = tuple(size_of(embedded, axis) for axis in axes)
         contexts = self.prepare_context(context, grid)
+        for name, entry in zip(("global", "local"), contexts):
+            check_same_batch(f'context["{name}"]', entry, "the codes", embedded)
         drop = self.drop if training and self.dropout else None
         return self.features(embedded, *contexts, drop)
 

@@ -83,7 +83,9 @@ class ConditionalDensity(DensityModel):
 
     def _make_marginals(self):
         density = self.density
-        check_positive("marginal_channels", self.marginal_channels)
+        self.marginal_channels = check_positive(
+            "marginal_channels", self.marginal_channels
+        )
         if not 0 < self.marginal_weight < math.inf:
             raise ValueError(
                 "marginal_weight must be a positive number. "

@@ -97,7 +97,13 @@ def resolve_num_samples(num_samples, tensors):
     if num_samples is None:
         batches = [size_of(t, 0) for t in tensors if t is not None]
         if all(isinstance(batch, int) for batch in batches):
-            return max(batches, default=1)
+            num_samples = max(batches, default=1)
+            if num_samples == 0:
+                raise ValueError(
+                    "Samples are drawn for the rows of a context, or of codes "
+                    "to complete. Received: a batch of 0 rows."
+                )
+            return num_samples
         return tf.reduce_max(tf.stack(batches))
     return tensor_checks.count("num_samples", num_samples)
 
@@ -126,6 +132,24 @@ def check_batch(name, tensor, num_samples):
         fits, [f"{name} must have a batch of 1 or of num_samples.", batch]
     )
     return after(check, tensor)
+
+
+def check_same_batch(name, tensor, of_name, other):
+    """Raises ValueError unless two batches are equal, or the first is 1.
+
+    Args:
+        name, of_name: what to call the tensors.
+        tensor: the first one, or None.
+        other: the second one.
+    """
+    if tensor is None:
+        return
+    batch, expected = tensor.shape[0], other.shape[0]
+    if None not in (batch, expected) and batch not in (1, expected):
+        raise ValueError(
+            f"{name} must have a batch of 1 or that of {of_name}, {expected}. "
+            f"Received: {name} of shape {tuple(tensor.shape)}."
+        )
 
 
 def broadcast_batch(name, tensor, num_samples):

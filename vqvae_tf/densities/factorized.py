@@ -8,6 +8,7 @@ from vqvae_tf.densities.base import DensityModel, check_given
 from vqvae_tf.densities.conditioning import (
     after,
     broadcast_batch,
+    check_same_batch,
     resolve_num_samples,
 )
 from vqvae_tf.densities.filtering import check_filters
@@ -68,6 +69,11 @@ class FactorizedDensity(DensityModel):
         if not self.built:
             self.build()
         local = tf.convert_to_tensor(context["local"])
+        if len(local.shape) < 2:
+            raise ValueError(
+                'context["local"] must have shape [batch, *grid, channels]. '
+                f"Received: shape {tuple(local.shape)}."
+            )
         if self.local_shape is None:
             sizes = [None] * (len(local.shape) - 2)
             self.local_shape = (*sizes, local.shape[-1])
@@ -158,7 +164,7 @@ class FactorizedDensity(DensityModel):
     def _check_shapes(self, value, parameters):
         channels = self.likelihood.num_channels(parameters.shape[-1])
         shape = (*parameters.shape[:-1], channels)
-        if value.shape[-1] not in (None, channels):
+        if len(value.shape) and value.shape[-1] not in (None, channels):
             wanted = self.likelihood.num_parameters(value.shape[-1])
             raise ValueError(
                 f"The network's {parameters.shape[-1]} outputs stand for "
@@ -169,6 +175,10 @@ class FactorizedDensity(DensityModel):
             a is None or b is None or a == b
             for a, b in zip(shape[1:], value.shape[1:])
         )
+        if compatible:
+            check_same_batch(
+                'context["local"]', parameters, "the values", value
+            )
         if not compatible:
             raise ValueError(
                 f"The network's output stands for values of shape {shape}. "

@@ -24,6 +24,8 @@ from vqvae_tf.densities.normal_bins import log_bin_mass
 from vqvae_tf.tensor_checks import check_levels
 from vqvae_tf.tensor_checks import temperature as checked_temperature
 
+_LARGEST_LOG = 60.0
+
 
 @functools.cache
 def _tfd():
@@ -41,6 +43,11 @@ def _check_scale(name, value):
     if number == 0:
         raise ValueError(f"{name} must be above 0. Received: {value!r}.")
     return value
+
+
+def _exp(x):
+    """`tf.exp` that is never infinite: no value has a probability then."""
+    return tf.exp(tf.minimum(x, _LARGEST_LOG))
 
 
 def _round_pixels(x):
@@ -175,6 +182,7 @@ class _LocationScale(Likelihood):
         else:
             found = checks.number(scale)
             valid = found is not None and 0 < found < math.inf
+            scale = found if valid else scale
         if not valid:
             raise ValueError(
                 'scale must be "learned", "predicted" or a positive number of '
@@ -204,7 +212,7 @@ class _LocationScale(Likelihood):
         p = self._split(parameters)
         location = _to_pixels(p[..., 0])
         if self.scale == "predicted":
-            scale = self.initial_scale * tf.exp(p[..., 1])
+            scale = self.initial_scale * _exp(p[..., 1])
         elif self.scale == "learned":
             scale = tf.exp(tf.convert_to_tensor(self.log_scale))
         else:
@@ -335,7 +343,7 @@ class DiscretizedLogisticMixture(Likelihood):
 
     def _components(self, outputs, spread):
         logits, mean, scale = outputs
-        scale = tf.maximum(self.initial_scale * tf.exp(scale), self.min_scale)
+        scale = tf.maximum(self.initial_scale * _exp(scale), self.min_scale)
         return logits, _to_pixels(mean + spread), scale
 
     def _spread(self):
@@ -371,7 +379,9 @@ class DiscretizedLogisticMixture(Likelihood):
     def mode(self, parameters):
         """Returns the mixture's mean, the least-squares point estimate."""
         logits, mean, _ = self.components(parameters)
-        weights = tf.nn.softmax(logits, axis=-1)
+        # Of a matrix, since TensorFlow's softmax ends at five axes.
+        weights = tf.nn.softmax(tf.reshape(logits, [-1, self.num_components]))
+        weights = tf.reshape(weights, tf.shape(logits))
         return _round_pixels(tf.reduce_sum(weights * mean, axis=-1))
 
     def get_config(self):

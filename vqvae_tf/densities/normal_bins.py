@@ -14,6 +14,8 @@ import tensorflow as tf
 _FAR = 8.0
 # Added to an edge of a bin, takes it to infinity.
 _OPEN = 1000.0
+# Its square is finite in float32; values that are further out count as there.
+_FARTHEST = 1e18
 
 
 def log_bin_mass(value, mean, scale, low=0.0, high=255.0):
@@ -49,7 +51,8 @@ def log_bin_mass(value, mean, scale, low=0.0, high=255.0):
     central = tf.math.log(tf.maximum(0.5 * (below - above), 1e-30))
 
     def with_tails():
-        tail = _log_tail_mass(tf.where(distant, near, _FAR), width, open_far)
+        far = tf.where(distant, tf.minimum(near, _FARTHEST), _FAR)
+        tail = _log_tail_mass(far, width, open_far)
         return tf.where(distant, tail, central)
 
     # Rarely is any value that far out, and the series cost as much again.

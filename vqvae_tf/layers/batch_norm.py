@@ -44,8 +44,7 @@ class BatchNorm(keras.layers.Layer):
 
     def __init__(self, momentum=0.99, epsilon=1e-6, **kwargs):
         super().__init__(**{"autocast": False, **kwargs})
-        check_share("momentum", momentum)
-        self.momentum = momentum
+        self.momentum = check_share("momentum", momentum)
         self.epsilon = epsilon
 
     def build(self, input_shape):

@@ -238,9 +238,10 @@ class VerticalConv2D(_CausalConv):
     ):
         super().__init__(filters, include_current, use_bias, **kwargs)
         rows, columns = kernel_size
-        check_positive("kernel_size", rows)
-        check_odd("the number of columns of kernel_size", columns)
-        self.kernel_size = (rows, columns)
+        self.kernel_size = (
+            check_positive("kernel_size", rows),
+            check_odd("the number of columns of kernel_size", columns),
+        )
 
     def build(self, input_shape):
         self._add_weights(self.kernel_size, input_shape[-1])

@@ -108,7 +108,7 @@ class CodeLookup(ReplicaLosses):
                 f"{dtype}; decode latents by calling the layer."
             )
         groups = self.num_codebooks
-        if groups > 1 and shape[-1] != groups:
+        if groups > 1 and (not len(shape) or shape[-1] != groups):
             raise ValueError(
                 f"With num_codebooks={groups} the last axis of codes has "
                 f"{groups} entries. Received: codes of shape {shape}."
@@ -141,10 +141,11 @@ class CodeLookup(ReplicaLosses):
 
     def _check_channels(self, shape):
         expected = self.num_codebooks * self.embedding_dim
-        if shape[-1] != expected:
+        if len(shape) < 2 or shape[-1] != expected:
             raise ValueError(
-                f"The last axis of latents must have num_codebooks * "
-                f"embedding_dim = {self.num_codebooks} * "
+                "The last axis of latents [batch, ..., channels] must have "
+                "num_codebooks * embedding_dim = "
+                f"{self.num_codebooks} * "
                 f"{self.embedding_dim} = {expected} channels. Received: "
                 f"latents of shape {tuple(shape)}. Put a 1x1 convolution (or "
                 f"Dense) with {expected} outputs before the quantizer."

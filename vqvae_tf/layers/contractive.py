@@ -73,7 +73,6 @@ class Contractive(RowNoise):
         relative=False,
         **kwargs,
     ):
-        check_not_negative("weight", weight)
         if method not in METHODS:
             raise ValueError(
                 f"method must be one of {', '.join(METHODS)}. "
@@ -81,7 +80,7 @@ class Contractive(RowNoise):
             )
         kwargs = {"autocast": False, "dtype": "float32", **kwargs}
         super().__init__(seed, noisy=method == "hutchinson", **kwargs)
-        self.weight = weight
+        self.weight = check_not_negative("weight", weight)
         self.method = method
         self.num_probes = check_positive("num_probes", num_probes)
         self.relative = bool(relative)

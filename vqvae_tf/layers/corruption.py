@@ -94,9 +94,8 @@ class MaskingNoise(Corruption):
     """
 
     def __init__(self, rate, value=-1.0, seed=None, **kwargs):
-        check_share("rate", rate)
         super().__init__(seed, **kwargs)
-        self.rate = rate
+        self.rate = check_share("rate", rate)
         self.value = value
 
     def apply_noise(self, inputs, noise):
@@ -132,9 +131,8 @@ class GaussianCorruption(Corruption):
     """
 
     def __init__(self, stddev, seed=None, **kwargs):
-        check_not_negative("stddev", stddev)
         super().__init__(seed, **kwargs)
-        self.stddev = stddev
+        self.stddev = check_not_negative("stddev", stddev)
 
     def apply_noise(self, inputs, noise):
         return inputs + tf.cast(
@@ -169,9 +167,8 @@ class SaltAndPepperNoise(Corruption):
     """
 
     def __init__(self, rate, seed=None, **kwargs):
-        check_share("rate", rate)
         super().__init__(seed, **kwargs)
-        self.rate = rate
+        self.rate = check_share("rate", rate)
 
     def apply_noise(self, inputs, noise):
         extreme = tf.where(noise < self.rate / 2, -1.0, 1.0)

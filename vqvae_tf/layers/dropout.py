@@ -39,7 +39,7 @@ class Dropout(RowNoise):
     """
 
     def __init__(self, rate, seed=None, **kwargs):
-        check_share("rate", rate)
+        rate = check_share("rate", rate)
         super().__init__(seed, noisy=bool(rate), **kwargs)
         self.rate = rate
         self.supports_masking = True

@@ -119,24 +119,22 @@ class VectorQuantizer(CodeLookup):
         **kwargs,
     ):
         super().__init__(**{"autocast": False, **kwargs})
-        check_positive("num_embeddings", num_embeddings)
-        check_positive("embedding_dim", embedding_dim)
-        check_positive("num_codebooks", num_codebooks)
-        if restart_after is not None:
-            check_positive("restart_after", restart_after)
-        check_not_negative("commitment_cost", commitment_cost)
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
-        self.commitment_cost = commitment_cost
-        self.num_codebooks = num_codebooks
+        self.num_embeddings = check_positive("num_embeddings", num_embeddings)
+        self.embedding_dim = check_positive("embedding_dim", embedding_dim)
+        self.commitment_cost = check_not_negative(
+            "commitment_cost", commitment_cost
+        )
+        self.num_codebooks = check_positive("num_codebooks", num_codebooks)
         self.initialize_from_data = initialize_from_data
+        if restart_after is not None:
+            restart_after = check_positive("restart_after", restart_after)
         self.restart_after = restart_after
         # A number of its own, since several draws must agree on it.
         seed = check_seed(seed)
         self.seed = np.random.randint(2**31) if seed is None else seed
         self.supports_masking = True
         self.usage_metric = CodebookUsage(
-            num_embeddings, num_codebooks, prefix=f"{self.name}_"
+            self.num_embeddings, self.num_codebooks, prefix=f"{self.name}_"
         )
         if restart_after is not None:
             self.restart_metric = keras.metrics.Sum(f"{self.name}_restarts")
@@ -270,11 +268,26 @@ class VectorQuantizer(CodeLookup):
         if mask is None:
             return None
         mask = tf.cast(mask, tf.float32)
+        self._check_mask_shape(mask.shape, latents.shape)
         shape = tf.shape(latents)[:-1]
         missing = len(latents.shape) - 1 - len(mask.shape)
         for _ in range(missing):
             mask = mask[..., tf.newaxis]
         return tf.reshape(tf.broadcast_to(mask, shape), [-1])
+
+    def _check_mask_shape(self, mask, latents):
+        """Raises ValueError unless a mask is `[batch]` or `[batch, ...]`."""
+        positions = latents[:-1]
+        fits = 1 <= len(mask) <= len(positions) and all(
+            None in pair or pair[0] in (1, pair[1])
+            for pair in zip(mask, positions)
+        )
+        if not fits:
+            raise ValueError(
+                f"A mask of latents of shape {tuple(latents)} has their shape "
+                f"without the channels, {tuple(positions)}, or only the batch. "
+                f"Received: a mask of shape {tuple(mask)}."
+            )
 
     # Loss -------------------------------------------------------------------
 

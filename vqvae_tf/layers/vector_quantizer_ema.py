@@ -1,9 +1,11 @@
 """Vector quantisation with a codebook of exponential moving averages."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf import replicas
+from vqvae_tf.checks import check_number
 from vqvae_tf.layers import lookup
 from vqvae_tf.layers.codebook import given_counts
 from vqvae_tf.layers.quantizer_gradients import mean_squares
@@ -75,11 +77,9 @@ class VectorQuantizerEMA(VectorQuantizer):
             num_codebooks=num_codebooks,
             **kwargs,
         )
-        if not 0 <= decay < 1:
-            raise ValueError(
-                f"decay must be in [0, 1). Received: decay={decay}."
-            )
-        self.decay = decay
+        self.decay = check_number(
+            "decay", decay, 0, np.nextafter(1, 0), "a number in [0, 1)"
+        )
 
     def build(self, input_shape):
         super().build(input_shape)

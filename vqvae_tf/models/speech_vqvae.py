@@ -314,6 +314,7 @@ class SpeechVQVAE(VQVAE):
     def reconstruct(self, x, context=None, speaker=None, **options):
         """Returns waveforms of the codes of x, as long as x; see `decode`."""
         x = tf.convert_to_tensor(x)
+        self.preprocess.check_rank(x)
         options.setdefault("length", size_of(x, 1))
         return self.decode(self.encode(x), context, speaker, **options)
 

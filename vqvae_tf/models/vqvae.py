@@ -211,7 +211,7 @@ class VQVAE(EncoderDecoder):
         """
         local = self.quantizer.decode(codes)
         rank = self._rank()
-        if len(local.shape) != rank + 2:
+        if len(local.shape) != rank + 2 or 0 in local.shape:
             raise ValueError(
                 f"Codes have shape [batch, *grid] with {rank} sizes (and a "
                 "last axis for several codebooks). Received: codes of shape "

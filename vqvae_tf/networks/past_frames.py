@@ -82,12 +82,10 @@ class PastFrames(Composite):
                 f"Received: num_actions={num_actions}, "
                 f"action_size={action_size}."
             )
-        for name, size in (
-            ("num_actions", num_actions),
-            ("action_size", action_size),
-        ):
-            if size is not None:
-                check_positive(name, size)
+        if num_actions is not None:
+            num_actions = check_positive("num_actions", num_actions)
+        if action_size is not None:
+            action_size = check_positive("action_size", action_size)
         if not 0 <= action_dropout <= 1:
             raise ValueError(
                 "action_dropout must be a share in [0, 1]. "
