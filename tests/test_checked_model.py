@@ -218,7 +218,7 @@ def test_graphs_have_no_check_in_them():
         {"metrics": ["mae"]},
         {"weighted_metrics": [keras.metrics.MeanSquaredError()]},
     ],
-    ids=str,
+    ids=lambda options: "-".join(options),
 )
 def test_a_loss_and_metrics_are_refused_and_not_ignored(options):
     model = small.autoencoder()
