@@ -89,6 +89,8 @@ def _picture(draw):
         picture = Image.fromarray(values[..., 0].astype(np.float32) * scale)
     else:
         picture = picture.convert(mode)
+    if mode == "F":  # other kinds of files cannot keep it
+        ending = "tif"
     content = io.BytesIO()
     kind = {"jpg": "jpeg", "tif": "tiff"}.get(ending.lower(), ending.lower())
     try:
