@@ -35,7 +35,10 @@ def array_of(name, value):
     if not known(value):
         return tf.get_static_value(tf.convert_to_tensor(value))
     try:
-        return np.asarray(value)
+        found = np.asarray(value)
+        # TensorFlow has no wider floats.
+        wide = found.dtype.kind == "f" and found.dtype.itemsize > 8
+        return found.astype(np.float64) if wide else found
     except NotImplementedError:  # a list with a tensor of a graph in it
         return None
     except (ValueError, TypeError) as error:
