@@ -1,5 +1,6 @@
 """The demo, from the presets that ship to an answering SavedModel."""
 
+import ast
 import re
 
 import pytest
@@ -44,6 +45,17 @@ def test_demo(tmp_path, capsys):
     scores = re.findall(rows, text, re.MULTILINE)
     # The evaluation in Python and the exported model give one bound.
     assert float(scores[-1]) == pytest.approx(float(scores[-2]), rel=1e-3)
+
+
+def test_the_client_knows_tensorflow_alone():
+    tree = ast.walk(ast.parse(demo._CLIENT))
+    names = {
+        name.name if isinstance(node, ast.Import) else node.module
+        for node in tree
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in node.names
+    }
+    assert names == {"sys", "numpy", "tensorflow"}
 
 
 def test_remarks_are_about_presets():

@@ -177,7 +177,6 @@ _CLIENT = """
 import sys
 sys.modules["keras"] = sys.modules["vqvae_tf"] = None
 import numpy as np
-from vqvae_tf.paths import expand
 import tensorflow as tf
 model = tf.saved_model.load(sys.argv[1])
 images = np.load(sys.argv[2])["images"]
