@@ -3,6 +3,7 @@
 import pytest
 import tensorflow as tf
 
+from vqvae_tf import cli
 from vqvae_tf.messages import first_line
 
 
@@ -43,3 +44,18 @@ def test_of_a_real_operation():
         check(tf.ones([3]))
     line = first_line(caught.value)
     assert "{{" not in line and "odd" in line
+
+
+def test_what_arises_in_traced_code_is_one_line():
+    @tf.function
+    def graph(x):
+        if tf.reduce_any(x > 0):  # AutoGraph's own
+            raise ValueError("size must be a positive integer. Received: -1.")
+        return x
+
+    with pytest.raises(ValueError) as raised:
+        graph(tf.zeros([2]))
+    assert "in user code" in str(raised.value)
+    expected = "size must be a positive integer. Received: -1."
+    assert first_line(raised.value) == expected
+    assert cli.explain(raised.value) == expected

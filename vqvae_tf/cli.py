@@ -32,8 +32,13 @@ def explain(error) -> str | None:
     if isinstance(error, ImportError):
         return _import_message(error)
     if isinstance(error, (ValueError, ExplainedError)):
-        return str(error) or type(error).__name__
+        traced = str(error).lstrip().startswith("in user code:")
+        return first_line(error) if traced else _text(error)
     return None
+
+
+def _text(error):
+    return str(error) or type(error).__name__
 
 
 _REMEDIES = {

@@ -25,6 +25,8 @@ def first_line(error) -> str:
         error: an exception.
     """
     text = re.sub(_NAMES, "", getattr(error, "message", None) or str(error))
+    if text.lstrip().startswith("in user code:"):
+        text = _of_traced(text)
     lines = [line.strip() for line in text.splitlines()]
     lines = [
         line
@@ -32,3 +34,12 @@ def first_line(error) -> str:
         if line and not line.startswith(_FRAMES) and "root error(s)" not in line
     ]
     return lines[0] if lines else type(error).__name__
+
+
+def _of_traced(text):
+    """Returns what an error says that arose as a function was traced.
+
+    AutoGraph puts the lines of code before it: `    ValueError: what it says`.
+    """
+    starts = list(re.finditer(r"^    (\w*\.)*[A-Z]\w*: ", text, re.MULTILINE))
+    return text[starts[-1].end() :] if starts else text

@@ -99,3 +99,10 @@ def test_samples_for_nobody_are_refused():
 def test_codes_of_an_empty_grid_are_refused():
     with pytest.raises(ValueError, match="Codes have shape"):
         small.autoencoder().decode(np.zeros([2, 4, 0], np.int32))
+
+
+def test_samples_without_their_class_say_so_in_one_line():
+    prior = small.prior(global_channels=3)
+    with pytest.raises(ValueError) as raised:
+        prior.sample(2)
+    assert str(raised.value).startswith("The density expects a context")

