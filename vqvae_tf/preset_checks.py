@@ -109,6 +109,32 @@ _TYPES = {
     "data": dict,
     "metrics": dict,
 }
+# Of `data`; what else it may hold is not read.
+_TYPES_OF_DATA = {
+    "kind": str,
+    "source": str,
+    "train_split": str,
+    "eval_split": str,
+    "crop": str,
+    "on_corrupt": str,
+    "flip": bool,
+    "normalize": (str, type(None)),
+    "resize_range": (list, type(None)),
+}
+_COUNTS_OF_DATA = (
+    "image_size",
+    "channels",
+    "num_classes",
+    "sample_rate",
+    "window",
+    "num_speakers",
+    "bound_samples",
+    "neighbour_pictures",
+    "max_recordings",
+)
+# Larger pictures, rates and so on are nothing that a model was trained on, and
+# commands bring what they are given to these sizes.
+_LARGEST_COUNT, _LARGEST_SIZE = 2**20, 2**12
 
 
 def check_metadata(metadata, path) -> dict:
@@ -136,6 +162,9 @@ def check_metadata(metadata, path) -> dict:
         wrong = not isinstance(value, kind) or isinstance(value, bool)
         if name in metadata and wrong:
             refuse(f"another `{name}`", value)
+    for name, value in metadata.get("data", {}).items():
+        if not _is_data(name, value):
+            refuse(f"another `{name}` of its data", value)
     files = metadata.get("files")
     if not isinstance(files, dict) or not files:
         refuse("`files`, an object with an entry for each file", files)
@@ -150,6 +179,18 @@ def check_metadata(metadata, path) -> dict:
         if not isinstance(digest, str) or not _HEX_DIGITS.fullmatch(digest):
             refuse(f"the sha256 of {name}, 64 hexadecimal digits", digest)
     return metadata
+
+
+def _is_data(name, value):
+    """Returns whether an entry of a preset's `data` has the right form."""
+    if name in _TYPES_OF_DATA:
+        return isinstance(value, _TYPES_OF_DATA[name])
+    if name not in _COUNTS_OF_DATA or value is None:
+        return True
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    least = 0 if name == "neighbour_pictures" else 1
+    most = _LARGEST_SIZE if name == "image_size" else _LARGEST_COUNT
+    return whole and least <= value <= most
 
 
 def check_pin(sha256) -> str | None:
