@@ -35,6 +35,13 @@ hypothesis.settings.register_profile(
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
+# The suite tries the same inputs each time: only a change makes it fail.
+# `make test-slow`, and a test that is run by itself, try others.
+hypothesis.settings.register_profile(
+    "the same inputs",
+    hypothesis.settings.get_profile("no time limits"),
+    derandomize=True,
+)
 hypothesis.settings.load_profile("no time limits")
 
 
@@ -47,6 +54,7 @@ def _no_garbage_from_module_to_module():
 
 def pytest_configure(config):
     if config.option.markexpr == "not slow":
+        hypothesis.settings.load_profile("the same inputs")
         # To optimise a graph takes longer than it saves where it runs once or
         # twice. The slow tests do, and the processes that others start.
         tf.config.optimizer.set_experimental_options(
