@@ -102,7 +102,7 @@ def frame_labels(
     >>> frame_labels(spoken, 4, 0.016, ["ih", "s"]).tolist()
     [1, 0, 0, -1]
     """
-    check_positive("num_frames", num_frames)
+    num_frames = check_positive("num_frames", num_frames)
     number = {name: i for i, name in enumerate(names)}
     middles = (np.arange(num_frames) + 0.5) * frame_seconds
     labels = np.full([num_frames], UNLABELLED, np.int32)

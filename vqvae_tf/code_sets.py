@@ -94,9 +94,9 @@ def encode_dataset(
     """
     folder = expand(folder)
     check_utf8(folder, "The folder of a data set")
-    check_positive("batch_size", batch_size)
+    batch_size = check_positive("batch_size", batch_size)
     if num_shards is not None:
-        check_positive("num_shards", num_shards)
+        num_shards = check_positive("num_shards", num_shards)
     encoder = CodeEncoder(preset, batch_size)
     readers = open_source(source, split, encoder.form, data_dir, on_corrupt)
     plan = Plan(encoder, source, readers, file_format, num_shards, on_corrupt)

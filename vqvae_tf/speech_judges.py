@@ -176,7 +176,7 @@ def train_judge(
         Park et al. 2019, arXiv:1904.08779: masks on bands and frames.
     """
     names, labels = target_labels(audio, target)
-    check_positive("epochs", epochs)
+    epochs = check_positive("epochs", epochs)
     recordings = waveforms_of(audio)
     labels = sequences.check_labels(recordings, labels, len(names))
     with float32_policy():

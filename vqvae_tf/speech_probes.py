@@ -90,7 +90,7 @@ def probe(
     >>> found.accuracy, found.majority
     (1.0, 0.5)
     """
-    check_positive("epochs", epochs)
+    epochs = check_positive("epochs", epochs)
     if num_classes is None:
         num_classes = int(np.max(train_labels)) + 1
     train = _checked(train_sequences, num_embeddings)

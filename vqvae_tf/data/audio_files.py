@@ -44,7 +44,7 @@ def load_waveform(
     dtype('float32')
     """
     path = str(expand(path))
-    check_positive("sample_rate", sample_rate)
+    sample_rate = check_positive("sample_rate", sample_rate)
     audio_reading.check_normalize(normalize)
     waveform, notes = _load(path, sample_rate, normalize)
     for note in notes:

@@ -386,7 +386,7 @@ def _check_sizes(images, image_size, crop, resize_range):
                 "image_size. Received: image_size=None."
             )
         return
-    check_positive("image_size", image_size)
+    image_size = check_positive("image_size", image_size)
     if resize_range is None:
         return
     low, high = resize_range

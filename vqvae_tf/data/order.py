@@ -108,7 +108,7 @@ def evaluation_order(num_examples: int, batch_size: int) -> tf.data.Dataset:
 def check_order(batch_size, seed=0, skip_steps=0) -> None:
     """Raises ValueError for a bad batch size, seed or first step."""
     integers = (int, np.integer)
-    check_positive("batch_size", batch_size)
+    batch_size = check_positive("batch_size", batch_size)
     if not isinstance(seed, integers) or not -(2**63) <= seed < 2**63:
         raise ValueError(
             f"seed must be an integer of 64 bits. Received: {seed!r}."

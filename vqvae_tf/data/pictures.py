@@ -138,7 +138,7 @@ def _rounded(image):
 
 
 def _check_side(size, shape):
-    check_positive("size", size)
+    size = check_positive("size", size)
     if size**2 > picture_files.MAX_PIXELS:
         raise ValueError(
             f"size must be the side of a square of at most "

@@ -280,7 +280,7 @@ class SpeechVQVAE(VQVAE):
                 "Codes of speech have shape [batch, n]. Received: codes of "
                 f"shape {tuple(codes.shape)}."
             )
-        self._check_length(length, codes.shape[1])
+        length = self._checked_length(length, codes.shape[1])
         given = self._context(context, speaker, tf.shape(codes)[0])
         given["local"] = local
         if fast:
@@ -382,15 +382,16 @@ class SpeechVQVAE(VQVAE):
             return dict(context or {})
         return {**(context or {}), **self.speaker_context(speaker, batch)}
 
-    def _check_length(self, length, count):
+    def _checked_length(self, length, count):
         if length is None or not tensor_checks.known(length):
-            return
+            return length
         length = checks.check_positive("length", length)
         if count is not None and length > count * self.stride:
             raise ValueError(
                 f"{count} codes are {count * self.stride} samples. "
                 f"Received: length={length}."
             )
+        return length
 
     def get_config(self):
         return {
