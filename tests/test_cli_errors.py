@@ -32,6 +32,12 @@ RECIPES = {
     "imports": (b"\nimport not_there\n", "line 2: ModuleNotFoundError: "),
     "exits": (b"import sys\nsys.exit(3)\n", "line 2: SystemExit"),
     "endless": (b"def f():\n    f()\nf()\n", "RecursionError"),
+    "stops": (b"class E(BaseException): pass\nraise E()\n", "line 2: E: E"),
+    "generator": (b"raise GeneratorExit\n", "line 1: GeneratorExit"),
+    "silent": (
+        b"class E(Exception):\n  def __str__(self): 1 / 0\nraise E()\n",
+        "line 3: E: E",
+    ),
     "no_text": (b"\xff\xfe\x00", "SyntaxError"),
 }
 
@@ -59,6 +65,19 @@ def test_a_recipe_without_an_ending_is_read(tmp_path):
     )
     config = recipes.read_recipe(recipes.find_recipe(path))
     assert recipes.to_json(config) == recipes.to_json(recipes.defaults())
+
+
+def test_a_frozen_recipe_can_be_changed(tmp_path):
+    path = tmp_path / "recipe.py"
+    path.write_text(
+        "from ml_collections import FrozenConfigDict\n"
+        "from vqvae_tf.recipes import defaults\n"
+        "def get_config():\n    return FrozenConfigDict(defaults())\n"
+    )
+    config = recipes.read_recipe(path)
+    config.training.steps = 5
+    config.data.image_size = 32
+    assert recipes.check_recipe(config).training.steps == 5
 
 
 def test_a_folder_is_no_recipe(tmp_path, capsys):

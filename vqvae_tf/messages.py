@@ -15,6 +15,13 @@ _FRAMES = (
 )
 
 
+def _text(error):
+    try:
+        return str(getattr(error, "message", None) or error)
+    except Exception:  # of a class whose own __str__ fails
+        return ""
+
+
 def first_line(error) -> str:
     """Returns the line of an error that says what is wrong.
 
@@ -24,7 +31,7 @@ def first_line(error) -> str:
     Args:
         error: an exception.
     """
-    text = re.sub(_NAMES, "", getattr(error, "message", None) or str(error))
+    text = re.sub(_NAMES, "", _text(error))
     if text.lstrip().startswith("in user code:"):
         text = _of_traced(text)
     lines = [line.strip() for line in text.splitlines()]

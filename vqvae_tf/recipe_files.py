@@ -68,6 +68,9 @@ def read_recipe(path) -> ml_collections.ConfigDict:
             "recipes.defaults(), with other values set. Received: "
             f"{type(config).__name__}."
         )
+    # A frozen one is copied into one whose keys can be changed.
+    if isinstance(config, ml_collections.FrozenConfigDict):
+        return ml_collections.ConfigDict(config)
     return config
 
 
@@ -82,7 +85,9 @@ def _explained(path):
         yield
     except RecipeError:
         raise
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a program's own, too, and SystemExit
         raise RecipeError(
             f"The recipe {path} cannot be read: {_place(error, path)}"
             f"{type(error).__name__}: {first_line(error)}"
