@@ -106,3 +106,28 @@ def test_keys_of_own_classes_are_checked(package):
 def test_keras_classes_can_be_named():
     found = recipe_classes.find_class("encoder", "keras.layers:Conv2D")
     assert found is keras.layers.Conv2D
+
+
+@pytest.mark.parametrize(
+    "name", [5, float("nan"), True, ["Encoder"], b"Encoder", "__doc__"]
+)
+def test_a_name_that_is_no_class_is_refused(name):
+    config = small.recipe()
+    with config.encoder.ignore_type():
+        config.encoder.name = name
+    with pytest.raises(ValueError, match="encoder.name must be one of"):
+        recipes.check_recipe(config)
+
+
+@pytest.mark.parametrize("key", ["num_embeddings", "embedding_dim"])
+def test_arguments_that_a_class_lacks_are_named(key):
+    config = small.recipe()
+    del config.quantizer[key]
+    with pytest.raises(ValueError, match=f"quantizer lacks {key}, which"):
+        building.make_autoencoder(recipes.check_recipe(config))
+
+
+def test_arguments_that_a_class_cannot_take_are_explained(package):
+    config = with_encoder("keras.layers:Conv2D", filters="x", kernel_size=3)
+    with pytest.raises(ValueError, match="recipe's encoder: keras.layers:Conv"):
+        building._make(config, "encoder")

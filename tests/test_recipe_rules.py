@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import small
 
@@ -15,16 +16,16 @@ BAD = {
     "data.source": (("",), "a text"),
     "data.crop": (("left",), "one of 'random', 'center'"),
     "data.resize_range": (((9, 3), (3,), (0, 3)), "two positive integers"),
-    "data.num_classes": ((0, -1), "an integer of at least 1, or None"),
+    "data.num_classes": ((0, -1), "or None"),
     "data.bound_samples": ((0,), "at least 1"),
     "data.neighbour_pictures": ((-1,), "at least 0"),
-    "data.max_recordings": ((0,), "at least 1, or None"),
+    "data.max_recordings": ((0,), "or None"),
     "training.steps": ((0, -5), "an integer of at least 1"),
     "training.batch_size": ((0, -1), "an integer of at least 1"),
-    "training.crop_size": ((0,), "at least 1, or None"),
+    "training.crop_size": ((0,), "or None"),
     "training.learning_rate": (
         (math.nan, math.inf, 0.0, -1e-3),
-        "a finite number above 0",
+        "above 0",
     ),
     "training.final_learning_rate": ((math.nan, -1.0), "at least 0"),
     "training.warmup_steps": ((-1,), "at least 0"),
@@ -36,12 +37,12 @@ BAD = {
     "prior_training.encode_passes": ((0,), "at least 1"),
     "fast_training.batch_size": ((0,), "at least 1"),
     "code_training.steps": ((-1,), "at least 0"),
-    "marginals.channels": ((0,), "at least 1, or None"),
+    "marginals.channels": ((0,), "or None"),
     "marginals.weight": ((-1.0, math.nan), "at least 0"),
     "quantizer.decay": ((-0.1, 1.5, math.nan), "at least 0 and at most 1"),
     "quantizer.commitment_cost": ((-1.0, math.inf), "at least 0"),
     "quantizer.num_embeddings": ((0, 2.5), "at least 1"),
-    "quantizer.restart_after": ((0,), "at least 1, or None"),
+    "quantizer.restart_after": ((0,), "or None"),
     "encoder.hidden_channels": ((0,), "at least 1"),
     "encoder.num_downsamples": ((-1,), "at least 0"),
     "likelihood.min_scale": ((0.0,), "above 0"),
@@ -111,3 +112,80 @@ def test_a_section_is_a_section_with_a_name():
         config.prior = 3
     with pytest.raises(RecipeError, match="prior must be a section"):
         recipes.check_recipe(config)
+
+
+NEEDED = (
+    "training.batch_size training.learning_rate training.steps_per_epoch "
+    "data.source data.sample_rate data.window data.num_speakers "
+    "data.num_classes data.max_recordings code_training.steps card.samples "
+    "quantizer.name prior_training.encode_passes marginals.weight"
+).split()
+
+
+@pytest.mark.parametrize("key", NEEDED)
+def test_a_missing_key_is_named(key):
+    config = small.recipe()
+    section, last = key.split(".")
+    with config.unlocked():
+        del config[section][last]
+    with pytest.raises(RecipeError, match=f"recipe's {section} .*{last}"):
+        recipes.check_recipe(config)
+
+
+@pytest.mark.parametrize(
+    "key",
+    "name seed training.learning_rate training.steps training.batch_size "
+    "data.source data.image_size quantizer.decay encoder.name".split(),
+)
+def test_a_section_stands_for_no_value(key):
+    config = small.recipe()
+    section, _, last = key.rpartition(".")
+    part = config[section] if section else config
+    with config.unlocked(), part.ignore_type():
+        part[last] = {"a": 1}
+    with pytest.raises(ValueError, match=f"recipe's {key} must be") as caught:
+        recipes.check_recipe(config)
+    assert str(caught.value).endswith("{'a': 1}.")
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("training.steps", 2**31),
+        ("training.warmup_steps", 10**400),
+        ("training.batch_size", True),
+        ("prior_training.batch_size", 2**40),
+        ("training.learning_rate", 1e300),
+        ("training.learning_rate", 1e-320),
+        ("training.clip_norm", 10**400),
+        ("training.clip_norm", True),
+        ("training.clip_norm", 1e300),
+        ("data.image_size", True),
+        ("data.image_size", 13_378),
+        ("data.resize_range", (8, 13_378)),
+        ("data.channels", True),
+    ],
+    ids=lambda v: str(v)[:24],
+)
+def test_numbers_have_bounds_of_both_sides(key, value):
+    config = small.recipe()
+    section, last = key.split(".")
+    with config[section].ignore_type():
+        config[section][last] = value
+    with pytest.raises(ValueError, match=f"recipe's {key} must be"):
+        recipes.check_recipe(config)
+
+
+def test_numbers_of_numpy_are_python_s():
+    config, expected = small.recipe(), recipes.to_json(small.recipe())
+    with config.unlocked(), config.ignore_type():
+        config.training.steps = np.int64(config.training.steps)
+        config.quantizer.embedding_dim = np.int32(4)
+        config.training.learning_rate = np.float64(1e-3)
+        config.data.flip = np.bool_(True)
+        config.prior.event_shape = (np.int64(4), np.int64(4))
+    assert recipes.to_json(config) == expected
+    config = recipes.check_recipe(config)
+    assert type(config.training.steps) is int
+    assert config.data.flip is True
+    assert type(config.prior.event_shape[0]) is int

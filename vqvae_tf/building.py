@@ -5,6 +5,7 @@ import copy
 import keras
 
 from vqvae_tf import densities, layers, recipe_classes, recipes
+from vqvae_tf.messages import first_line
 from vqvae_tf.models import VQVAE, Autoencoder, SpeechVQVAE
 from vqvae_tf.spectral_distance import frame_window
 from vqvae_tf.warm_start import warm_start
@@ -15,7 +16,15 @@ def _make(config, section, **overrides):
     name = options.pop("name")
     if name is None:
         return None
-    return recipe_classes.find_class(section, name)(**{**options, **overrides})
+    options = {**options, **overrides}
+    recipe_classes.check_given(section, name, options)
+    try:
+        return recipe_classes.find_class(section, name)(**options)
+    except TypeError as error:
+        raise ValueError(
+            f"The recipe's {section}: {name} cannot be made of "
+            f"{', '.join(options) or 'no arguments'}: {first_line(error)}"
+        ) from error
 
 
 def make_autoencoder(config) -> VQVAE | Autoencoder:
@@ -58,6 +67,7 @@ def _make_autoencoder(config):
 def _channels(config):
     """Returns how many channels quantized latents have."""
     quantizer = config.quantizer
+    recipe_classes.check_given("quantizer", quantizer.name, quantizer.keys())
     return quantizer.get("num_codebooks", 1) * quantizer.embedding_dim
 
 

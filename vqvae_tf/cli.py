@@ -128,7 +128,7 @@ def train(recipe, overrides):
     strategy = strategies.make_strategy(FLAGS.strategy)  # before all else
     config = recipes.read_recipe(recipes.find_recipe(recipe))
     config = recipe_flags.override(config, overrides)
-    recipes.check_recipe(config)
+    config = recipes.check_recipe(config)
     if FLAGS.stage == "all":
         presets.check_replaceable(pathlib.Path(FLAGS.workdir, "preset"))
     cli_data.check_data_dir("train", config.data)

@@ -27,7 +27,7 @@ def publish(config, model, folder, data_dir=None, command=None):
         ValueError: for what `recipes.check_recipe` refuses.
         PresetError: as `presets.save`.
     """
-    recipes.check_recipe(config)
+    config = recipes.check_recipe(config)
     presets.check_replaceable(folder)  # before measuring, which takes long
     policy = model.dtype_policy.name
     model = in_float32(model)

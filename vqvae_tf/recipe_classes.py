@@ -48,9 +48,10 @@ def find_class(section, name) -> type:
     """
     if is_own(name):
         return _own_class(section, name)
-    for module in _MODULES[section]:
-        if hasattr(module, name):
-            return getattr(module, name)
+    for module in _MODULES[section] if isinstance(name, str) else ():
+        found = getattr(module, name, None)
+        if isinstance(found, type):
+            return found
     known = [n for module in _MODULES[section] for n in module.__all__]
     raise ValueError(
         f"Recipe: {section}.name must be one of {', '.join(sorted(known))}, "
@@ -94,6 +95,30 @@ def own_classes(config) -> dict[str, type]:
             cls = find_class(section, name)
             found[keras.saving.get_registered_name(cls)] = cls
     return found
+
+
+def check_given(section, name, given):
+    """Raises ValueError where a class is not given what it needs.
+
+    Args:
+        section: of the recipe.
+        name: of the class.
+        given: the names of the arguments.
+    """
+    parameters = inspect.signature(find_class(section, name)).parameters
+    lacking = [
+        key
+        for key, parameter in parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind
+        not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        and key not in given
+    ]
+    if lacking:
+        raise ValueError(
+            f"The recipe's {section} lacks {', '.join(lacking)}, which {name} "
+            f"needs: set config.{section}.{lacking[0]}."
+        )
 
 
 def arguments(section, name) -> set[str]:

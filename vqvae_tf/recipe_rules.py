@@ -9,7 +9,11 @@ import math
 import numbers
 from collections.abc import Callable
 
+import numpy as np
 from ml_collections import ConfigDict
+
+from vqvae_tf.data.picture_files import MAX_PIXELS
+from vqvae_tf.recipe_files import RecipeError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,19 +42,22 @@ class Rule:
         )
 
 
-def whole(low, high=math.inf) -> Rule:
-    """Returns the rule of integers in [low, high]."""
-    end = "" if high == math.inf else f" and at most {high}"
+def whole(low, high=2**31 - 1) -> Rule:
+    """Returns the rule of integers in [low, high], at most those of int32."""
 
     def holds(value):
         is_whole = isinstance(value, numbers.Integral)
         return is_whole and not isinstance(value, bool) and low <= value <= high
 
-    return Rule(f"an integer of at least {low}{end}", holds)
+    return Rule(f"an integer of at least {low} and at most {high}", holds)
 
 
 def real(low=None, high=None, above=None, below=None) -> Rule:
-    """Returns the rule of finite numbers within bounds."""
+    """Returns the rule of finite numbers within bounds.
+
+    What they are computed in is float32 or less: what it has no number for is
+    refused, and what it has only as a subnormal number, which is taken as 0.
+    """
     words = {
         "at least": low,
         "above": above,
@@ -63,14 +70,27 @@ def real(low=None, high=None, above=None, below=None) -> Rule:
         return (
             isinstance(value, numbers.Real)
             and not isinstance(value, bool)
-            and math.isfinite(value)
+            and _in_float32(value)
             and (low is None or value >= low)
             and (high is None or value <= high)
             and (above is None or value > above)
             and (below is None or value < below)
         )
 
-    return Rule(f"a finite number {' and '.join(said)}".rstrip(), holds)
+    bounds = f"{_TINY:.2g} to {_LARGEST:.2g}"
+    return Rule(
+        f"a finite number of float32 ({bounds}) {' and '.join(said)}".rstrip(),
+        holds,
+    )
+
+
+_TINY = float(np.finfo(np.float32).tiny)
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def _in_float32(value):
+    # Integers, too, are compared only: large ones are no float.
+    return value == 0 or _TINY <= abs(value) <= _LARGEST
 
 
 def one_of(*values) -> Rule:
@@ -84,10 +104,12 @@ def one_of(*values) -> Rule:
 FLAG = Rule("True or False", lambda value: isinstance(value, bool))
 TEXT = Rule("a text", lambda value: isinstance(value, str) and bool(value))
 _SIZE, _COUNT, _SHARE = whole(1), whole(0), real(0, 1)
+# The side of a picture that can be read.
+SIDE = whole(1, math.isqrt(MAX_PIXELS))
 _RANGE = Rule(
     "two positive integers, the smaller first, or None",
     lambda v: (
-        v is None or (_SIZE.each().holds(v) and len(v) == 2 and v[0] <= v[1])
+        v is None or (SIDE.each().holds(v) and len(v) == 2 and v[0] <= v[1])
     ),
 )
 
@@ -176,6 +198,82 @@ _ARGUMENTS = {
 _FINITE = Rule("finite", math.isfinite)
 
 
+def may_be_none(key) -> bool:
+    """Returns whether None keeps the rule of a key, "data.num_classes"."""
+    rule = _KEYS.get(key, _ARGUMENTS.get(key.rpartition(".")[2]))
+    return rule is not None and rule.holds(None)
+
+
+def plain(value):
+    """Returns a value with Python's numbers in the place of numpy's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) in (list, tuple):
+        return type(value)(map(plain, value))
+    return value
+
+
+def make_plain(section):
+    """Puts Python's numbers in the place of numpy's, in all sections."""
+    for key in section.keys():
+        value = section[key]
+        if isinstance(value, ConfigDict):
+            make_plain(value)
+        elif _has_numpy(value):
+            with section.unlocked(), section.ignore_type():
+                section[key] = plain(value)
+
+
+def _has_numpy(value):
+    if isinstance(value, list | tuple):
+        return any(map(_has_numpy, value))
+    return isinstance(value, np.generic)
+
+
+def check_sections(config, known):
+    """Raises RecipeError unless all sections and keys are there, as such."""
+    for name, expected in known.items():
+        is_section = isinstance(expected, ConfigDict)
+        found = config.get(name)
+        if name not in config or (
+            is_section and not isinstance(found, ConfigDict)
+        ):
+            what = "a section of keys" if is_section else "a key"
+            raise RecipeError(
+                f"The recipe's {name} must be {what}: begin with "
+                "recipes.defaults(), and set other values. Received: "
+                f"{type(found).__name__}."
+            )
+        if is_section and "name" in expected and "name" not in found:
+            raise RecipeError(
+                f"The recipe's {name} must have a `name`, that of a class or "
+                f"None. Received: {', '.join(found.keys()) or 'no keys'}."
+            )
+        if is_section:
+            _check_complete(name, found, expected)
+        elif isinstance(found, ConfigDict):
+            _refuse_section(name, found)
+
+
+def _check_complete(section, found, expected):
+    """Raises RecipeError where a section lacks keys, or has sections."""
+    if missing := [key for key in expected if key not in found]:
+        raise RecipeError(
+            f"The recipe's {section} lacks {', '.join(missing)}: begin with "
+            "recipes.defaults(), and set other values."
+        )
+    for key in expected:
+        if isinstance(found[key], ConfigDict):
+            _refuse_section(f"{section}.{key}", found[key])
+
+
+def _refuse_section(key, found):
+    raise RecipeError(
+        f"The recipe's {key} must be one value, no section of keys. Received: "
+        f"{key}={found.to_dict()!r}."
+    )
+
+
 def check_values(config, parts):
     """Raises ValueError where a key's value is none that it may have.
 
@@ -194,6 +292,8 @@ def check_values(config, parts):
         if rule is None and isinstance(value, float):
             rule = _FINITE
         if rule is not None and not rule.holds(value):
+            if isinstance(value, ConfigDict):
+                value = value.to_dict()
             raise ValueError(
                 f"The recipe's {key} must be {rule.text}. Received: "
                 f"{key}={value!r}."
@@ -201,10 +301,13 @@ def check_values(config, parts):
 
 
 def _flat(section, prefix=""):
-    """Yields the keys of all sections, joined by dots, and their values."""
+    """Yields the keys of all sections, joined by dots, and their values.
+
+    Of a section in a section there are both: it may stand for a value.
+    """
     for key in section.keys():
         value = section[key]
+        if prefix or not isinstance(value, ConfigDict):
+            yield f"{prefix}{key}", value
         if isinstance(value, ConfigDict):
             yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

@@ -7,12 +7,13 @@ A recipe file defines `get_config()`; the keys it may set are those of
 import json
 
 import ml_collections
+import numpy as np
 
 from vqvae_tf import dtype_policies, recipe_rules
 from vqvae_tf.checks import check_positive
 from vqvae_tf.recipe_classes import SECTIONS, arguments
 from vqvae_tf.recipe_classes import find_class as find_class
-from vqvae_tf.recipe_files import RecipeError
+from vqvae_tf.recipe_files import RecipeError as RecipeError
 from vqvae_tf.recipe_files import built_in as built_in
 from vqvae_tf.recipe_files import find_recipe as find_recipe
 from vqvae_tf.recipe_files import read_recipe as read_recipe
@@ -151,7 +152,11 @@ def to_json(config) -> str:
     """Returns a recipe as JSON, without `card`: words, which may change."""
     recipe = config.to_dict()
     recipe.pop("card")
-    return json.dumps(recipe, indent=2, sort_keys=True, default=list)
+    return json.dumps(recipe, indent=2, sort_keys=True, default=_as_json)
+
+
+def _as_json(value):
+    return value.item() if isinstance(value, np.generic) else list(value)
 
 
 def is_built_in(config) -> bool:
@@ -162,9 +167,13 @@ def is_built_in(config) -> bool:
 
 def check_recipe(config):
     """Raises ValueError for unknown keys, or where the size is not given."""
+    if isinstance(config, ml_collections.FrozenConfigDict):
+        # It cannot be changed: what is checked, and returned, is a copy.
+        config = ml_collections.ConfigDict(config)
     known = defaults()
     _check_keys("recipe", config.keys(), known.keys())
-    _check_sections(config, known)
+    recipe_rules.check_sections(config, known)
+    recipe_rules.make_plain(config)
     _check_keys("data", config.data.keys(), _DATA_KEYS)
     for section in ("training", "code_training", "fast_training"):
         _check_keys(section, config[section].keys(), known[section].keys())
@@ -205,27 +214,6 @@ def check_recipe(config):
     _check_base(config)
     _check_bottleneck(config)
     return config
-
-
-def _check_sections(config, known):
-    """Raises RecipeError unless each section is there, and is a section."""
-    for name, expected in known.items():
-        is_section = isinstance(expected, ml_collections.ConfigDict)
-        found = config.get(name)
-        if name not in config or (
-            is_section and not isinstance(found, ml_collections.ConfigDict)
-        ):
-            what = "a section of keys" if is_section else "a key"
-            raise RecipeError(
-                f"The recipe's {name} must be {what}: begin with "
-                "recipes.defaults(), and set other values. Received: "
-                f"{type(found).__name__}."
-            )
-        if is_section and "name" in expected and "name" not in found:
-            raise RecipeError(
-                f"The recipe's {name} must have a `name`, that of a class or "
-                f"None. Received: {', '.join(found.keys()) or 'no keys'}."
-            )
 
 
 def kind(config) -> str:
@@ -278,7 +266,7 @@ def _check_bottleneck(config):
 def _check_speech(config):
     for key in ("sample_rate", "window", "num_speakers"):
         value = config.data[key]
-        if not isinstance(value, int) or value < 1:
+        if not recipe_rules.whole(1).holds(value):
             raise ValueError(
                 f"A recipe of speech needs data.{key}, a positive integer. "
                 f"Received: {value!r}."
@@ -357,16 +345,17 @@ def _check_dtype_policy(policy):
 
 def _check_image_size(size):
     # A model takes any size; figures, card and samples are of one.
-    if not isinstance(size, int) or size < 1:
+    if not recipe_rules.SIDE.holds(size):
         raise ValueError(
             "The recipe's data.image_size must be a positive integer, the side "
-            f"of the pictures in pixels. Received: {size!r}. Set it in the "
+            f"of the pictures in pixels: {recipe_rules.SIDE.text}. Received: "
+            f"{size!r}. Set it in the "
             "recipe, for instance config.data.image_size = 32."
         )
 
 
 def _check_channels(channels):
-    if channels not in (1, 3):
+    if isinstance(channels, bool) or channels not in (1, 3):
         raise ValueError(
             "The recipe's data.channels must be 3 (RGB) or 1 (grey); pictures "
             f"of the other kind are converted. Received: {channels!r}."
