@@ -182,3 +182,33 @@ def test_mirrored(run, tmp_path):
 
 def small_context(count):
     return {"global": tf.one_hot([0] * count, 2)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"training": {}, "data": 5}',
+        '{"training": {}, "data": {}, "quantizer": []}',
+        '{"training": {}, "data": {}, "dtype_policy": ["x"]}',
+        '{"training": {}, "data": {}, "dtype_policy": "float99"}',
+        "[]",
+        "5",
+    ],
+)
+def test_a_damaged_note_of_a_run_is_told_in_a_line(text, tmp_path):
+    (tmp_path / "recipe.json").write_text(text)
+    with pytest.raises(ValueError, match="or is damaged") as caught:
+        training.train(small.recipe(), tmp_path)
+    assert len(str(caught.value)) < 400
+
+
+def test_auto_that_was_noted_by_hand_is_chosen_and_noted(tmp_path):
+    config = small.recipe()
+    config.dtype_policy = "auto"
+    (tmp_path / "recipe.json").write_text(recipes.to_json(config))
+    training._compare_recipe(config, tmp_path)
+    chosen = training._with_policy(config, tmp_path)
+    assert chosen.dtype_policy in ("float32", "mixed_bfloat16")
+    training._note_recipe(chosen, tmp_path)
+    assert training._noted_policy(tmp_path) == chosen.dtype_policy

@@ -57,7 +57,7 @@ def train(config, workdir, data_dir=None, stage="all", strategy=None):
     """
     workdir = expand(workdir)
     check_utf8(workdir, "A run's directory")
-    recipes.check_recipe(config)
+    config = recipes.check_recipe(config)
     with reserved(workdir, strategy):
         return _train(config, workdir, data_dir, stage, strategy)
 
@@ -144,13 +144,25 @@ def _read_recipe(path):
     """Returns the recipe that is noted in a run's directory."""
     try:
         found = json.loads(path.read_text())
-        if isinstance(found["training"], dict) and "data" in found:
+        if _is_recipe(found):
             return found
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         pass
     raise ValueError(
         f"{path} is not the recipe of a run, or is damaged. Choose another "
         "--workdir, or move the file away."
+    )
+
+
+def _is_recipe(found):
+    """Returns whether what is noted can be a recipe, old ones included."""
+    known = recipes.defaults().to_dict()
+    sections = [key for key in known if isinstance(known[key], dict)]
+    policies = (dtype_policies.AUTO, *dtype_policies.POLICIES)
+    return (
+        all(isinstance(found.get(key, {}), dict) for key in sections)
+        and {"training", "data"} <= found.keys()
+        and found.get("dtype_policy", "float32") in policies
     )
 
 
@@ -187,7 +199,11 @@ def _noted(workdir):
 
 
 def _noted_policy(workdir):
-    """Returns the dtype policy of the run in a directory, or None."""
+    """Returns the dtype policy of the run in a directory, or None.
+
+    That of a new run, and one that was noted as "auto" by hand, is None: it is
+    chosen, and noted, as the run starts.
+    """
     policy = (_noted(workdir) or {}).get("dtype_policy")
     return policy if policy in dtype_policies.POLICIES else None
 
