@@ -53,3 +53,21 @@ def test_nothing_else_changes():
 def test_mistakes(argument, message):
     with pytest.raises(ValueError, match=message):
         recipe_flags.override(small.recipe(), [f"--config.{argument}"])
+
+
+@pytest.mark.parametrize(
+    "key",
+    "data.resize_range data.num_classes training.clip_norm base prior.name "
+    "prior.event_shape".split(),
+)
+def test_none_is_none(key):
+    config = small.recipe(num_classes=2)
+    changed = recipe_flags.override(config, [f"--config.{key}=None"])
+    section, _, last = key.rpartition(".")
+    assert (changed[section] if section else changed)[last] is None
+    # The last one counts.
+    changed = recipe_flags.override(
+        config,
+        ["--config.data.num_classes=None", "--config.data.num_classes=3"],
+    )
+    assert changed.data.num_classes == 3

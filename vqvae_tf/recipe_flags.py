@@ -1,9 +1,12 @@
 """`--config.KEY=VALUE`: other values for a recipe's keys."""
 
 import difflib
+import functools
 
 from absl import flags
 from ml_collections import ConfigDict, config_dict, config_flags
+
+from vqvae_tf import recipe_rules, recipes
 
 
 def override(config, arguments) -> ConfigDict:
@@ -19,8 +22,8 @@ def override(config, arguments) -> ConfigDict:
     """
     config = config.copy_and_resolve_references()
     for argument in arguments:
-        key = argument.partition("=")[0].partition("config.")[2]
-        _check_key(config, key)
+        _check_key(config, _key(argument))
+    nones, arguments = _split_nones(config, arguments)
     _allow_any_value_for_none(config)
     values, argv = flags.FlagValues(), ["vqvae-tf", *arguments]
     holder = config_flags.DEFINE_config_dict(
@@ -30,7 +33,44 @@ def override(config, arguments) -> ConfigDict:
         values(argv)
     except flags.Error as error:
         raise ValueError(str(error)) from error
-    return holder.value.copy_and_resolve_references()
+    config = holder.value.copy_and_resolve_references()
+    for key in nones:
+        *parents, last = key.split(".")
+        section = functools.reduce(ConfigDict.__getitem__, parents, config)
+        with section.unlocked(), section.ignore_type():
+            section[last] = None
+    return config
+
+
+def _key(argument):
+    return argument.partition("=")[0].partition("config.")[2]
+
+
+def _split_nones(config, arguments):
+    """Takes None for itself where a key may have it: no type's parser does.
+
+    Returns:
+        The keys that are None in the end, and the arguments that are left.
+    """
+    known, nones, left = dict(_items(recipes.defaults())), set(), []
+    now = dict(_items(config))
+    for argument in arguments:
+        key, value = _key(argument), argument.partition("=")[2]
+        if value == "None" and _may_be_none(key, now[key], known):
+            nones.add(key)
+        else:
+            nones.discard(key)
+            left.append(argument)
+    return nones, [a for a in left if _key(a) not in nones]
+
+
+def _may_be_none(key, value, known):
+    return (
+        value is None
+        or isinstance(value, tuple | list)
+        or known.get(key, "") is None
+        or recipe_rules.may_be_none(key)
+    )
 
 
 def _allow_any_value_for_none(section):
@@ -63,8 +103,12 @@ def _no_such_key(config, key):
     return f"The recipe has no key {key}. Did you mean {' or '.join(close)}?"
 
 
-def _keys(section, prefix=""):
+def _keys(section):
+    return [key for key, _ in _items(section)]
+
+
+def _items(section, prefix=""):
     for key in section.keys():
-        yield f"{prefix}{key}"
+        yield f"{prefix}{key}", section[key]
         if isinstance(section[key], ConfigDict):
-            yield from _keys(section[key], f"{prefix}{key}.")
+            yield from _items(section[key], f"{prefix}{key}.")

@@ -103,7 +103,9 @@ flags.DEFINE_list(
     "presets of the same data to compare with, as many as are measured, joined "
     "by commas",
 )
-flags.DEFINE_integer("model_version", 1, "the version's sub-folder", 1)
+flags.DEFINE_integer(
+    "model_version", 1, "the version's sub-folder", 1, 2**63 - 1
+)
 flags.DEFINE_integer(
     "max_batch", None, "examples of a request, by default 256; 0: no bound", 0
 )
