@@ -264,6 +264,17 @@ def test_other_folders_that_look_alike_stay(tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted([*mine, "p"])
 
 
+def test_a_lock_alone_makes_no_leftover(tmp_path):
+    for name in ("photos", "abcdefgh"):
+        folder = tmp_path / f"{scratch.PREFIX}{os.getuid()}" / name
+        folder.mkdir(parents=True)
+        for file in ("lock", "a.jpg"):
+            (folder / file).write_text("mine")
+    save(tmp_path / "p", "new")
+    assert sorted(os.listdir(folder)) == ["a.jpg", "lock"]
+    assert sorted(os.listdir(folder.parent)) == ["abcdefgh", "photos"]
+
+
 def test_a_scratch_folder_of_someone_else_is_not_used(tmp_path):
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "x").mkdir()

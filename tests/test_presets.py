@@ -152,8 +152,64 @@ def test_saving_never_deletes_a_strangers_file(preset, copy, tmp_path, name):
 def test_all_that_a_preset_holds_is_replaced(copy):
     (copy / "README.md").write_text("a card")
     (copy / "samples.png").write_bytes(b"shown")
-    (copy / scratch.PREFIX).mkdir()  # of writing its metadata, killed
     presets.write_metadata(copy, {})
+    leave_scratch(copy)  # of writing its metadata, killed
+    presets.check_replaceable(copy)
+
+
+def leave_scratch(folder):
+    """Leaves what a writer to a folder leaves that was killed."""
+    work = folder / f"{scratch.PREFIX}{os.getuid()}" / "abcd_123"
+    (work / "new").mkdir(parents=True)
+    (work / "new" / "metadata.json").write_text("half")
+    (work / "lock").touch()
+    return work
+
+
+MINE = f"{scratch.PREFIX}{os.getuid()}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{scratch.PREFIX}notes",
+        f"{scratch.PREFIX}x/a.jpg",
+        MINE,
+        f"{MINE}/a.jpg",
+        f"{MINE}/photos/a.jpg",
+        f"{MINE}/abcdefgh/a.jpg",
+        f"{MINE}/abcdefgh/old-abcdefgh/kept/a.jpg",
+    ],
+)
+def test_a_name_alone_makes_no_scratch_folder(copy, name):
+    (copy / name).parent.mkdir(parents=True, exist_ok=True)
+    (copy / name).write_text("precious")
+    with pytest.raises(presets.PresetError, match="Choose a new folder"):
+        presets.check_replaceable(copy)
+    assert (copy / name).read_text() == "precious"
+
+
+def test_an_empty_scratch_folder_leaves_a_folder_empty(tmp_path):
+    leave_scratch(tmp_path / "p")
+    presets.check_replaceable(tmp_path / "p")
+
+
+@pytest.mark.parametrize("unlisted", [True, False])
+def test_files_that_share_a_name_with_a_presets_are_kept(copy, unlisted):
+    """Those that it does not list, and those that were changed since."""
+    metadata = json.loads((copy / "metadata.json").read_text())
+    entry = metadata["files"]["prior.json"]
+    if unlisted:
+        del metadata["files"]["prior.json"]
+        (copy / "metadata.json").write_text(json.dumps(metadata))
+        contents = ["mine"]
+    else:
+        contents = ["mine", "x" * entry["size"], ""]
+    for text in contents:
+        (copy / "prior.json").write_text(text)
+        with pytest.raises(presets.PresetError, match="'prior.json'.*move it"):
+            presets.check_replaceable(copy)
+    (copy / "prior.json").unlink()
     presets.check_replaceable(copy)
 
 

@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import re
 import shutil
 import stat
 import tempfile
@@ -25,6 +26,8 @@ PREFIX = ".vqvae_tf-"
 _LOCK = "lock"
 _OLD = "old-"
 _ATTEMPTS = 100
+# What `tempfile.mkdtemp` makes of an empty prefix.
+_WRITER = re.compile("[a-z0-9_]{8}")
 
 
 @contextlib.contextmanager
@@ -61,10 +64,12 @@ def remove_leftovers(parent):
     if not _is_folder(home):
         return
     for folder in list(home.iterdir()):
+        if not _is_writers(folder):
+            continue
         try:
             lock = os.open(folder / _LOCK, os.O_RDWR)
         except OSError:
-            # It is being made, or removed, or no scratch folder.
+            # It is being made, or removed.
             _remove_if_empty(folder)
             continue
         try:
@@ -74,6 +79,42 @@ def remove_leftovers(parent):
         finally:
             os.close(lock)
     _remove_if_empty(home)
+
+
+def is_leftover(path) -> bool:
+    """Returns whether a path is a scratch folder that nobody would miss.
+
+    That is one of this user, with nothing in it but what a writer puts there,
+    and without an old file or folder that waits to be put back.
+
+    Args:
+        path: anything; what has just gone is none.
+    """
+    path = pathlib.Path(path)
+    if path.name != _home(path.parent).name or not _is_folder(path):
+        return False
+    try:
+        return all(
+            _is_writers(folder) and not any(folder.glob(f"{_OLD}*/*"))
+            for folder in path.iterdir()
+        )
+    except OSError:
+        return False
+
+
+def _is_writers(folder) -> bool:
+    """Returns whether a folder holds nothing but what `scratch` makes."""
+    if not _WRITER.fullmatch(folder.name) or not _is_folder(folder):
+        return False
+    try:
+        return all(
+            _is_folder(path)
+            if path.name == "new" or path.name.startswith(_OLD)
+            else path.name == _LOCK and path.is_file()
+            for path in folder.iterdir()
+        )
+    except OSError:
+        return False  # it is being removed
 
 
 def moved_away(path) -> pathlib.Path | None:
