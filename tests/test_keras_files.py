@@ -30,6 +30,14 @@ def test_a_tilde_in_keras_own_files_is_the_home_folder(
     model.save("~/m.keras")
     model.save_weights("~/m.weights.h5")
     model.load_weights("~/m.weights.h5")
+    exported = []
+    monkeypatch.setattr(
+        keras.Model,
+        "export",
+        lambda self, path, *_, **__: exported.append(path),
+    )
+    model.export("~/m", verbose=False)
+    assert exported == [str(tmp_path / "home" / "m")]
     assert os.listdir(tmp_path) == ["home"]
     loaded = keras.models.load_model(tmp_path / "home" / "m.keras")
     images = small.pictures(2)

@@ -36,6 +36,10 @@ class KerasFiles:
         """As `keras.Model.load_weights`."""
         return super().load_weights(_expanded(filepath), *args, **kwargs)
 
+    def export(self, filepath, *args, **kwargs):
+        """As `keras.Model.export`; `vqvae_tf.export` has more signatures."""
+        return super().export(_expanded(filepath), *args, **kwargs)
+
 
 def _expanded(path):
     # As text, since there are also names such as "hf://...".
