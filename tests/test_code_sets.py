@@ -284,6 +284,31 @@ def test_a_folder_of_something_else(home, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.parametrize("named", ["path", "folder", "link"])
+def test_codes_and_what_they_are_of_are_apart(home, tmp_path, named):
+    coding.write_folder(tmp_path / "photos", "train")
+    (tmp_path / "link").symlink_to("photos")
+    source = {
+        "path": str(tmp_path / "photos"),
+        "folder": "folder:photos",
+        "link": str(tmp_path / "link"),
+    }[named]
+    before = sorted(tmp_path.rglob("*"))
+    for folder, words in (
+        ("photos", "would be among the input"),
+        ("photos/codes", "would be among the input"),
+        ("link/new/codes", "would be among the input"),
+        (".", "in the folder of the output"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            encode(home, source, tmp_path / folder, data_dir=str(tmp_path))
+    np.savez(tmp_path / "a.npz", images=small.pictures(2))
+    with pytest.raises(ValueError, match="in the folder of the output"):
+        encode(home, str(tmp_path / "a.npz"), tmp_path)
+    (tmp_path / "a.npz").unlink()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 @pytest.mark.parametrize(
     "kwargs, words",
     [

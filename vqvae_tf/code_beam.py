@@ -39,7 +39,7 @@ from vqvae_tf.checks import check_positive
 from vqvae_tf.code_encoder import CodeEncoder
 from vqvae_tf.code_plan import LAST, PLAN, Plan, check_empty
 from vqvae_tf.code_shards import UNFINISHED
-from vqvae_tf.code_sources import open_source
+from vqvae_tf.code_sources import check_apart, open_source
 
 _PROGRAM = "python -m vqvae_tf.code_beam"
 
@@ -151,6 +151,8 @@ def run(job, options=None):
     Raises:
         ValueError, FileNotFoundError: as `code_sets.encode_dataset`.
     """
+    if FileSystems.get_scheme(job.output) is None:  # no bucket
+        check_apart(job.source, job.output, job.data_dir)
     encoder, readers = job.open()
     plan = Plan(
         encoder,

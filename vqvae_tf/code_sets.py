@@ -27,7 +27,7 @@ from vqvae_tf.code_reading import (
     open_codes,
     read_plan,
 )
-from vqvae_tf.code_sources import open_source
+from vqvae_tf.code_sources import check_apart, open_source
 from vqvae_tf.files import expand, write_atomically
 from vqvae_tf.locking import locked
 from vqvae_tf.paths import check_utf8, printable
@@ -97,6 +97,7 @@ def encode_dataset(
     batch_size = check_positive("batch_size", batch_size)
     if num_shards is not None:
         num_shards = check_positive("num_shards", num_shards)
+    check_apart(source, folder, data_dir)
     encoder = CodeEncoder(preset, batch_size)
     readers = open_source(source, split, encoder.form, data_dir, on_corrupt)
     plan = Plan(encoder, source, readers, file_format, num_shards, on_corrupt)

@@ -10,6 +10,8 @@ import re
 from vqvae_tf.code_source_files import open_folder, open_npz
 from vqvae_tf.code_source_tfds import open_tfds
 from vqvae_tf.data.source import OpenOptions
+from vqvae_tf.outputs import check_outside
+from vqvae_tf.paths import resolve
 
 _OPENERS = {"tfds": open_tfds, "folder": open_folder, "npz": open_npz}
 
@@ -54,6 +56,31 @@ def open_source(source, split, form, data_dir=None, on_corrupt="error"):
             )
         readers[short] = open_split(spelled, form)
     return readers
+
+
+def check_apart(source, folder, data_dir=None):
+    """Raises ValueError where codes would be written among what is read.
+
+    Args:
+        source, data_dir: as for `open_source`.
+        folder: that of the codes.
+
+    Raises:
+        ValueError: if one is inside of the other, all links resolved.
+    """
+    kind, name = _kind(source)
+    if kind == "tfds":
+        return
+    options = OpenOptions("all", data_dir)
+    given = options.place(name) if name else options.base
+    if kind == "folder":
+        check_outside(folder, given)
+    if resolve(given).is_relative_to(resolve(folder)):
+        raise ValueError(
+            "The input is in the folder of the output, which is to hold codes "
+            "alone. Choose another folder. Received: the output "
+            f"{folder} and the input {given}."
+        )
 
 
 def split_names(split, found) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 from vqvae_tf import sheets
 from vqvae_tf.data.walking import list_files
 from vqvae_tf.files import write_atomically
-from vqvae_tf.paths import expand
+from vqvae_tf.paths import check_place, expand
 from vqvae_tf.wav import save_wav
 
 # A mark is within so many bytes of the file's start, or of its end.
@@ -34,6 +34,16 @@ def has_ending(path, *endings) -> bool:
     (True, False)
     """
     return os.fspath(path).lower().endswith(endings)
+
+
+def check_outside(path, folder):
+    """Raises ValueError if an output is, or is in, a folder that is read."""
+    if _real(path).is_relative_to(_real(folder)):
+        raise ValueError(
+            "The output would be among the input, and be read as such the next "
+            "time. Choose another folder. Received: the output "
+            f"{path} and the input {folder}."
+        )
 
 
 class Outputs:
@@ -77,14 +87,8 @@ class Outputs:
 
     def check_folder(self, path):
         """Raises ValueError if a folder to write to is, or is in, an input."""
-        real = _real(path)
         for folder in self._folders:
-            if real.is_relative_to(_real(folder)):
-                raise ValueError(
-                    "The output would be among the input, and be read as such "
-                    "the next time. Choose another folder. Received: the "
-                    f"output {path} and the input {folder}."
-                )
+            check_outside(path, folder)
         path = expand(path)
         if os.path.lexists(path) and not path.is_dir():
             raise ValueError(f"The output {path} is a file, and no folder.")
@@ -98,14 +102,7 @@ class Outputs:
                 f"{path} cannot be written: a name of more than "
                 f"{_LONGEST_NAME} bytes. Choose or make shorter names."
             )
-        parent = next(p for p in path.absolute().parents if p.exists())
-        if not parent.is_dir():
-            raise ValueError(f"{path} cannot be made: {parent} is a file.")
-        if not os.access(parent, os.W_OK | os.X_OK):
-            raise PermissionError(
-                f"{path} cannot be written: no permission to write to "
-                f"{parent}. Choose another place."
-            )
+        check_place(path)
 
     def _check_replaceable(self, path):
         if path.is_dir():

@@ -71,6 +71,29 @@ def resolve(path) -> pathlib.Path:
     return path
 
 
+def check_place(path):
+    """Raises an error where a file or folder cannot be made.
+
+    Args:
+        path: as for `expand`; neither it nor its folder need be there.
+
+    Raises:
+        ValueError: if it would be inside of a file.
+        PermissionError: if nothing may be written there.
+    """
+    path = expand(path)
+    parent = next(p for p in path.absolute().parents if p.exists())
+    if not parent.is_dir():
+        raise ValueError(
+            f"{path} cannot be made: {parent} is a file. Choose another place."
+        )
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f"{path} cannot be written: no permission to write to {parent}. "
+            "Choose another place."
+        )
+
+
 def printable(text) -> str:
     """Returns a name with what is no UTF-8 spelled out, as `\\xe9`.
 
