@@ -60,3 +60,10 @@ def test_the_client_knows_tensorflow_alone():
 
 def test_remarks_are_about_presets():
     assert demo.REMARKS.keys() <= presets.BUILT_IN.keys()
+
+
+def test_other_names_beside_versions_are_none(tmp_path):
+    assert demo._next_version(tmp_path / "none") == 1
+    for name in ("9", "10", "1.bak", "12a", "\u0663", "notes"):
+        (tmp_path / name).mkdir()
+    assert demo._next_version(tmp_path) == 11

@@ -110,6 +110,15 @@ def test_the_present_folder_can_be_replaced(
     assert sorted(os.listdir(tmp_path)) == ["p", "q"]
 
 
+def test_places_where_no_folder_can_be_are_told_before_the_work(tmp_path):
+    (tmp_path / "file").touch()
+    for path in ("file/x", "file/x/y"):
+        with pytest.raises(ValueError, match="file is a file. Choose another"):
+            folders.replaceable(tmp_path / path, print)
+    with pytest.raises(OSError, match="Choose another"):
+        save("/proc/none/x", "new")
+
+
 def test_mount_points_are_refused():
     with pytest.raises(ValueError, match="disk is mounted"):
         save("/", "x")

@@ -54,6 +54,21 @@ def test_output_names_outside_are_refused(name):
         outputs("a.png", name)
 
 
+@pytest.mark.parametrize("name", ["", ".", "a/...", "a\0b"])
+def test_output_names_that_are_none_are_refused(name):
+    with pytest.raises(ValueError, match="must not be empty"):
+        outputs("a.png", name)
+
+
+def test_a_link_to_nothing_is_told_before_the_others_are_read(tmp_path):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "b.png").symlink_to("none")
+    inputs = picture_inputs.list_inputs([tmp_path])
+    with pytest.raises(ValueError, match="b.png is a link to nothing. Repair"):
+        picture_inputs.check_links(inputs)
+    picture_inputs.check_links(inputs, "skip")
+
+
 def test_format_crops_the_centre():
     images = np.arange(2 * 7 * 9 * 3).reshape(2, 7, 9, 3)
     fitted = PictureFormat(None, stride=4).fit(images)

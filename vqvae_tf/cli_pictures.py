@@ -88,6 +88,7 @@ def reconstruct(preset, *inputs):
     outputs = Outputs("reconstruct", inputs, EXTENSIONS)
     outputs.check_folder(output)
     inputs = picture_inputs.list_inputs(inputs)
+    picture_inputs.check_links(inputs, FLAGS.on_corrupt)
     names = picture_inputs.output_names(inputs)
     targets = {name: output / target for name, target in names.items()}
     outputs.check(*targets.values())

@@ -18,6 +18,7 @@ from vqvae_tf.data.audio_files import EXTENSIONS
 from vqvae_tf.data.folder import EXTENSIONS as PICTURES
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.outputs import Outputs, has_ending
+from vqvae_tf.picture_inputs import check_links
 
 FLAGS = flags.FLAGS
 
@@ -97,6 +98,7 @@ def _write_again(command, preset, inputs, output):
     outputs = Outputs(command, inputs, EXTENSIONS)
     outputs.check_folder(output)
     inputs = audio_inputs.list_inputs(inputs)
+    check_links(inputs, FLAGS.on_corrupt)
     names = audio_inputs.output_names(inputs)
     targets = {n: pathlib.Path(output) / target for n, target in names.items()}
     outputs.check(*targets.values(), *map(_sheet, targets.values()))

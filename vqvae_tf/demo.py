@@ -190,8 +190,7 @@ np.savez(sys.argv[3], codes=codes, images=again, bits=bits)
 def _serve(photos, images, output):
     folder = output / "saved_model"
     # A demonstration may be run twice.
-    version = 1 + max((int(p.name) for p in folder.glob("[0-9]*")), default=0)
-    path = export(photos, folder, version=version)
+    path = export(photos, folder, version=_next_version(folder))
     answer = _served(path, images)
     same_codes = np.mean(answer["codes"] == photos.encode(images))
     same_values = np.mean(answer["images"] == photos.reconstruct(images))
@@ -208,6 +207,13 @@ def _serve(photos, images, output):
         ("the same, values of pictures equal", f"{same_values:.2%}"),
         ("the same, score (bits/dim)", f"{bits:.4f}"),
     ]
+
+
+def _next_version(folder) -> int:
+    """Returns one more than the highest version; other names are none."""
+    names = [path.name for path in folder.glob("*")]
+    versions = [int(n) for n in names if n.isascii() and n.isdecimal()]
+    return 1 + max(versions, default=0)
 
 
 def _served(path, images) -> dict:

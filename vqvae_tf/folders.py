@@ -12,6 +12,7 @@ import os
 import pathlib
 
 from vqvae_tf import files, scratch
+from vqvae_tf.paths import check_place
 
 _ATTEMPTS = 100
 # From linux/fs.h and fcntl.h.
@@ -61,7 +62,9 @@ def replaceable(path, check) -> pathlib.Path:
         check: as for `new_folder`.
 
     Raises:
-        ValueError: for a mount point, which cannot be moved.
+        ValueError: for a mount point, which cannot be moved, and for a place
+            inside of a file.
+        PermissionError: if nothing may be written there.
     """
     target = files.resolve(path)
     if os.path.ismount(target):
@@ -71,6 +74,7 @@ def replaceable(path, check) -> pathlib.Path:
         )
     if target.exists():
         check(target)
+    check_place(target)
     return target
 
 

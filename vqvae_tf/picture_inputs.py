@@ -1,6 +1,7 @@
 """The pictures that a command is given: files, folders and npz files."""
 
 import dataclasses
+import os
 import pathlib
 
 import numpy as np
@@ -124,7 +125,8 @@ def output_names(
         ending: of the files to write.
 
     Raises:
-        ValueError: if two would be one file, or one lie outside the output.
+        ValueError: if two would be one file, or one lie outside the output,
+            or a name is none.
     """
     names, taken = {}, {} if taken is None else taken
     for path, name in inputs:
@@ -133,6 +135,13 @@ def output_names(
             raise ValueError(
                 "Names must be relative paths without `..`. "
                 f"Received: {name!r}."
+            )
+        if not pure.name.strip(".") or "\0" in name:
+            raise ValueError(
+                "Names of files must not be empty, nor dots alone, nor have "
+                "null characters. "
+                f"Received: {name!r} of {path}. Give each row a name, or "
+                "leave the names out."
             )
         if pure.suffix.lower() in extensions:
             pure = pure.with_suffix("")
@@ -145,6 +154,21 @@ def output_names(
             )
         taken[target], names[name] = path, target
     return names
+
+
+def check_links(inputs, on_corrupt="error"):
+    """Raises ValueError for a link to nothing, before any other is read.
+
+    Args:
+        inputs: (path, name), as from `list_inputs`.
+        on_corrupt: "error"; with "skip" it is left out when it is read.
+    """
+    lost = [path for path, _ in inputs if not os.path.exists(path)]
+    if lost and on_corrupt == "error":
+        raise ValueError(
+            f"{lost[0]} is a link to nothing. Repair or remove it, or use "
+            "--on_corrupt=skip."
+        )
 
 
 def read_pictures(inputs, form, on_corrupt="error"):

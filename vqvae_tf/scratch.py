@@ -43,9 +43,15 @@ def scratch(parent):
         The path of the folder, on the same file system as `parent`.
     """
     parent = pathlib.Path(parent)
-    parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(parent)
-    folder, lock = _make(parent)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(parent)
+        folder, lock = _make(parent)
+    except FileNotFoundError as error:  # as /proc says
+        raise FileNotFoundError(
+            f"Nothing can be written to {parent} ({error.strerror}). Choose "
+            "another folder."
+        ) from error
     try:
         yield folder
     finally:
