@@ -395,8 +395,8 @@ def check_replaceable(path):
     """Raises PresetError where saving a preset to `path` would be refused.
 
     Only a preset is replaced, or an empty folder: one that holds nothing but
-    the files that `save` writes and those that its metadata lists. Call it
-    before long work, at the end of which a preset is saved.
+    the files that its metadata lists, as they were saved. Call it before
+    long work, at the end of which a preset is saved.
     """
     folders.replaceable(path, check_preset_alone)
 
