@@ -6,6 +6,7 @@ import pathlib
 import signal
 import sys
 import threading
+import time
 import warnings
 
 import pytest
@@ -336,6 +337,7 @@ def test_errors_that_are_no_changes_are_raised_at_once(tmp_path):
         calls.append(folder)
         raise OSError(errno.EIO, "broken")
 
+    time.sleep(0.05)  # a folder made just now may be another one
     with pytest.raises(OSError, match="broken"):
         folders.read_steadily(lambda: tmp_path, fails, OSError)
     assert calls == [tmp_path]

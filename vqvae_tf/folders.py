@@ -10,11 +10,15 @@ import ctypes
 import errno
 import os
 import pathlib
+import time
 
 from vqvae_tf import files, scratch
 from vqvae_tf.paths import check_place
 
 _ATTEMPTS = 100
+# Seconds: all attempts together are half a second.
+_PAUSE = 0.005
+_STEPS_OF_CLOCK = 20_000_000  # nanoseconds
 # From linux/fs.h and fcntl.h.
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
@@ -181,8 +185,28 @@ def read_steadily(find, read, errors):
         try:
             return read(folder)
         except errors:
-            if _state(folder) == before or attempt == _ATTEMPTS - 1:
+            changed = before is None or _is_fresh(before)
+            changed = changed or _state(folder) != before
+            changed = changed or _is_elsewhere(find, folder, errors)
+            if not changed or attempt == _ATTEMPTS - 1:
                 raise
+            time.sleep(_PAUSE)
+
+
+def _is_fresh(state):
+    """Returns whether a folder changed so lately that its time does not tell.
+
+    File systems take it from a clock that goes in steps of some milliseconds.
+    """
+    return time.time_ns() - state[2] < _STEPS_OF_CLOCK
+
+
+def _is_elsewhere(find, folder, errors):
+    """Returns whether another folder is found: this one is being removed."""
+    try:
+        return find() != folder
+    except errors:
+        return True
 
 
 def _state(folder):

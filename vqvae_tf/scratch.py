@@ -69,7 +69,7 @@ def remove_leftovers(parent):
     home = _home(parent)
     if not _is_folder(home):
         return
-    for folder in list(home.iterdir()):
+    for folder in _entries(home):
         if not _is_writers(folder):
             continue
         try:
@@ -85,6 +85,13 @@ def remove_leftovers(parent):
         finally:
             os.close(lock)
     _remove_if_empty(home)
+
+
+def _entries(home):
+    try:
+        return list(home.iterdir())
+    except FileNotFoundError:  # another writer has just removed it
+        return []
 
 
 def is_leftover(path) -> bool:
@@ -129,17 +136,22 @@ def moved_away(path) -> pathlib.Path | None:
     Args:
         path: where it should be.
     """
-    parent = path.parent
-    if not os.path.isdir(parent):
+    if not os.path.isdir(path.parent):
         return None
+    try:
+        return next(_moved_away(path), None)
+    except OSError:  # scratch folders come and go
+        return None
+
+
+def _moved_away(path):
     # Of any user: it is only to be read.
-    for home in parent.glob(f"{PREFIX}*"):
+    for home in path.parent.glob(f"{PREFIX}*"):
         if not _is_folder(home):
             continue
         for found in home.glob(f"*/{_OLD}*"):
             if os.path.exists(found / path.name):
-                return found / path.name
-    return None
+                yield found / path.name
 
 
 def place_for_old(folder) -> pathlib.Path:
@@ -164,8 +176,10 @@ def _make(parent):
             continue  # another writer has just removed it, as it was empty
         try:
             _check_own(home, folder)
-        except OSError:
+        except OSError as error:
             os.close(lock)
+            if isinstance(error, FileNotFoundError):
+                continue  # taken for a leftover before it was locked
             raise
         if _locked(lock) is not False and os.fstat(lock).st_nlink:
             return folder, lock
