@@ -298,3 +298,16 @@ def test_a_fast_decoder_can_be_given_to_a_frozen_model():
     model.encoder.trainable = False
     model = model.with_fast_decoder(small.spectral_decoder())
     assert not model.encoder.trainable and model.fast_decoder.trainable
+
+
+def test_thawed_weights_are_not_averaged_with_nothing():
+    model = small.autoencoder()
+    model.compile(keras.optimizers.Adam(1e-6, use_ema=True))
+    model.encoder.trainable = False
+    x = small.pictures(4)
+    model.fit(x, verbose=0)
+    model.encoder.trainable = True
+    before = model.encoder.get_weights()
+    model.fit(x, verbose=0)
+    for old, new in zip(before, model.encoder.get_weights()):
+        np.testing.assert_allclose(new, old, atol=1e-4)

@@ -43,6 +43,9 @@ def build_optimizer(optimizer, variables):
         keras.optimizers.Optimizer.build(optimizer, variables)
 
 
+_AVERAGES = "_model_variables_moving_average"  # of `use_ema=True`
+
+
 def _rebuild(optimizer, variables):
     places = dict(optimizer._trainable_variables_indices)
     slots = _slots(optimizer)
@@ -62,6 +65,9 @@ def _rebuild(optimizer, variables):
             place = places.get(optimizer._var_key(variable))
             if new is not None and place is not None:
                 new.assign(slots[name][place])
+            elif new is not None and name == _AVERAGES:
+                # An average that began at 0 would be written over the weights.
+                new.assign(variable)
     for name, old in single.items():
         if getattr(optimizer, name) is not old:
             getattr(optimizer, name).assign(old)
