@@ -318,3 +318,38 @@ def test_a_summary_can_be_printed():
     lines = []
     shared().summary(print_fn=lines.append)
     assert "vector_quantizer_ema" in "".join(lines)
+
+
+@pytest.mark.parametrize("with_context", [False, True])
+def test_masks_are_taken_as_arrays_too(with_context):
+    classes = 3 if with_context else None
+    prior = small.prior(global_channels=classes)
+    prior.build()
+    prior.compile("adam")
+    codes = np.arange(2 * 16).reshape([2, 4, 4]) % 8
+    mask = np.ones([2, 4, 4], np.float32)
+    mask[0, 2:] = 0
+    context = {"global": np.eye(3, dtype="float32")[:2]}
+    context = context if with_context else None
+    weighted = prior.evaluate(
+        codes, context, sample_weight=mask, verbose=0, return_dict=True
+    )
+    batch = (codes, context or {}, mask)
+    expected = prior.evaluate(
+        tf.data.Dataset.from_tensors(batch), verbose=0, return_dict=True
+    )
+    assert weighted["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+    prior.fit(
+        codes,
+        context,
+        sample_weight=mask,
+        validation_data=(codes, context, mask),
+        verbose=0,
+    )
+
+
+def test_no_call_by_name_goes_unchecked():
+    model = small.autoencoder()
+    scaled = np.random.default_rng(0).random([2, 16, 16, 3])
+    with pytest.raises(ValueError, match="0..255"):
+        model(x=scaled)

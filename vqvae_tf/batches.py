@@ -48,6 +48,20 @@ def context_for_keras(context, weight):
     return {_NO_CONTEXT: weight}
 
 
+def weight_for_keras(context, weight):
+    """Returns what Keras is given as weight, so that it takes masks.
+
+    One array of more than a number an example is to Keras one of several
+    outputs: each entry of the context gets it, and `unpack_batch` one of them.
+
+    Args:
+        context: what `context_for_keras` returned.
+        weight: None, `[batch]`, or a mask `[batch, *grid]`.
+    """
+    is_mask = weight is not None and len(getattr(weight, "shape", ())) > 1
+    return dict.fromkeys(context, weight) if is_mask else weight
+
+
 def first_rows(nest, count=64):
     """Returns the first rows of each array or tensor of a nest."""
 

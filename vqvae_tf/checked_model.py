@@ -12,6 +12,7 @@ from vqvae_tf.batches import (
     context_for_keras,
     first_rows,
     unpack_batch,
+    weight_for_keras,
 )
 from vqvae_tf.dtype_policies import warn_if_slow
 from vqvae_tf.gradient_rules import check_factors
@@ -138,9 +139,12 @@ class CheckedModel(keras.Model):
     # Ways in ------------------------------------------------------------------
 
     def __call__(self, *args, **kwargs):
-        if args and tf.executing_eagerly():
-            x = args[0]
-            if isinstance(x, keras.KerasTensor):
+        if tf.executing_eagerly():
+            first = next(iter(inspect.signature(self.call).parameters))
+            x = args[0] if args else kwargs.get(first)
+            if x is None:
+                pass  # and Keras says that it is missing
+            elif isinstance(x, keras.KerasTensor):
                 self.check_spec(x)
             elif not isinstance(x, (list, tuple)):
                 self.check_batch(x)
@@ -163,10 +167,17 @@ class CheckedModel(keras.Model):
             begin = int(len(x) * (1 - split))
             self.check_batch(_rows_from(begin, (x, y)))
         options["x"] = self._check_source(x, y)
-        options["y"] = context_for_keras(y, options.get("sample_weight"))
+        self._keep_weight(options)
         if isinstance(x, tf.data.Dataset) or inspect.isgenerator(x):
             options.setdefault("shuffle", False)  # the data's own affair
         return super().fit(**options)
+
+    def _keep_weight(self, options):
+        """Changes context and weight so that Keras drops and refuses none."""
+        weight = options.get("sample_weight")
+        options["y"] = context_for_keras(options.get("y"), weight)
+        if weight is not None:
+            options["sample_weight"] = weight_for_keras(options["y"], weight)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """As `keras.Model.evaluate`, after a look at the first batch.
@@ -178,7 +189,7 @@ class CheckedModel(keras.Model):
         if not options.get("_use_cached_eval_dataset"):
             self._prepare()
             options["x"] = self._check_source(x, y)
-            options["y"] = context_for_keras(y, options.get("sample_weight"))
+            self._keep_weight(options)
         return super().evaluate(**options)
 
     def predict(self, x, *args, **kwargs):
@@ -292,7 +303,8 @@ class CheckedModel(keras.Model):
             return (self._check_source(data[0]), *data[1:])
         x, context, weight = unpack_batch(data)
         self.check_batch((x, context))
-        return x, context_for_keras(context, weight), weight
+        context = context_for_keras(context, weight)
+        return x, context, weight_for_keras(context, weight)
 
 
 def _by_name(method, *args, **kwargs):
