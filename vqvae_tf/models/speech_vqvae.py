@@ -383,8 +383,10 @@ class SpeechVQVAE(VQVAE):
         return {**(context or {}), **self.speaker_context(speaker, batch)}
 
     def _checked_length(self, length, count):
-        if length is None or not tensor_checks.known(length):
-            return length
+        if length is None:
+            return None
+        if not tensor_checks.known(length):
+            return tensor_checks.count("length", length)
         length = checks.check_positive("length", length)
         if count is not None and length > count * self.stride:
             raise ValueError(
