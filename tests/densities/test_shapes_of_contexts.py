@@ -106,3 +106,9 @@ def test_samples_without_their_class_say_so_in_one_line():
     with pytest.raises(ValueError) as raised:
         prior.sample(2)
     assert str(raised.value).startswith("The density expects a context")
+
+
+def test_a_mask_in_the_place_of_codes_is_refused():
+    mask = np.ones([2, 4, 4], bool)
+    with pytest.raises(ValueError, match="Codes are integers"):
+        small.prior().sample(given=mask, given_mask=mask, seed=0)

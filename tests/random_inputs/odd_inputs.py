@@ -122,7 +122,7 @@ class Draw:
                 "uint8",
                 "bool",
             )
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             values = np.asarray(values).astype(dtype)
         if self.chance(odd) and values.size and values.dtype.kind == "f":
             place = self.rng.integers(values.size)

@@ -252,6 +252,11 @@ class CodeDensity(DensityModel):
             return None, None
         keep = self._check_mask("given_mask", given_mask, tf.bool)
         given = tensor_checks.as_tensor("given", given)
+        if given.dtype == tf.bool:
+            raise ValueError(
+                "Codes are integers. Received: given of dtype bool; the mask "
+                "is given_mask."
+            )
         self._check_shape(given)
         axes = range(1, len(keep.shape))
         grid = [size_of(given, axis) for axis in axes]
