@@ -1,21 +1,19 @@
 """One process at a time in a folder."""
 
 import contextlib
-import errno
-import fcntl
 import os
 import pathlib
 import threading
 
 from absl import logging
 
+from vqvae_tf.file_locks import try_lock
 from vqvae_tf.files import resolve
 
 # The lock's file; it is empty, and gone when the process is done.
 LOCK = ".lock"
 # What this process holds: (folder, for what, thread).
 _HELD = set()
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
 class FolderInUse(ValueError):
@@ -69,17 +67,13 @@ def _lock(path, doing, remedy):
             f"{path} is no lock of this package. Move it away, or {remedy}."
         )
     with open(path, "a") as file:  # to write, which NFS asks for
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not os.fstat(file.fileno()).st_nlink:
-                raise BlockingIOError  # removed since it was opened
-        except BlockingIOError:
+        held = try_lock(file)
+        removed = not os.fstat(file.fileno()).st_nlink  # since it was opened
+        if held is False or removed:
             raise FolderInUse(
                 f"Another process is {doing}. Wait until it ends, or {remedy}."
-            ) from None
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
+            )
+        if held is None:
             logging.warning(
                 "The file system of %s has no locks: see to it that no other "
                 "process is %s.",

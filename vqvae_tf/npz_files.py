@@ -8,6 +8,7 @@ into place, and there is one error.
 
 import contextlib
 import os
+import sys
 import zipfile
 
 import numpy as np
@@ -223,8 +224,15 @@ def _size(shape, dtype):
     return size
 
 
+def _memory():
+    """Returns the bytes of the machine's memory, as far as it tells."""
+    if not hasattr(os, "sysconf"):  # Windows
+        return sys.maxsize
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def _check_size(size, stored):
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = _memory()
     if size > memory:
         raise ValueError(
             f"it is of {size:,} bytes, more than the {memory:,} of this "

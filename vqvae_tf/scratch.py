@@ -11,7 +11,6 @@ stay as they are: the longest that are allowed have room for nothing more.
 """
 
 import contextlib
-import fcntl
 import os
 import pathlib
 import re
@@ -20,6 +19,8 @@ import stat
 import tempfile
 
 from absl import logging
+
+from vqvae_tf.file_locks import try_lock, user_number
 
 # And the user's number: what one has left, another could not write to.
 PREFIX = ".vqvae_tf-"
@@ -79,7 +80,7 @@ def remove_leftovers(parent):
             _remove_if_empty(folder)
             continue
         try:
-            if _locked(lock):
+            if try_lock(lock):
                 _put_back(folder, parent)
                 _remove(folder)
         finally:
@@ -160,7 +161,7 @@ def place_for_old(folder) -> pathlib.Path:
 
 
 def _home(parent):
-    return pathlib.Path(parent) / f"{PREFIX}{os.getuid()}"
+    return pathlib.Path(parent) / f"{PREFIX}{user_number()}"
 
 
 def _make(parent):
@@ -181,7 +182,7 @@ def _make(parent):
             if isinstance(error, FileNotFoundError):
                 continue  # taken for a leftover before it was locked
             raise
-        if _locked(lock) is not False and os.fstat(lock).st_nlink:
+        if try_lock(lock) is not False and os.fstat(lock).st_nlink:
             return folder, lock
         os.close(lock)  # taken for a leftover
     raise OSError(f"Cannot make a folder in {home}. Remove it and try again.")
@@ -196,17 +197,6 @@ def _check_own(home, folder):
             f"{home} belongs to another user, or is a link, and cannot be "
             "written to safely. Remove it, or choose another folder."
         )
-
-
-def _locked(lock) -> bool | None:
-    """Takes a lock; returns False where another has it, None without locks."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system that has none
-        return None
-    return True
 
 
 def _put_back(folder, parent):

@@ -1,0 +1,43 @@
+"""Locks of files, which the system ends with the process that holds them."""
+
+import errno
+import os
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+
+
+def try_lock(file) -> bool | None:
+    """Takes the lock of an open file, without waiting.
+
+    Args:
+        file: a file object, or its descriptor.
+
+    Returns:
+        True for a lock that is held until the file is closed, False where
+        another has it, and None where the system, or the file system, has no
+        locks.
+
+    Raises:
+        OSError: if locking fails otherwise.
+    """
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return None
+        raise
+    return True
+
+
+def user_number() -> int:
+    """Returns the number of the user, 0 on systems that have none."""
+    return os.getuid() if hasattr(os, "getuid") else 0
