@@ -50,3 +50,19 @@ def _of_traced(text):
     """
     starts = list(re.finditer(r"^    (\w*\.)*[A-Z]\w*: ", text, re.MULTILINE))
     return text[starts[-1].end() :] if starts else text
+
+
+def with_article(thing, article="a") -> str:
+    """Returns the name of a thing's class after "a" or "an".
+
+    Args:
+        thing: any object.
+        article: "a", or "A" at the beginning of a sentence.
+
+    Example:
+
+    >>> with_article([]), with_article(0, "A")
+    ('a list', 'An int')
+    """
+    name = type(thing).__name__
+    return f"{article}{'n' * (name[0] in 'AEIOUaeiou')} {name}"

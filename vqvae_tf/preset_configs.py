@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf import preset_checks
-from vqvae_tf.messages import first_line
+from vqvae_tf.messages import first_line, with_article
 from vqvae_tf.preset_checks import PresetError
 
 # Modules of Keras whose classes are parts of models. Others download, read
@@ -305,7 +305,7 @@ def build(config, path, weights, own) -> keras.Model:
         ):
             model = keras.saving.deserialize_keras_object(config)
             if not isinstance(model, keras.Model):
-                raise TypeError(f"a {type(model).__name__} is no model")
+                raise TypeError(f"{with_article(model)} is no model")
             model.build()
     except Exception as error:  # whatever a class makes of other arguments
         if limit.exceeded:

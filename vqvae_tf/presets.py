@@ -29,6 +29,7 @@ from vqvae_tf import (
     sheets,
 )
 from vqvae_tf.files import expand, resolve, write_atomically
+from vqvae_tf.messages import with_article
 from vqvae_tf.precision import portable_config
 from vqvae_tf.preset_checks import METADATA, PresetError
 from vqvae_tf.preset_files import (
@@ -261,16 +262,11 @@ def load(name, expected_class=None, *, custom_objects=None, sha256=None):
         model = preset_parts.load(files, expected_class, own)
     if expected_class and not isinstance(model, expected_class):
         raise PresetError(
-            f"The preset {str(name)!r} holds {_article(model)}. "
+            f"The preset {str(name)!r} holds {with_article(model)}. "
             f"Received: {expected_class.__name__}.from_preset; use "
             f"{type(model).__name__}.from_preset."
         )
     return model
-
-
-def _article(model):
-    name = type(model).__name__
-    return f"an {name}" if name[0] in "AEIOU" else f"a {name}"
 
 
 # Saving ---------------------------------------------------------------------

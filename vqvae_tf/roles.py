@@ -4,6 +4,8 @@ import typing
 
 import keras
 
+from vqvae_tf.messages import with_article
+
 
 class Role(typing.NamedTuple):
     """What a part must be.
@@ -102,7 +104,7 @@ def check_role(owner, name, part, role):
     )
     if not fits:
         raise ValueError(
-            f"The {name} of a {type(owner).__name__} is {wanted.title}. "
+            f"The {name} of {with_article(owner)} is {wanted.title}. "
             f"Received: {_described(part)}."
         )
 

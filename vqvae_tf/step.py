@@ -7,6 +7,7 @@ from vqvae_tf import freezing, gradient_rules, replicas, strategies
 from vqvae_tf.batches import unpack_batch
 from vqvae_tf.checked_model import CheckedModel
 from vqvae_tf.keras_files import KerasFiles
+from vqvae_tf.messages import with_article
 
 
 def split_weight(weight):
@@ -176,7 +177,7 @@ class StepModel(KerasFiles, CheckedModel):
             ValueError: where they depend on more than the model knows.
         """
         raise ValueError(
-            f"What a {type(self).__name__} is called with depends on its "
+            f"What {with_article(self)} is called with depends on its "
             "network. Give export an input_signature: [tf.TensorSpec of the "
             "data, a dict of those of the context]."
         )
@@ -203,9 +204,9 @@ class StepModel(KerasFiles, CheckedModel):
         """
         if type(self).call is keras.Model.call:
             raise ValueError(
-                f"A {type(self).__name__} is not called, so Keras has nothing "
-                "to export. vqvae_tf.export.export(model, folder) writes what "
-                "models answer, encode and decode for instance."
+                f"{with_article(self, 'A')} is not called, so Keras has "
+                "nothing to export. vqvae_tf.export.export(model, folder) "
+                "writes what models answer, encode and decode for instance."
             )
         if not self.built:
             self.build()

@@ -5,6 +5,8 @@ import typing
 import keras
 import tensorflow as tf
 
+from vqvae_tf.messages import with_article
+
 
 class Draw(typing.NamedTuple):
     """Draws of what the decoder gets.
@@ -61,7 +63,7 @@ class Bottleneck(keras.layers.Layer):
             "A bottleneck is no layer of a chain: its methods are called by an "
             "Autoencoder, which adds what it costs to the loss. Call encode "
             "for the representation, or sample for draws. Received: a call "
-            f"of a {type(self).__name__}."
+            f"of {with_article(self)}."
         )
 
     def num_channels(self, channels: int) -> int:
