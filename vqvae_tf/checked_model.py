@@ -16,6 +16,7 @@ from vqvae_tf.batches import (
 )
 from vqvae_tf.dtype_policies import warn_if_slow
 from vqvae_tf.gradient_rules import check_factors
+from vqvae_tf.messages import with_article
 from vqvae_tf.precision import check_moments
 
 # Arguments of `compile` that say what a model brings with it here.
@@ -91,9 +92,10 @@ class CheckedModel(keras.Model):
         """
         values = (loss, loss_weights, metrics, weighted_metrics)
         for name, value in zip(_OWN, values):
-            if value is not None and value != []:
+            empty = isinstance(value, (list, tuple, dict)) and not value
+            if value is not None and not empty:
                 raise ValueError(
-                    f"A {type(self).__name__} has its own loss and metrics "
+                    f"{with_article(self, 'A')} has its own loss and metrics "
                     f"({', '.join(self.loss_names)}): compile(optimizer) is "
                     "all. Measure other things on what predict, reconstruct "
                     f"or log_prob return. Received: {name}={value!r}."
@@ -140,15 +142,15 @@ class CheckedModel(keras.Model):
 
     def __call__(self, *args, **kwargs):
         if tf.executing_eagerly():
-            first = next(iter(inspect.signature(self.call).parameters))
-            x = args[0] if args else kwargs.get(first)
-            if x is None:
-                pass  # and Keras says that it is missing
-            elif isinstance(x, keras.KerasTensor):
+            x = args[0] if args else kwargs.get(self._first_argument())
+            if isinstance(x, keras.KerasTensor):
                 self.check_spec(x)
-            elif not isinstance(x, (list, tuple)):
+            elif x is not None and not isinstance(x, (list, tuple)):
                 self.check_batch(x)
         return super().__call__(*args, **kwargs)
+
+    def _first_argument(self):
+        return next(iter(inspect.signature(self.call).parameters))
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """As `keras.Model.fit`, after a look at the first batches.
@@ -286,14 +288,9 @@ class CheckedModel(keras.Model):
             self._looked_at.add(dataset)
 
     def _check_generator(self, batches):
-        first = list(next(batches, None) for _ in range(1))
-        self.check_batch(first[0])
-
-        def all_of_them():
-            yield from first
-            yield from batches
-
-        return all_of_them()
+        first = next(batches, None)
+        self.check_batch(first)
+        return _chained(first, batches)
 
     def _check_validation(self, data):
         """Looks at validation data; returns them as Keras keeps weights."""
@@ -305,6 +302,12 @@ class CheckedModel(keras.Model):
         self.check_batch((x, context))
         context = context_for_keras(context, weight)
         return x, context, weight_for_keras(context, weight)
+
+
+def _chained(first, rest):
+    """Returns a generator, since Keras takes no other iterator."""
+    yield first
+    yield from rest
 
 
 def _by_name(method, *args, **kwargs):
