@@ -117,7 +117,7 @@ def _swapped(new, target, work, check):
     if exchange(new, target):
         try:
             check(new)  # it may have got another file meanwhile
-        except Exception:
+        except BaseException:  # a stranger has come, or Ctrl-C: all as before
             exchange(new, target)
             raise
         return True
