@@ -26,12 +26,18 @@ def grey(path):
 GREY = noise(9, 12)
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.pgm"])
-@pytest.mark.parametrize("kind", [np.uint16, np.int32])
+@pytest.mark.parametrize(
+    "name, kind",
+    [
+        ("a.png", np.uint16),
+        ("a.tif", np.uint16),
+        ("a.tif", np.int32),
+        ("a.pgm", np.uint16),
+        ("a.pgm", np.int32),
+    ],
+)
 def test_sixteen_bits_are_scaled(tmp_path, name, kind):
     values = GREY.astype(kind) * 256 + 77
-    if kind is np.int32 and name == "a.png":
-        pytest.skip("PNG has no 32 bits")
     assert (grey(save(tmp_path / name, values)) == GREY).all()
 
 
