@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import pathlib
 import re
 import stat
@@ -243,14 +244,14 @@ def checked_blocks(folder, name, metadata):
     path, entry = folder / name, _entry(folder, name, metadata)
     _check_own(folder, path)
     with open(path, "rb") as file:
-        status = file.seek(0, 2)
+        size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        if status != entry["size"]:
+        if size != entry["size"]:
             raise PresetError(
-                f"{path} has {status} bytes, expected {entry['size']}: it is "
+                f"{path} has {size} bytes, expected {entry['size']}: it is "
                 "truncated or was replaced. Get the file again."
             )
-        _check_bytes(path, status, MAX_FILE_BYTES)
+        _check_bytes(path, size, MAX_FILE_BYTES)
         digest = hashlib.sha256()
         while block := file.read(_BLOCK):
             digest.update(block)

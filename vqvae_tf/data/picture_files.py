@@ -86,6 +86,7 @@ def _read_without_metadata(path, error):
         return _decoded(io.BytesIO(picture), exif)
     except Warning:
         raise
+    # Of any kind, as above; the first error is the one to tell.
     except Exception:
         reason = str(error) or type(error).__name__
         raise ValueError(

@@ -61,6 +61,8 @@ def _keep(known, read):
             known[_ORIENTATION] = int(found)
     except Warning:  # by the program's filters; to be read without them
         raise
+    # Of any kind: EXIF of cameras leads PIL to struct, Index, Syntax and other
+    # errors, and all of them mean that there is no orientation.
     except Exception:
         pass
 
