@@ -21,7 +21,7 @@ test-slow: $(INSTALLED)
 BEAM := .venv-beam
 
 test-beam: $(BEAM)/.installed
-	$(BEAM)/bin/python -m pytest -q tests/test_code_beam.py
+	$(BEAM)/bin/python -m pytest -q tests/encoding/test_beam.py
 
 $(BEAM)/.installed: setup.py
 	$(PYTHON) -m venv $(BEAM)

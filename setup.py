@@ -66,10 +66,10 @@ PACKAGE_DIR = {
     "vqvae_tf.zoo": "zoo",
 }
 PACKAGE_DATA = {
-    "vqvae_tf.samples": ["*.jpg", "LICENCES.md"],
-    "vqvae_tf.digits": ["*.png", "LICENCES.md"],
-    "vqvae_tf.voices": ["*.wav", "LICENCES.md"],
-    "vqvae_tf.clips": ["*.png", "actions.json", "LICENCES.md"],
+    "vqvae_tf.samples.photos": ["*.jpg", "LICENCES.md"],
+    "vqvae_tf.samples.digits": ["*.png", "LICENCES.md"],
+    "vqvae_tf.samples.voices": ["*.wav", "LICENCES.md"],
+    "vqvae_tf.samples.clips": ["*.png", "actions.json", "LICENCES.md"],
     "vqvae_tf.zoo": ["recipes/*.py"]
     + [f"presets/*/*.{end}" for end in "json h5 md png gif wav".split()],
 }

@@ -18,8 +18,10 @@ import time
 
 import numpy as np
 
-from vqvae_tf import VideoGenerator, data, encoding, video_evaluation
-from vqvae_tf.clips import ACTIONS
+from vqvae_tf import VideoGenerator, data
+from vqvae_tf.encoding import arrays as encoding
+from vqvae_tf.evaluation import video as video_evaluation
+from vqvae_tf.samples.clips import ACTIONS
 
 LEFT, RIGHT = ACTIONS.index("look left"), ACTIONS.index("look right")
 # What is pooled, and what stands for a wrong action: its opposite.

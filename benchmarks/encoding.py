@@ -29,10 +29,12 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import timing  # noqa: E402
 
-from vqvae_tf import code_sets, evaluation, presets  # noqa: E402
-from vqvae_tf.code_encoder import CodeEncoder  # noqa: E402
-from vqvae_tf.code_plan import Plan  # noqa: E402
-from vqvae_tf.code_sources import open_source  # noqa: E402
+from vqvae_tf import presets  # noqa: E402
+from vqvae_tf.encoding import dataset as code_sets
+from vqvae_tf.encoding.encoder import CodeEncoder  # noqa: E402
+from vqvae_tf.encoding.plan import Plan  # noqa: E402
+from vqvae_tf.encoding.sources import open_source  # noqa: E402
+from vqvae_tf.evaluation import pictures as evaluation
 
 
 def opened(arguments):

@@ -19,8 +19,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import family_properties as properties  # noqa: E402
 import trained  # noqa: E402
 
-from vqvae_tf import comparison, presets, systems  # noqa: E402
-from vqvae_tf.paths import expand
+from vqvae_tf import presets, tasks as systems  # noqa: E402
+from vqvae_tf.evaluation import comparison
+from vqvae_tf.utils.paths import expand
 
 # Not those that beta was chosen by, which are 1 to 5.
 SEEDS = (6, 7, 8, 9, 10)

@@ -6,10 +6,11 @@ import family_properties as properties
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import recipes, sheets
+from vqvae_tf import recipes
 from vqvae_tf.data import load_shapes
-from vqvae_tf.files import write_atomically
-from vqvae_tf.paths import expand
+from vqvae_tf.media import sheets
+from vqvae_tf.utils.files import write_atomically
+from vqvae_tf.utils.paths import expand
 
 COLUMNS = 12
 SIDE = 14  # of the 196 units of an autoencoder of digits

@@ -3,7 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import comparison, systems
+from vqvae_tf import tasks as systems
+from vqvae_tf.evaluation import comparison
 
 
 def held_out(description, data_dir=None) -> np.ndarray:

@@ -22,7 +22,7 @@ import timing  # noqa: E402
 
 import vqvae_tf as vq  # noqa: E402
 from vqvae_tf import data  # noqa: E402
-from vqvae_tf.data.source import ArrayImages  # noqa: E402
+from vqvae_tf.data.pictures.source import ArrayImages  # noqa: E402
 
 
 def open_source(options):

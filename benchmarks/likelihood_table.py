@@ -20,8 +20,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import trained  # noqa: E402
 
-from vqvae_tf import presets, systems  # noqa: E402
-from vqvae_tf.paths import expand
+from vqvae_tf import presets, tasks as systems  # noqa: E402
+from vqvae_tf.utils.paths import expand
 
 VALIDATION = "train[45000:]"
 

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import random
 from vqvae_tf.densities.filtering import filter_logits
+from vqvae_tf.runtime import random
 
 
 class NaiveSampler:

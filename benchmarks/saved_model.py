@@ -19,7 +19,7 @@ import tensorflow as tf  # noqa: E402
 import timing  # noqa: E402
 
 from vqvae_tf import presets  # noqa: E402
-from vqvae_tf.export import export  # noqa: E402
+from vqvae_tf.export.saved_model import export  # noqa: E402
 
 
 def calls(generator, signatures, batch):

@@ -15,7 +15,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np  # noqa: E402
 
-from vqvae_tf import data, speech_judges, speech_probes  # noqa: E402
+from vqvae_tf import data
+from vqvae_tf.evaluation.speech import (
+    judges as speech_judges,
+    probes as speech_probes,
+)  # noqa: E402
 from vqvae_tf.layers import MuLaw  # noqa: E402
 
 

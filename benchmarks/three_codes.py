@@ -15,22 +15,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import (
-    LatentGenerator,
-    building,
-    code_evaluation,
-    data,
-    dtype_policies,
-    encoding,
-    fitting,
-    recipes,
-    systems,
-    training,
-)
+from vqvae_tf import LatentGenerator, data, recipes, tasks as systems
 from vqvae_tf.densities.base import LN2
-from vqvae_tf.paths import expand
-from vqvae_tf.precision import in_float32
-from vqvae_tf.systems import pictures
+from vqvae_tf.encoding import arrays as encoding
+from vqvae_tf.evaluation import two_levels as code_evaluation
+from vqvae_tf.recipes import building
+from vqvae_tf.runtime import dtype_policies
+from vqvae_tf.runtime.precision import in_float32
+from vqvae_tf.tasks import run as training
+from vqvae_tf.tasks.pictures import training as pictures
+from vqvae_tf.training import fitting
+from vqvae_tf.utils.paths import expand
 
 NAME = "vqvae_dmlab84_global"
 

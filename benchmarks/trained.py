@@ -3,9 +3,10 @@
 import json
 import pathlib
 
-from vqvae_tf import publishing, recipes, training
-from vqvae_tf.files import write_atomically
-from vqvae_tf.paths import expand
+from vqvae_tf import recipes
+from vqvae_tf.tasks import publish as publishing, run as training
+from vqvae_tf.utils.files import write_atomically
+from vqvae_tf.utils.paths import expand
 
 
 def make_recipe(name, changes):

@@ -65,7 +65,7 @@ def pytest_configure(config):
 @pytest.fixture(autouse=True, scope="session")
 def _plain_processor():
     """Has "auto" become float32, whatever this machine could do."""
-    from vqvae_tf import dtype_policies
+    from vqvae_tf.runtime import dtype_policies
 
     dtype_policies._CPU_INFO = pathlib.Path(os.devnull)
 

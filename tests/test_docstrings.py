@@ -13,10 +13,10 @@ import tensorflow as tf
 import vqvae_tf
 
 NOT_RUN = {
-    # Slow, and tests/test_export.py does the same.
+    # Slow, and tests/export/test_saved_model.py does the same.
     "vqvae_tf.export.export",
-    # Needs prepared episodes; tests/data/test_rlds.py opens the same.
-    "vqvae_tf.data.rlds.open_episodes",
+    # Needs prepared episodes; tests/data/episodes/test_rlds.py opens the same.
+    "vqvae_tf.data.episodes.rlds.open_episodes",
 }
 
 
@@ -34,11 +34,11 @@ def modules():
 
 # Tracing takes these some 10 seconds each.
 SLOW = (
-    "vqvae_tf.densities.levels.WaveformDensity",
-    "vqvae_tf.densities.pixel_cnn.PixelCNN",
+    "vqvae_tf.densities.waveform.WaveformDensity",
+    "vqvae_tf.densities.autoregressive.pixel_cnn.PixelCNN",
     "vqvae_tf.models.video_generator.VideoGenerator",
-    "vqvae_tf.speech_judges.train_judge",
-    "vqvae_tf.speech_probes.probe",
+    "vqvae_tf.evaluation.speech.judges.train_judge",
+    "vqvae_tf.evaluation.speech.probes.probe",
 )
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from vqvae_tf import zoo_path
-from vqvae_tf.samples import sample_pictures
+from vqvae_tf.samples.photos import sample_pictures
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -132,7 +132,7 @@ def test_installed_wheel_finds_its_zoo_and_samples(tmp_path):
         archive.extractall(site)
     code = (
         "from vqvae_tf.zoo_path import zoo_dir\n"
-        "from vqvae_tf.samples import sample_pictures\n"
+        "from vqvae_tf.samples.photos import sample_pictures\n"
         "print(zoo_dir(), len(sample_pictures()))"
     )
     # -S -E would hide the dependencies; PYTHONPATH goes before site-packages.

@@ -4,18 +4,18 @@ import json
 import pathlib
 
 import numpy as np
-import processors
 import pytest
 
+from support import processors
+
 TESTS = pathlib.Path(__file__).parent
+SCRIPT = TESTS / "support" / "train_steps.py"
 
 
 @pytest.mark.slow
 def test_train_steps_of_all_models_agree():
     off, on = (
-        json.loads(
-            processors.run_python(TESTS / "train_steps.py", onednn=onednn)
-        )
+        json.loads(processors.run_python(SCRIPT, onednn=onednn))
         for onednn in processors.ONEDNN
     )
     assert off.keys() == on.keys() and len(off) > 15
@@ -35,8 +35,8 @@ def test_train_steps_of_all_models_agree():
     "path",
     [
         "layers",
-        "densities/test_wavenet.py",
-        "densities/test_wavenet_sampling.py",
+        "densities/autoregressive/test_wavenet.py",
+        "densities/autoregressive/test_wavenet_sampling.py",
         "test_readme.py",
     ],
 )

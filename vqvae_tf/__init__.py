@@ -15,6 +15,7 @@ from vqvae_tf import (  # noqa: E402
     layers,
     models,
     networks,
+    quantizers,
 )
 from vqvae_tf.densities import (  # noqa: E402
     Bernoulli,
@@ -36,8 +37,6 @@ from vqvae_tf.layers import (  # noqa: E402
     PixelScaling,
     ResidualBlock,
     ResidualStack,
-    VectorQuantizer,
-    VectorQuantizerEMA,
 )
 from vqvae_tf.models import (  # noqa: E402
     VQVAE,
@@ -53,6 +52,10 @@ from vqvae_tf.networks import (  # noqa: E402
     Encoder,
     GlobalEncoder,
     PastFrames,
+)
+from vqvae_tf.quantizers import (  # noqa: E402
+    VectorQuantizer,
+    VectorQuantizerEMA,
 )
 
 __version__ = "0.1.0"
@@ -94,4 +97,5 @@ __all__ = [
     "layers",
     "models",
     "networks",
+    "quantizers",
 ]

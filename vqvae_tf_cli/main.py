@@ -10,7 +10,7 @@ import threading
 
 from absl import flags
 
-from vqvae_tf_cli import commands, quiet
+from vqvae_tf_cli import arguments as commands, quiet
 
 FLAGS = flags.FLAGS
 _HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
@@ -196,7 +196,7 @@ def _import_functions():
     """Imports the commands themselves, and TensorFlow with them."""
     quiet.use_onednn()
     try:
-        functions = quiet.import_quietly("vqvae_tf.cli")
+        functions = quiet.import_quietly("vqvae_tf.commands")
     except ImportError as error:
         if FLAGS.verbosity > 0:
             raise

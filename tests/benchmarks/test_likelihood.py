@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from vqvae_tf import building
+from vqvae_tf.recipes import building
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "benchmarks"))
 

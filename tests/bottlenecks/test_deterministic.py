@@ -6,14 +6,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from harness import (
+from hypothesis import given, settings, strategies as st
+
+from support.harness import (
     assert_config_round_trip,
     in_all_modes,
     unknown_sizes,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from vqvae_tf.bottlenecks import Bottleneck, Identity, KSparse, Sparse
 
 MAKERS = {

@@ -6,13 +6,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from harness import assert_close, run_two_replica_test, two_replicas
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
+from support.harness import assert_close, run_two_replica_test, two_replicas
 from vqvae_tf.bottlenecks import KSparse, Sparse
 from vqvae_tf.bottlenecks.sparse import bernoulli_kl
-from vqvae_tf.step import StepModel
+from vqvae_tf.runtime.step import StepModel
 
 
 def latents(*shape, seed=0):

@@ -7,10 +7,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from harness import assert_config_round_trip
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
+from support.harness import assert_config_round_trip
 from vqvae_tf.bottlenecks import DiagonalGaussian, IndependentCategorical
 
 

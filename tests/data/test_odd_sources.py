@@ -4,10 +4,12 @@ import pathlib
 
 import numpy as np
 import pytest
-from data_helpers import noise, write
 
-from vqvae_tf import code_sources, data, picture_inputs
-from vqvae_tf.data import npz
+from support.data_helpers import noise, write
+from vqvae_tf import data
+from vqvae_tf.commands.inputs import pictures as picture_inputs
+from vqvae_tf.data.pictures import npz
+from vqvae_tf.encoding import sources as code_sources
 
 IMAGES = noise(3, 4, 4, 3)
 
@@ -83,7 +85,7 @@ def test_other_channels_are_no_colours(root, channels):
 
 @pytest.mark.parametrize("rate", [0, -1, 8000.5, "8000", None, True, np.nan])
 def test_odd_sample_rates(rate):
-    from vqvae_tf.voices import voice_files
+    from vqvae_tf.samples.voices import voice_files
 
     with pytest.raises(ValueError, match="sample_rate must be a positive int"):
         data.load_waveform(voice_files()[0], rate)

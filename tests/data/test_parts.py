@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from data_helpers import noise, numbered
 
-from vqvae_tf import data, strategies
+from support.data_helpers import noise, numbered
+from vqvae_tf import data
 from vqvae_tf.data import Episodes
-from vqvae_tf.data.source import ArrayImages, PackedImages
+from vqvae_tf.data.pictures.source import ArrayImages, PackedImages
+from vqvae_tf.runtime import strategies
 
 PICTURES = ArrayImages("a", noise(7, 20, 20, 3), np.arange(7) % 2, ["a", "b"])
 MIXED = PackedImages("mixed", [noise(20 + i, 30, 3, seed=i) for i in range(5)])

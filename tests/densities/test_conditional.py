@@ -5,15 +5,15 @@ import functools
 import keras
 import numpy as np
 import pytest
-import small
 import tensorflow as tf
-from harness import (
+
+from support import small
+from support.harness import (
     assert_all_get_gradients,
     check_saving_after_fit,
     run_density_test,
     run_two_replica_test,
 )
-
 from vqvae_tf import ConditionalDensity, PastFrames
 from vqvae_tf.presets import load
 

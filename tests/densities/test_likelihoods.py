@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vqvae_tf import random
 from vqvae_tf.densities import (
     Bernoulli,
     Categorical,
@@ -13,6 +12,7 @@ from vqvae_tf.densities import (
     DiscretizedLogisticMixture,
     Gaussian,
 )
+from vqvae_tf.runtime import random
 
 PIXELS = {
     "categorical": Categorical,

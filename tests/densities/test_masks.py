@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
-import small
 import tensorflow as tf
 
 import vqvae_tf as vq
+from support import small
 from vqvae_tf.densities.base import blank
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import small
 import tensorflow as tf
 
 import vqvae_tf as vq
+from support import small
 
 
 def density(likelihood=None):

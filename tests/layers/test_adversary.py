@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from convolution_oracle import convolved
 
+from support.convolution_oracle import convolved
 from vqvae_tf.layers import LabelAdversary
 
 

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from harness import two_replicas
 
+from support.harness import two_replicas
 from vqvae_tf.layers.batch_norm import BatchNorm
 
 

@@ -4,10 +4,10 @@ import json
 
 import keras
 import numpy as np
-import processors
 import pytest
 import tensorflow as tf
 
+from support import processors
 from vqvae_tf.layers.causal_conv import CausalConv1D, VerticalConv2D
 
 HEIGHT, WIDTH = 8, 8

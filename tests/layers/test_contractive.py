@@ -6,18 +6,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from harness import (
+from hypothesis import given, settings, strategies as st
+
+from support.harness import (
     assert_all_get_gradients,
     assert_config_round_trip,
     assert_weights_round_trip,
     in_all_modes,
     run_two_replica_test,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from vqvae_tf.layers import Contractive
-from vqvae_tf.step import StepModel
+from vqvae_tf.runtime.step import StepModel
 
 METHODS = {
     "exact": functools.partial(Contractive, 0.5),

@@ -6,15 +6,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from harness import in_all_modes, run_layer_test, two_replicas, unknown_sizes
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from vqvae_tf.layers import (
-    GaussianCorruption,
-    MaskingNoise,
-    SaltAndPepperNoise,
+from support.harness import (
+    in_all_modes,
+    run_layer_test,
+    two_replicas,
+    unknown_sizes,
 )
+from vqvae_tf.layers import GaussianCorruption, MaskingNoise, SaltAndPepperNoise
 
 MAKERS = {
     "masking": functools.partial(MaskingNoise, 0.3),

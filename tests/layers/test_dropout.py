@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from harness import run_layer_test, two_replicas
 
+from support.harness import run_layer_test, two_replicas
 from vqvae_tf import Dropout
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vqvae_tf import random
 from vqvae_tf.layers import GriffinLim, LogMel
 from vqvae_tf.layers.spectral_decoder import SpectralDecoder
+from vqvae_tf.runtime import random
 
 RATE, WINDOW, HOP, BANDS = 800, 32, 8, 6
 SIZES = dict(num_mels=BANDS, window=WINDOW, hop=HOP)

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from harness import run_layer_test
 
+from support.harness import run_layer_test
 from vqvae_tf.layers import LogMel
 
 

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from harness import (
+
+from support.harness import (
     check_saving_after_fit,
     run_model_test,
     run_two_replica_test,
 )
-
 from vqvae_tf import (
     Autoencoder,
     Bernoulli,

@@ -5,10 +5,10 @@ import sys
 
 import numpy as np
 import pytest
-import small
 import tensorflow as tf
 
 import vqvae_tf as vq
+from support import small
 
 RNG = np.random.default_rng(0)
 

@@ -5,10 +5,10 @@ import itertools
 import keras
 import numpy as np
 import pytest
-import small
 import tensorflow as tf
-from harness import run_density_test
 
+from support import small
+from support.harness import run_density_test
 from vqvae_tf import (
     VQVAE,
     Decoder,
@@ -18,8 +18,8 @@ from vqvae_tf import (
     LatentGenerator,
     PixelCNN,
     VectorQuantizer,
-    random,
 )
+from vqvae_tf.runtime import random
 
 SIZE = small.SIZE
 DIMENSIONS = SIZE * SIZE * 3

@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 import pytest
-import small
 import tensorflow as tf
-from harness import run_two_replica_test
-from speech_helpers import recordings, with_helpers
 
+from support import small
+from support.harness import run_two_replica_test
+from support.speech_helpers import recordings, with_helpers
 from vqvae_tf.models import SpeechCoder
 
 

@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
-import small
 import tensorflow as tf
-from harness import run_two_replica_test, two_replicas
-from speech_helpers import one_hot, recordings, with_helpers
 
 import vqvae_tf as vq
+from support import small
+from support.harness import run_two_replica_test, two_replicas
+from support.speech_helpers import one_hot, recordings, with_helpers
 from vqvae_tf.densities.base import blank
 
 

@@ -3,17 +3,17 @@
 import keras
 import numpy as np
 import pytest
-import small
 import tensorflow as tf
 
+from support import small
 from vqvae_tf import (
     VQVAE,
     Encoder,
     GlobalEncoder,
     LatentGenerator,
     VectorQuantizerEMA,
-    random,
 )
+from vqvae_tf.runtime import random
 
 SIZE = small.SIZE
 

@@ -3,14 +3,14 @@
 import keras
 import numpy as np
 import pytest
-import small
 import tensorflow as tf
-from harness import (
+
+from support import small
+from support.harness import (
     assert_config_round_trip,
     assert_same_variables,
     saved_and_loaded,
 )
-
 from vqvae_tf import (
     VQVAE,
     ConditionalDensity,
@@ -18,9 +18,9 @@ from vqvae_tf import (
     PastFrames,
     PixelCNN,
     VideoGenerator,
-    random,
 )
 from vqvae_tf.presets import PresetError
+from vqvae_tf.runtime import random
 
 SIZE = small.SIZE
 

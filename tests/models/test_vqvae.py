@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from harness import (
+
+from support.harness import (
     check_fit_lowers_the_loss,
     check_saving_after_fit,
     run_model_test,
     run_two_replica_test,
 )
-
 from vqvae_tf import (
     VQVAE,
     CodeEmbedding,
@@ -175,7 +175,7 @@ def test_harness():
     run_model_test(lambda: make(restart_after=3), pictures())
 
 
-@pytest.mark.slow  # test_strategies.py has the same of another model
+@pytest.mark.slow  # runtime/test_strategies.py has the same of another model
 @pytest.mark.parametrize("quantizer", [VectorQuantizer, VectorQuantizerEMA])
 def test_two_replicas_are_one(quantizer):
     def compiled():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from harness import run_layer_test
 
+from support.harness import run_layer_test
 from vqvae_tf.networks import Decoder
 
 

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from harness import run_layer_test
 
+from support.harness import run_layer_test
 from vqvae_tf import (
     VQVAE,
     DenseDecoder,
@@ -13,9 +13,9 @@ from vqvae_tf import (
     FactorizedDensity,
     Gaussian,
     VectorQuantizerEMA,
-    building,
     recipes,
 )
+from vqvae_tf.recipes import building
 
 SIZE = 6
 

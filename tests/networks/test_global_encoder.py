@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
-import small
 import tensorflow as tf
-from harness import assert_all_get_gradients, run_layer_test
 
+from support import small
+from support.harness import assert_all_get_gradients, run_layer_test
 from vqvae_tf import VQVAE, CodeEmbedding, GlobalEncoder, VectorQuantizerEMA
 
 SIZE = 6

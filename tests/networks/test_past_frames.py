@@ -4,8 +4,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from harness import POLICIES, assert_all_get_gradients, assert_config_round_trip
 
+from support.harness import (
+    POLICIES,
+    assert_all_get_gradients,
+    assert_config_round_trip,
+)
 from vqvae_tf import PastFrames
 
 K, P, CHANNELS = 8, 2, 6

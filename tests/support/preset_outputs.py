@@ -13,9 +13,9 @@ import sys
 import numpy as np
 
 from vqvae_tf import presets, recipes
-from vqvae_tf.clips import sample_clips
-from vqvae_tf.showcase import known_images
-from vqvae_tf.voices import sample_voices
+from vqvae_tf.samples.clips import sample_clips
+from vqvae_tf.samples.voices import sample_voices
+from vqvae_tf.tasks.pictures.card import known_images
 
 SPEECH = "vqvae_speech8k"
 

@@ -5,7 +5,7 @@ import typing
 import keras
 import tensorflow as tf
 
-from vqvae_tf.messages import with_article
+from vqvae_tf.utils.messages import with_article
 
 
 class Draw(typing.NamedTuple):

@@ -5,10 +5,11 @@ import math
 import keras
 import tensorflow as tf
 
-from vqvae_tf import random, tensor_checks
 from vqvae_tf.bottlenecks.base import Draw
 from vqvae_tf.bottlenecks.stochastic import Stochastic
-from vqvae_tf.checks import check_positive
+from vqvae_tf.runtime import random
+from vqvae_tf.utils import tensor_checks
+from vqvae_tf.utils.checks import check_positive
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

@@ -5,9 +5,10 @@ import math
 import keras
 import tensorflow as tf
 
-from vqvae_tf import random, tensor_checks
 from vqvae_tf.bottlenecks.base import Draw
 from vqvae_tf.bottlenecks.stochastic import Stochastic, distributions
+from vqvae_tf.runtime import random
+from vqvae_tf.utils import tensor_checks
 
 _MIN_SCALE = 1e-4
 _UNIT = math.log(math.expm1(1.0))  # softplus of it is 1

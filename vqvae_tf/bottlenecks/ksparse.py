@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.bottlenecks.base import Bottleneck
-from vqvae_tf.checks import check_positive
+from vqvae_tf.utils.checks import check_positive
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

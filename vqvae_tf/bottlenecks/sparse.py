@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf import replicas
 from vqvae_tf.bottlenecks.base import Bottleneck
-from vqvae_tf.checks import check_not_negative
+from vqvae_tf.runtime import replicas
+from vqvae_tf.utils.checks import check_not_negative
 
 ACTIVATIONS = ("sigmoid", "hard_sigmoid")
 

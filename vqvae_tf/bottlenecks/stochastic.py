@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from vqvae_tf.bottlenecks import estimators
 from vqvae_tf.bottlenecks.base import Bottleneck, Draw
-from vqvae_tf.checks import check_positive
-from vqvae_tf.layers.noise import RowNoise
+from vqvae_tf.layers.row_noise import RowNoise
+from vqvae_tf.utils.checks import check_positive
 
 ESTIMATORS = ("elbo", "iwae", "vimco")
 

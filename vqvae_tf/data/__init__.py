@@ -1,26 +1,23 @@
 """Input pipelines: pictures, episodes, code maps and recordings."""
 
-from vqvae_tf.data.audio import open_audio
-from vqvae_tf.data.audio_batches import (
-    audio_evaluation_batches,
-    window_batches,
-)
-from vqvae_tf.data.audio_files import load_waveform
-from vqvae_tf.data.audio_source import AudioSource, PackedAudio
-from vqvae_tf.data.batching import (
+from vqvae_tf.data.audio.batches import audio_evaluation_batches, window_batches
+from vqvae_tf.data.audio.files import load_waveform
+from vqvae_tf.data.audio.open import open_audio
+from vqvae_tf.data.audio.source import AudioSource, PackedAudio
+from vqvae_tf.data.batches import (
     array_batches,
     array_evaluation_batches,
     evaluation_batches,
     one_hot,
     training_batches,
 )
-from vqvae_tf.data.clips import clip_batches, clip_evaluation_batches
-from vqvae_tf.data.episodes import Episodes
-from vqvae_tf.data.images import open_images
-from vqvae_tf.data.pictures import load_picture, resize_and_crop
-from vqvae_tf.data.rlds import open_episodes
-from vqvae_tf.data.shapes import load_shapes
-from vqvae_tf.data.source import ImageSource
+from vqvae_tf.data.decoding import load_picture, resize_and_crop
+from vqvae_tf.data.episodes.batches import clip_batches, clip_evaluation_batches
+from vqvae_tf.data.episodes.episodes import Episodes
+from vqvae_tf.data.episodes.rlds import open_episodes
+from vqvae_tf.data.pictures.open import open_images
+from vqvae_tf.data.pictures.shapes import load_shapes
+from vqvae_tf.data.pictures.source import ImageSource
 
 __all__ = [
     "AudioSource",

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.checks import check_positive
+from vqvae_tf.utils.checks import check_positive
 
 
 def epoch_order(num_examples: int, seed: int, epoch) -> tf.Tensor:

@@ -1,9 +1,10 @@
 """Densities: decoders p(x | z) and priors p(z) behind one interface."""
 
+from vqvae_tf.densities.autoregressive.pixel_cnn import PixelCNN
+from vqvae_tf.densities.autoregressive.wavenet import WaveNet
 from vqvae_tf.densities.base import DensityModel
 from vqvae_tf.densities.conditional import ConditionalDensity
 from vqvae_tf.densities.factorized import FactorizedDensity
-from vqvae_tf.densities.levels import WaveformDensity
 from vqvae_tf.densities.likelihoods import (
     Bernoulli,
     Categorical,
@@ -12,8 +13,7 @@ from vqvae_tf.densities.likelihoods import (
     Gaussian,
     Likelihood,
 )
-from vqvae_tf.densities.pixel_cnn import PixelCNN
-from vqvae_tf.densities.wavenet import WaveNet
+from vqvae_tf.densities.waveform import WaveformDensity
 
 __all__ = [
     "Bernoulli",

@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from vqvae_tf.step import StepModel, split_weight, total
+from vqvae_tf.runtime.step import StepModel, split_weight, total
 
 LN2 = math.log(2.0)
 

@@ -5,21 +5,13 @@ import math
 import keras
 import tensorflow as tf
 
-from vqvae_tf.checks import check_positive
-from vqvae_tf.densities.base import (
-    LN2,
-    DensityModel,
-    blank,
-    counted_size,
-)
-from vqvae_tf.densities.code_head import CodeHead
-from vqvae_tf.densities.conditioning import (
-    broadcast_batch,
-    resolve_num_samples,
-)
+from vqvae_tf.densities.autoregressive.code_head import CodeHead
+from vqvae_tf.densities.base import LN2, DensityModel, blank, counted_size
+from vqvae_tf.densities.conditioning import broadcast_batch, resolve_num_samples
 from vqvae_tf.densities.filtering import check_filters
-from vqvae_tf.roles import check_role
-from vqvae_tf.step import split_weight, total
+from vqvae_tf.runtime.roles import check_role
+from vqvae_tf.runtime.step import split_weight, total
+from vqvae_tf.utils.checks import check_positive
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf import tensor_checks
 from vqvae_tf.layers.convolution import convolution, transposed_convolution
+from vqvae_tf.utils import tensor_checks
 
 
 def check_context(context, global_channels, local_channels, rank):

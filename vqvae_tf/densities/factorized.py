@@ -3,7 +3,6 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf import random, tensor_checks
 from vqvae_tf.densities.base import DensityModel, check_given
 from vqvae_tf.densities.conditioning import (
     after,
@@ -12,7 +11,9 @@ from vqvae_tf.densities.conditioning import (
     resolve_num_samples,
 )
 from vqvae_tf.densities.filtering import check_filters
-from vqvae_tf.roles import check_role
+from vqvae_tf.runtime import random
+from vqvae_tf.runtime.roles import check_role
+from vqvae_tf.utils import tensor_checks
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from vqvae_tf import tensor_checks
+from vqvae_tf.utils import tensor_checks
 
 
 def check_filters(temperature=1.0, top_k=None, top_p=None):

@@ -17,12 +17,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import checks, random
-from vqvae_tf.checks import check_positive
 from vqvae_tf.densities.logistic_bins import log_mixture_mass
 from vqvae_tf.densities.normal_bins import log_bin_mass
-from vqvae_tf.tensor_checks import check_levels
-from vqvae_tf.tensor_checks import temperature as checked_temperature
+from vqvae_tf.runtime import random
+from vqvae_tf.utils import checks
+from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.tensor_checks import (
+    check_levels,
+    temperature as checked_temperature,
+)
 
 _LARGEST_LOG = 60.0
 

@@ -2,7 +2,6 @@
 
 from vqvae_tf.layers.adversary import LabelAdversary
 from vqvae_tf.layers.binarization import Binarization
-from vqvae_tf.layers.companding import MuLaw
 from vqvae_tf.layers.contractive import Contractive
 from vqvae_tf.layers.corruption import (
     GaussianCorruption,
@@ -12,12 +11,15 @@ from vqvae_tf.layers.corruption import (
 from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.layers.griffin_lim import GriffinLim
 from vqvae_tf.layers.mel import LogMel
+from vqvae_tf.layers.mu_law import MuLaw
+from vqvae_tf.layers.preprocessing import CodeEmbedding, PixelScaling
 from vqvae_tf.layers.residual import ResidualBlock, ResidualStack
-from vqvae_tf.layers.scaling import CodeEmbedding, PixelScaling
 from vqvae_tf.layers.spectral_decoder import SpectralDecoder
-from vqvae_tf.layers.usage import CodebookUsage
-from vqvae_tf.layers.vector_quantizer import VectorQuantizer
-from vqvae_tf.layers.vector_quantizer_ema import VectorQuantizerEMA
+from vqvae_tf.quantizers import (
+    CodebookUsage,
+    VectorQuantizer,
+    VectorQuantizerEMA,
+)
 
 __all__ = [
     "Binarization",

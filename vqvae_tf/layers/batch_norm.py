@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf import replicas
-from vqvae_tf.checks import check_share
+from vqvae_tf.runtime import replicas
+from vqvae_tf.utils.checks import check_share
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf.layers.noise import RowNoise
+from vqvae_tf.layers.row_noise import RowNoise
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

@@ -10,7 +10,7 @@ arXiv:1606.05328, section 2.2: "by cropping and padding").
 import keras
 import tensorflow as tf
 
-from vqvae_tf.checks import check_odd, check_positive
+from vqvae_tf.utils.checks import check_odd, check_positive
 
 
 class _CausalConv(keras.layers.Layer):

@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf import replicas
-from vqvae_tf.checks import check_not_negative, check_positive
-from vqvae_tf.layers.noise import RowNoise
+from vqvae_tf.layers.row_noise import RowNoise
+from vqvae_tf.runtime import replicas
+from vqvae_tf.utils.checks import check_not_negative, check_positive
 
 METHODS = ("exact", "hutchinson")
 

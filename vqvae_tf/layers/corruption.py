@@ -15,8 +15,8 @@ References:
 import keras
 import tensorflow as tf
 
-from vqvae_tf.checks import check_not_negative, check_share
-from vqvae_tf.layers.noise import RowNoise
+from vqvae_tf.layers.row_noise import RowNoise
+from vqvae_tf.utils.checks import check_not_negative, check_share
 
 
 class Corruption(RowNoise):

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import random
-from vqvae_tf.checks import check_positive, check_seed
 from vqvae_tf.layers.mel import LogMel
+from vqvae_tf.runtime import random
+from vqvae_tf.utils.checks import check_positive, check_seed
 
 # Steps by which the frequencies' powers are found from the bands'.
 _POWER_STEPS = 30

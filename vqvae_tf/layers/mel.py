@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf.checks import check_positive
+from vqvae_tf.utils.checks import check_positive
 
 # Of the matrix from frequencies to bands: 64 MiB.
 _MAX_WEIGHTS = 2**24

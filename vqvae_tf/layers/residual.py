@@ -2,8 +2,8 @@
 
 import keras
 
-from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.convolution import check_axes, check_rank, convolution
+from vqvae_tf.runtime.freezing import Composite
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

@@ -3,11 +3,11 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf.checks import check_not_negative, check_positive
-from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.griffin_lim import GriffinLim
 from vqvae_tf.layers.inner_dense import InnerDense
 from vqvae_tf.layers.mel import LogMel
+from vqvae_tf.runtime.freezing import Composite
+from vqvae_tf.utils.checks import check_not_negative, check_positive
 
 # The mean log energy of a band in recordings of peak 1, roughly: where the
 # frames begin.

@@ -5,13 +5,14 @@ import functools
 import keras
 import tensorflow as tf
 
-from vqvae_tf import random, tensor_checks
 from vqvae_tf.bottlenecks.estimators import log_mean_exp
-from vqvae_tf.checks import check_positive
 from vqvae_tf.densities.base import LN2, event_size
 from vqvae_tf.models.encoder_decoder import EncoderDecoder
-from vqvae_tf.roles import check_role
-from vqvae_tf.step import split_weight, total
+from vqvae_tf.runtime import random
+from vqvae_tf.runtime.roles import check_role
+from vqvae_tf.runtime.step import split_weight, total
+from vqvae_tf.utils import tensor_checks
+from vqvae_tf.utils.checks import check_positive
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

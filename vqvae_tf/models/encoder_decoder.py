@@ -2,12 +2,12 @@
 
 import tensorflow as tf
 
-from vqvae_tf.batches import check_data
 from vqvae_tf.layers.batch_norm import BatchNorm
-from vqvae_tf.layers.scaling import CodeEmbedding, PixelScaling
+from vqvae_tf.layers.preprocessing import CodeEmbedding, PixelScaling
 from vqvae_tf.models.event_shapes import check_event
-from vqvae_tf.roles import check_role
-from vqvae_tf.step import StepModel
+from vqvae_tf.runtime.batches import check_data
+from vqvae_tf.runtime.roles import check_role
+from vqvae_tf.runtime.step import StepModel
 
 
 class EncoderDecoder(StepModel):

@@ -3,7 +3,6 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf import random, tensor_checks
 from vqvae_tf.densities.base import (
     LN2,
     DensityModel,
@@ -13,7 +12,9 @@ from vqvae_tf.densities.base import (
 )
 from vqvae_tf.densities.filtering import check_filters
 from vqvae_tf.models.encoder_decoder import global_signature
-from vqvae_tf.step import split_weight
+from vqvae_tf.runtime import random
+from vqvae_tf.runtime.step import split_weight
+from vqvae_tf.utils import tensor_checks
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

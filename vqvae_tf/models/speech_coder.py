@@ -2,8 +2,8 @@
 
 from vqvae_tf.densities.base import blank
 from vqvae_tf.models.vqvae import without_prefix
-from vqvae_tf.roles import check_role
-from vqvae_tf.step import StepModel, examples, split_weight, total
+from vqvae_tf.runtime.roles import check_role
+from vqvae_tf.runtime.step import StepModel, examples, split_weight, total
 
 
 class SpeechCoder(StepModel):

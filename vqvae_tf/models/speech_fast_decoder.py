@@ -3,8 +3,8 @@
 import tensorflow as tf
 
 from vqvae_tf.densities.base import blank
-from vqvae_tf.roles import check_role
-from vqvae_tf.step import StepModel, split_weight
+from vqvae_tf.runtime.roles import check_role
+from vqvae_tf.runtime.step import StepModel, split_weight
 
 
 class SpeechFastDecoder(StepModel):

@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import checks, tensor_checks
-from vqvae_tf.checks import check_positive
 from vqvae_tf.densities.conditioning import size_of
-from vqvae_tf.layers.companding import MuLaw
+from vqvae_tf.layers.mu_law import MuLaw
 from vqvae_tf.models.vqvae import VQVAE
-from vqvae_tf.roles import check_role
+from vqvae_tf.runtime.roles import check_role
+from vqvae_tf.utils import checks, tensor_checks
+from vqvae_tf.utils.checks import check_positive
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

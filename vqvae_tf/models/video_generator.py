@@ -3,12 +3,13 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf import random, tensor_checks
 from vqvae_tf.densities.conditioning import size_of
 from vqvae_tf.densities.filtering import as_tensors, check_filters
-from vqvae_tf.graphs import Graphs, call
-from vqvae_tf.roles import check_role
-from vqvae_tf.step import StepModel
+from vqvae_tf.runtime import random
+from vqvae_tf.runtime.roles import check_role
+from vqvae_tf.runtime.step import StepModel
+from vqvae_tf.utils import tensor_checks
+from vqvae_tf.utils.graph_cache import Graphs, call
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from vqvae_tf.densities.base import LN2, blank, counted_size
 from vqvae_tf.models.encoder_decoder import EncoderDecoder
-from vqvae_tf.roles import check_role
-from vqvae_tf.step import examples, split_weight, total
+from vqvae_tf.runtime.roles import check_role
+from vqvae_tf.runtime.step import examples, split_weight, total
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

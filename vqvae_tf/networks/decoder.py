@@ -2,7 +2,6 @@
 
 import keras
 
-from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.convolution import (
     check_axes,
     convolution,
@@ -10,6 +9,7 @@ from vqvae_tf.layers.convolution import (
 )
 from vqvae_tf.layers.residual import ResidualStack
 from vqvae_tf.networks.encoder import stages
+from vqvae_tf.runtime.freezing import Composite
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

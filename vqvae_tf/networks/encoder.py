@@ -2,10 +2,10 @@
 
 import keras
 
-from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.batch_norm import BatchNorm
 from vqvae_tf.layers.convolution import check_axes, convolution
 from vqvae_tf.layers.residual import ResidualStack
+from vqvae_tf.runtime.freezing import Composite
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

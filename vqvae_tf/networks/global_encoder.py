@@ -3,11 +3,11 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf.checks import check_positive
-from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.convolution import check_axes
 from vqvae_tf.layers.inner_dense import InnerDense
 from vqvae_tf.networks.encoder import Encoder
+from vqvae_tf.runtime.freezing import Composite
+from vqvae_tf.utils.checks import check_positive
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

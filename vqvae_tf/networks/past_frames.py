@@ -3,14 +3,14 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf import tensor_checks
-from vqvae_tf.checks import check_positive
-from vqvae_tf.freezing import Composite
 from vqvae_tf.layers.convolution import convolution
 from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.layers.inner_dense import InnerDense
+from vqvae_tf.layers.preprocessing import CodeEmbedding
 from vqvae_tf.layers.residual import ResidualBlock
-from vqvae_tf.layers.scaling import CodeEmbedding
+from vqvae_tf.runtime.freezing import Composite
+from vqvae_tf.utils import tensor_checks
+from vqvae_tf.utils.checks import check_positive
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

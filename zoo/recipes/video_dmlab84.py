@@ -55,7 +55,7 @@ def get_config():
         "comes back as something else. Fine textures change from frame to "
         "frame. Greedy rollouts lose them, and small things, within a few "
         "frames, and their walls bend or grow. Actions are numbered as in "
-        "vqvae_tf.clips.ACTIONS.",
+        "vqvae_tf.samples.clips.ACTIONS.",
         samples="dmlab",
     )
     return config

@@ -1,0 +1,98 @@
+"""Figures against NumPy, on padded batches."""
+
+import math
+
+import numpy as np
+import pytest
+
+from support import small
+from vqvae_tf import data
+from vqvae_tf.evaluation import pictures as evaluation
+
+
+@pytest.fixture(scope="module")
+def measured():
+    generator = small.generator()
+    images = small.pictures(7)
+    batches = data.array_evaluation_batches(images, 4)
+    counts = np.arange(8)
+    return (
+        generator,
+        images,
+        evaluation.evaluate(generator, batches, counts, progress=False),
+    )
+
+
+def test_distortion(measured):
+    generator, images, figures = measured
+    again = generator.reconstruct(images).numpy().astype(np.float64)
+    mse = np.mean((again - images) ** 2)
+    assert figures["examples"] == 7
+    assert figures["mse"] == pytest.approx(mse)
+    assert figures["nmse"] == pytest.approx(mse / images.var())
+    assert figures["psnr"] == pytest.approx(10 * np.log10(255**2 / mse))
+
+
+def test_usage_and_perplexity(measured):
+    generator, images, figures = measured
+    codes = generator.encode(images).numpy()
+    p = np.bincount(codes.ravel(), minlength=8) / codes.size
+    entropy = -sum(x * np.log(x) for x in p if x > 0)
+    assert figures["perplexity"] == pytest.approx(np.exp(entropy), rel=1e-5)
+    assert figures["usage"] == pytest.approx(np.mean(p > 0))
+
+
+def test_bits(measured):
+    generator, images, figures = measured
+    bits = {k: v.numpy() for k, v in generator.bits_per_dim(images).items()}
+    assert figures["bits_per_dim"] == pytest.approx(bits["total"].mean())
+    assert figures["prior_bits_per_dim"] == pytest.approx(bits["prior"].mean())
+    per_code = bits["prior"].mean() * 16 * 16 * 3 / 16
+    assert figures["prior_bits_per_code"] == pytest.approx(per_code)
+    uniform = bits["reconstruction"].mean() + 16 * 3 / (16 * 16 * 3)
+    assert figures["bits_per_dim_uniform"] == pytest.approx(uniform)
+    error = 1.96 * bits["total"].std(ddof=1) / math.sqrt(7)
+    assert figures["bits_per_dim_error"] == pytest.approx(error, rel=1e-4)
+
+
+def test_one_example_has_no_interval():
+    assert evaluation.half_interval([5.0]) == 0.0
+
+
+def test_unigram():
+    training, test = np.array([3, 0, 1]), np.array([1, 1, 2])
+    p = np.array([4, 1, 2]) / 7
+    expected = -(np.log2(p) * test).sum() / 4
+    assert evaluation.unigram_bits(training, test) == pytest.approx(expected)
+
+
+def test_unigram_in_figures(measured):
+    generator, images, figures = measured
+    codes = generator.encode(images).numpy().ravel()
+    p = (np.arange(8) + 1) / 36
+    expected = -np.log2(p)[codes].mean()
+    assert figures["unigram_bits_per_code"] == pytest.approx(expected)
+
+
+def test_count_codes_leaves_padding_out():
+    model = small.autoencoder(3)
+    images = small.pictures(5)
+    batches = data.array_evaluation_batches(images, 4)
+    counts = evaluation.count_codes(model, batches, progress=False)
+    codes = model.encode(images).numpy().reshape(-1, 3)
+    for group in range(3):
+        expected = np.bincount(codes[:, group], minlength=8)
+        np.testing.assert_array_equal(counts[group], expected)
+
+
+def test_psnr():
+    assert evaluation.psnr(255.0**2) == pytest.approx(0.0)
+    assert evaluation.psnr(1.0) == pytest.approx(48.13, abs=0.01)
+    assert evaluation.psnr(0.0) == math.inf
+
+
+def test_a_model_without_prior_has_no_prior_bits():
+    batches = data.array_evaluation_batches(small.pictures(4), 4)
+    figures = evaluation.evaluate(small.autoencoder(), batches, progress=False)
+    assert "prior_bits_per_code" not in figures
+    assert figures["bits_per_dim_uniform"] > 0

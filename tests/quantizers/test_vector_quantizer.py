@@ -1,0 +1,757 @@
+"""Vector quantisation: what both kinds of codebook have in common."""
+
+import hypothesis
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from support import quantizer_oracle as oracle
+from support.harness import (
+    arrays,
+    run_layer_test,
+    run_two_replica_test,
+    two_replicas,
+)
+from vqvae_tf.layers import VectorQuantizer, VectorQuantizerEMA
+from vqvae_tf.quantizers import lookup
+
+K, D = 8, 4
+both = pytest.mark.parametrize("cls", [VectorQuantizer, VectorQuantizerEMA])
+groups = pytest.mark.parametrize("num_codebooks", [1, 3])
+
+
+def latents(shape, num_codebooks=1, seed=0, scale=0.1):
+    """Latents around U(-1/K, 1/K), where new codebooks are."""
+    rng = np.random.default_rng(seed)
+    shape = [*shape, num_codebooks * D]
+    return tf.constant(rng.normal(size=shape) * scale, tf.float32)
+
+
+def codebooks(layer):
+    """The layer's embeddings as an array `[G, K, D]`."""
+    return layer.codebook.numpy().reshape(-1, K, D)
+
+
+def state(layer):
+    """All that the layer carries from step to step, metrics apart."""
+    metrics = {id(v) for v in layer.metrics_variables}
+    return arrays(v for v in layer.variables if id(v) not in metrics)
+
+
+# The equations ---------------------------------------------------------------
+
+
+@both
+@groups
+@pytest.mark.parametrize("sizes", [(5,), (2, 6), (2, 3, 4), (2, 2, 3, 2)])
+def test_equations_1_to_3(cls, num_codebooks, sizes):
+    layer = cls(K, D, commitment_cost=0.3, num_codebooks=num_codebooks)
+    x = latents(sizes, num_codebooks)
+    assert layer.codebook.shape == ((3,) * (num_codebooks > 1) + (K, D))
+    z, e = oracle.split(x, num_codebooks), codebooks(layer)
+    codes = oracle.nearest(z, e)
+    expected = codes.T.reshape(sizes + (3,) * (num_codebooks > 1))
+    received = layer.encode(x)
+    assert received.dtype == tf.int32
+    np.testing.assert_array_equal(received, expected)
+    quantized = oracle.look_up(e, codes)
+    np.testing.assert_array_equal(layer(x), oracle.join(quantized, x.shape))
+    (loss,) = layer.losses
+    terms = 1.3 if cls is VectorQuantizer else 0.3
+    error = oracle.squared_error(z, quantized)
+    np.testing.assert_allclose(loss, terms * error, rtol=1e-5)
+
+
+@both
+@groups
+def test_gradients_of_latents(cls, num_codebooks):
+    layer = cls(K, D, num_codebooks=num_codebooks)
+    x = latents((6, 5), num_codebooks)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(layer(x))
+        (loss,) = layer.losses
+    # Straight through: exactly 1, whatever code was chosen.
+    np.testing.assert_array_equal(tape.gradient(total, x), np.ones(x.shape))
+    z = oracle.split(x, num_codebooks)
+    q = oracle.join(
+        oracle.look_up(codebooks(layer), oracle.nearest(z, codebooks(layer))),
+        x.shape,
+    )
+    expected = 0.25 * 2 * (x - q) / tf.cast(tf.size(x), tf.float32)
+    received = tape.gradient(loss, x)
+    np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_straight_through_gradient_is_1_in_half_precision(dtype):
+    layer = VectorQuantizer(K, D)
+    x = tf.cast(latents((6, 5)), dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        quantized = layer(x)
+        total = tf.reduce_sum(quantized)
+    assert quantized.dtype == x.dtype
+    np.testing.assert_array_equal(
+        tf.cast(tape.gradient(total, x), tf.float32), np.ones(x.shape)
+    )
+
+
+@groups
+def test_100_steps_of_sgd(num_codebooks):
+    layer = VectorQuantizer(K, D, num_codebooks=num_codebooks)
+    layer.build((None, num_codebooks * D))
+    expected = oracle.GradientCodebook(codebooks(layer), 0.25)
+    rate = float(D * num_codebooks)
+    optimizer = keras.optimizers.SGD(rate)
+
+    @tf.function
+    def step(x):
+        with tf.GradientTape() as tape:
+            layer(x, training=True)
+            (loss,) = layer.losses
+        variables = layer.trainable_variables
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss
+
+    for i in range(100):
+        x = latents((4, 8), num_codebooks, seed=i)
+        z = oracle.split(x, num_codebooks)
+        np.testing.assert_allclose(step(x), expected.loss(z), rtol=1e-5)
+        expected.step(z, rate)
+    received = codebooks(layer)
+    np.testing.assert_allclose(received, expected.codebooks, rtol=0, atol=1e-5)
+    first = VectorQuantizer(K, D, num_codebooks=num_codebooks).codebook
+    assert abs(received - first.numpy().reshape(received.shape)).max() > 0.1
+
+
+@both
+def test_loss_does_not_grow_with_the_batch(cls):
+    layer = cls(K, D)
+    x = latents((4, 8))
+    layer(x)
+    (once,) = layer.losses
+    layer(tf.concat([x, x], axis=0))
+    (twice,) = layer.losses
+    np.testing.assert_allclose(twice, once, rtol=1e-6)
+
+
+# Codes -----------------------------------------------------------------------
+
+
+@both
+@groups
+@pytest.mark.parametrize("sizes", [(5,), (2, 6), (2, 3, 4), (2, 2, 3, 2)])
+def test_decode_of_encode_is_the_call_bit_for_bit(cls, num_codebooks, sizes):
+    layer = cls(K, D, num_codebooks=num_codebooks)
+    x = latents(sizes, num_codebooks)
+    expected = layer(x)
+    decoded = layer.decode(layer.encode(x))
+    assert decoded.shape == x.shape
+    np.testing.assert_array_equal(decoded, expected)
+    np.testing.assert_array_equal(layer.encode(decoded), layer.encode(x))
+
+
+@groups
+def test_encode_and_decode_of_unknown_sizes_in_graph_and_xla(num_codebooks):
+    layer = VectorQuantizer(K, D, num_codebooks=num_codebooks)
+    x = latents((2, 3, 5), num_codebooks)
+    codes, channels = layer.encode(x), num_codebooks * D
+    end = (3,) * (num_codebooks > 1)
+    encode = tf.function(
+        layer.encode, [tf.TensorSpec([None, None, None, channels])]
+    )
+    concrete = encode.get_concrete_function()
+    assert concrete.structured_outputs.shape.as_list() == [
+        *[None] * 3,
+        *end,
+    ]
+    np.testing.assert_array_equal(encode(x), codes)
+    decode = tf.function(
+        layer.decode, [tf.TensorSpec([None, None, None, *end], tf.int32)]
+    )
+    np.testing.assert_array_equal(decode(codes), layer(x))
+    round_trip = tf.function(
+        lambda x: layer.decode(layer.encode(x)), jit_compile=True
+    )
+    np.testing.assert_array_equal(round_trip(x), layer(x))
+
+
+@both
+def test_empty_batch(cls):
+    layer = cls(K, D)
+    quantized = layer(tf.zeros([0, 5, D]))
+    assert quantized.shape == (0, 5, D)
+    assert layer.losses[0] == 0
+    assert layer.decode(layer.encode(quantized)).shape == (0, 5, D)
+
+
+@both
+@pytest.mark.parametrize("policy", ["bfloat16", "mixed_bfloat16"])
+def test_codes_under_a_bfloat16_policy_are_those_of_float32(cls, policy):
+    x = latents((64, 64))
+    expected = cls(256, D)
+    layer = cls(256, D, dtype=policy)
+    np.testing.assert_array_equal(layer.encode(x), expected.encode(x))
+    np.testing.assert_array_equal(layer(x), expected(x))
+    np.testing.assert_array_equal(layer.losses[0], expected.losses[0])
+    assert layer.embeddings.dtype == "float32"
+    # Distances in bfloat16 would choose other codes.
+    narrow = tf.cast(tf.cast(x, tf.bfloat16), tf.float32)
+    assert np.any(expected.encode(narrow) != expected.encode(x))
+
+
+@both
+def test_chunked_lookup_changes_nothing(cls, monkeypatch):
+    layer, chunked = cls(K, D), cls(K, D)
+    x = latents((30, 10))
+    layer(x, training=True)
+    monkeypatch.setattr(lookup, "MAX_DISTANCE_BYTES", 1)
+    np.testing.assert_array_equal(
+        chunked(x, training=True), cls(K, D)(x, training=True)
+    )
+    for new, old in zip(state(chunked), state(layer)):
+        np.testing.assert_array_equal(new, old)
+
+
+@hypothesis.settings(max_examples=30, deadline=None)
+@hypothesis.given(
+    data=st.data(),
+    sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    num_embeddings=st.integers(1, 9),
+    embedding_dim=st.integers(1, 5),
+    num_codebooks=st.integers(1, 3),
+)
+def test_any_shape_and_values(
+    data, sizes, num_embeddings, embedding_dim, num_codebooks
+):
+    x = data.draw(
+        hnp.arrays(
+            np.float32,
+            [*sizes, num_codebooks * embedding_dim],
+            elements=st.floats(-1e3, 1e3, width=32),
+        )
+    )
+    layer = VectorQuantizer(num_embeddings, embedding_dim, 0.25, num_codebooks)
+    quantized = layer(x).numpy()
+    codes = layer.encode(x).numpy()
+    assert quantized.shape == x.shape
+    end = (num_codebooks,) * (num_codebooks > 1)
+    assert codes.shape == (*sizes, *end)
+    assert codes.min() >= 0 and codes.max() < num_embeddings
+    np.testing.assert_array_equal(quantized, layer.decode(codes))
+    e = layer.codebook.numpy()
+    e = e.reshape(num_codebooks, num_embeddings, embedding_dim)
+    z = oracle.split(x, num_codebooks)
+    chosen = ((z - oracle.split(quantized, num_codebooks)) ** 2).sum(-1)
+    best = oracle.distances(z, e).min(-1)
+    # Rounding may decide between two that are all but equally near.
+    size = (z**2).sum(-1) ** 0.5 + 1
+    assert np.all(chosen <= best + 1e-5 * size)
+    error = np.mean((x.astype(np.float64) - quantized) ** 2)
+    np.testing.assert_allclose(layer.losses[0], 1.25 * error, rtol=1e-4)
+
+
+# Masks -----------------------------------------------------------------------
+
+
+@both
+@groups
+@pytest.mark.parametrize("dtype", [bool, np.float32])
+@pytest.mark.parametrize("whole_rows", [False, True])
+def test_masked_latents_count_nowhere(cls, num_codebooks, dtype, whole_rows):
+    x = latents((6, 5), num_codebooks)
+    rng = np.random.default_rng(0)
+    mask = rng.integers(0, 2, [6] if whole_rows else [6, 5]).astype(bool)
+    whole, part = (cls(K, D, num_codebooks=num_codebooks) for _ in "ab")
+    expected = whole(x)
+    whole = cls(K, D, num_codebooks=num_codebooks)
+    quantized = whole(x, training=True, mask=mask.astype(dtype))
+    np.testing.assert_array_equal(quantized, expected)
+    part(tf.boolean_mask(x, mask), training=True)
+    np.testing.assert_allclose(whole.losses[0], part.losses[0], rtol=1e-6)
+    for new, old in zip(state(whole), state(part)):
+        np.testing.assert_allclose(new, old, rtol=1e-6, atol=1e-8)
+    np.testing.assert_array_equal(
+        whole.usage_metric.counts, part.usage_metric.counts
+    )
+
+
+@both
+@pytest.mark.parametrize("how", ["empty", "masked"])
+def test_a_step_without_latents_leaves_the_codebook_alone(cls, how):
+    """Neither initialised by it nor restarted, but by the next one."""
+    layer = cls(K, D, initialize_from_data=True, restart_after=2)
+    x = latents((3, 5))
+    layer.build(x.shape)
+    state = [layer.embeddings, layer.steps, layer.unused_steps]
+    before = [variable.numpy() for variable in state]
+    empty = tf.zeros([0, 5, D])
+    for step in (layer, tf.function(layer)):
+        for _ in range(3):
+            if how == "empty":
+                step(empty, training=True)
+            else:
+                step(x, training=True, mask=tf.zeros([3, 5]))
+    for old, variable in zip(before, state):
+        np.testing.assert_array_equal(variable, old, err_msg=variable.path)
+    layer(x, training=True)
+    assert int(layer.steps) == 1
+    # Every code is a latent, or near it after its first update.
+    rows = x.numpy().reshape(-1, 1, D)
+    distances = np.abs(rows - layer.codebook.numpy()).max(-1).min(0)
+    assert np.all(distances < 0.01) and np.all(before[0] != layer.embeddings)
+
+
+@both
+def test_all_masked(cls):
+    layer = cls(K, D)
+    layer.build((None, D))
+    before = state(layer)
+    layer(latents((6, 5)), training=True, mask=np.zeros([6, 5]))
+    assert layer.losses[0] == 0
+    for new, old in zip(state(layer), before):
+        np.testing.assert_allclose(new, old, rtol=1e-1)
+    np.testing.assert_array_equal(codebooks(layer)[0], before[0][0])
+
+
+@both
+def test_masked_latents_are_never_drawn_for_the_codebook(cls):
+    x = latents((20, 4))
+    mask = np.arange(20) % 3 == 1
+    layer = cls(K, D, initialize_from_data=True, restart_after=1)
+    layer.build((None, D))
+    layer(x, training=True, mask=mask)
+    kept = {tuple(row) for row in x.numpy()[mask].reshape(-1, D)}
+    if cls is VectorQuantizer:  # the other one has moved on
+        assert {tuple(row) for row in codebooks(layer)[0]} <= kept
+    far = layer(x + 100.0, training=True, mask=mask)
+    assert np.all(far < 50)
+    kept = {tuple(row) for row in (x + 100.0).numpy()[mask].reshape(-1, D)}
+    new = [tuple(row) for row in codebooks(layer)[0] if row[0] > 50]
+    assert len(new) >= K - 1
+    assert sum(row in kept for row in new) >= K - 1
+
+
+# State -----------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize("how", ["frozen", "not training"])
+def test_no_training_no_change(cls, how):
+    layer = cls(K, D, initialize_from_data=True, restart_after=1)
+    x = latents((6, 5))
+    layer.build(x.shape)
+    before = state(layer)
+    layer.trainable = how != "frozen"
+    for _ in range(3):
+        layer(x + 1.0, training=how == "frozen")
+    for new, old in zip(state(layer), before):
+        np.testing.assert_array_equal(new, old)
+    # The metric still counts, as evaluation needs it.
+    assert np.sum(layer.usage_metric.counts) == 3 * 30
+
+
+@both
+@groups
+@pytest.mark.parametrize("count", [5, 40])
+def test_initialization_from_data(cls, num_codebooks, count):
+    layer = cls(K, D, num_codebooks=num_codebooks, initialize_from_data=True)
+    x = latents((count,), num_codebooks, scale=5.0)
+    layer(x)
+    untouched = codebooks(layer)
+    assert abs(untouched).max() <= 1 / K
+    layer(x, training=True)
+    z = oracle.split(x, num_codebooks)
+    if cls is VectorQuantizer:
+        e = codebooks(layer)
+        error = oracle.squared_error(z, oracle.look_up(e, oracle.nearest(z, e)))
+        np.testing.assert_allclose(layer.losses[0], 1.25 * error, rtol=1e-5)
+        for rows, of in zip(e, z.astype(np.float32)):
+            drawn = [tuple(row) for row in rows if abs(row).max() > 1 / K]
+            assert set(drawn) <= {tuple(row) for row in of}
+            # None twice, and all of them, if there are fewer than K.
+            assert len(set(drawn)) == len(drawn) == min(K, count)
+    before = state(layer)
+    layer(x + 50.0, training=False)
+    for new, old in zip(state(layer), before):
+        np.testing.assert_array_equal(new, old)
+    layer(x + 50.0, training=True)
+    # Another batch does not initialise again: at most one code has moved.
+    same = np.all(codebooks(layer) < 30, axis=-1).sum(-1)
+    assert np.all(same >= K - num_codebooks - 1)
+
+
+@both
+@groups
+def test_restarts(cls, num_codebooks):
+    layer = cls(K, D, num_codebooks=num_codebooks, restart_after=3)
+    layer.build((None, num_codebooks * D))
+    # One far code wins everything in each group, so K - 1 are never used.
+    e = codebooks(layer)
+    far = np.where(np.arange(K)[:, None] == 2, 9.0, e)
+    layer.embeddings.assign(far)
+    x = latents((30,), num_codebooks) + 9.0
+    rows = oracle.split(x, num_codebooks).astype(np.float32)
+    used = np.arange(K) == 2
+    for step in range(1, 4):
+        layer(x, training=True)
+        restarted = codebooks(layer)[:, ~used]
+        if step < 3:
+            np.testing.assert_array_equal(restarted, far[:, ~used])
+            assert layer.restart_metric.result() == 0
+    assert layer.restart_metric.result() == (K - 1) * num_codebooks
+    for new, of in zip(restarted, rows):
+        drawn = {tuple(row) for row in new}
+        assert drawn <= {tuple(row) for row in of}
+        assert len(drawn) == K - 1
+    if cls is VectorQuantizerEMA:
+        np.testing.assert_array_equal(layer.ema_counts.numpy()[:, ~used], 1.0)
+        sums = layer.ema_sums.numpy()[:, ~used]
+        np.testing.assert_array_equal(sums, restarted)
+    # Restarted codes are used now, or wait for three steps again.
+    layer(x, training=True)
+    assert layer.restart_metric.result() == (K - 1) * num_codebooks
+
+
+@both
+def test_a_used_code_is_never_restarted(cls):
+    layer = cls(K, D, restart_after=2)
+    layer.build((None, D))
+    x = tf.constant(codebooks(layer)[0])  # each code is used by its own latent
+    before = codebooks(layer)
+    for _ in range(5):
+        layer(x, training=True)
+    assert layer.restart_metric.result() == 0
+    np.testing.assert_allclose(codebooks(layer), before, atol=1e-7)
+
+
+@both
+def test_seeds(cls):
+    same = [cls(K, D, seed=3).codebook for _ in range(2)]
+    np.testing.assert_array_equal(*same)
+    assert np.any(cls(K, D, seed=4).codebook != same[0])
+    # Without one, it is random but one for all of the layer's draws.
+    layer = cls(K, D, seed=None)
+    assert np.any(layer.codebook != cls(K, D, seed=None).codebook)
+    if cls is VectorQuantizerEMA:
+        np.testing.assert_array_equal(layer.ema_sums, layer.embeddings)
+
+
+# In models -------------------------------------------------------------------
+
+
+def functional(cls, rank=2, optimizer=None, **kwargs):
+    """A user's model, of inputs of unknown sizes with 3 channels."""
+    keras.utils.set_random_seed(0)
+    convolution = [
+        keras.layers.Conv1D,
+        keras.layers.Conv2D,
+        keras.layers.Conv3D,
+    ][rank - 1]
+    inputs = keras.Input([None] * rank + [3])
+    x = convolution(D, 3, strides=2, padding="same")(inputs)
+    x = cls(K, D, name="vq", **kwargs)(x)
+    upsample = [
+        keras.layers.UpSampling1D,
+        keras.layers.UpSampling2D,
+        keras.layers.UpSampling3D,
+    ][rank - 1]
+    outputs = convolution(3, 3, padding="same")(upsample(2)(x))
+    model = keras.Model(inputs, outputs)
+    optimizer = optimizer or keras.optimizers.Adam(0.01)
+    model.compile(optimizer, "mse", metrics=["mse"])
+    return model
+
+
+def series(count, rank=2, size=4):
+    """Data of one colour an example, and some noise."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=[count, *[1] * rank, 3])
+    x = x + 0.1 * rng.normal(size=[count, *[size] * rank, 3])
+    return x.astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "cls, rank",
+    [
+        pytest.param(VectorQuantizerEMA, 1, marks=pytest.mark.slow),
+        (VectorQuantizer, 2),
+        (VectorQuantizerEMA, 3),
+    ],
+)
+def test_fit_and_evaluate_of_a_functional_model(cls, rank):
+    model = functional(cls, rank)
+    x = series(12, rank)
+    # The loss may rise while the codebook catches up with the latents.
+    errors = model.fit(x, x, 4, epochs=20, verbose=0).history["mse"]
+    assert errors[-1] < 0.8 * errors[0]
+    results = model.evaluate(x, x, 5, verbose=0, return_dict=True)
+    vq = model.get_layer("vq")
+    z = keras.Model(model.input, vq.input)(x)
+    e = codebooks(vq)
+    rows = oracle.split(z, 1)
+    codes = oracle.nearest(rows, e)
+    n, _ = oracle.counts_and_sums(rows, codes, K)
+    # Over the epoch, though the last batch is smaller than the others.
+    np.testing.assert_allclose(
+        results["vq_perplexity"], oracle.perplexity(n), rtol=1e-5
+    )
+    np.testing.assert_allclose(results["vq_usage"], (n > 0).mean())
+    error = oracle.squared_error(rows, oracle.look_up(e, codes))
+    terms = 1.25 if cls is VectorQuantizer else 0.25
+    expected = np.mean((model(x) - x) ** 2) + terms * error
+    np.testing.assert_allclose(results["loss"], expected, rtol=1e-4)
+
+
+@both
+def test_perplexity_is_that_of_each_epoch_alone(cls):
+    model = functional(cls, optimizer=keras.optimizers.SGD(0.0))
+    model.get_layer("vq").trainable = False
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    x = series(8)
+    logs = model.fit(x, x, 4, epochs=3, verbose=0).history["vq_perplexity"]
+    codes = model.get_layer("vq").encode(
+        keras.Model(model.input, model.get_layer("vq").input)(x)
+    )
+    n = np.bincount(np.ravel(codes), minlength=K)[None]
+    np.testing.assert_allclose(logs, oracle.perplexity(n), rtol=1e-5)
+
+
+class Subclassed(keras.Model):
+    """A user's own model, with two quantizers."""
+
+    def __init__(self, cls):
+        super().__init__()
+        self.project = keras.layers.Dense(2 * D)
+        self.first = cls(K, D, num_codebooks=2, name="first")
+        self.second = cls(K, D, num_codebooks=2, name="second")
+        self.out = keras.layers.Dense(3)
+
+    def call(self, x, training=False):
+        x = self.first(self.project(x), training=training)
+        return self.out(self.second(x * 0.5, training=training))
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        pytest.param(VectorQuantizer, marks=pytest.mark.slow),
+        VectorQuantizerEMA,
+    ],
+)
+def test_subclassed_model_under_xla(cls):
+    logs = []
+    for jit in (False, True):
+        keras.utils.set_random_seed(0)
+        model = Subclassed(cls)
+        model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=jit)
+        x = series(12, rank=1)
+        logs.append(model.fit(x, x, 4, epochs=2, verbose=0).history)
+    assert set(logs[0]) >= {"loss", "first_usage", "second_perplexity"}
+    for name, values in logs[0].items():
+        np.testing.assert_allclose(logs[1][name], values, 1e-4, err_msg=name)
+
+
+def test_masks_of_a_functional_model_reach_the_layer():
+    inputs = keras.Input([None, D])
+    x = keras.layers.Masking()(inputs)
+    model = keras.Model(inputs, VectorQuantizerEMA(K, D, name="vq")(x))
+    x = latents((3, 6)).numpy()
+    x[:, 4:] = 0.0  # what Masking takes for padding
+    model(x)
+    vq = model.get_layer("vq")
+    assert np.sum(vq.usage_metric.counts) == 3 * 4
+    expected = VectorQuantizerEMA(K, D)
+    expected(x[:, :4])
+    np.testing.assert_allclose(vq.losses[0], expected.losses[0], rtol=1e-6)
+
+
+@both
+@groups
+def test_harness(cls, num_codebooks):
+    run_layer_test(
+        lambda **kwargs: cls(
+            K,
+            D,
+            num_codebooks=num_codebooks,
+            initialize_from_data=num_codebooks > 1,
+            restart_after=10 if num_codebooks > 1 else None,
+            **kwargs,
+        ),
+        latents((2, 3, 4), num_codebooks),
+        (2, 3, 4, num_codebooks * D),
+        float32_state=True,
+        rtol=0,
+    )
+
+
+# Replicas --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "cls, dynamic",
+    [
+        pytest.param(VectorQuantizer, False, marks=pytest.mark.slow),
+        (VectorQuantizerEMA, True),
+    ],
+)
+def test_two_replicas_train_a_users_model_as_one(cls, dynamic):
+    options = dict(initialize_from_data=True, restart_after=2)
+    x = series(48)
+    dataset = tf.data.Dataset.from_tensor_slices((x, x))
+    _, history = run_two_replica_test(
+        lambda: functional(cls, **(options if dynamic else {})),
+        dataset.batch(4, drop_remainder=True),
+    )
+    assert 1 < history["vq_perplexity"][-1] < K
+    if dynamic:
+        assert sum(history["vq_restarts"]) > 0
+
+
+@pytest.mark.slow
+def test_two_replicas_with_losses_of_two_kinds_of_quantizers():
+    """A collective in the second lets the other replica clear losses."""
+
+    def compiled():
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((6, D))
+        x = keras.layers.Dense(D)(inputs)
+        x = VectorQuantizer(K, D, name="first")(x)
+        x = keras.layers.Dense(D)(x)
+        x = VectorQuantizerEMA(K, D, name="second")(x)
+        model = keras.Model(inputs, keras.layers.Dense(D)(x))
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        return model
+
+    x = latents((4, 6))
+    dataset = tf.data.Dataset.from_tensors((x, x))
+    run_two_replica_test(compiled, dataset)
+
+
+def test_replicas_of_different_sizes_draw_from_all_latents():
+    x = latents((6,))
+    alone = VectorQuantizer(K, D, initialize_from_data=True)
+    alone(x, training=True)
+    with two_replicas().scope():
+        layer = VectorQuantizer(K, D, initialize_from_data=True)
+        layer.build(x.shape)
+
+    @tf.function
+    def step():
+        def run():
+            context = tf.distribute.get_replica_context()
+            first = context.replica_id_in_sync_group == 0
+            layer(x[:2] if first else x[2:], training=True)
+
+        two_replicas().run(run)
+
+    step()
+    copies = two_replicas().experimental_local_results(layer.embeddings.value)
+    for copy in copies:
+        np.testing.assert_array_equal(copy, alone.embeddings.numpy())
+
+
+# Errors ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (
+            lambda: VectorQuantizer(0, 4),
+            "num_embeddings must be a positive integer",
+        ),
+        (
+            lambda: VectorQuantizer(2.5, 4),
+            "num_embeddings must be a positive integer",
+        ),
+        (
+            lambda: VectorQuantizer(True, 4),
+            "num_embeddings must be a positive integer",
+        ),
+        (
+            lambda: VectorQuantizer(4, -1),
+            "embedding_dim must be a positive integer",
+        ),
+        (
+            lambda: VectorQuantizer(4, 4, num_codebooks=0),
+            "num_codebooks must be a positive integer",
+        ),
+        (
+            lambda: VectorQuantizer(4, 4, restart_after=0),
+            "restart_after must be a positive integer",
+        ),
+        (
+            lambda: VectorQuantizer(4, 4, commitment_cost=-0.1),
+            "commitment_cost must be a finite number of at least 0",
+        ),
+        (
+            lambda: VectorQuantizer(K, D)(tf.zeros([2, 5])),
+            r"= 1 \* 4 = 4 channels. Received: latents of shape \(2, 5\)",
+        ),
+        (
+            lambda: VectorQuantizer(K, D, num_codebooks=3).encode(
+                tf.zeros([2, D])
+            ),
+            r"= 3 \* 4 = 12 channels. Received: latents of shape \(2, 4\)",
+        ),
+        (
+            lambda: VectorQuantizer(K, D)(tf.zeros([2, D], tf.int32)),
+            "Received: latents of dtype int32",
+        ),
+        (
+            lambda: VectorQuantizer(K, D).decode([[0, K]]),
+            r"Codes must be in 0\.\.7. Received: codes in 0\.\.8",
+        ),
+        (
+            lambda: VectorQuantizer(K, D).decode([-1, 2]),
+            r"Codes must be in 0\.\.7. Received: codes in -1\.\.2",
+        ),
+        (
+            lambda: VectorQuantizer(K, D).decode(tf.zeros([2, D])),
+            "Codes are integers. Received: codes of dtype float32",
+        ),
+        (
+            lambda: VectorQuantizer(K, D, num_codebooks=3).decode([[0, 1]]),
+            r"last axis of codes has 3 entries. Received: codes of shape \(1,",
+        ),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(ValueError, match=message) as error:
+        call()
+    assert "Received: " in str(error.value)
+
+
+def test_numbers_of_numpy_and_tensors_are_kept_as_pythons():
+    layer = VectorQuantizerEMA(
+        np.int64(8),
+        tf.constant(4),
+        commitment_cost=tf.constant(1),
+        decay=np.float32(0.5),
+        restart_after=np.array(3),
+    )
+    config = layer.get_config()
+    for name in ("num_embeddings", "embedding_dim", "restart_after"):
+        assert type(config[name]) is int
+    assert type(config["decay"]) is float
+    assert layer(tf.zeros([2, 3, 4]), training=True).shape == [2, 3, 4]
+    assert layer.decode(np.zeros([2, 3], np.int64)).shape == [2, 3, 4]
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 1), (2,), (), (3, 3), (1, 3, 2)])
+def test_a_mask_of_another_shape_is_refused(shape):
+    layer = VectorQuantizer(8, 4)
+    with pytest.raises(ValueError, match="A mask of latents"):
+        layer(tf.zeros([3, 2, 4]), mask=np.ones(shape))
+
+
+def test_latents_without_axes_are_refused():
+    layer = VectorQuantizer(8, 4)
+    for call in (layer, layer.encode):
+        with pytest.raises(ValueError, match="last axis of latents"):
+            call(tf.zeros([]))

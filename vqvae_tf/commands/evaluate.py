@@ -1,0 +1,204 @@
+"""`vqvae-tf evaluate`: a preset's figures again, and against another's."""
+
+import dataclasses
+
+from absl import flags
+
+FLAGS = flags.FLAGS
+
+# What must be alike where examples are compared, and what those presets mean
+# that do not say it.
+_SAME_DATA = {
+    "kind": "pictures",
+    "source": None,
+    "eval_split": None,
+    "image_size": None,
+    "channels": 3,
+}
+
+
+def evaluate(*names):
+    """Measures presets, and compares them with their cards and each other."""
+    from vqvae_tf.evaluation import comparison
+
+    against = FLAGS.against or []
+    if against and len(against) != len(names):
+        raise ValueError(
+            "--against needs as many presets as are measured: pairs. Received: "
+            f"{len(names)} and {len(against)}."
+        )
+    runs = [_describe(name) for name in names]
+    others = [_describe(name) for name in against]
+    _check_same_data(*runs, *others)
+    # The command fails where a card does, not at the first that does.
+    code = max(map(_measure, runs + others))
+    _check_draws(runs + others)
+    if len(runs) > 1:
+        _print_intervals("Mean", comparison.by_run([r.figures for r in runs]))
+    if len(others) > 1:
+        figures = [r.figures for r in others]
+        _print_intervals("Mean of --against", comparison.by_run(figures))
+        differences = comparison.by_run([r.figures for r in runs], figures)
+        _print_intervals("Difference, pair by pair", differences)
+    elif others:
+        _print_by_example(runs[0], others[0])
+    return code
+
+
+@dataclasses.dataclass
+class _Run:
+    """A preset, and what is found of it.
+
+    Attributes:
+        name: as it was given.
+        metrics: the card's figures.
+        data: what it is measured on.
+        changes: how that is not what the card says.
+        figures: what was measured.
+        rows: the bounds of each example.
+    """
+
+    name: str
+    metrics: dict
+    data: dict
+    changes: dict
+    figures: dict = dataclasses.field(default_factory=dict)
+    rows: dict = dataclasses.field(default_factory=dict)
+
+
+def _describe(name):
+    from vqvae_tf import presets
+    from vqvae_tf.commands import data_dir as cli_data
+
+    metadata = presets.verify(presets.find_preset(name))
+    data = _described_data(name, metadata)
+    cli_data.check_data_dir("evaluate", data)
+    if FLAGS.on_corrupt == "skip":
+        data = {**data, "on_corrupt": "skip"}
+    changes = {
+        key: FLAGS[key].value
+        for key, unsaid in (("eval_split", None), ("bound_samples", 1))
+        if FLAGS[key].value not in (None, data.get(key, unsaid))
+    }
+    data = {**data, **changes}
+    return _Run(name, metadata.get("metrics", {}), data, changes)
+
+
+def _described_data(preset, metadata):
+    """Returns what data the metadata say that figures are of."""
+    from vqvae_tf.tasks import card as cards
+
+    description = metadata.get("data")
+    if not isinstance(description, dict):
+        description = {}
+    missing = [key for key in cards.DATA_KEYS if key not in description]
+    if missing:
+        raise ValueError(
+            f"The preset {preset} does not say what to measure it on: its "
+            f"metadata's `data` lacks {', '.join(missing)}. Save it with these "
+            "(`vqvae-tf train` does), or call vqvae_tf.evaluation.evaluate "
+            "with batches of your own."
+        )
+    return description
+
+
+def _check_same_data(first, *others):
+    for other in others:
+        for key, unsaid in _SAME_DATA.items():
+            a, b = first.data.get(key, unsaid), other.data.get(key, unsaid)
+            if a != b:
+                raise ValueError(
+                    "Presets that are compared must be of the same data. "
+                    f"Received: {first.name} with {key}={a!r}, {other.name} "
+                    f"with {b!r}."
+                )
+    kind = first.data.get("kind", _SAME_DATA["kind"])
+    if len(others) == 1 and FLAGS.against and kind != "pictures":
+        raise ValueError(
+            "One preset is compared with another by the bounds of each "
+            f"picture. Received: presets of {kind}; give several runs of each."
+        )
+
+
+def _check_draws(runs):
+    counts = {run.figures.get("bound_samples") for run in runs} - {None}
+    if len(counts) > 1:
+        raise ValueError(
+            "Bounds of as many draws are compared: give --bound_samples. "
+            f"Received: bounds of {', '.join(map(str, sorted(counts)))} draws."
+        )
+
+
+def _measure(run):
+    """Prints a preset's figures; returns whether its card says others."""
+    from vqvae_tf import presets
+    from vqvae_tf.evaluation import figures as figure_table
+    from vqvae_tf.tasks import card as cards
+
+    print(f"{run.name} on {run.data['source']}, ", end="")
+    resized = cards.resizing(run.data)
+    words = f", {resized}" if resized else ""
+    print(f"split {run.data['eval_split']}{words}:")
+    run.figures = cards.measure(
+        presets.load(run.name), run.data, FLAGS.data_dir, rows=run.rows
+    )
+    for title, value in figure_table.table(run.figures):
+        print(f"  {title:50} {value}", flush=True)
+    if run.changes:
+        said = ", ".join(f"{k}={v}" for k, v in run.changes.items())
+        print(f"The card has no figures of {said}.")
+        return 0
+    differences = figure_table.compare(run.figures, run.metrics)
+    if differences:
+        print("These do not agree with the card:")
+        print("\n".join(f"  {line}" for line in differences))
+        return 1
+    print("All figures agree with the card.")
+    return 0
+
+
+def _print_intervals(title, intervals):
+    """Prints the intervals over runs, each with its figure's digits.
+
+    Not those of figures that are intervals, or numbers of draws, themselves.
+    """
+    from vqvae_tf.evaluation import figures as figure_table
+
+    intervals = {
+        name: found
+        for name, found in intervals.items()
+        if not name.endswith(("_error", "_samples", "_pictures"))
+    }
+    print(f"{title}, and half of its 95 % interval:")
+    means = {name: found.mean for name, found in intervals.items()}
+    halves = {name: found.half for name, found in intervals.items()}
+    for (name, mean), (_, half) in zip(
+        figure_table.table(means), figure_table.table(halves)
+    ):
+        print(f"  {name:50} {mean} ± {half}")
+
+
+def _print_by_example(run, other):
+    from vqvae_tf.evaluation import (
+        comparison,
+        figures as figure_table,
+        pictures as evaluation,
+    )
+
+    differences = comparison.by_example(run.rows, other.rows)
+    if not differences:
+        print("No bounds of both to compare, example by example.")
+        return
+    for one in (run, other):
+        print(f"{one.name}, bits/dim:")
+        for name, bits in one.rows.items():
+            words = figure_table.title(name, one.figures)
+            half = evaluation.half_interval(bits)
+            words = words.removesuffix(", bits/dim")
+            print(f"  {words:50} {bits.mean():.4f} ± {half:.4f}")
+    print(f"{run.name} less {other.name}, example by example, bits/dim:")
+    for (name, of_other), found in differences.items():
+        first = figure_table.title(name, run.figures)
+        second = figure_table.title(of_other, other.figures)
+        words = f"{first} less {second}".replace(", bits/dim", "")
+        print(f"  {words:50} {found.mean:+.4f} ± {found.half:.4f}")

@@ -1,0 +1,191 @@
+"""What a command writes: over nothing that it was given or did not make.
+
+Every file of a command bears the command's name, where its format has room for
+it: text of a PNG or GIF, a comment of a JPEG or an npz file, and so on. A file
+that is there already is replaced if it bears that name, so that a command can
+be called twice; anything else is somebody's.
+"""
+
+import contextlib
+import os
+import pathlib
+import zipfile
+
+import numpy as np
+
+from vqvae_tf.data.folders import list_files
+from vqvae_tf.media import sheets
+from vqvae_tf.media.wav import save_wav
+from vqvae_tf.utils.files import write_atomically
+from vqvae_tf.utils.paths import check_place, expand
+
+# A mark is within so many bytes of the file's start, or of its end.
+_WITHIN = 4096
+# What file systems take.
+_LONGEST_NAME = 255
+
+
+def has_ending(path, *endings) -> bool:
+    """Returns whether a path ends so, in small letters or in capitals.
+
+    Example:
+
+    >>> has_ending("CODES.NPZ", ".npz"), has_ending("a.png", ".npz", ".gif")
+    (True, False)
+    """
+    return os.fspath(path).lower().endswith(endings)
+
+
+def check_outside(path, folder):
+    """Raises ValueError if an output is, or is in, a folder that is read."""
+    if _real(path).is_relative_to(_real(folder)):
+        raise ValueError(
+            "The output would be among the input, and be read as such the next "
+            "time. Choose another folder. Received: the output "
+            f"{path} and the input {folder}."
+        )
+
+
+class Outputs:
+    """The outputs of one command.
+
+    Args:
+        command: its name.
+        inputs: the files and folders that it was given; what is neither, such
+            as "tfds:NAME", is ignored.
+        endings: of the files that folders are read for, such as (".png",).
+    """
+
+    def __init__(self, command, inputs=(), endings=()):
+        self.mark = f"Made by vqvae-tf {command}."
+        self._command, self._endings = command, tuple(endings)
+        inputs = [os.fspath(expand(path)) for path in inputs]
+        self._folders = [path for path in inputs if os.path.isdir(path)]
+        self._given = {}
+        for path in inputs:
+            if os.path.isdir(path):
+                found = list_files(path, self._endings or ("",))
+                self._note(os.path.join(path, file) for file in found)
+            else:
+                self._note([path])
+
+    def _note(self, paths):
+        for path in paths:
+            with contextlib.suppress(OSError, ValueError):
+                self._given[_identity(path)] = path
+
+    def check(self, *paths):
+        """Raises ValueError where a file to write is not free to be written.
+
+        Args:
+            paths: files; they, and their folders, need not exist.
+        """
+        for path in map(expand, paths):
+            self._check_place(path)
+            if os.path.lexists(path):
+                self._check_replaceable(path)
+
+    def check_folder(self, path):
+        """Raises ValueError if a folder to write to is, or is in, an input."""
+        for folder in self._folders:
+            check_outside(path, folder)
+        path = expand(path)
+        if os.path.lexists(path) and not path.is_dir():
+            raise ValueError(f"The output {path} is a file, and no folder.")
+
+    def _check_place(self, path):
+        if has_ending(path, *self._endings) and self._endings:
+            with _explained_as(path):
+                self.check_folder(path.parent)
+        if len(os.fsencode(path.name)) > _LONGEST_NAME:
+            raise ValueError(
+                f"{path} cannot be written: a name of more than "
+                f"{_LONGEST_NAME} bytes. Choose or make shorter names."
+            )
+        check_place(path)
+
+    def _check_replaceable(self, path):
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder; a file would be written.")
+        with contextlib.suppress(OSError):
+            if _identity(path) in self._given:
+                raise ValueError(
+                    f"{self._given[_identity(path)]} would be replaced by "
+                    "what is made of it. Choose another output. Received: "
+                    f"{path}."
+                )
+        if not self._made(path):
+            raise ValueError(
+                f"{path} is there already, and `vqvae-tf {self._command}` did "
+                "not make it. Choose another output, or remove it first."
+            )
+
+    def _made(self, path) -> bool:
+        """Returns whether a file bears this command's mark."""
+        if not path.is_file():
+            return False  # a pipe, say, or a link to nothing
+        with open(path, "rb") as file:
+            found = file.read(_WITHIN)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _WITHIN))
+            found += file.read()
+        return self.mark.encode() in found
+
+    # Writing ----------------------------------------------------------------
+
+    def picture(self, path, picture):
+        """Writes a picture; see `sheets.save_picture`."""
+        self.check(path)
+        sheets.save_picture(path, picture, self.mark)
+
+    def animation(self, path, frames):
+        """Writes a film; see `sheets.save_animation`."""
+        self.check(path)
+        sheets.save_animation(path, frames, mark=self.mark)
+
+    def wav(self, path, waveform, sample_rate):
+        """Writes a recording; see `wav.save_wav`."""
+        self.check(path)
+        save_wav(path, waveform, sample_rate, self.mark)
+
+    def shown(self, path, shown):
+        """Writes what a card shows, as its ending says."""
+        if has_ending(path, ".wav"):
+            self.wav(path, *shown)
+        elif has_ending(path, ".gif"):
+            self.animation(path, shown)
+        else:
+            self.picture(path, shown)
+
+    def npz(self, path, **arrays):
+        """Writes arrays to an npz file, compressed."""
+        self.check(path)
+        with write_atomically(path) as temporary:
+            with open(temporary, "wb") as file:
+                np.savez_compressed(file, **arrays)
+            with zipfile.ZipFile(temporary, "a") as archive:
+                archive.comment = self.mark.encode()
+
+    def text(self, path, text):
+        """Writes a text, with the mark as its last line."""
+        self.check(path)
+        with write_atomically(path) as temporary:
+            pathlib.Path(temporary).write_text(f"{text}\n{self.mark}\n")
+
+
+def _identity(path):
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def _real(path):
+    return pathlib.Path(os.path.realpath(expand(path)))
+
+
+@contextlib.contextmanager
+def _explained_as(path):
+    """Names the file in an error of its folder."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None

@@ -1,0 +1,228 @@
+"""The commands of `vqvae-tf` on presets of pictures."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+from absl import flags
+
+from vqvae_tf import presets
+from vqvae_tf.commands.inputs import (
+    latents as latent_inputs,
+    pictures as picture_inputs,
+)
+from vqvae_tf.commands.outputs import Outputs, has_ending
+from vqvae_tf.data.pictures.folder import EXTENSIONS
+from vqvae_tf.encoding import dataset as code_sets, reading as code_reading
+from vqvae_tf.evaluation import pictures as evaluation
+from vqvae_tf.media import sheets
+from vqvae_tf.models import Autoencoder, LatentGenerator, VideoGenerator
+from vqvae_tf.presets import identity as preset_identity
+from vqvae_tf.tasks import card as cards
+
+FLAGS = flags.FLAGS
+
+# Options of sampling that only a prior over codes knows.
+_OF_CODES = ("label", "top_k", "top_p")
+
+
+def sample(preset):
+    """Writes a sheet of samples."""
+    output = FLAGS.output or "samples.png"
+    _check_picture_suffix(output)
+    outputs = Outputs("sample")
+    outputs.check(output)
+    generator, options = _load_for_samples(preset)
+    sheet = cards.sample_sheet(
+        generator,
+        FLAGS.num,
+        seed=FLAGS.seed,
+        temperature=FLAGS.temperature,
+        **options,
+    )
+    outputs.picture(output, sheet)
+    print(f"Wrote {output}.")
+
+
+def _load_for_samples(preset):
+    """Returns what draws pictures, and the options that it alone knows."""
+    model = presets.load(preset)
+    if isinstance(model, Autoencoder):
+        names = ("label", "top_k", "top_p", "temperature")
+        given = [name for name in names if FLAGS[name].present]
+        latent_inputs.check_sampling(model, given)
+        return model, {}
+    if not isinstance(model, LatentGenerator):
+        raise ValueError(
+            "sample draws pictures from a prior: it takes the preset of a "
+            f"LatentGenerator, or of a VAE. Received: {preset}, a "
+            f"{type(model).__name__}."
+        )
+    _check_label(model.prior.global_channels)
+    return model, {name: FLAGS[name].value for name in _OF_CODES}
+
+
+def _check_picture_suffix(output):
+    if pathlib.Path(output).suffix.lower() not in EXTENSIONS:
+        raise ValueError(
+            f"--output must be a picture file ({', '.join(EXTENSIONS)}). "
+            f"Received: {output}."
+        )
+
+
+def _check_label(classes):
+    if FLAGS.label is None:
+        return
+    if not classes or not 0 <= FLAGS.label < classes:
+        raise ValueError(
+            f"--label must be in 0..{classes - 1}. Received: {FLAGS.label}."
+            if classes
+            else "This preset has no classes. Received: --label."
+        )
+
+
+def reconstruct(preset, *inputs):
+    """Writes each picture beside its reconstruction."""
+    output = pathlib.Path(FLAGS.output or "reconstructions")
+    outputs = Outputs("reconstruct", inputs, EXTENSIONS)
+    outputs.check_folder(output)
+    inputs = picture_inputs.list_inputs(inputs)
+    picture_inputs.check_links(inputs, FLAGS.on_corrupt)
+    names = picture_inputs.output_names(inputs)
+    targets = {name: output / target for name, target in names.items()}
+    outputs.check(*targets.values())
+    model, form = _load_for_pictures(preset)
+    if FLAGS.size == "native":
+        form = dataclasses.replace(form, size=None)
+    for name, image in picture_inputs.read_pictures(
+        inputs, form, FLAGS.on_corrupt
+    ):
+        again = model.reconstruct(image[None]).numpy()[0]
+        error = np.mean((again.astype(np.float64) - image) ** 2)
+        target = targets[name]
+        outputs.picture(target, sheets.pairs(image[None], again[None]))
+        print(f"{target}: {evaluation.psnr(error):.2f} dB")
+
+
+def _load_for_pictures(preset):
+    """Returns a preset's model, and the format of its pictures."""
+    metadata = presets.load_metadata(presets.find_preset(preset))
+    model = presets.load(preset)
+    # Single pictures have no past.
+    if isinstance(model, VideoGenerator):
+        model = model.autoencoder
+    return model, picture_inputs.picture_format(model, metadata)
+
+
+def encode(preset, source, target):
+    """Writes codes: of a data set to a folder, of pictures to an npz file.
+
+    Of an autoencoder that has none it writes the latents, to an npz file.
+    """
+    if has_ending(target, ".npz"):
+        _encode_pictures(preset, source, target)
+        return
+    done = code_sets.encode_dataset(
+        preset,
+        source,
+        target,
+        split=FLAGS.split,
+        data_dir=FLAGS.data_dir,
+        file_format=FLAGS.format,
+        num_shards=FLAGS.num_shards,
+        batch_size=FLAGS.batch_size,
+        on_corrupt=FLAGS.on_corrupt,
+    )
+    print(
+        f"The codes of {done['examples']} pictures are in {target}: "
+        f"{done['made']} shards made, {done['kept']} were there."
+    )
+
+
+def _encode_pictures(preset, source, target):
+    for name in ("data_dir", "split", "format", "num_shards", "batch_size"):
+        if FLAGS[name].present:
+            raise ValueError(
+                f"--{name} is for data sets, whose codes are written to a "
+                f"folder. Received: --{name} and {target}."
+            )
+    outputs = Outputs("encode", [source], EXTENSIONS)
+    outputs.check(target)
+    picture_inputs.check_source(source)
+    model, form = _load_for_pictures(preset)
+    name = latent_inputs.array_name(model)
+    names, found = [], []
+    for batch_names, images in picture_inputs.picture_batches(
+        source, form, FLAGS.on_corrupt
+    ):
+        names += batch_names
+        found.append(model.encode(images).numpy())
+    if not found:
+        raise ValueError(f"No picture of {source} could be read.")
+    outputs.npz(
+        target,
+        **{
+            name: np.concatenate(found),
+            "names": np.array(names),
+            preset_identity.ARRAY: preset_identity.to_array(preset),
+        },
+    )
+    print(f"Wrote the {name} of {len(names)} pictures to {target}.")
+
+
+def decode(preset, source, target):
+    """Writes the pictures of codes, or latents: one PNG each, or an npz."""
+    outputs = Outputs("decode", [source])
+    if pathlib.Path(source).is_dir():
+        _decode_dataset(preset, source, pathlib.Path(target), outputs)
+        return
+    if FLAGS["split"].present:
+        raise ValueError(
+            "--split is for data sets of codes, which are folders. "
+            f"Received: --split={FLAGS.split} and {source}."
+        )
+    kind = latent_inputs.array_name_of(preset)
+    arrays = latent_inputs.read_codes(source, [kind])
+    preset_identity.check_array(preset, arrays, source)
+    targets = _targets(arrays["names"], target)
+    outputs.check(*targets)
+    model, _ = _load_for_pictures(preset)
+    values = arrays[kind]
+    if kind == "latents":
+        values = latent_inputs.checked_latents(model, values, source)
+    images = [
+        model.decode(values[i : i + 16]).numpy()
+        for i in range(0, len(values), 16)
+    ]
+    images = np.concatenate(images)
+    if has_ending(target, ".npz"):
+        outputs.npz(target, images=images)
+    else:
+        for path, image in zip(targets, images):
+            outputs.picture(path, image)
+    print(f"Wrote {len(images)} pictures to {target}.")
+
+
+def _targets(names, target):
+    """Returns the files to write: an npz file, or a PNG for each name."""
+    if has_ending(target, ".npz"):
+        return [target]
+    rows = [(f"row {i}", str(name)) for i, name in enumerate(names)]
+    found = picture_inputs.output_names(rows)
+    return [pathlib.Path(target) / name for name in found.values()]
+
+
+def _decode_dataset(preset, source, target, outputs):
+    """Writes the pictures of a folder of codes as PNG files, in its order."""
+    if has_ending(target, ".npz"):
+        raise ValueError(
+            "The pictures of a folder of codes are written to a folder. "
+            f"Received: {target}."
+        )
+    outputs.check_folder(target)
+    model, _ = _load_for_pictures(preset)
+    count = 0
+    for name, image in code_reading.decoded(model, preset, source, FLAGS.split):
+        outputs.picture(target / name, image)
+        count += 1
+    print(f"Wrote {count} pictures to {target}.")

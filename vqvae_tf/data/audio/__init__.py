@@ -1,0 +1,1 @@
+"""Recordings: files and tfds to batches."""

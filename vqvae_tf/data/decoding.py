@@ -1,0 +1,196 @@
+"""Pictures as arrays: channels, resizing, cropping."""
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.data.pictures import files as picture_files
+from vqvae_tf.data.pictures.files import decode_picture
+from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.paths import expand
+
+# How `resize` and `resized_square` resize; figures of resized pictures depend
+# on it.
+RESIZE_FILTER = "bilinear, antialiased"
+
+
+def load_picture(
+    path: str, image_size: int | None = None, channels: int = 3
+) -> np.ndarray:
+    """Reads one picture file, as evaluation on a folder would see it.
+
+    Args:
+        path: a picture file.
+        image_size: None, or the side of the square that `resize_and_crop`
+            makes of it.
+        channels: 3 (RGB) or 1 (grey).
+
+    Returns:
+        A uint8 array [height, width, channels] in 0..255.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no picture, is damaged, holds numbers that
+            are no levels of grey, or has too many pixels.
+
+    Example:
+
+    >>> import os, tempfile
+    >>> from PIL import Image
+    >>> path = os.path.join(tempfile.mkdtemp(), "red.png")
+    >>> Image.new("RGB", (40, 30), "red").save(path)
+    >>> load_picture(path).shape, load_picture(path, image_size=16).shape
+    ((30, 40, 3), (16, 16, 3))
+    """
+    picture = decode_picture(str(expand(path)), channels)
+    if image_size is not None:
+        picture = resize_and_crop(picture, image_size).numpy()
+    return picture
+
+
+def convert_channels(images, channels: int) -> tf.Tensor:
+    """Converts uint8 [..., h, w, 1, 3 or 4] to `channels` (1 or 3) channels.
+
+    Grey is repeated, alpha laid over white, and RGB becomes grey by PIL's
+    integer form of the ITU-R 601 luma.
+    """
+    images = tf.convert_to_tensor(images)
+    found = images.shape[-1]
+    if found not in (1, 3, 4):
+        raise ValueError(
+            "Images must have 1 (grey), 3 (RGB) or 4 (RGBA) channels last. "
+            f"Received: shape {tuple(images.shape)}."
+        )
+    if found == 4:
+        alpha = tf.cast(images[..., 3:], tf.float32) / 255.0
+        colour = tf.cast(images[..., :3], tf.float32)
+        mixed = tf.round(alpha * colour + (1.0 - alpha) * 255.0)
+        images, found = tf.cast(mixed, tf.uint8), 3
+    if found == channels:
+        return images
+    if channels == 3:
+        return tf.repeat(images, 3, axis=-1)
+    weights = tf.constant([19595, 38470, 7471])
+    luma = tf.reduce_sum(tf.cast(images, tf.int32) * weights, -1, keepdims=True)
+    return tf.cast(tf.bitwise.right_shift(luma + 0x8000, 16), tf.uint8)
+
+
+def resize(image: tf.Tensor, height, width) -> tf.Tensor:
+    """Resizes uint8 [h, w, c] to [height, width, c], bilinear, antialiased.
+
+    Equals PIL's `resize(..., BILINEAR)` up to its rounding between the two
+    passes (at most 1 or 2 levels).
+    """
+    target = tf.stack([height, width])
+
+    def resized():
+        return _rounded(tf.image.resize(image, target, antialias=True))
+
+    same = tf.reduce_all(tf.equal(tf.shape(image)[:2], target))
+    return tf.cond(same, lambda: tf.identity(image), resized)
+
+
+def resized_square(image: tf.Tensor, side, size, fractions=None) -> tf.Tensor:
+    """Resizes so that min(h, w) is `side`, and cuts a square out of that.
+
+    As `resize` and a slice of its result, but only the square is computed.
+
+    Args:
+        image: uint8 [h, w, c].
+        side: the shorter side of the resized picture, at least `size`.
+        size: the side of the square.
+        fractions: where it lies, float32 (vertical, horizontal): 0 is the top
+            or left edge, and u in [0, 1) hits each of the possible positions
+            equally often. None cuts the centre.
+
+    Returns:
+        uint8 [size, size, c].
+    """
+    found = tf.shape(image)[:2]
+    shape = tf.cast(found, tf.float64)
+    scale = tf.cast(side, tf.float64) / tf.reduce_min(shape)
+    target = tf.maximum(tf.cast(tf.round(shape * scale), tf.int32), side)
+    room = target - size
+    if fractions is None:
+        offset = room // 2
+    else:
+        drawn = tf.stack(fractions) * tf.cast(room + 1, tf.float32)
+        offset = tf.minimum(tf.cast(drawn, tf.int32), room)
+
+    def cut():
+        begin = tf.concat([offset, [0]], 0)
+        return tf.slice(image, begin, [size, size, -1])
+
+    def resized():
+        result = tf.raw_ops.ScaleAndTranslate(
+            images=image[None],
+            size=[size, size],
+            scale=tf.cast(target / found, tf.float32),
+            translation=-tf.cast(offset, tf.float32),
+            kernel_type="triangle",
+        )
+        return _rounded(result[0])
+
+    return tf.cond(tf.reduce_all(found == target), cut, resized)
+
+
+def _rounded(image):
+    return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
+
+
+def _check_side(size, shape):
+    size = check_positive("size", size)
+    if size**2 > picture_files.MAX_PIXELS:
+        raise ValueError(
+            f"size must be the side of a square of at most "
+            f"{picture_files.MAX_PIXELS:,} pixels. Received: {size}."
+        )
+    if 0 in shape:
+        raise ValueError(
+            f"A picture without pixels has no square. Received: shape {shape}."
+        )
+
+
+# A graph, since called one by one the few small operations take three times as
+# long as the resizing itself.
+_central_square = tf.function(
+    lambda image, size: resized_square(image, size, size),
+    input_signature=[
+        tf.TensorSpec([None, None, None], tf.uint8),
+        tf.TensorSpec([], tf.int32),
+    ],
+    autograph=False,
+)
+
+
+def resize_and_crop(image, size: int) -> tf.Tensor:
+    """Makes a square of a picture: shorter side to `size`, central crop.
+
+    Smaller pictures are enlarged. This is what evaluation does.
+
+    Args:
+        image: uint8 [height, width, channels].
+        size: the side of the result in pixels.
+
+    Returns:
+        A uint8 tensor [size, size, channels].
+
+    Raises:
+        ValueError: `image` is not a uint8 picture, or `size` is not positive
+            or of more than `picture_files.MAX_PIXELS` pixels.
+
+    Example:
+
+    >>> resize_and_crop(np.zeros([30, 40, 3], np.uint8), 16).shape.as_list()
+    [16, 16, 3]
+    """
+    image = tf.convert_to_tensor(image)
+    if image.dtype != tf.uint8 or image.shape.rank != 3:
+        raise ValueError(
+            "image must be uint8 [height, width, channels]. Received: "
+            f"{image.dtype.name} of shape {image.shape}."
+        )
+    _check_side(size, image.shape)
+    if image.shape[:2] == (size, size):
+        return image
+    square = _central_square(image, size)
+    return tf.ensure_shape(square, [size, size, image.shape[-1]])

@@ -1,0 +1,1 @@
+"""Episodes: files and tfds to clips."""

@@ -1,0 +1,1 @@
+"""Pictures: files, arrays and tfds to batches."""

@@ -1,0 +1,166 @@
+"""Pictures from a folder of picture files."""
+
+import os
+from concurrent import futures
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.data.folders import list_files
+from vqvae_tf.data.pictures import source as sources
+from vqvae_tf.data.pictures.files import decode_picture
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
+SPLITS = ("train", "validation", "val", "valid", "dev", "test")
+_CHUNK = 256
+
+
+def open_folder(name: str, options: sources.OpenOptions) -> sources.ImageSource:
+    """Opens "folder:name"; see `open_images`.
+
+    Files are taken in the order of their paths; hidden ones are ignored. All
+    are decoded once, to know which are sound.
+    """
+    root = options.place(name) if name else options.base
+    if not os.path.isdir(root):
+        raise FileNotFoundError(
+            "No such folder of pictures; give data_dir or TFDS_DATA_DIR. "
+            f"Received: {root!r}."
+        )
+    folder, siblings = split_folder(root, options.split)
+    files = list_pictures(folder)
+    if not files:
+        raise ValueError(
+            f"No picture file ({', '.join(EXTENSIONS)}) in or below the "
+            f"folder. Received: {folder!r}."
+        )
+    names = class_names(siblings)
+    return _verified(f"folder {folder}", folder, files, names, options)
+
+
+def list_pictures(folder: str) -> list[str]:
+    """Returns the sorted relative paths of the picture files below `folder`."""
+    return list_files(folder, EXTENSIONS)
+
+
+def split_folder(root, split):
+    """Returns the folder to read and those whose classes count, all splits."""
+    present = [s for s in SPLITS if os.path.isdir(os.path.join(root, s))]
+    folder = os.path.join(root, split)
+    if split != "all" and _is_below(split) and os.path.isdir(folder):
+        names = sorted({split, *present})
+        return folder, [os.path.join(root, name) for name in names]
+    if split == "all":
+        return root, [os.path.join(root, name) for name in present] or [root]
+    if split == "train" and not present:
+        return root, [root]
+    raise ValueError(
+        f"{root!r} has no sub-folder for this split. Expected a folder with a "
+        "sub-folder for each split, such as train/ and test/. "
+        f"Received: split={split!r}, and sub-folders for: "
+        f"{', '.join(present) or 'none'}."
+    )
+
+
+def _is_below(split):
+    """Whether a split can be the path of a sub-folder."""
+    parts = os.path.normpath(split).split(os.sep)
+    return not {"", os.curdir, os.pardir} & set(parts)
+
+
+def class_names(folders):
+    """Returns the names of the class folders, or None for fewer than two.
+
+    All splits are looked at, so that a class has one number in each of them.
+    """
+    names = set()
+    for folder in folders:
+        for file in list_pictures(folder):
+            parts = file.split(os.sep)
+            if len(parts) == 1:
+                return None  # a picture outside of any class
+            names.add(parts[0])
+    return sorted(names) if len(names) > 1 else None
+
+
+def labels_of(files, names):
+    """Returns int64 [n], or None where a picture is outside of the classes."""
+    if names is None:
+        return None
+    number = {name: index for index, name in enumerate(names)}
+    labels = []
+    for file in files:
+        # With split="all" the path may start with the split's name.
+        found = [number[p] for p in file.split(os.sep)[:2] if p in number]
+        if not found:
+            return None
+        labels.append(found[0])
+    return np.array(labels, np.int64)
+
+
+def _verified(title, folder, files, names, options):
+    """Decodes every file once; keeps the pictures if they fit the bound."""
+    sound, shapes, kept, size = [], [], [], 0
+    for file, picture in _decode_all(folder, files, options):
+        if isinstance(picture, Exception):
+            options.refuse(str(picture), picture)
+            continue
+        sound.append(file)
+        shapes.append(picture.shape)
+        size += picture.nbytes
+        if size <= options.cache_bytes:
+            kept.append(picture)
+        else:
+            kept.clear()
+    labels = labels_of(sound, names)
+    names = None if labels is None else names
+    if len(kept) == len(sound):
+        return sources.in_memory(title, kept, labels, names)
+    paths = [os.path.join(folder, file) for file in sound]
+    return sources.LazyImages(
+        title,
+        len(sound),
+        sources.common_shape(shapes),
+        _reader(paths, labels, options.channels),
+        names,
+    )
+
+
+def _decode_all(folder, files, options):
+    """Yields (file, picture or exception)."""
+
+    def decode(file):
+        try:
+            path = os.path.join(folder, file)
+            return file, decode_picture(path, options.channels)
+        except (ValueError, FileNotFoundError) as error:
+            return file, error
+
+    return options.bar(len(files), in_threads(decode, files, _CHUNK))
+
+
+def in_threads(function, items, chunk):
+    """Yields `function(item)` for each of a list, working on all cores.
+
+    At most `chunk` results are there at a time, which bounds the memory.
+    """
+    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(items), chunk):
+            yield from pool.map(function, items[start : start + chunk])
+
+
+def _reader(paths, labels, channels):
+    paths = np.array(paths)
+    labels = None if labels is None else tf.constant(labels)
+
+    def decode(index):
+        return decode_picture(str(paths[index]), channels)
+
+    def read(index):
+        image = tf.numpy_function(decode, [index], tf.uint8, stateful=False)
+        image = tf.ensure_shape(image, [None, None, channels])
+        if labels is None:
+            return {"image": image}
+        return {"image": image, "label": tf.gather(labels, index)}
+
+    return read

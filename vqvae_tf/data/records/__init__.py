@@ -1,0 +1,1 @@
+"""Records of prepared tfds data sets."""

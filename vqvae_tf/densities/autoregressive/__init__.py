@@ -1,0 +1,1 @@
+"""PixelCNN and WaveNet, and how samples are drawn from them."""

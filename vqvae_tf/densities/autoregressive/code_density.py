@@ -1,0 +1,310 @@
+"""What autoregressive densities of codes share: checks and sampling."""
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.densities.base import DensityModel, check_given
+from vqvae_tf.densities.conditioning import (
+    broadcast_batch,
+    check_batch,
+    check_grid,
+    check_same_batch,
+    resolve_num_samples,
+    size_of,
+)
+from vqvae_tf.densities.filtering import (
+    as_tensors,
+    check_filters,
+    filter_logits,
+)
+from vqvae_tf.runtime import random
+from vqvae_tf.utils import tensor_checks
+from vqvae_tf.utils.graph_cache import Graphs, call
+
+
+class CodeDensity(DensityModel):
+    """An autoregressive density of codes on a grid.
+
+    The order is that of the grid's positions, row by row, and of the G
+    codebooks at a position.
+
+    Subclasses have the attributes `num_embeddings`, `num_codebooks`,
+    `event_shape` and `local_upsampling`, and implement `build`, `call` and
+    `visit`. Codes are integers `[batch, *grid]`, with a last axis G where
+    `num_codebooks` is > 1; inside, `[batch, *grid, G]`.
+    """
+
+    grid_axes = ("height", "width")
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self._graphs = Graphs()
+
+    def visit(self, num_samples, grid, context, choose, record=False):
+        """Visits all positions in order and chooses the codes there.
+
+        Args:
+            num_samples: an integer or int32 scalar tensor.
+            grid: the sizes, integers or int32 scalar tensors.
+            context: of batch 1 or num_samples.
+            choose: `choose(logits, t, g)` returns codes int32
+                `[num_samples]` for float32 logits `[num_samples, K]` at
+                position t (int32 scalar, row by row) and codebook g.
+            record: whether the logits are returned instead of the codes.
+
+        Returns:
+            int32 codes `[num_samples, *grid, G]`, or float32 logits
+            `[num_samples, *grid, G, K]`.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement visit."
+        )
+
+    # Samples ----------------------------------------------------------------
+
+    def sample(
+        self,
+        num_samples=None,
+        context=None,
+        event_shape=None,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        seed=None,
+        given=None,
+        given_mask=None,
+    ):
+        """Draws codes, position by position, in one graph.
+
+        Works eagerly (the graph is made once for each grid, and once more for
+        top_k and top_p), in a `tf.function`, under XLA (where num_samples and
+        sizes must be known) and in exported models (where num_samples,
+        temperature, top_k, top_p and seed may be tensors). For equal
+        arguments the codes are equal in all of them, up to ties within
+        rounding.
+
+        Args:
+            num_samples: how many, an integer or int32 scalar tensor; by
+                default as many as context or given have, else 1. Those may
+                have a batch of 1, which serves all samples.
+            context: as for `log_prob`.
+            event_shape: the grid; by default that of `given`, else that of
+                the local context, else the constructor's.
+            temperature: divides the logits, a finite number of at least 0;
+                0 draws the most probable codes.
+            top_k: None, or draw from the k most probable codes only.
+            top_p: None, or draw from the fewest codes that have this
+                probability together.
+            seed: an integer, int32 scalar or int32 [2]; None for a new one.
+            given: codes to complete, `[batch, *grid]` or with G.
+            given_mask: bool `[batch, *grid]`, true where the code of `given`
+                is kept; others of `given` are not looked at.
+
+        Returns:
+            int32 `[num_samples, *grid]`, or `[..., G]`.
+
+        Raises:
+            ValueError: for options out of range, a context that is not
+                finite, batches or grids that do not fit, and one of given and
+                given_mask alone. Tensors of a graph are asserted: an
+                `InvalidArgumentError` when it runs.
+        """
+        temperature, top_k, top_p = check_filters(temperature, top_k, top_p)
+        if not self.built:
+            self.build()
+        given, keep = self.check_given(given, given_mask)
+        context = _finite(context)
+        self.check_entries(context)
+        grid = self._sample_grid(event_shape, context, given)
+        if given is not None:
+            given = check_grid(given, 1, grid, "given")
+        num_samples = resolve_num_samples(
+            num_samples, [given, *context.values()]
+        )
+        arguments = {
+            "num_samples": num_samples,
+            "context": {
+                name: check_batch(f'context["{name}"]', entry, num_samples)
+                for name, entry in context.items()
+            },
+            "temperature": tf.cast(temperature, tf.float32),
+            "top_k": top_k,
+            "top_p": top_p,
+            "seed": random.make_seed(seed),
+            "given": check_batch("given", given, num_samples),
+            "keep": check_batch("given_mask", keep, num_samples),
+        }
+        if not tf.executing_eagerly():
+            return self._draw(grid, arguments)
+        arguments["num_samples"] = tf.convert_to_tensor(num_samples)
+        filters = as_tensors(top_k, top_p, self.num_embeddings)
+        arguments |= dict(zip(("top_k", "top_p"), filters))
+        return self._draw_eagerly(grid, arguments)
+
+    def check_entries(self, context):
+        """Raises ValueError unless a context has the entries expected."""
+
+    def mode(self, context=None, seed=0):
+        """Returns a seeded sample: an autoregressive density has no mode."""
+        return self.sample(context=context, seed=seed)
+
+    def _draw_eagerly(self, grid, arguments):
+        # One graph for all options and batches, without the sort one more.
+        filtered = arguments["top_k"] is not None
+        draw = self._graphs.get(self._draw, grid, kind=filtered)
+        return call(draw, arguments, context=[0], given=[0], keep=[0])
+
+    def _draw(self, grid, arguments, **options):
+        num_samples, seed = arguments["num_samples"], arguments["seed"]
+        temperature = arguments["temperature"]
+        top_k, top_p = arguments["top_k"], arguments["top_p"]
+        given = _flat(arguments["given"], num_samples, len(grid))
+        keep = _flat(arguments["keep"], num_samples, len(grid))
+
+        def choose(logits, t, g):
+            logits = filter_logits(logits, temperature, top_k, top_p)
+            noise = random.fold_in(random.fold_in(seed, t), g)
+            codes = random.categorical(logits, noise, temperature)
+            if given is None:
+                return codes
+            known = tf.gather(given, t, axis=1)[..., g]
+            return tf.where(tf.gather(keep, t, axis=1), known, codes)
+
+        codes = self.visit(
+            num_samples, grid, arguments["context"], choose, **options
+        )
+        return codes if self.num_codebooks > 1 else codes[..., 0]
+
+    def _cached_logits(self, value, context=None):
+        """Logits of codes as the sampler computes them; for tests."""
+        codes = self._codes(value)
+        axes = range(1, 1 + len(self.grid_axes))
+        grid = [size_of(codes, axis) for axis in axes]
+        batch = size_of(codes, 0)
+        flat = _flat(codes, batch, len(grid))
+
+        def choose(_, t, g):
+            return tf.gather(flat, t, axis=1)[..., g]
+
+        logits = self.visit(batch, grid, context, choose, record=True)
+        return logits if self.num_codebooks > 1 else logits[..., 0, :]
+
+    def export_signature(self):
+        axes = [None] * len(self.grid_axes)
+        books = [] if self.num_codebooks == 1 else [self.num_codebooks]
+        sizes = {"global": [], "local": axes}
+        context = {}
+        for name, before in sizes.items():
+            channels = getattr(self, f"{name}_channels", None)
+            if channels is not None:
+                shape = [None, *before, channels]
+                context[name] = tf.TensorSpec(shape, tf.float32)
+        codes = tf.TensorSpec([None, *axes, *books], tf.int32, "codes")
+        return [codes, context] if context else [codes]
+
+    # Checks -----------------------------------------------------------------
+
+    def check_input(self, x):
+        """Raises ValueError for codes of another shape, or out of range."""
+        x = tensor_checks.as_tensor("Codes", x)
+        self._check_shape(x)
+        if tensor_checks.known(x):
+            self._whole(x)
+
+    def _codes(self, value):
+        """Checks codes; returns them as int32 `[batch, *grid, G]`."""
+        value = tensor_checks.as_tensor("Codes", value)
+        self._check_shape(value)
+        codes = self._whole(value)
+        return codes if self.num_codebooks > 1 else codes[..., tf.newaxis]
+
+    def _check_shape(self, value):
+        axes = ["batch", *self.grid_axes]
+        wrong = False
+        if self.num_codebooks > 1:
+            axes.append(str(self.num_codebooks))
+            wrong = value.shape[-1:] != [self.num_codebooks]
+        if len(value.shape) != len(axes) or wrong or 0 in value.shape:
+            raise ValueError(
+                f"Codes must have shape [{', '.join(axes)}]. Received: codes "
+                f"of shape {tuple(value.shape)}."
+            )
+
+    def _whole(self, codes):
+        return tensor_checks.whole_numbers(
+            codes, self.num_embeddings, floats=True
+        )
+
+    def _check_mask(self, name, mask, dtype):
+        tensor_checks.check_finite(name, mask)
+        mask = tf.cast(mask, dtype)
+        if len(mask.shape) != 1 + len(self.grid_axes):
+            axes = ", ".join(["batch", *self.grid_axes])
+            raise ValueError(
+                f"{name} has shape [{axes}]. "
+                f"Received: a mask of shape {tuple(mask.shape)}."
+            )
+        return mask
+
+    def check_given(self, given, given_mask):
+        """Returns codes `[batch, *grid, G]` and the mask, or two Nones."""
+        check_given(given, given_mask)
+        if given is None:
+            return None, None
+        keep = self._check_mask("given_mask", given_mask, tf.bool)
+        given = tensor_checks.as_tensor("given", given)
+        if given.dtype == tf.bool:
+            raise ValueError(
+                "Codes are integers. Received: given of dtype bool; the mask "
+                "is given_mask."
+            )
+        self._check_shape(given)
+        axes = range(1, len(keep.shape))
+        grid = [size_of(given, axis) for axis in axes]
+        keep = check_grid(keep, 1, grid, "given_mask")
+        check_same_batch("given_mask", keep, "given", given)
+        known = keep if self.num_codebooks == 1 else keep[..., tf.newaxis]
+        return self._codes(tf.where(known, given, 0)), keep
+
+    def _sample_grid(self, event_shape, context, given):
+        axes = range(1, 1 + len(self.grid_axes))
+        local = context.get("local")
+        if event_shape is not None:
+            grid = self._check_event_shape(event_shape)
+        elif given is not None:
+            grid = tuple(size_of(given, axis) for axis in axes)
+        elif local is not None and len(local.shape) == len(axes) + 2:
+            factor = self.local_upsampling
+            grid = tuple(size_of(local, axis) * factor for axis in axes)
+        else:
+            grid = self.event_shape
+        return grid
+
+    def _check_event_shape(self, event_shape):
+        shape = tuple(event_shape) if np.iterable(event_shape) else ()
+        if len(shape) != len(self.grid_axes):
+            raise ValueError(
+                f"event_shape is the grid, ({', '.join(self.grid_axes)}); "
+                "codebooks are counted by num_codebooks. "
+                f"Received: event_shape={event_shape!r}."
+            )
+        name = "Each size of event_shape"
+        return tuple(tensor_checks.count(name, size) for size in shape)
+
+
+def _finite(context):
+    """Returns the entries of the context that are there, finite tensors."""
+    return {
+        name: tensor_checks.finite(f'context["{name}"]', entry)
+        for name, entry in (context or {}).items()
+        if entry is not None
+    }
+
+
+def _flat(values, num_samples, rank):
+    """Returns `[batch, *grid, ...]` as `[num_samples, positions, ...]`."""
+    if values is None:
+        return None
+    values = broadcast_batch("given", values, num_samples)
+    rest = values.shape[1 + rank :]
+    return tf.reshape(values, [num_samples, -1, *rest])

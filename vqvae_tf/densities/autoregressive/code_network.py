@@ -1,0 +1,247 @@
+"""A density of codes that is an embedding, a causal network and a head."""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf.densities.autoregressive.code_density import CodeDensity
+from vqvae_tf.densities.conditioning import (
+    LocalUpsampling,
+    check_context,
+    check_grid,
+    check_same_batch,
+    size_of,
+)
+from vqvae_tf.layers.dropout import Dropout
+from vqvae_tf.utils.checks import check_positive
+
+
+class CodeNetwork(CodeDensity):
+    """What the PixelCNN and the WaveNet share.
+
+    Codes are embedded, a causal network turns them into features, a head turns
+    those into logits. Subclasses make `blocks` and `head` (a `CodeHead`)
+    between `_make_inputs` and the end of their constructor, and implement
+    `features` and `visit`.
+
+    Args:
+        num_embeddings, event_shape, num_codebooks, hidden_channels,
+        head_channels, dropout, global_channels, local_channels,
+        local_upsampling: see the subclasses.
+    """
+
+    # What the blocks repeat of the upsampling themselves, and convolutions of
+    # the local context before it.
+    local_repeat = 1
+    local_layers = 0
+
+    def __init__(
+        self,
+        num_embeddings,
+        event_shape,
+        num_codebooks,
+        hidden_channels,
+        head_channels,
+        dropout,
+        global_channels,
+        local_channels,
+        local_upsampling,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_embeddings = check_positive("num_embeddings", num_embeddings)
+        self.event_shape = self._check_event_shape(event_shape)
+        self.num_codebooks = check_positive("num_codebooks", num_codebooks)
+        self.hidden_channels = check_positive(
+            "hidden_channels", hidden_channels
+        )
+        self.head_channels = check_positive("head_channels", head_channels)
+        self.dropout = _check_rate(dropout)
+        self.global_channels = _check_optional(
+            "global_channels", global_channels
+        )
+        self.local_channels = _check_optional("local_channels", local_channels)
+        self.local_upsampling = check_positive(
+            "local_upsampling", local_upsampling
+        )
+        if local_upsampling > 1 and local_channels is None:
+            raise ValueError(
+                "local_upsampling needs local_channels. Received: "
+                f"local_upsampling={local_upsampling}, local_channels=None."
+            )
+
+    def _make_inputs(self):
+        """Makes the layers before the blocks.
+
+        Returns:
+            The number of channels of the local context for the blocks, or
+            None.
+        """
+        dtype, channels = self.dtype_policy, self.hidden_channels
+        self.embedding = keras.layers.Embedding(
+            self.num_codebooks * self.num_embeddings,
+            channels,
+            # The sum over codebooks has variance 1.
+            keras.initializers.RandomNormal(stddev=self.num_codebooks**-0.5),
+            dtype=dtype,
+            name="embedding",
+        )
+        self.upsampling = None
+        factor = self.local_upsampling // self.local_repeat
+        if not self.local_channels or (factor == 1 and not self.local_layers):
+            return self.local_channels
+        self.upsampling = LocalUpsampling(
+            factor,
+            channels,
+            self.local_channels,
+            rank=len(self.grid_axes),
+            num_layers=self.local_layers,
+            dtype=dtype,
+            name="upsampling",
+        )
+        return channels
+
+    def _make_dropout(self):
+        self.drop = Dropout(self.dropout, dtype=self.dtype_policy)
+
+    def build(self, input_shape=None):
+        """Creates every variable; the shape of the data is not needed."""
+        self.embedding.build()
+        for part in (self.upsampling, *self.blocks, self.head):
+            if part is not None:
+                part.build(None)
+        self.built = True
+
+    def compute_output_spec(self, value, *args, **kwargs):
+        # Models that are built without data have no context to call it with.
+        return keras.KerasTensor((value.shape[0],), "float32")
+
+    def features(self, embedded, global_context, local_context, drop):
+        """The causal network.
+
+        Args:
+            embedded: `[batch, *grid, G, hidden_channels]`.
+            global_context: `[batch, global_channels]`, or None.
+            local_context: `[batch, *grid, channels]`, or None.
+            drop: a dropout layer, or None for none.
+
+        Returns:
+            `[batch, *grid, channels]`; each position's features depend on the
+            codes of earlier positions alone.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement features."
+        )
+
+    # The probability --------------------------------------------------------
+
+    def call(self, value, context=None, mask=None, training=False):
+        codes = self._codes(value)
+        embedded = self.embed(codes)
+        features = self._features(embedded, context, training)
+        log_prob = self.head.log_prob(features, embedded, codes)
+        log_prob = tf.reduce_sum(log_prob, axis=-1)
+        if mask is not None:
+            log_prob *= self._check_mask("mask", mask, tf.float32)
+        axes = range(1, 1 + len(self.grid_axes))
+        return tf.reduce_sum(log_prob, axis=list(axes))
+
+    def logits(self, value, context=None, training=False):
+        """Returns each position's logits given the codes before it.
+
+        Args:
+            value: integers `[batch, *grid]`, or `[..., G]`.
+            context: as for `call`.
+            training: whether dropout is applied.
+
+        Returns:
+            float32 `[batch, *grid, K]`, or `[..., G, K]` with G > 1
+            codebooks.
+        """
+        if not self.built:
+            self.build()
+        embedded = self.embed(self._codes(value))
+        logits = self.of_embedded(embedded, context, training)
+        return logits if self.num_codebooks > 1 else logits[..., 0, :]
+
+    def embed(self, codes):
+        """Embeds int32 codes `[..., G]` as `[..., G, hidden_channels]`."""
+        first = tf.range(self.num_codebooks) * self.num_embeddings
+        # The gradient of reshape is dense. Optimizers that clip would take
+        # the repeated rows of a sparse gradient for different ones.
+        table = tf.reshape(
+            self.embedding.embeddings, [-1, self.hidden_channels]
+        )
+        rows = tf.gather(table, codes + first)
+        return tf.cast(rows, self.compute_dtype)
+
+    def of_embedded(self, embedded, context=None, training=False):
+        """Returns logits `[batch, *grid, G, K]`.
+
+        Args:
+            embedded: float `[batch, *grid, G, hidden_channels]`.
+            context, training: as for `call`.
+        """
+        features = self._features(embedded, context, training)
+        return self.head(features, embedded)
+
+    def _features(self, embedded, context, training):
+        axes = range(1, 1 + len(self.grid_axes))
+        grid = tuple(size_of(embedded, axis) for axis in axes)
+        contexts = self.prepare_context(context, grid)
+        for name, entry in zip(("global", "local"), contexts):
+            check_same_batch(f'context["{name}"]', entry, "the codes", embedded)
+        drop = self.drop if training and self.dropout else None
+        return self.features(embedded, *contexts, drop)
+
+    def check_entries(self, context):
+        """Returns the context's entries; see `conditioning.check_context`."""
+        return check_context(
+            context,
+            self.global_channels,
+            self.local_channels,
+            len(self.grid_axes),
+        )
+
+    def prepare_context(self, context, grid):
+        """Checks the context and brings its local entry to the blocks' grid.
+
+        Args:
+            context: as for `call`.
+            grid: the sizes, integers or int32 scalar tensors.
+
+        Returns:
+            The global entry `[batch, channels]` and the local one `[batch,
+            *grid / local_repeat, channels]`, each None where there is none.
+        """
+        global_context, local = self.check_entries(context)
+        if local is not None:
+            local = check_grid(local, self.local_upsampling, grid)
+            if self.upsampling is not None:
+                local = self.upsampling(local)
+        return global_context, local
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_embeddings": self.num_embeddings,
+            "event_shape": self.event_shape,
+            "num_codebooks": self.num_codebooks,
+            "hidden_channels": self.hidden_channels,
+            "head_channels": self.head_channels,
+            "dropout": self.dropout,
+            "global_channels": self.global_channels,
+            "local_channels": self.local_channels,
+            "local_upsampling": self.local_upsampling,
+        }
+
+
+def _check_rate(rate):
+    if not 0 <= rate < 1:
+        raise ValueError(
+            f"dropout must be a rate in [0, 1). Received: dropout={rate!r}."
+        )
+    return rate
+
+
+def _check_optional(name, value):
+    return None if value is None else check_positive(name, value)

@@ -1,0 +1,81 @@
+"""What the samplers of autoregressive densities share: loops over positions.
+
+All weights are tensors, read and cast once, before the loop.
+"""
+
+import tensorflow as tf
+
+from vqvae_tf.densities.autoregressive.code_head import CodeHead
+
+
+class LoopHead:
+    """A `CodeHead` whose weights are tensors.
+
+    Args:
+        head: a built `CodeHead`.
+        dtype: to compute in.
+    """
+
+    of_features = CodeHead.of_features
+    of_codebook = CodeHead.of_codebook
+
+    def __init__(self, head, dtype):
+        self.num_codebooks = head.num_codebooks
+        self.hidden = linear(head.hidden, dtype)
+        self.earlier = [linear(layer, dtype) for layer in head.earlier]
+        self.outputs = [linear(layer, dtype) for layer in head.outputs]
+        self.to_logits = head.to_logits
+
+    def choose(self, features, table, choose):
+        """Chooses the codes of one position, one codebook after another.
+
+        Args:
+            features: `[batch, channels]`.
+            table: the embeddings of all codebooks, `[G * K, channels]`.
+            choose: `choose(logits, g)` returns int32 `[batch]`.
+
+        Returns:
+            Codes int32 `[batch, G]`, logits float32 `[batch, G, K]`, and the
+            sum of the codes' embeddings, `[batch, channels]`.
+        """
+        size = table.shape[0] // self.num_codebooks
+        hidden = self.of_features(features)
+        codes, logits, embedded = [], [], []
+        for g in range(self.num_codebooks):
+            logits.append(self.of_codebook(g, hidden[g], embedded))
+            codes.append(choose(logits[g], g))
+            embedded.append(tf.gather(table, codes[g] + g * size))
+        return tf.stack(codes, 1), tf.stack(logits, 1), tf.add_n(embedded)
+
+
+def linear(layer, dtype):
+    """Returns a dense layer or flat convolution as a function of vectors."""
+    kernel = tf.cast(layer.kernel, dtype)
+    kernel = tf.reshape(kernel, [-1, kernel.shape[-1]])
+    if layer.bias is None:
+        return lambda x: tf.matmul(x, kernel)
+    bias = tf.cast(layer.bias, dtype)
+    return lambda x: tf.nn.bias_add(tf.matmul(x, kernel), bias)
+
+
+def put(array, index, value):
+    """Returns array with `array[index] = value`."""
+    return tf.tensor_scatter_nd_update(
+        array, [[index]], tf.expand_dims(value, 0)
+    )
+
+
+def loop(count, body, variables):
+    """Runs `body` count times; shapes stay those of the first variables."""
+    shapes = tf.nest.map_structure(lambda v: v.shape, variables)
+
+    def checked_body(*variables):
+        results = list(body(*variables))
+        return tf.nest.map_structure(tf.ensure_shape, results, shapes)
+
+    return tf.while_loop(
+        lambda index, *_: index < count,
+        checked_body,
+        variables,
+        maximum_iterations=count,
+    )

@@ -1,0 +1,173 @@
+"""The gated PixelCNN: an autoregressive density of grids of codes."""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf.densities.autoregressive import (
+    pixel_cnn_sampling as cached_sampling,
+)
+from vqvae_tf.densities.autoregressive.code_head import CodeHead
+from vqvae_tf.densities.autoregressive.code_network import CodeNetwork
+from vqvae_tf.densities.autoregressive.pixel_cnn_layer import GatedLayer
+from vqvae_tf.densities.conditioning import broadcast_batch
+from vqvae_tf.utils.checks import check_odd, check_positive
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class PixelCNN(CodeNetwork):
+    """Gated PixelCNN over grids of codes, or over pixels.
+
+    `log p(x | c) = sum_t log p(x_t | x_{<t}, c)` over the positions of a grid
+    in raster order and, at a position, over its codebooks in order. A vertical
+    stack of convolutions sees the rows above, a horizontal one the columns to
+    the left; together they have no blind spot. With `reach =
+    first_kernel_size // 2 + (num_layers - 1) * (kernel_size // 2)`, a position
+    sees the `reach` rows above it, there `reach` columns to either side, and
+    the `reach` columns to the left in its own row.
+
+    Args:
+        num_embeddings: K, codes are in 0..K-1 (256 for pixels).
+        event_shape: the grid, (height, width), that `sample` draws by default.
+            Other grids can be evaluated and drawn too.
+        num_codebooks: G; codes have a last axis G where it is > 1 (3 for RGB).
+        hidden_channels: channels of both stacks.
+        num_layers: the number of gated layers.
+        kernel_size: odd, of all layers but the first.
+        first_kernel_size: odd, of the first layer.
+        head_channels: channels of each codebook's hidden layer in the head.
+        dropout: the rate on the gated horizontal activations, in training.
+        global_channels: channels of `context["global"]`; None for no such
+            context. It is projected into the gates of each layer.
+        local_channels: channels of `context["local"]`, or None, likewise.
+        local_upsampling: grid size over the size of the local context, which
+            the density's own transposed convolutions undo.
+
+    Call arguments:
+        value: codes, integers `[batch, height, width]`, or `[batch, height,
+            width, G]`; float whole numbers are taken too.
+        context: a dict with `"global"` float `[batch, global_channels]` and
+            `"local"` float `[batch, height / local_upsampling, width /
+            local_upsampling, local_channels]`, as configured.
+        mask: bool or float `[batch, height, width]`; positions of 0 count
+            nothing (later ones still see their codes).
+        training: whether dropout is applied.
+
+    Returns:
+        The log-probability, float32 `[batch]`, in nats.
+
+    Raises:
+        ValueError: for codes of another shape or (eagerly) outside 0..K-1,
+            and for missing, unexpected or ill-shaped context entries.
+
+    Example: a class-conditional prior over 8x8 codes.
+
+    >>> prior = PixelCNN(
+    ...     512, (8, 8), hidden_channels=16, num_layers=3, global_channels=10
+    ... )
+    >>> codes, label = tf.zeros([2, 8, 8], tf.int32), tf.one_hot([3, 5], 10)
+    >>> prior.log_prob(codes, {"global": label}).shape
+    TensorShape([2])
+    >>> prior.compile("adam")
+    >>> history = prior.fit(codes, {"global": label}, verbose=0)
+    >>> prior.sample(context={"global": label}, seed=0).shape
+    TensorShape([2, 8, 8])
+
+    References:
+        van den Oord et al. 2016, arXiv:1606.05328, sections 2.1 to 2.3.
+        van den Oord et al. 2016, arXiv:1601.06759, section 3.3 (colours).
+    """
+
+    def __init__(
+        self,
+        num_embeddings,
+        event_shape=(32, 32),
+        num_codebooks=1,
+        hidden_channels=128,
+        num_layers=10,
+        kernel_size=3,
+        first_kernel_size=7,
+        head_channels=256,
+        dropout=0.0,
+        global_channels=None,
+        local_channels=None,
+        local_upsampling=1,
+        **kwargs,
+    ):
+        super().__init__(
+            num_embeddings,
+            event_shape,
+            num_codebooks,
+            hidden_channels,
+            head_channels,
+            dropout,
+            global_channels,
+            local_channels,
+            local_upsampling,
+            **kwargs,
+        )
+        self.num_layers = check_positive("num_layers", num_layers)
+        self.kernel_size = check_odd("kernel_size", kernel_size, 3)
+        self.first_kernel_size = check_odd(
+            "first_kernel_size", first_kernel_size, 3
+        )
+        self._make_layers()
+
+    def _make_layers(self):
+        dtype, channels = self.dtype_policy, self.hidden_channels
+        local_channels = self._make_inputs()
+        self.blocks = [
+            GatedLayer(
+                channels,
+                self.kernel_size if i else self.first_kernel_size,
+                first=i == 0,
+                global_channels=self.global_channels,
+                local_channels=local_channels,
+                dtype=dtype,
+                name=f"layer_{i}",
+            )
+            for i in range(self.num_layers)
+        ]
+        self._make_dropout()
+        self.head = CodeHead(
+            self.num_embeddings,
+            self.num_codebooks,
+            self.head_channels,
+            channels,
+            dtype=dtype,
+            name="head",
+        )
+
+    def features(self, embedded, global_context, local_context, drop):
+        """The two stacks; see `CodeNetwork.features`."""
+        vertical = horizontal = tf.reduce_sum(embedded, axis=-2)
+        skips = []
+        for layer in self.blocks:
+            vertical, horizontal, skip = layer(
+                vertical,
+                horizontal,
+                global_context,
+                local_context,
+                dropout=drop,
+            )
+            skips.append(skip)
+        # The last residual stream is one more skip connection.
+        return tf.add_n(skips) + horizontal
+
+    def visit(self, num_samples, grid, context, choose, record=False):
+        contexts = [
+            broadcast_batch(f'context["{name}"]', entry, num_samples)
+            for name, entry in zip(
+                ("global", "local"), self.prepare_context(context, grid)
+            )
+        ]
+        return cached_sampling.run(
+            self, num_samples, *grid, contexts, choose, record
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_layers": self.num_layers,
+            "kernel_size": self.kernel_size,
+            "first_kernel_size": self.first_kernel_size,
+        }

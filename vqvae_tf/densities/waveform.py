@@ -1,0 +1,151 @@
+"""A density of waveforms made of one of their levels."""
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf.densities.base import DensityModel, check_given
+from vqvae_tf.runtime.roles import check_role
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class WaveformDensity(DensityModel):
+    """p(waveform) = p(levels): a density of codes, heard as a waveform.
+
+    The log-probability is that of the waveform's levels, a probability mass:
+    its bits per sample can be compared between models of as many levels.
+
+    Args:
+        density: of integers `[batch, time]` in 0..K-1, a `WaveNet` say.
+        companding: a `layers.MuLaw` of K levels.
+
+    Call arguments:
+        value: float `[batch, time]` in [-1, 1].
+        context, mask, training: as of the density.
+
+    Returns:
+        The log-probability, float32 `[batch]`, in nats.
+
+    Raises:
+        ValueError: for a density of another number of levels, or of several
+            codebooks; for values of another shape and (eagerly) for integers,
+            NaN or values outside [-1, 1].
+
+    Example: the decoder of a VQ-VAE of speech, 64 samples for each code.
+
+    >>> decoder = WaveformDensity(
+    ...     WaveNet(
+    ...         256, hidden_channels=8, num_stacks=1, layers_per_stack=3,
+    ...         local_channels=16, local_upsampling=64, global_channels=5,
+    ...     ),
+    ...     MuLaw(256),
+    ... )
+    >>> context = {"local": tf.zeros([1, 2, 16]), "global": tf.one_hot([1], 5)}
+    >>> decoder.log_prob(tf.zeros([1, 128]), context).shape
+    TensorShape([1])
+    >>> waveform = decoder.sample(context=context, seed=0)
+    >>> waveform.shape, waveform.dtype
+    (TensorShape([1, 128]), tf.float32)
+    """
+
+    parts = ("density", "companding")
+
+    def __init__(self, density, companding, **kwargs):
+        super().__init__(**kwargs)
+        check_role(self, "density", density, "density of codes")
+        check_role(self, "companding", companding, "companding")
+        codebooks = getattr(density, "num_codebooks", 1)
+        if density.num_embeddings != companding.num_levels or codebooks != 1:
+            raise ValueError(
+                f"A density of one codebook of {companding.num_levels} levels "
+                f"is needed, as the companding has. Received: {codebooks} "
+                f"codebooks of {density.num_embeddings}."
+            )
+        self.density = density
+        self.companding = companding
+
+    event_shape = property(lambda self: self.density.event_shape)
+    global_channels = property(lambda self: self.density.global_channels)
+    local_channels = property(lambda self: self.density.local_channels)
+    local_upsampling = property(lambda self: self.density.local_upsampling)
+
+    def build(self, input_shape=None):
+        for part in (self.density, self.companding):
+            if not part.built:
+                part.build(None)
+        self.built = True
+
+    def compute_output_spec(self, value, *args, **kwargs):
+        # As of the density, which needs no data either.
+        return keras.KerasTensor((value.shape[0],), "float32")
+
+    def call(self, value, context=None, mask=None, training=False):
+        levels = self._levels(value)
+        return self.density.log_prob(levels, context, mask, training)
+
+    def logits(self, value, context=None, training=False):
+        """Returns the levels' logits given the samples before them.
+
+        Args:
+            value: float `[batch, time]`.
+            context, training: as for `call`.
+
+        Returns:
+            float32 `[batch, time, K]`.
+        """
+        return self.density.logits(self._levels(value), context, training)
+
+    def sample(
+        self,
+        num_samples=None,
+        context=None,
+        given=None,
+        given_mask=None,
+        **options,
+    ):
+        """Draws waveforms; other options as of the density's own `sample`.
+
+        Args:
+            num_samples, context: as for `CodeDensity.sample`.
+            given: waveforms to complete, float `[batch, time]`.
+            given_mask: bool `[batch, time]`, true where a sample of `given` is
+                kept; others are not looked at.
+
+        Returns:
+            float32 `[num_samples, time]` in [-1, 1]: kept samples as they are
+            given, all others the values of levels.
+        """
+        check_given(given, given_mask)
+        if given is None:
+            levels = self.density.sample(num_samples, context, **options)
+            return self.companding.decode(levels)
+        keep = tf.cast(given_mask, tf.bool)
+        given = tf.convert_to_tensor(given)
+        self.companding.check_rank(given)
+        given = tf.where(keep, tf.cast(given, tf.float32), 0.0)
+        levels = self.density.sample(
+            num_samples,
+            context,
+            given=self._levels(given),
+            given_mask=keep,
+            **options,
+        )
+        return tf.where(keep, given, self.companding.decode(levels))
+
+    def mode(self, context=None):
+        """Returns the waveform of the density's point estimate."""
+        return self.companding.decode(self.density.mode(context))
+
+    def export_signature(self):
+        waveform = tf.TensorSpec([None, None], tf.float32, "waveform")
+        return [waveform, *self.density.export_signature()[1:]]
+
+    def check_input(self, x):
+        """Raises ValueError for what is no waveform in [-1, 1]."""
+        self.companding.check(x)
+
+    def _levels(self, value):
+        value = tf.convert_to_tensor(value)
+        self.companding.check_rank(value)
+        if tf.executing_eagerly():
+            self.companding.check(value)
+        return self.companding.encode(value)

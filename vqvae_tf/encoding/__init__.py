@@ -1,0 +1,1 @@
+"""From data to codes: arrays, recordings, whole data sets."""

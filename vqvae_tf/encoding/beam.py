@@ -1,0 +1,282 @@
+"""Coded data sets made by an Apache Beam pipeline, on many machines.
+
+    python -m vqvae_tf.encoding.beam --preset=vqvae_cifar10 \
+        --source=tfds:cifar10 --output=codes --runner=DirectRunner
+
+Arguments that are not of this module go to Beam: --runner and its options.
+The result is that of `vqvae-tf encode`, file by file. A shard is the unit of
+work: a worker reads its range of the source itself, encodes it in batches and
+writes it, so that no picture goes through Beam and a retried or restarted
+shard is the same again. Needs `pip install vqvae_tf[beam]`.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import difflib
+import logging
+import os
+import re
+import sys
+
+try:
+    import apache_beam as beam
+    from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import (
+        PipelineOptions,
+        StandardOptions,
+    )
+    from apache_beam.utils import shared
+except ImportError as error:
+    raise ImportError(
+        "The pipeline needs Apache Beam: pip install vqvae_tf[beam]. "
+        f"Received: {error}."
+    ) from error
+
+from vqvae_tf.encoding import (
+    beam_files as files,
+    dataset as code_sets,
+    shards as code_shards,
+)
+from vqvae_tf.encoding.encoder import CodeEncoder
+from vqvae_tf.encoding.plan import LAST, PLAN, Plan, check_empty
+from vqvae_tf.encoding.shards import UNFINISHED
+from vqvae_tf.encoding.sources import check_apart, open_source
+from vqvae_tf.utils.checks import check_positive
+
+_PROGRAM = "python -m vqvae_tf.encoding.beam"
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is to be encoded; see `code_sets.encode_dataset`.
+
+    The preset, the source and the output must be where every worker finds
+    them: on a shared disk or, where the runner has one, in its object store.
+    """
+
+    preset: str
+    source: str
+    output: str
+    split: str = "all"
+    data_dir: str | None = None
+    file_format: str = "tfrecord"
+    num_shards: int | None = None
+    batch_size: int = 64
+    on_corrupt: str = "error"
+
+    def __post_init__(self):
+        check_positive("batch_size", self.batch_size)
+        if self.num_shards is not None:
+            check_positive("num_shards", self.num_shards)
+
+    def open(self):
+        """Returns the encoder, and a reader for each split."""
+        encoder = CodeEncoder(self.preset, self.batch_size)
+        readers = open_source(
+            self.source,
+            self.split,
+            encoder.form,
+            self.data_dir,
+            self.on_corrupt,
+        )
+        return encoder, readers
+
+
+class EncodeShard(beam.DoFn):
+    """Makes a shard, unless it is there and whole.
+
+    The model is loaded once a worker process, whatever its threads.
+
+    Elements: `Shard`. Outputs: (`Shard`, its `Content`).
+    """
+
+    def __init__(self, job, code_shapes):
+        self._job, self._shapes = job, code_shapes
+        self._handle = shared.Shared()
+
+    def setup(self):
+        self._encoder, self._readers = self._handle.acquire(
+            lambda: _Loaded(self._job.open())
+        ).parts
+
+    def process(self, shard):
+        found = files.whole(self._job.output, shard)
+        if found is None:
+            files.remove(self._job.output, LAST)  # no longer complete
+            batches = code_sets.coded_batches(
+                [shard], self._encoder, self._readers, self._shapes
+            )
+            with contextlib.closing(batches):
+                rows = iter(lambda: next(batches), None)
+                found = files.write(self._job.output, shard, rows)
+        yield shard, found
+
+
+class _Loaded:
+    """What `Shared` holds by a weak reference, which tuples cannot have."""
+
+    def __init__(self, parts):
+        self.parts = parts
+
+
+def build(pipeline, job, plan):
+    """Adds the steps to a pipeline.
+
+    Args:
+        pipeline: of Beam.
+        job: a `Job`.
+        plan: its `Plan`.
+
+    Returns:
+        A PCollection of one element: how many examples the data set holds.
+    """
+    return (
+        pipeline
+        | "Shards" >> beam.Create(plan.shards)
+        | "Spread" >> beam.Reshuffle()
+        | "Encode" >> beam.ParDo(EncodeShard(job, plan.code_shapes))
+        | "Gather" >> beam.combiners.ToList()
+        | "Metadata" >> beam.Map(_place_metadata, plan=plan, output=job.output)
+    )
+
+
+def run(job, options=None):
+    """Encodes a data set; called again, it goes on where it was.
+
+    Args:
+        job: a `Job`.
+        options: Beam's `PipelineOptions`, or None for its own.
+
+    Returns:
+        The runner's result, when the pipeline has ended.
+
+    Raises:
+        ValueError, FileNotFoundError: as `code_sets.encode_dataset`.
+    """
+    if FileSystems.get_scheme(job.output) is None:  # no bucket
+        check_apart(job.source, job.output, job.data_dir)
+    encoder, readers = job.open()
+    plan = Plan(
+        encoder,
+        job.source,
+        readers,
+        job.file_format,
+        job.num_shards,
+        job.on_corrupt,
+    )
+    _place_plan(plan, job.output)
+    with beam.Pipeline(options=options) as pipeline:
+        build(pipeline, job, plan)
+    return pipeline.result
+
+
+def _place_plan(plan, output):
+    path = FileSystems.join(output, PLAN)
+    if FileSystems.exists(path):
+        with FileSystems.open(path) as file:
+            found = file.read().decode()
+        shards = FileSystems.join(output, f"{code_shards.DATASET}-*")
+        begun = bool(FileSystems.match([shards])[0].metadata_list)
+        if plan.go_on(found, output, begun):
+            files.place_text(plan.text(), output, PLAN)
+        return
+    there = FileSystems.match([FileSystems.join(output, "*")])[0]
+    paths = [FileSystems.split(found.path) for found in there.metadata_list]
+    check_empty([name for _, name in paths], output)
+    files.place_text(plan.text(), output, PLAN)
+
+
+def _place_metadata(found, plan, output):
+    contents = dict(found)
+    code_sets.place_metadata(
+        plan, contents, lambda file: files.place(file, output, file.name)
+    )
+    # What workers left that were killed.
+    files.remove(output, UNFINISHED)
+    return sum(content.examples for content in contents.values())
+
+
+# The command ----------------------------------------------------------------
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog=_PROGRAM,
+        allow_abbrev=False,
+        description="Encodes a data set by an Apache Beam pipeline.",
+        epilog="Other arguments go to Beam, such as --runner=DataflowRunner.",
+    )
+    parser.add_argument("--preset", required=True, type=os.path.expanduser)
+    parser.add_argument("--source", required=True, help="as vqvae-tf encode's")
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=os.path.expanduser,
+        help="a folder",
+    )
+    parser.add_argument("--split", default="all")
+    parser.add_argument("--data_dir", type=os.path.expanduser)
+    parser.add_argument(
+        "--format",
+        dest="file_format",
+        default="tfrecord",
+        choices=code_shards.FORMATS,
+    )
+    parser.add_argument("--num_shards", type=int)
+    parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument(
+        "--on_corrupt", default="error", choices=("error", "skip")
+    )
+    return parser
+
+
+def main(argv=None):
+    """Runs the command line."""
+    logging.getLogger().setLevel(logging.INFO)
+    known, rest = _parser().parse_known_args(argv)
+    try:
+        job = Job(**vars(known))
+        run(job, _beam_options(rest, vars(known)))
+    except Exception as error:
+        message = _explained(error)
+        if message is None:
+            raise
+        print(f"{_PROGRAM}: {message}", file=sys.stderr)
+        sys.exit(1)
+    print(f"The codes are in {job.output}.")
+
+
+def _beam_options(words, own):
+    """Returns Beam's options; refuses what is none of these nor of `own`."""
+    options = PipelineOptions(words)
+    known = options.get_all_options()
+    asked = options.get_all_options(retain_unknown_options=True)
+    runner = options.view_as(StandardOptions).runner or "DirectRunner"
+    # The job servers of other runners have options that are not known here.
+    all_known = runner.startswith(("Direct", "Dataflow"))
+    for name in sorted(set(asked) - set(known)):
+        if all_known or difflib.get_close_matches(name, own):
+            raise ValueError(
+                f"Neither this command nor Beam has the flag. Received: "
+                f"--{name}; --help lists those of this command."
+            )
+    return options
+
+
+def _explained(error):
+    from vqvae_tf.commands import explain
+
+    message = explain(error)
+    if message is None:  # of a worker's error there is the text alone
+        kinds = r"(?:ValueError|OSError|\w+(?:NotFound|Permission)\w*Error)"
+        lines = re.findall(rf"^(?:\w+\.)*{kinds}: (.*)$", str(error), re.M)
+        message = lines[-1] if lines else None
+    return message and re.sub(r" \[while running '.*?'\]", "", message)
+
+
+if __name__ == "__main__":
+    # Workers import this module by its name, not as __main__.
+    from vqvae_tf.encoding import beam as code_beam
+
+    code_beam.main()

@@ -1,0 +1,83 @@
+"""Files of coded data sets, wherever Apache Beam can write."""
+
+import contextlib
+import pathlib
+import shutil
+import tempfile
+import uuid
+
+try:
+    from apache_beam.io.filesystem import CompressionTypes
+    from apache_beam.io.filesystems import FileSystems
+except ImportError as error:
+    raise ImportError(
+        f"These files need Apache Beam: pip install vqvae_tf[beam] ({error})."
+    ) from error
+
+from vqvae_tf.encoding import shards as code_shards
+from vqvae_tf.encoding.shards import UNFINISHED
+
+
+def place_text(text, output, name):
+    """Writes a text to a file of the output; see `place`."""
+    with tempfile.TemporaryDirectory() as temporary:
+        file = pathlib.Path(temporary) / name
+        file.write_text(text)
+        place(file, output, name)
+
+
+def write(output, shard, batches):
+    """Writes a shard on the worker's disk, then moves it to the output."""
+    with tempfile.TemporaryDirectory() as temporary:
+        content = code_shards.write_shard(temporary, shard, batches)
+        if whole(output, shard) == content:
+            return content  # another worker was quicker; it may be read
+        # The note comes last: it says that the shard is whole.
+        for name in (shard.file, shard.note):
+            place(pathlib.Path(temporary) / name, output, name)
+    return content
+
+
+def whole(output, shard):
+    """Returns the content of a shard that is there and whole, or None."""
+    names = (shard.file, shard.note)
+    paths = [FileSystems.join(output, *name.split("/")) for name in names]
+    if not all(FileSystems.exists(path) for path in paths):
+        return None
+    with tempfile.TemporaryDirectory() as temporary:
+        for path, name in zip(paths, names):
+            local = pathlib.Path(temporary) / name
+            local.parent.mkdir(exist_ok=True)
+            with FileSystems.open(path) as source, open(local, "wb") as target:
+                shutil.copyfileobj(source, target)
+        return code_shards.whole(temporary, shard)
+
+
+def place(file, output, name):
+    """Copies a local file to the output, where it appears when complete."""
+    target = FileSystems.join(output, *name.split("/"))
+    # Of its own, since a runner may try a shard in two places at once.
+    temporary = FileSystems.join(output, UNFINISHED, uuid.uuid4().hex)
+    for path in (target, temporary):
+        # Object stores have no folders; another worker may be the first.
+        with contextlib.suppress(OSError):
+            FileSystems.mkdirs(FileSystems.split(path)[0])
+    # Its bytes as they are, whatever the name ends in.
+    kind = dict(
+        mime_type="application/octet-stream",
+        compression_type=CompressionTypes.UNCOMPRESSED,
+    )
+    with open(file, "rb") as source:
+        with FileSystems.create(temporary, **kind) as copy:
+            shutil.copyfileobj(source, copy)
+    try:
+        FileSystems.rename([temporary], [target])
+    except OSError:  # not every file system replaces a file
+        FileSystems.delete([target])
+        FileSystems.rename([temporary], [target])
+
+
+def remove(output, name):
+    """Removes a file or folder of the output, if it is there."""
+    with contextlib.suppress(OSError):
+        FileSystems.delete([FileSystems.join(output, name)])

@@ -1,0 +1,263 @@
+"""Coded data sets: written in shards that can be resumed, and read again.
+
+A folder of shards (TFRecord or ArrayRecord) that tensorflow_datasets reads by
+itself, `tfds.builder_from_directory(folder)`, with the code maps of a source's
+pictures, their labels and names:
+
+encoding.json                       what made them: preset, source, shards
+codes-SPLIT.FORMAT-00000-of-00004   shards, each there when it is complete
+.shards/                            what each holds, to tell if it is whole
+dataset_info.json, features.json, metadata.json   written at the end, for tfds
+"""
+
+import contextlib
+import pathlib
+import shutil
+import tempfile
+
+from absl import logging
+
+from vqvae_tf.encoding import shards as code_shards
+from vqvae_tf.encoding.encoder import CodeEncoder
+from vqvae_tf.encoding.plan import LAST, Plan
+from vqvae_tf.encoding.reading import (
+    load_codes,
+    load_episodes,
+    open_codes,
+    read_plan,
+)
+from vqvae_tf.encoding.sources import check_apart, open_source
+from vqvae_tf.encoding.streams import ahead, mapped
+from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.files import write_atomically
+from vqvae_tf.utils.locking import locked
+from vqvae_tf.utils.paths import check_utf8, expand, printable
+
+__all__ = [
+    "encode_dataset",
+    "load_codes",
+    "load_episodes",
+    "open_codes",
+    "read_plan",
+]
+
+
+def encode_dataset(
+    preset,
+    source: str,
+    folder,
+    split: str = "all",
+    data_dir: str | None = None,
+    file_format: str = "tfrecord",
+    num_shards: int | None = None,
+    batch_size: int = 64,
+    on_corrupt: str = "error",
+    progress: bool = True,
+) -> dict:
+    """Encodes a data set to a folder of shards.
+
+    Called again after a kill it keeps the shards that are whole and makes the
+    others; the result is that of a run that was not stopped, byte by byte.
+
+    Args:
+        preset: as for `presets.find_preset`.
+        source: "tfds:NAME", pictures or episodes; a folder or npz file; or
+            "folder:SUBDIR", "npz:FILE" in `data_dir`.
+        folder: where to write; new, empty, or begun by the same call.
+        split: names joined by commas, or "all"; each becomes one of the
+            result.
+        data_dir: where to look; by default TFDS_DATA_DIR.
+        file_format: "tfrecord" or "array_record".
+        num_shards: of each split; by default one for 10,000 pictures or 100
+            episodes.
+        batch_size: rows that are encoded at once.
+        on_corrupt: "error", or "skip" to leave out what cannot be decoded.
+        progress: show a progress bar.
+
+    Returns:
+        A dict of `examples`, how many the result holds, and `kept` and `made`,
+        how many shards.
+
+    Raises:
+        ValueError: bad arguments, data or preset, or a folder of other codes.
+        FileNotFoundError: the source is not there.
+        OSError: the folder cannot be written to.
+
+    Example:
+
+    >>> digest = generator.save_to_preset("preset")
+    >>> np.savez("pictures.npz", images=images)
+    >>> encode_dataset("preset", "pictures.npz", "codes")
+    {'examples': 2, 'kept': 0, 'made': 1}
+    >>> load_codes("codes", "train")["codes"].shape
+    (2, 8, 8)
+    """
+    folder = expand(folder)
+    check_utf8(folder, "The folder of a data set")
+    batch_size = check_positive("batch_size", batch_size)
+    if num_shards is not None:
+        num_shards = check_positive("num_shards", num_shards)
+    check_apart(source, folder, data_dir)
+    encoder = CodeEncoder(preset, batch_size)
+    readers = open_source(source, split, encoder.form, data_dir, on_corrupt)
+    plan = Plan(encoder, source, readers, file_format, num_shards, on_corrupt)
+    with locked(folder, "encoding to"), _progress_bar(plan, progress) as bar:
+        plan.write(folder)
+        contents = {}
+        for shard in plan.shards:
+            content = code_shards.whole(folder, shard)
+            if content is not None:
+                contents[shard] = content
+                bar.update(shard.stop - shard.start)
+        kept = len(contents)
+        todo = [shard for shard in plan.shards if shard not in contents]
+        logging.info("Encoding %d shards, %d are there.", len(todo), kept)
+        if todo:  # no longer complete, should it have been
+            (pathlib.Path(folder) / LAST).unlink(missing_ok=True)
+        made = make_shards(folder, todo, encoder, readers, plan.code_shapes)
+        for shard, content in made:
+            contents[shard] = content
+            bar.update(shard.stop - shard.start)
+        place_metadata(plan, contents, _copy_to(folder))
+        code_shards.remove_temporaries(folder)
+    examples = sum(content.examples for content in contents.values())
+    return {"examples": examples, "kept": kept, "made": len(todo)}
+
+
+def make_shards(folder, shards, encoder, readers, code_shapes):
+    """Yields each shard, and its content once it is written.
+
+    Three things go on at once, a few batches apart: reading, in a thread;
+    encoding, in two others; and serialising and writing, in this one.
+    """
+    coded = coded_batches(shards, encoder, readers, code_shapes)
+    with contextlib.closing(coded):
+        for shard in shards:
+            batches = iter(lambda: next(coded), None)
+            yield shard, code_shards.write_shard(folder, shard, batches)
+
+
+def coded_batches(shards, encoder, readers, code_shapes):
+    """Yields the batches of each shard, codes for pictures, and None after.
+
+    Raises:
+        ValueError: for codes of another shape than `code_shapes`, those of
+            the plan.
+    """
+
+    def read():
+        for shard in shards:
+            yield from readers[shard.split].batches(
+                shard.start, shard.stop, encoder.batch_size
+            )
+            yield None
+
+    def encode(batch):
+        if batch is None:
+            return None
+        rest = {**batch}
+        images = rest.pop("image")
+        codes = encoder(images)
+        _check_shapes(codes, code_shapes, rest, images)
+        return {**rest, **codes}
+
+    with contextlib.closing(ahead(read(), size=4)) as batches:
+        yield from mapped(encode, batches)
+
+
+def _check_shapes(codes, expected, batch, images):
+    received = {name: value.shape[1:] for name, value in codes.items()}
+    if received == dict(expected):
+        return
+    row = {name: column[0] for name, column in batch.items()}
+    first = row.get("name", f"episode {row.get('episode')}")
+    raise ValueError(
+        "The codes of one data set must be of pictures of one size; the "
+        f"preset names none. Expected codes of shape {dict(expected)}, those "
+        f"of the first picture. Received: {first} of shape "
+        f"{images.shape[1:]}, with {received}. Encode them apart, or resize "
+        "them before."
+    )
+
+
+def place_metadata(plan, contents, place):
+    """Writes what tensorflow_datasets needs to read the shards.
+
+    Args:
+        plan: a `Plan`.
+        contents: a dict of each shard to its `Content`.
+        place: called with each file in turn; that which says that the data
+            set is complete comes last.
+
+    Raises:
+        ValueError: if a split has no example.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        _write_metadata(temporary, plan, contents)
+        files = sorted(
+            pathlib.Path(temporary).iterdir(), key=lambda f: f.name == LAST
+        )
+        for file in files:
+            place(file)
+
+
+def _write_metadata(folder, plan, contents):
+    import tensorflow_datasets as tfds
+
+    template = tfds.core.ShardedFileTemplate(
+        data_dir=folder,
+        dataset_name=code_shards.DATASET,
+        filetype_suffix=plan.file_format,
+    )
+    # tfds looks at the files' names; the shards may be far away.
+    names = [pathlib.Path(folder) / shard.file for shard in plan.shards]
+    for name in names:
+        name.touch()
+    source, preset = plan.settings["source"], plan.settings["preset"]["name"]
+    tfds.folder_dataset.write_metadata(
+        data_dir=folder,
+        features=plan.features,
+        split_infos=[
+            _split_info(split, plan, contents, template)
+            for split in plan.settings["splits"]
+        ],
+        filename_template=template,
+        version="1.0.0",
+        check_data=False,
+        description=printable(f"Codes of {source} by {preset}."),
+        metadata=tfds.core.MetadataDict(plan.settings),
+    )
+    for name in names:
+        name.unlink()
+
+
+def _split_info(split, plan, contents, template):
+    import tensorflow_datasets as tfds
+
+    found = [contents[s] for s in plan.shards if s.split == split]
+    if not sum(content.examples for content in found):
+        raise ValueError(
+            f"No picture of the split {split!r} of "
+            f"{plan.settings['source']} could be read."
+        )
+    return tfds.core.SplitInfo(
+        name=split,
+        shard_lengths=[content.examples for content in found],
+        num_bytes=sum(content.num_bytes for content in found),
+        filename_template=template,
+    )
+
+
+def _copy_to(folder):
+    def place(file):
+        with write_atomically(pathlib.Path(folder) / file.name) as temporary:
+            shutil.copyfile(file, temporary)
+
+    return place
+
+
+def _progress_bar(plan, shown):
+    from tqdm import tqdm
+
+    total = sum(shard.stop - shard.start for shard in plan.shards)
+    return tqdm(total=total, delay=1, leave=False, disable=not shown)

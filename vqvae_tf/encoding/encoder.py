@@ -1,0 +1,118 @@
+"""A preset's encoder, from batches of pictures to codes."""
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf import presets
+from vqvae_tf.commands.inputs import pictures as picture_inputs
+from vqvae_tf.models import Autoencoder, LatentGenerator
+from vqvae_tf.presets import identity as preset_identity
+from vqvae_tf.runtime.precision import in_float32
+
+
+class CodeEncoder:
+    """Encodes batches of pictures, by the float32 model.
+
+    Args:
+        preset: as for `presets.find_preset`; a `VQVAE`, or what has one, a
+            `LatentGenerator` of one or two levels or a `VideoGenerator`.
+        batch_size: rows of a batch. A smaller one is filled up, so that there
+            is one graph, and the codes of a picture do not depend on how many
+            come with it.
+
+    Attributes:
+        form: the `PictureFormat` that it takes.
+        identity: what tells the preset from another one.
+
+    Raises:
+        PresetError: if there is no such preset, or it is altered.
+        ValueError: if its data are no pictures, or its latents no codes.
+    """
+
+    def __init__(self, preset, batch_size):
+        self.batch_size = batch_size
+        folder = presets.find_preset(preset)
+        # All of one and the same preset, should it be replaced meanwhile.
+        digest = presets.sha256(folder / presets.METADATA)
+        metadata = presets.verify(folder, digest)
+        model = presets.load(folder, sha256=digest)
+        if isinstance(model, Autoencoder):
+            raise ValueError(
+                "Data sets are encoded as codes, and the latents of an "
+                "Autoencoder are numbers: encode a folder or an npz file of "
+                f"pictures to a file OUT.npz. Received: the preset {preset}."
+            )
+        self.form = picture_inputs.picture_format(model, metadata)
+        self._model = in_float32(getattr(model, "autoencoder", model))
+        self._above = None
+        prior = getattr(model, "prior", None)
+        if isinstance(prior, LatentGenerator):
+            self._above = in_float32(prior.autoencoder)
+        self.identity = preset_identity.describe(
+            preset, digest, metadata, with_prior=self._above is not None
+        )
+        self.function = tf.function(self._encode, autograph=False)
+
+    @property
+    def quantizers(self) -> dict:
+        """The quantizer of each kind of codes."""
+        above = self._above
+        found = {"codes": self._model.quantizer}
+        return (
+            found
+            if above is None
+            else {**found, "global_codes": above.quantizer}
+        )
+
+    def __call__(self, images) -> dict[str, np.ndarray]:
+        """Returns the codes of uint8 `[rows, height, width, channels]`.
+
+        Returns:
+            `codes` `[rows, *grid]`, with a last axis G for G > 1 codebooks;
+            for two levels also `global_codes` `[rows, G]`. Of the smallest
+            dtype of `code_dtype`.
+        """
+        rows = len(images)
+        missing = self.batch_size - rows
+        if missing:
+            images = np.concatenate([images, images[-1:].repeat(missing, 0)])
+        found = self.function(tf.constant(images))
+        return {name: codes.numpy()[:rows] for name, codes in found.items()}
+
+    def shapes(self, image_shape) -> dict:
+        """Returns the shape of each kind of codes of one picture."""
+        spec = tf.TensorSpec([self.batch_size, *image_shape], tf.uint8)
+        graph = self.function.get_concrete_function(spec)
+        return {
+            name: tuple(shape[1:])
+            for name, shape in graph.output_shapes.items()
+        }
+
+    def _encode(self, images):
+        codes = self._model.quantizer.encode(self._model.latents(images))
+        found = {"codes": codes}
+        if self._above is not None:
+            above = self._above.quantizer.encode(self._above.latents(codes))
+            if above.shape[1:-1] == (1, 1):
+                above = tf.squeeze(above, [1, 2])
+            found["global_codes"] = above
+        return {
+            name: tf.cast(value, code_dtype(self.quantizers[name]))
+            for name, value in found.items()
+        }
+
+
+def code_dtype(quantizer) -> np.dtype:
+    """Returns the smallest integer type of tfds that holds the codes.
+
+    Example:
+
+    >>> import vqvae_tf
+    >>> code_dtype(vqvae_tf.VectorQuantizer(512, 64))
+    dtype('uint16')
+    """
+    # tfds reads no uint32 from bytes.
+    for dtype in (np.uint8, np.uint16):
+        if quantizer.num_embeddings - 1 <= np.iinfo(dtype).max:
+            return np.dtype(dtype)
+    return np.dtype(np.int32)

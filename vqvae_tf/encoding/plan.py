@@ -1,0 +1,269 @@
+"""What a coded data set is to be: decided once, compared at each restart."""
+
+import hashlib
+import json
+import math
+import os
+import pathlib
+import re
+
+import vqvae_tf
+from vqvae_tf.encoding.encoder import code_dtype
+from vqvae_tf.encoding.shards import CODES, DATASET, FORMATS, Shard
+from vqvae_tf.encoding.streams import shard_ranges
+from vqvae_tf.utils import scratch
+from vqvae_tf.utils.files import write_atomically
+from vqvae_tf.utils.locking import LOCK
+
+PLAN = "encoding.json"
+LAST = "dataset_info.json"  # there when the data set is complete
+# Few enough to be made again after a kill, many enough to fill batches.
+UNITS_A_SHARD = {"pictures": 10_000, "episodes": 100}
+
+
+class Plan:
+    """The shards of a coded data set, and what they are made of.
+
+    Args:
+        encoder: a `CodeEncoder`.
+        source: as for `code_sources.open_source`, to be noted.
+        readers: what that returned.
+        file_format: "tfrecord" or "array_record".
+        num_shards: of each split; None for one a 10,000 pictures or 100
+            episodes.
+        on_corrupt: "error" or "skip".
+
+    Attributes:
+        shards: list of `Shard`.
+        settings: a dict for JSON; equal ones make equal shards.
+        features: of tfds.
+        code_shapes: the shape of each kind of codes of an example.
+    """
+
+    def __init__(
+        self, encoder, source, readers, file_format, num_shards, on_corrupt
+    ):
+        if file_format not in FORMATS:
+            raise ValueError(
+                f"The format must be one of {FORMATS}. Received: "
+                f"{file_format!r}."
+            )
+        self.file_format = file_format
+        self.shards, splits = [], {}
+        for split, reader in readers.items():
+            number = _num_shards(reader, split, num_shards)
+            for i, (start, stop) in enumerate(
+                shard_ranges(len(reader), number)
+            ):
+                shard = Shard(split, i, number, start, stop, file_format)
+                self.shards.append(shard)
+            splits[split] = {
+                reader.unit: len(reader),
+                "num_shards": number,
+                **reader.origin,
+            }
+        self.features = _features(encoder, readers)
+        self.code_shapes = {
+            name: self.features[name].shape
+            for name in CODES
+            if name in self.features
+        }
+        settings = {
+            "preset": encoder.identity,
+            "source": source,
+            "image_size": encoder.form.size,
+            "splits": splits,
+            "features_sha256": _features_digest(self.features),
+            "file_format": file_format,
+            "on_corrupt": on_corrupt,
+            "vqvae_tf_version": vqvae_tf.__version__,
+        }
+        # In the order in which a restart reads it.
+        self.settings = json.loads(json.dumps(settings, sort_keys=True))
+
+    def text(self) -> str:
+        return json.dumps(self.settings, indent=1, sort_keys=True) + "\n"
+
+    def go_on(self, found: str, folder, begun: bool) -> bool:
+        """Goes on with the plan of a folder, where that makes equal shards.
+
+        Args:
+            found: the text of the folder's plan.
+            folder: for messages.
+            begun: whether a shard is there; if none is, any plan will do.
+
+        Returns:
+            Whether the folder's plan is to be written again.
+
+        Raises:
+            ValueError: if another plan made what is in the folder.
+        """
+        try:
+            other = json.loads(found)
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"{folder}/{PLAN} is not valid JSON ({error}). Remove the "
+                "folder and encode again."
+            ) from None
+        if not isinstance(other, dict) or not {*_ALWAYS} <= other.keys():
+            raise ValueError(
+                f"{folder}/{PLAN} was not written by `vqvae-tf encode`. Choose "
+                "another folder, or move it away."
+            )
+        differing = [
+            (name, expected, part(self.settings))
+            for name, part in _COMPARED.items()
+            if (expected := _part(part, other)) != part(self.settings)
+        ]
+        if differing and not begun:
+            return True
+        # What is finished holds nothing that would be left out.
+        skips = [(_ON_CORRUPT, "error", "skip")] == differing
+        if differing and not skips:
+            raise _refusal(folder, *differing[0])
+        # As it was first called and spelled, so that nothing differs.
+        own = self.settings["on_corrupt"]
+        self.settings = {**other, "on_corrupt": own}
+        return skips
+
+    def write(self, folder):
+        """Writes the plan, or goes on with that of the folder."""
+        path = pathlib.Path(folder) / PLAN
+        if not path.exists():
+            check_empty(os.listdir(path.parent), folder)
+        elif not self.go_on(
+            path.read_text(), folder, any(path.parent.glob(f"{DATASET}-*"))
+        ):
+            return
+        with write_atomically(path) as temporary:
+            pathlib.Path(temporary).write_text(self.text())
+
+
+def _each_split(settings, wanted):
+    return {
+        split: {k: v for k, v in found.items() if wanted(k)}
+        for split, found in settings["splits"].items()
+    }
+
+
+# Keys of every plan.
+_ALWAYS = ("preset", "source", "splits", "file_format")
+
+_STATE = "state of the source"
+_ON_CORRUPT = "choice of --on_corrupt"
+_COMPARED = {
+    "preset (files by their sha256)": (
+        lambda settings: settings["preset"]["files"]
+    ),
+    "source": lambda settings: settings["source"],
+    "split": lambda settings: sorted(settings["splits"]),
+    "shard count": (
+        lambda settings: _each_split(settings, lambda k: k == "num_shards")
+    ),
+    _STATE: (
+        lambda settings: _each_split(settings, lambda k: k != "num_shards")
+    ),
+    "set of features or classes": lambda settings: settings["features_sha256"],
+    "file format": lambda settings: settings["file_format"],
+    "size of pictures": lambda settings: settings["image_size"],
+    _ON_CORRUPT: lambda settings: settings["on_corrupt"],
+}
+_REMEDIES = {
+    _STATE: "Files were repaired, added, removed or changed since, and the "
+    "shards that are there may be of others. Remove the folder to encode the "
+    "source as it is now; or bring the source back to what it was, and go on "
+    "with --on_corrupt=skip if a part of it cannot be read.",
+    _ON_CORRUPT: "What could not be read was left out. Go on with "
+    "--on_corrupt=skip, or choose another folder.",
+}
+
+
+def _part(part, settings):
+    try:
+        return part(settings)
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def _refusal(folder, name, expected, received):
+    remedy = _REMEDIES.get(name, "Choose another folder, or remove this one.")
+    return ValueError(
+        f"{folder} holds codes of another {name}. Expected "
+        f"{_shown(expected)}, as before. Received: {_shown(received)}. "
+        f"{remedy}"
+    )
+
+
+def check_empty(names, folder):
+    """Raises ValueError where a folder without a plan holds other files."""
+    for name in names:
+        # What a process left that was killed here, and that of this one.
+        if not name.startswith((f".{PLAN}.", LOCK, scratch.PREFIX)):
+            raise ValueError(
+                "Expected a new or an empty folder, or one whose encoding is "
+                f"to go on (with {PLAN}). Received: {folder}, which holds "
+                f"{name}."
+            )
+
+
+def _shown(value):
+    """Returns a value as words; of a sha256 its beginning is enough."""
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1...", str(value))
+
+
+def _num_shards(reader, split, wanted):
+    number = wanted or math.ceil(len(reader) / UNITS_A_SHARD[reader.unit])
+    if not 1 <= number <= len(reader):
+        raise ValueError(
+            f"num_shards must be from 1 to the {len(reader)} {reader.unit} of "
+            f"the split {split!r}. Received: {number}."
+        )
+    return number
+
+
+def _features(encoder, readers):
+    """Returns the features of tfds that all splits have."""
+    import tensorflow_datasets as tfds
+
+    found = {}
+    for split, reader in readers.items():
+        found[split] = {k: repr(v) for k, v in reader.features.items()}
+    if len({repr(v) for v in found.values()}) > 1:
+        raise ValueError(
+            "The splits of one data set must have the same labels. Received: "
+            f"{found}. Encode them to folders of their own."
+        )
+    split, reader = next(iter(readers.items()))
+    shapes = encoder.shapes(_image_shape(encoder.form, split, reader))
+    codes = {
+        name: tfds.features.Tensor(
+            shape=shapes[name],
+            dtype=code_dtype(encoder.quantizers[name]),
+            encoding=tfds.features.Encoding.BYTES,
+        )
+        for name in CODES
+        if name in shapes
+    }
+    return tfds.features.FeaturesDict({**codes, **reader.features})
+
+
+def _features_digest(features):
+    """Returns a sha256 of all features, names of classes included."""
+    found = {
+        key: (repr(feature), getattr(feature, "names", None))
+        for key, feature in features.items()
+    }
+    return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()
+
+
+def _image_shape(form, split, reader):
+    """Returns the shape of the pictures, from the first where none is set."""
+    if form.size is not None:
+        return (form.size, form.size, form.channels)
+    first = next(reader.batches(0, len(reader), 1), None)
+    if first is None:
+        raise ValueError(
+            f"No picture of the split {split!r} could be read; the preset "
+            "names no size, so that the first decides it."
+        )
+    return first["image"].shape[1:]

@@ -1,0 +1,190 @@
+"""Coded data sets, read again: as datasets, arrays, episodes and pictures."""
+
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.commands.inputs import pictures as picture_inputs
+from vqvae_tf.data import Episodes
+from vqvae_tf.data.records import builders
+from vqvae_tf.data.records.sequential import Records, intact
+from vqvae_tf.encoding.plan import LAST, PLAN
+from vqvae_tf.encoding.sources import split_names
+from vqvae_tf.presets import identity as preset_identity
+from vqvae_tf.utils.paths import expand
+
+
+def open_codes(
+    folder, split: str, batch_size: int | None = None
+) -> tf.data.Dataset:
+    """Opens a coded data set, in the order of its source.
+
+    `tfds.builder_from_directory(folder).as_dataset(split=split, read_config=
+    tfds.ReadConfig(interleave_cycle_length=1))` gives the same of TFRecord,
+    in the same order; this reads ArrayRecord as well.
+
+    Args:
+        folder: what `encode_dataset` wrote.
+        split: "train", or a slice as "train[:10%]"; "all" is every split.
+        batch_size: rows of a batch, the last may have fewer; None for single
+            examples.
+
+    Returns:
+        A dataset of dicts: `codes` `[*grid]`, perhaps `global_codes`; `name`
+        and perhaps `label` of pictures; `episode`, `step`, `is_last` and
+        perhaps `action` of frames.
+
+    Raises:
+        FileNotFoundError: the folder holds no complete coded data set.
+        ValueError: it has no such split.
+        tf.errors.OpError: when it is read, if a shard is cut or altered.
+    """
+    folder = expand(folder)
+    builder = _builder(folder)
+    found = builders.find_split(builder, str(folder), split)
+    records = Records(found, str(folder))
+    batches = records.dataset(0, len(records), 256)
+    examples = batches.unbatch().map(
+        builder.info.features.deserialize_example,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    if batch_size is not None:
+        examples = examples.batch(batch_size)
+    return examples.prefetch(tf.data.AUTOTUNE)
+
+
+def code_batches(folder, split: str, batch_size: int):
+    """Yields the batches of `open_codes`, dicts of arrays.
+
+    Raises:
+        FileNotFoundError: as `open_codes`.
+        ValueError: as well if a shard is damaged.
+    """
+    batches = open_codes(folder, split, batch_size).as_numpy_iterator()
+    remedy = "call the same encode again, which mends them"
+    yield from intact(batches, str(folder), remedy)
+
+
+def load_codes(folder, split: str) -> dict[str, np.ndarray]:
+    """Reads a coded data set into memory.
+
+    Args:
+        folder, split: as for `open_codes`.
+
+    Returns:
+        A dict of arrays with a row for each example; see `open_codes`. Train a
+        prior on `codes`, for instance by `data.array_batches`.
+
+    Raises:
+        FileNotFoundError, ValueError: as `open_codes`.
+    """
+    batches = list(code_batches(folder, split, 256))
+    found = {k: np.concatenate([b[k] for b in batches]) for k in batches[0]}
+    if "name" in found:
+        names = [os.fsdecode(name) for name in found["name"]]
+        found["name"] = np.array(names)
+    return found
+
+
+def load_episodes(folder, split: str) -> Episodes:
+    """Reads the codes of episodes into memory, to train a prior of video.
+
+    Args:
+        folder, split: as for `open_codes`.
+
+    Returns:
+        `Episodes` of code maps, for `data.clip_batches`.
+
+    Raises:
+        FileNotFoundError: as `open_codes`.
+        ValueError: as well if the codes are not those of episodes.
+    """
+    found = load_codes(folder, split)
+    if "episode" not in found:
+        raise ValueError(
+            "Codes of episodes were expected. Received: "
+            f"{folder} with {', '.join(found)}."
+        )
+    first = np.flatnonzero(found["step"] == 0)
+    lengths = np.diff(np.append(first, len(found["step"])))
+    title = f"{folder} ({split})"
+    return Episodes(title, found["codes"], found.get("action"), lengths)
+
+
+def read_plan(folder) -> dict:
+    """Returns what made a coded data set: preset, source, splits.
+
+    Raises:
+        FileNotFoundError: it is none, or not complete.
+        ValueError: it is another data set of tfds.
+    """
+    folder = expand(folder)
+    plan = dict(_builder(folder).info.metadata or {})
+    if "preset" not in plan:
+        raise ValueError(
+            "Expected a folder written by `vqvae-tf encode`. Received: "
+            f"{folder}, a data set of tensorflow_datasets of another kind."
+        )
+    return plan
+
+
+def _builder(folder):
+    import tensorflow_datasets as tfds
+
+    if not (pathlib.Path(folder) / LAST).is_file():
+        begun = (pathlib.Path(folder) / PLAN).is_file()
+        raise FileNotFoundError(
+            f"Expected a folder written by `vqvae-tf encode`, complete with "
+            f"{LAST}. Received: {folder}"
+            + (
+                ", which is not complete: call the same encode again."
+                if begun
+                else "."
+            )
+        )
+    return tfds.builder_from_directory(folder)
+
+
+# Pictures -------------------------------------------------------------------
+
+
+def decoded(model, preset, folder, split, batch_size=16):
+    """Yields the name of a PNG and its picture, for each example.
+
+    Args:
+        model: the preset's, with `decode`.
+        preset: as for `presets.find_preset`; it must be that which made the
+            codes.
+        folder: what `code_sets.encode_dataset` wrote.
+        split: as for `open_codes`, or several joined by commas.
+        batch_size: how many are decoded at once.
+
+    Yields:
+        A path such as `train/NAME.png`, or `train/EPISODE/STEP.png`, and uint8
+        `[height, width, channels]`.
+
+    Raises:
+        ValueError: for codes of another preset, or an unknown split.
+        FileNotFoundError: if the folder holds no complete coded data set.
+    """
+    plan = read_plan(folder)
+    preset_identity.check(preset, plan["preset"], folder)
+    taken = {}
+    for spelled in split_names(split, plan["splits"]):
+        for batch in code_batches(folder, spelled, batch_size):
+            names = _names(spelled.partition("[")[0], batch, taken)
+            yield from zip(names, model.decode(batch["codes"]).numpy())
+
+
+def _names(split, batch, taken):
+    """Returns the PNG of each row, a path inside the output."""
+    if "name" in batch:
+        names = [f"{split}/{os.fsdecode(name)}" for name in batch["name"]]
+    else:
+        pairs = zip(batch["episode"], batch["step"])
+        names = [f"{split}/{e:05}/{step:05}" for e, step in pairs]
+    rows = [(name, name) for name in names]
+    return list(picture_inputs.output_names(rows, taken).values())

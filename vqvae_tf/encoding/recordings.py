@@ -1,0 +1,170 @@
+"""Recordings to codes and back, for whole sets of them.
+
+A recording is encoded together with those of as many codes alone, so that its
+codes are those of the recording by itself: an encoder sees some of the padding
+at the end. Waveforms are drawn in large batches of like lengths, since what a
+step of an autoregressive decoder takes hardly grows with the batch.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.data.audio.source import AudioSource
+from vqvae_tf.evaluation import classifiers as sequences
+from vqvae_tf.evaluation.pictures import bar
+from vqvae_tf.runtime import random
+from vqvae_tf.utils import tensor_checks
+from vqvae_tf.utils.checks import check_positive
+
+# Samples at once, at most, where nothing is drawn: a WaveNet of 20 layers of
+# 64 channels takes some 10 kB for each.
+_AT_ONCE = 65536
+
+
+def code_counts(autoencoder, audio: AudioSource, shift=0) -> np.ndarray:
+    """Returns how many codes each recording has, int64 `[n]`."""
+    stride = autoencoder.encoder.downsampling
+    return -(-(audio.lengths + shift) // stride)
+
+
+def speakers(audio: AudioSource) -> np.ndarray:
+    """Returns who speaks, int64 `[n]`; 0 where it is not known."""
+    rows = tf.range(audio.num_examples, dtype=tf.int64)
+    found = audio.numbers(rows).get("speaker", tf.zeros_like(rows))
+    return found.numpy()
+
+
+def equal_groups(counts, size_of_one, at_once=_AT_ONCE) -> list[np.ndarray]:
+    """Returns rows whose counts are equal, in groups of bounded size.
+
+    Args:
+        counts: integers `[n]`, the codes of each recording.
+        size_of_one: samples of a code.
+        at_once: samples of a group, at most; but one recording at least.
+
+    Example:
+
+    >>> [group.tolist() for group in equal_groups([3, 2, 3, 3], 64, 400)]
+    [[1], [0, 2], [3]]
+    """
+    counts, groups = np.asarray(counts), []
+    for count in np.unique(counts):
+        rows = np.flatnonzero(counts == count)
+        size = max(1, int(at_once // (count * size_of_one)))
+        groups += [rows[i : i + size] for i in range(0, len(rows), size)]
+    return groups
+
+
+def read(audio: AudioSource, rows, multiple=1, shift=0):
+    """Returns recordings as `sequences.pad` does, float32 `[n, T]` each.
+
+    Args:
+        audio: of `open_audio`.
+        rows: integers.
+        multiple: of the padded length.
+        shift: zeros before each recording.
+    """
+    found = [audio.waveform(tf.constant(r, tf.int64)).numpy() for r in rows]
+    return sequences.pad([np.pad(x, (shift, 0)) for x in found], multiple)
+
+
+def encode(
+    autoencoder, audio: AudioSource, progress=True, shift=0
+) -> list[np.ndarray]:
+    """Encodes all recordings of a source.
+
+    Args:
+        autoencoder: a `VQVAE` of waveforms.
+        audio: of `open_audio`.
+        progress: show a progress bar.
+        shift: zeros before each recording, which it is longer by: where in it
+            a code begins.
+
+    Returns:
+        For each recording int32 `[ceil(time / stride)]`, or `[..., G]`.
+    """
+    stride = autoencoder.encoder.downsampling
+    quantizer = autoencoder.quantizer
+    graph = tf.function(
+        lambda x: quantizer.encode(autoencoder.latents(x)),
+        input_signature=[tf.TensorSpec([None, None])],
+    )
+    codes = [None] * audio.num_examples
+    groups = equal_groups(code_counts(autoencoder, audio, shift), stride)
+    for rows in bar(groups, progress):
+        waveform, _ = read(audio, rows, stride, shift)
+        for row, found in zip(rows, graph(waveform).numpy()):
+            codes[row] = found
+    return codes
+
+
+def decode(
+    autoencoder,
+    codes,
+    speakers,
+    lengths,
+    temperature=1.0,
+    seed=0,
+    batch_size=128,
+    progress=True,
+    fast=False,
+) -> list[np.ndarray]:
+    """Draws a waveform for each sequence of codes.
+
+    Args:
+        autoencoder: a `VQVAE` of waveforms.
+        codes: integers `[time / stride]` each, n of them.
+        speakers: integers `[n]`, the voices.
+        lengths: integers `[n]`, samples to keep of each.
+        temperature: of the decoder.
+        seed: an integer; what is drawn also depends on the batches.
+        batch_size: of all batches, which are filled up: another size would be
+            compiled anew. Shorter ones are padded, of which the last 4 codes'
+            waveform hears. A WaveNet keeps `receptive_field * channels` floats
+            for each, and in a step all gates' inputs of 128 positions.
+        progress: show a progress bar.
+        fast: by the fast decoder; see `SpeechVQVAE.decode`.
+
+    Returns:
+        float32 `[lengths[i]]` for each.
+    """
+    size = min(check_positive("batch_size", batch_size), len(codes))
+    counts = [len(sequence) for sequence in codes]
+    order = np.argsort(counts, kind="stable")[::-1]
+    waveforms = [None] * len(order)
+    for first in bar(range(0, len(order), size), progress):
+        rows = order[first : first + size]
+        # Filled up by rows once more, whose draws are dropped.
+        filled = np.resize(rows, size)
+        found, mask = sequences.pad([codes[row] for row in filled])
+        context = decoder_context(
+            autoencoder, found, mask, np.asarray(speakers)[filled]
+        )
+        if fast:
+            drawn = autoencoder.fast_waveform(context, mask)
+        else:
+            drawn = autoencoder.decoder.sample(
+                context=context,
+                temperature=temperature,
+                seed=random.fold_in(random.make_seed(seed), first // size),
+            )
+        for row, waveform in zip(rows, drawn.numpy()):
+            waveforms[row] = waveform[: lengths[row]]
+    return waveforms
+
+
+def decoder_context(autoencoder, codes, mask, speakers) -> dict:
+    """Returns the decoder's context, 0 where there are no codes.
+
+    Args:
+        autoencoder: a `VQVAE` of waveforms.
+        codes: integers `[batch, n]` or `[batch, n, G]`.
+        mask: float `[batch, n]`, 1 for codes.
+        speakers: integers `[batch]`.
+    """
+    local = autoencoder.quantizer.decode(codes) * mask[..., tf.newaxis]
+    count = getattr(autoencoder.decoder, "global_channels", None)
+    if count is None:
+        return {"local": local}
+    speakers = tensor_checks.whole_numbers(speakers, count, "speakers")
+    return {"local": local, "global": tf.one_hot(speakers, count)}

@@ -1,0 +1,214 @@
+"""Folders of pictures and npz files to encode, read piece by piece."""
+
+import hashlib
+import os
+import re
+from concurrent import futures
+
+import numpy as np
+
+from vqvae_tf import data
+from vqvae_tf.commands.inputs.pictures import fitted
+from vqvae_tf.data.decoding import convert_channels
+from vqvae_tf.data.pictures import folder as folders, npz
+from vqvae_tf.encoding.streams import batched
+from vqvae_tf.utils import npz_files
+from vqvae_tf.utils.paths import printable
+
+_CHUNK = 64  # pictures that are read at once
+
+
+def open_folder(name, options):
+    """Opens a folder of pictures; see `code_sources.open_source`.
+
+    Unlike `data.open_images` it decodes no picture before it is encoded.
+    """
+    root = options.place(name) if name else options.base
+    if not os.path.isdir(root):
+        raise FileNotFoundError(
+            "No such folder of pictures; give data_dir or TFDS_DATA_DIR. "
+            f"Received: {root!r}."
+        )
+    found = [
+        split
+        for split in folders.SPLITS
+        if os.path.isdir(os.path.join(root, split))
+    ]
+
+    def open_split(split, form):
+        return _Folder(*folders.split_folder(root, split), form, options)
+
+    return open_split, found or ["train"]
+
+
+class _Folder:
+    """Pictures with their path inside the split's folder, and their class."""
+
+    unit = "pictures"
+
+    def __init__(self, folder, siblings, form, options):
+        self._folder, self._form, self._options = folder, form, options
+        self._files = folders.list_pictures(folder)
+        if not self._files:
+            raise ValueError(
+                f"No picture file ({', '.join(folders.EXTENSIONS)}) in or "
+                f"below the folder. Received: {folder!r}."
+            )
+        names = folders.class_names(siblings)
+        self._labels = folders.labels_of(self._files, names)
+        self._names = None if self._labels is None else names
+
+    def __len__(self):
+        return len(self._files)
+
+    @property
+    def origin(self):
+        return {"files_sha256": _digest(self._folder, self._files)}
+
+    @property
+    def features(self):
+        return _features(self._names)
+
+    def batches(self, start, stop, batch_size):
+        """Yields dicts of `image`, `name` and perhaps `label`."""
+        yield from batched(self._rows(start, stop), batch_size)
+
+    def _rows(self, start, stop):
+        for number, image in self._loaded(start, stop):
+            file = self._files[number]
+            if isinstance(image, Exception):
+                self._options.refuse(str(image), image)
+                continue
+            row = {"image": image[None]}
+            if self._labels is not None:
+                row["label"] = self._labels[number : number + 1]
+            yield {**row, "name": np.array([file], object)}
+
+    def _loaded(self, start, stop):
+        """Yields (number, picture or exception), decoding on all cores."""
+        with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for low in range(start, stop, _CHUNK):  # bounds the memory
+                numbers = range(low, min(low + _CHUNK, stop))
+                yield from zip(numbers, pool.map(self._load, numbers))
+
+    def _load(self, number):
+        path = os.path.join(self._folder, self._files[number])
+        form = self._form
+        try:
+            return form.fit(data.load_picture(path, form.size, form.channels))
+        except (ValueError, FileNotFoundError) as error:
+            return error
+
+
+def _digest(folder, files):
+    """Returns a sha256 of names and sizes: what is there, cheap to know."""
+    digest = hashlib.sha256()
+    for file in files:
+        path = os.path.join(folder, file)
+        # A link to nothing has no size; reading it is what reports it.
+        size = os.path.getsize(path) if os.path.isfile(path) else None
+        digest.update(os.fsencode(f"{file}\0{size}\0"))
+    return digest.hexdigest()
+
+
+def open_npz(name, options):
+    """Opens an npz file; see `code_sources.open_source`."""
+    path = options.place(name)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            "No such npz file; give its folder as data_dir. "
+            f"Received: {path!r}."
+        )
+    with npz_files.Npz(path) as file:
+        arrays = file.names
+    splits = []
+    for array in arrays:
+        match = re.fullmatch(r"(?:(\w+)_images|x_(\w+)|images)", array)
+        if match:
+            splits.append(match[1] or match[2] or "train")
+
+    def open_split(split, form):
+        for images, labels in npz.keys(split):
+            if images in arrays:
+                labels = labels if labels in arrays else None
+                return _Npz(path, images, labels, form)
+        raise ValueError(
+            f"{path!r} has no pictures for this split, only for: "
+            f"{', '.join(splits) or 'none'}. Received: split={split!r}."
+        )
+
+    return open_split, splits or ["train"]
+
+
+class _Npz:
+    """Rows of an array of an npz file, which is never read as a whole."""
+
+    unit = "pictures"
+
+    def __init__(self, path, images, labels, form):
+        self._path, self._key, self._form = path, images, form
+        self._keys = [images] if labels is None else [images, labels]
+        with npz_files.Npz(path) as file, file.rows(images) as array:
+            shape, dtype = array.shape, array.dtype
+        npz.check_images(path, dtype, (*shape, 1)[: max(4, len(shape))])
+        self._rows, self._labels = shape[0], None
+        if labels is not None:
+            with npz_files.Npz(path) as file:
+                self._labels = file.read(labels)
+            npz.check_labels(path, self._labels, self._rows)
+
+    def __len__(self):
+        return self._rows
+
+    @property
+    def origin(self):
+        with npz_files.Npz(self._path) as file:
+            found = [file.checksum(key) for key in self._keys]
+        return {"crc32": found}
+
+    @property
+    def features(self):
+        if self._labels is None:
+            return _features(None)
+        count = int(self._labels.max(initial=0)) + 1
+        return _features([str(number) for number in range(count)])
+
+    def batches(self, start, stop, batch_size):
+        """Yields dicts of `image`, `name` (the row) and perhaps `label`."""
+        with (
+            npz_files.Npz(self._path) as file,
+            file.rows(self._key) as array,
+        ):
+            array.skip(start)
+            for low in range(start, stop, batch_size):
+                high = min(low + batch_size, stop)
+                names = [str(row) for row in range(low, high)]
+                batch = {
+                    "image": self._fitted(array.read(high - low)),
+                    "name": np.array(names, object),
+                }
+                if self._labels is not None:
+                    batch["label"] = self._labels[low:high].astype(np.int64)
+                yield batch
+
+    def _fitted(self, images):
+        if images.ndim == 3:
+            images = images[..., None]
+        images = convert_channels(images, self._form.channels).numpy()
+        size = self._form.size
+        if size is not None and images.shape[1:3] != (size, size):
+            images = np.stack([fitted(image, self._form) for image in images])
+        return self._form.fit(images)
+
+
+def _features(names):
+    import tensorflow_datasets as tfds
+
+    label = (
+        {}
+        if names is None
+        else {
+            "label": tfds.features.ClassLabel(names=list(map(printable, names)))
+        }
+    )
+    return {"name": tfds.features.Text(), **label}

@@ -1,0 +1,172 @@
+"""What each member of the autoencoder family promises, measured on data."""
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.bottlenecks import KSparse, Sparse
+from vqvae_tf.evaluation.pictures import bar, psnr
+from vqvae_tf.layers import Contractive
+from vqvae_tf.runtime import random
+
+_PROBES = 16
+_JACOBIANS = 3000  # examples; more take minutes where units are thousands
+
+
+def evaluate(model, batches, seed=0, progress=True) -> dict:
+    """Measures what a model's parts are there for.
+
+    Args:
+        model: an `Autoencoder`.
+        batches: (x, context, sample_weight) batches, from
+            `data.evaluation_batches`; rows of weight 0 are padding.
+        seed: of the corruption. The probes of the Jacobian are the same for
+            each batch.
+        progress: show a progress bar, where stderr is a terminal.
+
+    Returns:
+        A dict of floats. With a corruption `corrupted_psnr` and
+        `denoised_psnr` in dB, of corrupted pictures and of their
+        reconstructions against the clean ones. With `Sparse`
+        `mean_activation` and `near_rho`, the share of the units whose mean
+        over all examples is within 20 % of rho. With `KSparse`
+        `active_in_training` and `active`, non-zero units of an example in
+        training and out of it (the mean; -1 if examples differ). Without a
+        prior `contraction`, the Frobenius norm of the encoder's Jacobian (the
+        root of its mean square over the first 3,000 examples, estimated by 16
+        probes each) over sqrt(tr Cov z), which makes it independent of the
+        scale of z; of an encoder that gives all examples the same z there is
+        none.
+
+    References:
+        Rifai et al. 2011, "Contractive auto-encoders", section 5.2.
+    """
+    measures = [kind(model) for kind in _KINDS if kind.fits(model)]
+    if not measures:
+        return {}
+    done = 0
+    for x, _, weight in bar(batches, progress):
+        x = x[: int(np.sum(weight.numpy() > 0))]
+        inputs = model.preprocess(x)
+        for measure in measures:
+            measure.add(x, inputs, random.make_seed(seed), done)
+        done += len(x)
+    figures = {}
+    for measure in measures:
+        figures |= measure.figures()
+    return {name: float(value) for name, value in figures.items()}
+
+
+class _Denoising:
+    """The PSNR that a corruption costs, and what is won back."""
+
+    def __init__(self, model):
+        self.model = model
+        self.errors, self.values = np.zeros(2), 0
+
+    @staticmethod
+    def fits(model):
+        return model.corruption is not None
+
+    def add(self, x, inputs, seed, first_row):
+        corrupted = self.model.corruption.corrupt(inputs, seed, first_row)
+        latents = self.model.encoder(corrupted)
+        cleaned = self.model.decode(self.model.bottleneck.encode(latents))
+        pixels = tf.clip_by_value((corrupted + 1.0) * 127.5, 0.0, 255.0)
+        for i, found in enumerate((pixels, cleaned)):
+            error = np.asarray(x, np.float64) - np.asarray(found, np.float64)
+            self.errors[i] += (error**2).sum()
+        self.values += np.size(x)
+
+    def figures(self):
+        corrupted, cleaned = self.errors / self.values
+        return {
+            "corrupted_psnr": psnr(corrupted),
+            "denoised_psnr": psnr(cleaned),
+        }
+
+
+class _Sparsity:
+    """The mean activation of each unit."""
+
+    def __init__(self, model):
+        self.model = model
+        self.sums, self.rows = 0.0, 0
+
+    @staticmethod
+    def fits(model):
+        return isinstance(model.bottleneck, Sparse)
+
+    def add(self, x, inputs, seed, first_row):
+        active = self.model.bottleneck.encode(self.model.encoder(inputs))
+        self.sums = self.sums + active.numpy().astype(np.float64).sum(axis=0)
+        self.rows += len(x)
+
+    def figures(self):
+        mean, rho = self.sums / self.rows, self.model.bottleneck.rho
+        near = np.abs(mean - rho) <= 0.2 * rho
+        return {"mean_activation": mean.mean(), "near_rho": near.mean()}
+
+
+class _Active:
+    """How many units of an example are not zero."""
+
+    def __init__(self, model):
+        self.model = model
+        self.counts = {"active_in_training": set(), "active": set()}
+
+    @staticmethod
+    def fits(model):
+        return isinstance(model.bottleneck, KSparse)
+
+    def add(self, x, inputs, seed, first_row):
+        latents = self.model.encoder(inputs)
+        for name, training in (("active_in_training", True), ("active", False)):
+            z = self.model.bottleneck.sample(latents, training=training)[0]
+            active = tf.math.count_nonzero(z[0], [1, 2, 3])
+            self.counts[name].update(active.numpy().tolist())
+
+    def figures(self):
+        return {
+            name: found.pop() if len(found) == 1 else -1
+            for name, found in self.counts.items()
+        }
+
+
+class _Contraction:
+    """The encoder's Jacobian, over the spread of what it gives."""
+
+    def __init__(self, model):
+        self.model = model
+        norm = Contractive(1.0, "hutchinson", _PROBES)
+        # A graph leaves out the gradients of weights, half of the work.
+        self.norm = tf.function(
+            lambda inputs: norm(self._encode, inputs), reduce_retracing=True
+        )
+        self.squares, self.squared = 0.0, 0
+        self.rows, self.z, self.z2 = 0, 0.0, 0.0
+
+    @staticmethod
+    def fits(model):
+        return not model.bottleneck.has_prior
+
+    def _encode(self, inputs):
+        return self.model.bottleneck.encode(self.model.encoder(inputs))
+
+    def add(self, x, inputs, seed, first_row):
+        z = np.asarray(self._encode(inputs), np.float64).reshape([len(x), -1])
+        self.z, self.z2 = self.z + z.sum(axis=0), self.z2 + (z**2).sum(axis=0)
+        self.rows += len(x)
+        inputs = inputs[: _JACOBIANS - self.squared]
+        if len(inputs):
+            self.squares += float(tf.reduce_sum(self.norm(inputs)))
+            self.squared += len(inputs)
+
+    def figures(self):
+        variance = (self.z2 / self.rows - (self.z / self.rows) ** 2).sum()
+        jacobian = self.squares / self.squared
+        if not jacobian:  # the same z for every picture: no representation
+            return {}
+        return {"contraction": np.sqrt(jacobian / variance)}
+
+
+_KINDS = (_Denoising, _Sparsity, _Active, _Contraction)

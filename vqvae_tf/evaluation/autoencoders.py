@@ -1,0 +1,162 @@
+"""Figures of autoencoders on held-out data: distortion, bounds, codes' cost."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.bottlenecks import log_mean_exp
+from vqvae_tf.evaluation.pictures import bar, half_interval, psnr
+from vqvae_tf.runtime import random
+from vqvae_tf.utils.checks import check_positive
+
+# Decodings at once, at most: draws times rows of a batch.
+_AT_ONCE = 640
+
+
+def evaluate(
+    model, batches, num_samples=1, seed=0, progress=True, rows=None
+) -> dict:
+    """Measures an autoencoder on data, each example counted once.
+
+    Args:
+        model: an `Autoencoder`.
+        batches: (x, context, sample_weight) batches, from
+            `data.evaluation_batches`; rows of weight 0 are padding.
+        num_samples: S of the importance-weighted bound.
+        seed: of the draws of the posterior, and of the observation's.
+        progress: show a progress bar, where stderr is a terminal.
+        rows: a dict that gets the bounds of each example, in bits/dim
+            `[examples]`, by the names of their means.
+
+    Returns:
+        A dict of floats. `examples`; `mse` in squared pixel levels, `nmse`,
+        `psnr` and `ssim` of the reconstruction from `encode`, as of
+        `evaluation.evaluate`. With a prior, of the bound of one draw
+        `bits_per_dim`, its parts `reconstruction_bits_per_dim` and
+        `prior_bits_per_dim` (log q(z | x) - log p(z)), and
+        `bits_per_dim_error`, half of its 95 % confidence interval over
+        examples; where S is above 1 `bound_samples`, S, and of its bound
+        `bits_per_dim_S`, `nats` and their intervals `bits_per_dim_S_error`
+        and `nats_error`. Without one `reconstruction_bits_per_dim`, of z
+        without noise.
+    """
+    num_samples = check_positive("num_samples", num_samples)
+    totals = _Totals()
+    step = tf.function(
+        lambda x, context, at: _measure(model, x, context, num_samples, at),
+        reduce_retracing=True,
+        autograph=False,
+    )
+    for number, (x, context, weight) in enumerate(bar(batches, progress)):
+        count = int(np.sum(weight.numpy() > 0))
+        context = {k: v for k, v in context.items()} or None
+        found = step(x, context, batch_seed(seed, number))
+        totals.add({k: v.numpy()[:count] for k, v in found.items()})
+    if rows is not None:
+        rows.update(totals.bounds_of_each(num_samples))
+    return totals.figures(num_samples)
+
+
+def batch_seed(seed, batch) -> tf.Tensor:
+    """Returns the seed of a batch, by its number.
+
+    `random.fold_in` of it and 0 is the observation's, of 1 + s that of a chunk
+    of draws from draw s on.
+    """
+    return random.fold_in(random.make_seed(seed), batch)
+
+
+def _measure(model, x, context, num_samples, seed):
+    """Returns what is known of each row of a batch, and its pixels."""
+    if model.observation is not None:
+        x = model.observation(x, seed=random.fold_in(seed, 0))
+    z = model.bottleneck.encode(model.latents(x))
+    local = {**(context or {}), "local": z}
+    found = {"x": x, "reconstruction": model.decoder.mode(local)}
+    if min(x.shape[1:3]) >= 11:  # the window of SSIM
+        found["ssim"] = tf.image.ssim(
+            tf.cast(x, tf.float32),
+            tf.cast(found["reconstruction"], tf.float32),
+            max_val=255.0,
+        )
+    if not model.bottleneck.has_prior:
+        return {**found, "log_px": model.decoder.log_prob(x, local)}
+    chunk = max(1, min(num_samples, _AT_ONCE // max(x.shape[0] or 1, 1)))
+    terms = [
+        model.log_terms(
+            x,
+            min(chunk, num_samples - start),
+            context,
+            random.fold_in(seed, 1 + start),
+        )
+        for start in range(0, num_samples, chunk)
+    ]
+    log_px, log_ratio = (tf.concat(term, axis=0) for term in zip(*terms))
+    return {
+        **found,
+        "log_px": log_px[0],
+        "log_ratio": log_ratio[0],
+        "log_p": log_mean_exp(log_px + log_ratio),
+    }
+
+
+class _Totals:
+    """What all examples had, in float64."""
+
+    def __init__(self):
+        self.rows = {}
+        self.sums = dict.fromkeys(("values", "x", "x2", "error"), 0.0)
+
+    def add(self, found):
+        x = found.pop("x").astype(np.float64)
+        error = x - found.pop("reconstruction")
+        self.sums["values"] += x.size
+        self.sums["x"] += x.sum()
+        self.sums["x2"] += (x**2).sum()
+        self.sums["error"] += (error**2).sum()
+        for name, values in found.items():
+            rows = self.rows.setdefault(name, [])
+            rows.extend(values.astype(np.float64))
+
+    def _bits(self):
+        """Returns the bits/dim of an example whose log p is 1."""
+        return -len(self.rows["log_px"]) / (self.sums["values"] * math.log(2))
+
+    def bounds_of_each(self, num_samples):
+        """Returns the bounds of each example, bits/dim, by their names."""
+        if "log_ratio" not in self.rows:
+            return {}
+        log_p = np.array(self.rows["log_px"]) + np.array(self.rows["log_ratio"])
+        bounds = {"bits_per_dim": log_p * self._bits()}
+        if num_samples > 1:
+            log_p = np.array(self.rows["log_p"])
+            bounds["bits_per_dim_S"] = log_p * self._bits()
+        return bounds
+
+    def figures(self, num_samples):
+        s, rows = self.sums, {k: np.array(v) for k, v in self.rows.items()}
+        count, bits = len(rows["log_px"]), self._bits()
+        mse = s["error"] / s["values"]
+        variance = s["x2"] / s["values"] - (s["x"] / s["values"]) ** 2
+        figures = {
+            "examples": count,
+            "mse": mse,
+            "nmse": mse / variance,
+            "psnr": psnr(mse),
+        }
+        if "ssim" in rows:
+            figures["ssim"] = rows["ssim"].mean()
+        figures["reconstruction_bits_per_dim"] = rows["log_px"].mean() * bits
+        if "log_ratio" in rows:
+            figures["prior_bits_per_dim"] = rows["log_ratio"].mean() * bits
+            for name, bound in self.bounds_of_each(num_samples).items():
+                figures[name] = bound.mean()
+                figures[f"{name}_error"] = half_interval(bound)
+            if num_samples > 1:
+                figures["bound_samples"] = num_samples
+                figures["nats"] = -rows["log_p"].mean()
+                figures["nats_error"] = half_interval(rows["log_p"])
+        return {
+            k: v if k == "examples" else float(v) for k, v in figures.items()
+        }

@@ -1,0 +1,193 @@
+"""Sequences of differing length, and small classifiers of them.
+
+What judges and probes share. Padding is masked everywhere: what a classifier
+says of a sequence does not depend on what it is batched with.
+"""
+
+import itertools
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.utils import checks
+
+# Batches are of like lengths: sorted within so many.
+_POOL = 8
+
+
+def pad(sequences, multiple=1) -> tuple[np.ndarray, np.ndarray]:
+    """Puts sequences into one array.
+
+    Args:
+        sequences: arrays `[time, ...]`, alike but for `time`.
+        multiple: the array's length is the next multiple of this.
+
+    Returns:
+        The array `[n, T, ...]`, 0 after each end, and the mask, float32
+        `[n, T]`, 1 up to there.
+
+    Example:
+
+    >>> values, mask = pad([np.array([1, 2, 3]), np.array([4])])
+    >>> values.tolist(), mask.tolist()
+    ([[1, 2, 3], [4, 0, 0]], [[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
+    """
+    first = np.asarray(sequences[0])
+    longest = max(len(sequence) for sequence in sequences)
+    size = math.ceil(longest / multiple) * multiple
+    values = np.zeros([len(sequences), size, *first.shape[1:]], first.dtype)
+    mask = np.zeros([len(sequences), size], np.float32)
+    for row, sequence in enumerate(sequences):
+        values[row, : len(sequence)] = sequence
+        mask[row, : len(sequence)] = 1
+    return values, mask
+
+
+def check_labels(sequences, labels, num_classes) -> np.ndarray:
+    """Returns labels as int32; raises ValueError unless one a sequence."""
+    labels = np.asarray(labels)
+    if not len(sequences) or labels.shape != (len(sequences),):
+        raise ValueError(
+            "There must be one label for each sequence. Received: "
+            f"{len(sequences)} sequences, labels of shape {labels.shape}."
+        )
+    empty = sum(not len(sequence) for sequence in sequences)
+    if empty:
+        raise ValueError(
+            "Sequences must have at least one element; leave the empty ones "
+            f"out. Received: {empty} that have none."
+        )
+    return checks.check_labels("Labels", labels, num_classes).astype(np.int32)
+
+
+def training_batches(sequences, labels, batch_size, seed, change=None):
+    """Endless shuffled batches of sequences of like lengths.
+
+    Args:
+        sequences: arrays `[time, ...]`, alike but for `time`.
+        labels: int32 `[n]`.
+        batch_size: B; all n where there are fewer.
+        seed: integer; decides order and changes.
+        change: None, or `change(sequence, rng)` returns a changed one.
+
+    Returns:
+        The dataset of ({"values": `[B, T, ...]`, "mask": `[B, T]`}, int32
+        `[B]`), and how many of its batches are an epoch.
+    """
+    size = min(batch_size, len(sequences))
+    example = np.asarray(sequences[0])
+
+    def batches():
+        rng = np.random.default_rng(seed)
+        while True:
+            for rows in _epoch(sequences, size, rng):
+                chosen = [sequences[row] for row in rows]
+                if change is not None:
+                    chosen = [change(sequence, rng) for sequence in chosen]
+                values, mask = pad(chosen)
+                yield {"values": values, "mask": mask}, labels[rows]
+
+    shape = [size, None, *example.shape[1:]]
+    spec = (
+        {
+            "values": tf.TensorSpec(shape, example.dtype),
+            "mask": tf.TensorSpec([size, None]),
+        },
+        tf.TensorSpec([size], tf.int32),
+    )
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=spec)
+    return dataset.prefetch(2), len(sequences) // size
+
+
+def _epoch(sequences, size, rng):
+    """Returns each batch's rows: whole ones alone, in random order."""
+    order = rng.permutation(len(sequences))
+    batches = []
+    for first in range(0, len(order), size * _POOL):
+        pool = sorted(
+            order[first : first + size * _POOL],
+            key=lambda row: len(sequences[row]),
+        )
+        count = len(pool) // size
+        batches += [pool[i * size : (i + 1) * size] for i in range(count)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def predictions(model, sequences, batch_size=64) -> np.ndarray:
+    """Returns what a classifier says of each sequence, `[n, classes]`."""
+    order = np.argsort([len(sequence) for sequence in sequences], kind="stable")
+    results = [None] * len(order)
+    call = _any_size(model, np.asarray(sequences[0]))
+    for first in range(0, len(order), batch_size):
+        rows = order[first : first + batch_size]
+        values, mask = pad([sequences[row] for row in rows])
+        found = call(values, mask)
+        for row, result in zip(rows, found.numpy()):
+            results[row] = result
+    return np.stack(results)
+
+
+def _any_size(model, example):
+    """Returns the model as a function of values and mask, of one graph."""
+    function = tf.function(
+        lambda values, mask: model({"values": values, "mask": mask}),
+        input_signature=[
+            tf.TensorSpec([None, None, *example.shape[1:]], example.dtype),
+            tf.TensorSpec([None, None]),
+        ],
+    )
+    # TensorFlow takes several of this name for one that is traced in vain.
+    return function.get_concrete_function()
+
+
+def classify(frames, mask, num_classes, channels, dilations, dropout, seed):
+    """Builds a convolutional classifier with masked mean pooling.
+
+    A projection, residual blocks of two convolutions of window 3 each, the
+    mean over the frames that count, and a softmax.
+
+    Args:
+        frames: symbolic `[batch, frames, features]`.
+        mask: symbolic float `[batch, frames]`, 1 for frames that count.
+        num_classes: of the softmax.
+        channels: of the convolutions.
+        dilations: of the blocks, one each.
+        dropout: the rate before each block and before the softmax.
+        seed: of the weights and of the dropout.
+
+    Returns:
+        The probabilities, symbolic `[batch, num_classes]`.
+    """
+    seeds = (seed * 1000 + i for i in itertools.count())
+    kept = keras.layers.Reshape([-1, 1])(mask)
+
+    def conv(x, size, dilation=1):
+        init = keras.initializers.HeNormal(next(seeds))
+        # What a normalisation makes of padding is not 0.
+        x = keras.layers.Multiply()([x, kept])
+        return keras.layers.Conv1D(
+            channels,
+            size,
+            padding="same",
+            dilation_rate=dilation,
+            kernel_initializer=init,
+        )(x)
+
+    x = conv(frames, 1)
+    for dilation in dilations:
+        y = keras.layers.Dropout(dropout, seed=next(seeds))(x)
+        # Of each frame alone: means over a batch would hold its padding.
+        y = keras.layers.LayerNormalization()(y)
+        y = conv(keras.ops.relu(y), 3, dilation)
+        y = conv(keras.ops.relu(y), 3, dilation)
+        x = keras.layers.Add()([x, y])
+    x = keras.ops.relu(keras.layers.LayerNormalization()(x))
+    x = keras.layers.GlobalAveragePooling1D()(x, mask=mask)
+    x = keras.layers.Dropout(dropout, seed=next(seeds))(x)
+    init = keras.initializers.GlorotUniform(next(seeds))
+    dense = keras.layers.Dense(
+        num_classes, "softmax", kernel_initializer=init, dtype="float32"
+    )
+    return dense(x)

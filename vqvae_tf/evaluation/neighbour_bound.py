@@ -1,0 +1,106 @@
+"""How much of log p(x) the codes of the encoder leave out.
+
+`log p(x) >= log sum_z p(x | z) p(z)` over any set of codes z. The VQ-VAE's
+bound takes the encoder's codes alone, "log p(x) ~ log p(x | z_q) p(z_q)"
+(arXiv:1711.00937, section 3.2); a larger set gives a tighter bound.
+"""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.models import LatentGenerator
+from vqvae_tf.utils.checks import check_positive
+
+_AT_ONCE = 128  # decodings
+
+
+def neighbour_bound(model, x, num_nearest=3) -> dict:
+    """Sums over the codes and those that differ from them in one place.
+
+    In each place of the code map (and in each codebook) stands one of the
+    `num_nearest` next nearest embeddings instead: 1 + num_nearest * P * G sets
+    of codes for P places, each of which is decoded.
+
+    Args:
+        model: a `VQVAE` (with a uniform prior) or a `LatentGenerator` without
+            context.
+        x: pictures `[batch, height, width, channels]` in 0..255.
+        num_nearest: embeddings beside the nearest, below K.
+
+    Returns:
+        A dict of float64 [batch], in nats: `codes`, log p(x | z_q) p(z_q), and
+        `neighbours`, the log of the sum.
+
+    Raises:
+        ValueError: for `num_nearest` of K or more.
+
+    Example:
+
+    >>> images = np.zeros([1, 32, 32, 3], np.uint8)
+    >>> vqvae = VQVAE.from_preset("vqvae_cifar10")
+    >>> found = neighbour_bound(vqvae, images, num_nearest=1)
+    >>> bool(found["neighbours"] > found["codes"])
+    True
+    """
+    generator = model if isinstance(model, LatentGenerator) else None
+    autoencoder = generator.autoencoder if generator else model
+    values = autoencoder.quantizer.num_embeddings
+    num_nearest = check_positive("num_nearest", num_nearest)
+    if num_nearest >= values:
+        raise ValueError(
+            f"num_nearest must be below K={values}, the number of embeddings. "
+            f"Received: num_nearest={num_nearest}."
+        )
+    log_joint = tf.function(
+        lambda x, codes: _log_joint(autoencoder, generator, x, codes),
+        reduce_retracing=True,
+        autograph=False,
+    )
+    found = {"codes": [], "neighbours": []}
+    for picture in np.asarray(x):
+        sets = _neighbours(autoencoder, picture[None], num_nearest)
+        terms = [
+            log_joint(picture[None], sets[i : i + _AT_ONCE]).numpy()
+            for i in range(0, len(sets), _AT_ONCE)
+        ]
+        terms = np.concatenate(terms).astype(np.float64)
+        found["codes"].append(terms[0])
+        top = terms.max()
+        total = top + math.log(np.exp(terms - top).sum())
+        found["neighbours"].append(total)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def _log_joint(autoencoder, generator, x, codes):
+    """Returns log p(x | z) p(z) of one picture, for each set of codes."""
+    count = tf.shape(codes)[0]
+    repeated = tf.repeat(x, count, axis=0)
+    local = {"local": autoencoder.quantizer.decode(codes)}
+    log_px = autoencoder.decoder.log_prob(repeated, local)
+    if generator is not None:
+        return log_px + generator.prior.log_prob(codes)
+    places = codes.shape[1:].num_elements()
+    return log_px - places * math.log(autoencoder.quantizer.num_embeddings)
+
+
+def _neighbours(autoencoder, x, num_nearest):
+    """Returns the codes of one picture, then its neighbours, `[n, *grid]`."""
+    quantizer = autoencoder.quantizer
+    latents = autoencoder.latents(x).numpy()
+    codes = quantizer.encode(latents).numpy()[0]
+    groups, values = quantizer.num_codebooks, quantizer.num_embeddings
+    z = latents.reshape([-1, groups, 1, quantizer.embedding_dim])
+    table = np.reshape(quantizer.codebook, [groups, values, -1])
+    distances = ((z - table) ** 2).sum(axis=-1)  # [P, G, K]
+    flat = codes.reshape([-1])
+    places = np.arange(len(flat))
+    distances = distances.reshape([len(flat), values])
+    distances[places, flat] = np.inf  # itself
+    nearest = np.argpartition(distances, num_nearest - 1, axis=1)
+    nearest = nearest[:, :num_nearest]
+    sets = np.tile(flat, [1 + nearest.size, 1])
+    rows = 1 + np.arange(nearest.size).reshape(nearest.shape)
+    sets[rows, places[:, None]] = nearest
+    return sets.reshape([-1, *codes.shape]).astype(np.int32)

@@ -1,0 +1,1 @@
+"""Figures of speech models."""

@@ -1,0 +1,213 @@
+"""Judges of speech: classifiers trained on real recordings alone.
+
+They say of a reconstruction or a conversion which class and which speaker it
+sounds like. They never hear a model's output while they are trained, and no
+choice in them is made by it.
+"""
+
+import dataclasses
+import functools
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.data.audio.source import AudioSource
+from vqvae_tf.evaluation import classifiers as sequences
+from vqvae_tf.evaluation.speech.judge_network import judge_network
+from vqvae_tf.runtime.precision import float32_policy
+from vqvae_tf.utils.checks import check_positive
+
+TARGETS = ("class", "speaker")
+
+
+@dataclasses.dataclass(frozen=True)
+class Judge:
+    """A trained classifier of recordings.
+
+    Attributes:
+        model: a `keras.Model` of {"values": waveforms `[batch, time]`,
+            "mask": `[batch, time]`} to probabilities `[batch, classes]`.
+        target: "class" or "speaker".
+        names: tuple of str, the classes' names.
+        sample_rate: samples a second of the recordings that it is for.
+    """
+
+    model: keras.Model
+    target: str
+    names: tuple
+    sample_rate: int
+
+    def predict(self, waveforms, mask=None) -> np.ndarray:
+        """Returns the probability of each class.
+
+        Args:
+            waveforms: float `[batch, time]`. Each is scaled to a peak of 1
+                first.
+            mask: `[batch, time]`, 1 for samples and 0 for padding after the
+                end; None where there is no padding.
+
+        Returns:
+            float32 `[batch, classes]`.
+
+        Raises:
+            ValueError: for another rank, or masks without samples.
+        """
+        waveforms = np.asarray(waveforms, np.float32)
+        if mask is None:
+            mask = np.ones_like(waveforms)
+        mask = np.asarray(mask, np.float32)
+        if waveforms.ndim != 2 or waveforms.shape != mask.shape:
+            raise ValueError(
+                "Waveforms and their mask must both be [batch, time]. "
+                f"Received: shapes {waveforms.shape} and {mask.shape}."
+            )
+        lengths = mask.sum(axis=1).astype(int)
+        if not (lengths > 0).all():
+            raise ValueError(
+                "Each recording must have at least one sample. Received: "
+                f"{np.sum(lengths == 0)} rows whose mask is 0 throughout."
+            )
+        return self.probabilities(
+            [row[:length] for row, length in zip(waveforms, lengths)]
+        )
+
+    def probabilities(self, recordings) -> np.ndarray:
+        """Returns `predict` of waveforms `[time]` of differing length."""
+        recordings = [np.asarray(r, np.float32) for r in recordings]
+        return sequences.predictions(self.model, recordings)
+
+    def accuracy(self, recordings, labels) -> float:
+        """Returns the share of recordings whose label is the most probable.
+
+        Args:
+            recordings: waveforms, a list of float `[time]`, n of them.
+            labels: integers `[n]`, places in `names`.
+
+        Raises:
+            ValueError: for labels that do not fit.
+        """
+        labels = sequences.check_labels(recordings, labels, len(self.names))
+        found = self.probabilities(recordings).argmax(axis=1)
+        return float(np.mean(found == labels))
+
+    def labels(self, audio: AudioSource) -> np.ndarray:
+        """Returns what each recording of a source is, int32 `[n]`.
+
+        Raises:
+            ValueError: if the source's names or rate are not the judge's.
+        """
+        names, labels = target_labels(audio, self.target)
+        if (names, audio.sample_rate) != (self.names, self.sample_rate):
+            raise ValueError(
+                f"The judge tells {', '.join(self.names)} apart, at "
+                f"{self.sample_rate} samples a second. Received: {audio.name} "
+                f"with {', '.join(names)} at {audio.sample_rate}. Train one on "
+                "its training split."
+            )
+        return labels
+
+
+def target_labels(audio: AudioSource, target: str):
+    """Returns the names of classes or speakers, and int32 labels `[n]`.
+
+    Raises:
+        ValueError: for another target, or one that the source does not have.
+    """
+    if target not in TARGETS:
+        raise ValueError(
+            f'target must be "class" or "speaker". Received: {target!r}.'
+        )
+    names = audio.class_names if target == "class" else audio.speaker_names
+    if not names:
+        raise ValueError(
+            f"{audio.name} does not say what it is asked for. Received: "
+            f'target="{target}".'
+        )
+    numbers = audio.numbers(tf.range(audio.num_examples, dtype=tf.int64))
+    labels = numbers["label" if target == "class" else "speaker"].numpy()
+    return tuple(names), labels.astype(np.int32)
+
+
+def waveforms_of(audio: AudioSource) -> list[np.ndarray]:
+    """Returns all recordings of a source, float32 `[time]` each."""
+    found = audio.dataset().map(lambda example: example["waveform"])
+    return [waveform.numpy() for waveform in found]
+
+
+def train_judge(
+    audio: AudioSource,
+    target: str = "class",
+    seed: int = 0,
+    epochs: int = 15,
+    progress: bool = True,
+) -> Judge:
+    """Trains a classifier of recordings.
+
+    Log-mel frames, each recording's with mean 0 and variance 1, residual
+    convolutions over time, the mean over frames. Trained with silence around
+    the recordings, white noise 5 to 45 dB below them, and masks on bands and
+    frames, so that it hears the voice and not the room.
+
+    Args:
+        audio: training recordings, of `open_audio`.
+        target: "class" or "speaker", what is to be told.
+        seed: integer; decides weights, order and noise.
+        epochs: how often each recording is heard.
+        progress: show Keras' progress bar, on a terminal.
+
+    Returns:
+        A `Judge`.
+
+    Raises:
+        ValueError: if the source has no such labels.
+
+    Example:
+
+    >>> from vqvae_tf.data.audio.source import PackedAudio
+    >>> tones = [np.sin(np.arange(600) / (2 + i % 2)) for i in range(8)]
+    >>> audio = PackedAudio("tones", 8000, tones, [0, 1] * 4, ["low", "high"])
+    >>> judge = train_judge(audio, "speaker", epochs=1, progress=False)
+    >>> judge.predict(np.zeros([3, 640])).shape, judge.names
+    ((3, 2), ('low', 'high'))
+
+    References:
+        Park et al. 2019, arXiv:1904.08779: masks on bands and frames.
+    """
+    names, labels = target_labels(audio, target)
+    epochs = check_positive("epochs", epochs)
+    recordings = waveforms_of(audio)
+    labels = sequences.check_labels(recordings, labels, len(names))
+    with float32_policy():
+        model = judge_network(audio.sample_rate, len(names), seed)
+    batches, steps = sequences.training_batches(
+        recordings,
+        labels,
+        batch_size=32,
+        seed=seed,
+        change=functools.partial(_changed, sample_rate=audio.sample_rate),
+    )
+    schedule = keras.optimizers.schedules.CosineDecay(2e-3, steps * epochs)
+    model.compile(
+        keras.optimizers.AdamW(schedule, weight_decay=1e-3),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    model.fit(
+        batches,
+        steps_per_epoch=steps,
+        epochs=epochs,
+        shuffle=False,  # they are
+        verbose=int(progress and sys.stdout.isatty()),
+    )
+    return Judge(model, target, names, audio.sample_rate)
+
+
+def _changed(waveform, rng, sample_rate):
+    """Adds silence before and after, and noise over all."""
+    before, after = rng.integers(0, sample_rate // 20, 2)
+    level = np.sqrt(np.mean(waveform**2)) * 10 ** (-rng.uniform(5, 45) / 20)
+    waveform = np.pad(waveform, (before, after))
+    noise = rng.normal(size=len(waveform)) * level
+    return (waveform + noise).astype(np.float32)

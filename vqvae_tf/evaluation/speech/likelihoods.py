@@ -1,0 +1,130 @@
+"""How probable models find recordings of speech, and their codes."""
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.densities.base import LN2
+from vqvae_tf.encoding import recordings as speech_codes
+from vqvae_tf.evaluation.pictures import bar
+
+# Other speakers that a recording is heard as, at most.
+OTHER_VOICES = 4
+
+
+def likelihoods(autoencoder, audio, codes, seed=0, progress=True) -> dict:
+    """Asks the decoder how probable recordings are, given right and wrong.
+
+    Args:
+        autoencoder: a `VQVAE` of waveforms.
+        audio: the source that `codes` are of, of two recordings at least.
+        codes: of `speech_codes.encode`.
+        seed: an integer, for the order of shuffled codes.
+        progress: show a progress bar.
+
+    Returns:
+        Bits per sample, pooled over all samples:
+        `reconstruction_bits_per_sample`, given codes and speaker;
+        `other_speaker_bits_per_sample`, given another speaker, the mean over
+        the next four, or all others where these are fewer;
+        `shuffled_bits_per_sample`, given the codes in random order;
+        `other_codes_bits_per_sample`, given those of the next longer
+        recording (the longest: of the next shorter), cut or repeated to the
+        length. And `speaker_by_likelihood`, the share of recordings that are
+        more probable given their own speaker than given any of those others.
+        Without speakers, neither is said.
+    """
+    if audio.num_examples < 2:
+        raise ValueError(
+            "Codes of another recording need two at least. Received: "
+            f"{audio.name} with {audio.num_examples}."
+        )
+    speakers = speech_codes.speakers(audio)
+    every = getattr(autoencoder.decoder, "global_channels", None) or 1
+    log_prob = _log_prob(autoencoder)
+    wrong = [_shuffled(codes, seed), _of_others(codes)]
+    # Columns: the own speaker, then the others.
+    voices = min(every, 1 + OTHER_VOICES)
+    given = np.zeros([audio.num_examples, voices])
+    given_wrong = np.zeros([audio.num_examples, len(wrong)])
+    stride = autoencoder.encoder.downsampling
+    groups = speech_codes.equal_groups([len(c) for c in codes], stride)
+    for rows in bar(groups, progress):
+        waveform, mask = speech_codes.read(audio, rows, stride)
+
+        def ask(codes, speakers, rows=rows, waveform=waveform, mask=mask):
+            values = np.stack([codes[row] for row in rows])
+            return log_prob(waveform, mask, values, speakers).numpy()
+
+        for step in range(voices):
+            given[rows, step] = ask(codes, (speakers[rows] + step) % every)
+        for i, values in enumerate(wrong):
+            given_wrong[rows, i] = ask(values, speakers[rows])
+    own = given[:, 0]
+    scale = -1 / LN2 / audio.lengths.sum()
+    figures = {
+        "reconstruction_bits_per_sample": own.sum() * scale,
+        "shuffled_bits_per_sample": given_wrong[:, 0].sum() * scale,
+        "other_codes_bits_per_sample": given_wrong[:, 1].sum() * scale,
+    }
+    if voices > 1:
+        others = given[:, 1:].mean(axis=1)
+        figures["other_speaker_bits_per_sample"] = others.sum() * scale
+        figures["speaker_by_likelihood"] = np.mean(given.argmax(axis=1) == 0)
+    return {name: float(value) for name, value in figures.items()}
+
+
+def _log_prob(autoencoder):
+    groups = autoencoder.quantizer.num_codebooks
+    shape = [None, None] + ([groups] if groups > 1 else [])
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None]),
+            tf.TensorSpec([None, None]),
+            tf.TensorSpec(shape, tf.int32),
+            tf.TensorSpec([None], tf.int64),
+        ]
+    )
+    def log_prob(waveform, mask, codes, speakers):
+        context = speech_codes.decoder_context(
+            autoencoder, codes, tf.ones(tf.shape(codes)[:2]), speakers
+        )
+        return autoencoder.decoder.log_prob(waveform, context, mask=mask)
+
+    return log_prob
+
+
+def _shuffled(codes, seed):
+    rng = np.random.default_rng(seed)
+    return [rng.permutation(sequence) for sequence in codes]
+
+
+def _of_others(codes):
+    """Returns for each sequence the next longer one, as long as it."""
+    order = np.argsort([len(sequence) for sequence in codes], kind="stable")
+    others = [None] * len(codes)
+    for row, other in zip(order, [*order[1:], order[-2]]):
+        others[row] = np.resize(codes[other], codes[row].shape)
+    return others
+
+
+def prior_figures(prior, audio, codes, stride, progress=True) -> dict:
+    """Returns `prior_bits_per_code` of test codes.
+
+    Args:
+        prior: a density of codes; one with `global_channels` is given the
+            speaker.
+        audio: the source that `codes` are of.
+        codes: of `speech_codes.encode`.
+        stride: samples of a code.
+        progress: show a progress bar.
+    """
+    count = getattr(prior, "global_channels", None)
+    speakers = speech_codes.speakers(audio)
+    nats = 0.0
+    groups = speech_codes.equal_groups([len(c) for c in codes], stride)
+    for rows in bar(groups, progress):
+        context = count and {"global": tf.one_hot(speakers[rows], count)}
+        values = np.stack([codes[row] for row in rows])
+        nats -= float(np.sum(prior.log_prob(values, context)))
+    return {"prior_bits_per_code": nats / LN2 / sum(c.size for c in codes)}

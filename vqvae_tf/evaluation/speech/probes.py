@@ -1,0 +1,296 @@
+"""What sequences of codes tell: probes of classes and of speakers.
+
+A probe is a small classifier of the codes alone. Codes of speech should tell
+what is said, and little of who says it, since the decoder is told that. The
+same probe of log-mel frames says how much was there to be told.
+"""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.evaluation import classifiers as sequences
+from vqvae_tf.evaluation.pictures import bar
+from vqvae_tf.evaluation.speech import judges as speech_judges
+from vqvae_tf.evaluation.speech.spectral_distance import frame_window
+from vqvae_tf.layers.mel import LogMel
+from vqvae_tf.runtime.precision import float32_policy
+from vqvae_tf.utils.checks import check_positive
+
+_HELD_OUT = 0.1
+_PATIENCE = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Probed:
+    """How often a probe is right.
+
+    Attributes:
+        accuracies: tuple of float, the share of test sequences that each
+            probe is right of, one for each seed.
+        majority: that of always saying the most frequent training label.
+    """
+
+    accuracies: tuple
+    majority: float
+
+    @property
+    def accuracy(self) -> float:
+        """The mean of the accuracies."""
+        return float(np.mean(self.accuracies))
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of the accuracies over seeds."""
+        return float(np.std(self.accuracies, ddof=len(self.accuracies) > 1))
+
+
+def probe(
+    train_sequences,
+    train_labels,
+    test_sequences,
+    test_labels,
+    num_embeddings: int | None = None,
+    num_classes: int | None = None,
+    seeds=(0, 1, 2),
+    epochs: int = 30,
+    progress: bool = True,
+) -> Probed:
+    """Trains probes of sequences and scores them on the test part.
+
+    Codes are embedded, frames are standardised and projected; two residual
+    blocks of convolutions, the mean over time, a softmax. A tenth of the
+    training part, another one for each seed, says when to stop; the test part
+    is looked at once.
+
+    Args:
+        train_sequences: integers `[time]` or `[time, G]`, codes of G
+            codebooks, each a sequence; or float `[time, features]`.
+        train_labels: integers `[n]` in 0..L-1.
+        test_sequences, test_labels: the same, of the test part.
+        num_embeddings: K, for codes; None for frames.
+        num_classes: L; by default, as many as the training labels tell.
+        seeds: integers, a probe each.
+        epochs: at most.
+        progress: show a progress bar over the seeds, on a terminal.
+
+    Returns:
+        A `Probed`.
+
+    Raises:
+        ValueError: for labels or codes that do not fit, or less than two
+            training sequences.
+
+    Example: the label is the code that all of a sequence is made of.
+
+    >>> labels = [0, 1] * 20
+    >>> codes = [np.full(3 + i % 5, i % 2) for i in range(40)]
+    >>> found = probe(codes, labels, codes[:4], labels[:4], 2, seeds=[0])
+    >>> found.accuracy, found.majority
+    (1.0, 0.5)
+    """
+    epochs = check_positive("epochs", epochs)
+    if num_classes is None:
+        num_classes = int(np.max(train_labels)) + 1
+    train = _checked(train_sequences, num_embeddings)
+    test = _checked(test_sequences, num_embeddings)
+    labels = sequences.check_labels(train, train_labels, num_classes)
+    answers = sequences.check_labels(test, test_labels, num_classes)
+    if len(train) < 2:
+        raise ValueError(
+            "A probe needs at least two training sequences, of which one says "
+            f"when to stop. Received: {len(train)}."
+        )
+    accuracies = []
+    for seed in bar(seeds, progress):
+        with float32_policy():
+            model = _network(train, num_embeddings, num_classes, seed)
+        _fit(model, train, labels, seed, epochs)
+        found = sequences.predictions(model, test).argmax(axis=1)
+        accuracies.append(float(np.mean(found == answers)))
+    most = np.bincount(labels).argmax()
+    return Probed(tuple(accuracies), float(np.mean(answers == most)))
+
+
+def figures(
+    audio_train,
+    audio_test,
+    train_codes,
+    test_codes,
+    num_embeddings,
+    hop=64,
+    progress=True,
+    **options,
+) -> dict:
+    """Probes codes for what is said and by whom, beside log-mel frames.
+
+    Args:
+        audio_train, audio_test: sources with speakers, classes, or both.
+        train_codes, test_codes: their codes; of `speech_codes.encode`.
+        num_embeddings: K.
+        hop: samples of a code.
+        progress: show progress bars.
+        options: further arguments of `probe`.
+
+    Returns:
+        A dict of floats: for "class" and "speaker", where the sources have
+        two at least, `probe_TARGET_codes` and `probe_TARGET_mels`, the mean
+        accuracy over seeds, `..._spread`, its standard deviation, and
+        `probe_TARGET_majority`.
+    """
+    train_mels, test_mels = (
+        log_mel_frames(
+            speech_judges.waveforms_of(audio), audio.sample_rate, hop
+        )
+        for audio in (audio_train, audio_test)
+    )
+    found = {}
+    for target in speech_judges.TARGETS:
+        names = "class_names" if target == "class" else "speaker_names"
+        count = len(getattr(audio_train, names) or ())
+        if count < 2:
+            continue
+        labels, answers = (
+            speech_judges.target_labels(audio, target)[1]
+            for audio in (audio_train, audio_test)
+        )
+        for given, train, test, size in (
+            ("codes", train_codes, test_codes, num_embeddings),
+            ("mels", train_mels, test_mels, None),
+        ):
+            probed = probe(
+                train,
+                labels,
+                test,
+                answers,
+                size,
+                count,
+                progress=progress,
+                **options,
+            )
+            name = f"probe_{target}_{given}"
+            found[name] = probed.accuracy
+            found[f"{name}_spread"] = probed.spread
+        found[f"probe_{target}_majority"] = probed.majority
+    return found
+
+
+def log_mel_frames(recordings, sample_rate, hop=64) -> list[np.ndarray]:
+    """Returns log-mel frames at the rate of the codes, to compare with.
+
+    Args:
+        recordings: waveforms, float `[time]` each.
+        sample_rate: samples a second.
+        hop: samples of a code: the product of an encoder's strides.
+
+    Returns:
+        float32 `[ceil(time / hop), 40]` for each recording.
+
+    Example:
+
+    >>> [frames.shape for frames in log_mel_frames([np.ones(200)], 8000)]
+    [(4, 40)]
+    """
+    with float32_policy():
+        layer = LogMel(sample_rate, window=frame_window(sample_rate), hop=hop)
+    call = tf.function(layer, input_signature=[tf.TensorSpec([1, None])])
+    return [
+        call(np.asarray(waveform, np.float32)[np.newaxis]).numpy()[0]
+        for waveform in recordings
+    ]
+
+
+def _checked(values, num_embeddings):
+    """Returns sequences as int32 or float32; raises ValueError if they differ.
+
+    Nothing but codes in range, or frames of one number of features.
+    """
+    arrays = [np.asarray(value) for value in values]
+    kinds = {(a.dtype.kind in "iu", a.shape[1:]) for a in arrays}
+    wanted = num_embeddings is not None
+    ranks = (1, 2) if wanted else (2,)
+    fits = len(kinds) == 1 and {a.ndim for a in arrays} <= set(ranks)
+    if not fits or (wanted and not next(iter(kinds))[0]):
+        raise ValueError(
+            "Sequences must be "
+            + (
+                "integers [time] or [time, G], where num_embeddings is given"
+                if wanted
+                else "float [time, features], without num_embeddings"
+            )
+            + f". Received: {len(arrays)} sequences, such as "
+            + ", ".join(f"{a.dtype} of shape {a.shape}" for a in arrays[:2])
+            + "."
+        )
+    if not wanted:
+        return [array.astype(np.float32) for array in arrays]
+    outside = [a for a in arrays if a.size and not 0 <= a.min() <= a.max()]
+    outside += [a for a in arrays if a.size and a.max() >= num_embeddings]
+    if outside:
+        raise ValueError(
+            f"Codes must be in 0..{num_embeddings - 1}. Received: codes in "
+            f"{outside[0].min()}..{outside[0].max()}."
+        )
+    return [array.astype(np.int32) for array in arrays]
+
+
+def _network(train, num_embeddings, num_classes, seed, channels=64):
+    shape = train[0].shape[1:]
+    values = keras.Input(
+        [None, *shape],
+        name="values",
+        dtype="float32" if num_embeddings is None else "int32",
+    )
+    mask = keras.Input([None], name="mask")
+    if num_embeddings is None:
+        frames = np.concatenate(train)
+        x = keras.layers.Normalization(
+            mean=frames.mean(axis=0), variance=frames.var(axis=0) + 1e-6
+        )(values)
+    else:
+        # A table for each codebook, one after the other.
+        groups = int(np.prod(shape))
+        x = keras.layers.Reshape([-1, groups])(values)
+        x = keras.layers.Embedding(
+            num_embeddings * groups,
+            channels,
+            keras.initializers.RandomNormal(stddev=1.0, seed=seed),
+        )(x + np.arange(groups) * num_embeddings)
+        x = keras.ops.mean(x, axis=2)
+    found = sequences.classify(
+        x,
+        mask,
+        num_classes,
+        channels=channels,
+        dilations=(1, 3),
+        dropout=0.2,
+        seed=seed,
+    )
+    return keras.Model({"values": values, "mask": mask}, found)
+
+
+def _fit(model, train, labels, seed, epochs):
+    order = np.random.default_rng(seed).permutation(len(train))
+    held, rest = np.split(order, [max(1, round(_HELD_OUT * len(order)))])
+    batches, steps = sequences.training_batches(
+        [train[row] for row in rest], labels[rest], batch_size=32, seed=seed
+    )
+    values, mask = sequences.pad([train[row] for row in held])
+    model.compile(
+        keras.optimizers.AdamW(1e-3, weight_decay=1e-2),
+        "sparse_categorical_crossentropy",
+    )
+    stop = keras.callbacks.EarlyStopping(
+        patience=_PATIENCE, restore_best_weights=True
+    )
+    model.fit(
+        batches,
+        steps_per_epoch=steps,
+        epochs=epochs,
+        validation_data=({"values": values, "mask": mask}, labels[held]),
+        callbacks=[stop],
+        shuffle=False,
+        verbose=0,
+    )

@@ -1,0 +1,89 @@
+"""What judges hear in speech that is drawn from a prior."""
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.encoding import recordings as speech_codes
+from vqvae_tf.quantizers.usage import perplexity
+from vqvae_tf.utils.checks import check_labels, check_positive
+
+
+def sample_figures(model, audio, judged, count=100, **drawing) -> dict:
+    """Asks judges about samples; nobody has said what these should be.
+
+    Each speaker speaks as often, for as long as the median recording.
+
+    Args:
+        model: a `LatentGenerator` of waveforms.
+        audio: the recordings to compare with.
+        judged: pairs of a `speech_judges.Judge` and labels, which are not
+            looked at.
+        count: how many samples.
+        drawing: temperature, seed, batch_size, progress of
+            `speech_codes.decode`.
+
+    Returns:
+        For a judge of classes `class_confidence`, the mean probability of the
+        most probable class of the recordings, `sampled_class_confidence`, that
+        of the samples, and `sampled_classes`, the perplexity of the mean of
+        what it says of samples: as many as there are classes where all are
+        drawn equally often, and surely. For one of speakers
+        `sampled_speaker_accuracy`, the share that sound like the speaker that
+        the decoder was told.
+    """
+    speakers = np.arange(check_positive("count", count)) % max(
+        1, audio.num_speakers
+    )
+    waveforms = samples(model, audio, speakers, **drawing)
+    figures = {}
+    for judge, _ in judged:
+        found = judge.probabilities(waveforms)
+        if judge.target == "speaker":
+            right = found.argmax(axis=1) == speakers
+            figures["sampled_speaker_accuracy"] = right.mean()
+            continue
+        originals = judge.probabilities(
+            [audio.waveform(row).numpy() for row in range(audio.num_examples)]
+        )
+        figures["class_confidence"] = originals.max(axis=1).mean()
+        figures["sampled_class_confidence"] = found.max(axis=1).mean()
+        figures["sampled_classes"] = perplexity(
+            tf.constant(found.sum(axis=0)[None], tf.float32)
+        )
+    return {name: float(value) for name, value in figures.items()}
+
+
+def samples(
+    model, audio, speakers, temperature=1.0, seed=0, **drawing
+) -> list[np.ndarray]:
+    """Draws codes from the prior, and waveforms of them by the speakers.
+
+    Args:
+        model, audio, drawing: as of `sample_figures`.
+        speakers: integers `[n]`.
+        temperature, seed: of prior and decoder.
+
+    Returns:
+        float32 `[time]` for each, as long as the median recording of `audio`.
+    """
+    every = getattr(model.prior, "global_channels", None)
+    if every:
+        speakers = check_labels("speakers", speakers, every)
+    length = int(np.median(audio.lengths))
+    size = -(-length // model.autoencoder.encoder.downsampling)
+    codes = model.prior.sample(
+        len(speakers),
+        every and {"global": tf.one_hot(speakers, every)},
+        event_shape=(size,),
+        temperature=temperature,
+        seed=seed,
+    ).numpy()
+    return speech_codes.decode(
+        model.autoencoder,
+        list(codes),
+        speakers,
+        [length] * len(speakers),
+        temperature=temperature,
+        seed=seed,
+        **drawing,
+    )

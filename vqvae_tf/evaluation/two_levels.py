@@ -1,0 +1,164 @@
+"""Figures of a second stage: what a few codes say of a code map."""
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.densities.base import LN2
+from vqvae_tf.encoding import arrays as encoding
+from vqvae_tf.evaluation import pictures as evaluation
+
+# InfoNCE takes half the square of this many evaluations, and tries these
+# temperatures of its critic; PSNR takes so many samples.
+CONTRASTED = 256
+TEMPERATURES = 2.0 ** np.arange(10)
+SAMPLED = 240
+
+
+def evaluate(model, frames, progress=True) -> dict:
+    """Measures a two-level model on held-out frames.
+
+    Args:
+        model: `LatentGenerator(vqvae, LatentGenerator(vqvae_of_codes, prior))`.
+        frames: uint8 `[n, height, width, channels]`, in the order of time.
+        progress: show a progress bar, where stderr is a terminal.
+
+    Returns:
+        A dict of floats. `map_bits`: -log2 p(code map | its global codes), a
+        frame; `map_bits_swapped`: given the codes of the frame n / 2 later;
+        `global_prior_bits`: of the global codes under their prior, and
+        `two_level_bits`, the sum of it and map_bits; `infonce_bits`: see
+        `infonce`, over at most 256 frames; `global_psnr`: of frames decoded
+        from a sampled map, given only the global codes, in dB, over at most
+        240 frames; `examples`.
+    """
+    base, inner = model.autoencoder, model.prior
+    codes = encoding.encode_array(base, frames).astype(np.int32)
+    latents = encoding.encode_array(inner.autoencoder, codes)
+    latents = latents.astype(np.int32)
+    bits = MapBits(inner.autoencoder)
+    swapped = np.roll(latents, len(latents) // 2, axis=0)
+    given = bits(codes, latents).mean()
+    prior = -_batched(inner.prior.log_prob, latents).mean() / LN2
+    chosen = _spread(len(codes), CONTRASTED)
+    return {
+        "examples": len(codes),
+        "map_bits": float(given),
+        "map_bits_swapped": float(bits(codes, swapped).mean()),
+        "global_prior_bits": float(prior),
+        "two_level_bits": float(given + prior),
+        "infonce_bits": infonce(bits, codes[chosen], latents[chosen], progress),
+        "global_psnr": _global_psnr(
+            model, frames[_spread(len(frames), SAMPLED)]
+        ),
+    }
+
+
+class MapBits:
+    """-log2 p(code map | global codes), float64 `[n]`.
+
+    Args:
+        autoencoder: a `VQVAE` of code maps.
+
+    Call arguments:
+        codes: int32 `[n, *grid]`.
+        latents: the global codes, int32 `[n, 1, 1, G]`.
+    """
+
+    def __init__(self, autoencoder):
+        decoder, quantizer = autoencoder.decoder, autoencoder.quantizer
+        self._log_prob = tf.function(
+            lambda codes, latents: decoder.log_prob(
+                codes, {"local": quantizer.decode(latents)}
+            ),
+            reduce_retracing=True,
+        )
+
+    def __call__(self, codes, latents):
+        return -_batched(self._log_prob, codes, latents) / LN2
+
+
+def infonce(bits, codes, latents, progress=True) -> float:
+    """Returns a lower bound on the information of latents about codes, in bits.
+
+    The mean of log2 (f(x_i, z_i) / mean_j f(x_i, z_j)) with the critic f =
+    p(x | z) ** (1 / t): by itself (t = 1) a model is too sure to tell like
+    frames apart. Odd and even rows are two sets; each takes the t that is best
+    for the other, so that the bound holds.
+
+    Args:
+        bits: a `MapBits`.
+        codes: int32 `[n, *grid]`, n at least 4.
+        latents: int32 `[n, 1, 1, G]`.
+        progress: show a progress bar.
+
+    Returns:
+        The mean of the two bounds, at most log2(n / 2).
+
+    References:
+        van den Oord et al. 2018, arXiv:1807.03748, eq. 5 and appendix A.1.
+    """
+    bounds = [
+        [_bound(scores / t) for t in TEMPERATURES]
+        for scores in (
+            _scores(bits, codes[first::2], latents[first::2], progress)
+            for first in (0, 1)
+        )
+    ]
+    chosen = np.argmax(bounds, axis=1)
+    return float((bounds[0][chosen[1]] + bounds[1][chosen[0]]) / 2)
+
+
+def _scores(bits, codes, latents, progress):
+    """Returns log p(x_i | z_j) in nats, `[n, n]`."""
+    rows = []
+    for i in evaluation.bar(range(len(codes)), progress):
+        repeated = np.repeat(codes[i : i + 1], len(codes), axis=0)
+        rows.append(-bits(repeated, latents) * LN2)
+    return np.stack(rows)
+
+
+def _bound(scores):
+    top = scores.max(axis=1, keepdims=True)
+    mean = top[:, 0] + np.log(np.exp(scores - top).mean(axis=1))
+    return np.mean(np.diag(scores) - mean) / LN2
+
+
+def _global_psnr(model, frames):
+    inner = model.prior.autoencoder
+    drawn = []
+    for i in range(0, len(frames), 60):
+        codes = model.autoencoder.encode(frames[i : i + 60])
+        local = inner.quantizer.decode(inner.encode(codes))
+        codes = inner.decoder.sample(context={"local": local}, seed=i)
+        drawn.append(model.autoencoder.decode(codes).numpy())
+    error = np.concatenate(drawn).astype(np.float64) - frames
+    return evaluation.psnr(np.mean(error**2))
+
+
+def usage(autoencoder, codes) -> np.ndarray:
+    """Returns the share of each codebook's codes that a set uses.
+
+    Args:
+        autoencoder: a `VQVAE` of code maps.
+        codes: int32 `[n, *grid]`.
+
+    Returns:
+        float64 `[G]`.
+    """
+    latents = encoding.encode_array(autoencoder, codes)
+    groups = latents.reshape(-1, autoencoder.quantizer.num_codebooks).T
+    size = autoencoder.quantizer.num_embeddings
+    return np.array([len(np.unique(group)) / size for group in groups])
+
+
+def _spread(count, most):
+    """Returns at most `most` indices, evenly spread over `count`."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
+
+
+def _batched(function, *arrays, batch_size=64):
+    results = [
+        function(*(tf.constant(a[i : i + batch_size]) for a in arrays)).numpy()
+        for i in range(0, len(arrays[0]), batch_size)
+    ]
+    return np.concatenate(results).astype(np.float64)

@@ -1,0 +1,300 @@
+"""Figures of video: the next frame's bits, and rollouts against the truth."""
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.densities.base import LN2
+from vqvae_tf.evaluation import pictures as evaluation
+from vqvae_tf.utils.checks import check_labels, check_positive
+
+STEPS = 10
+SAMPLES = 8
+# A frame does not follow from the one before (the level has put the player
+# elsewhere) where its colours, blurred, are further away than this in pixel
+# levels, and its correlation is lower, both at the best sideways shift.
+JUMP_DISTANCE, JUMP_CORRELATION = 45.0, 0.35
+
+
+def log_prob_graph(video):
+    """Returns log p(codes | past, action) of a model of video as a graph."""
+    return tf.function(video.prior.log_prob, reduce_retracing=True)
+
+
+def next_frame_bits(
+    video, coded, action=None, batch_size=64, progress=True, log_prob=None
+):
+    """Measures how well each frame is foreseen.
+
+    Args:
+        video: a `VideoGenerator`.
+        coded: `data.Episodes` of code maps.
+        action: what to tell the prior: None for the true action, "unknown",
+            or an integer for all frames.
+        batch_size: how many frames at once.
+        progress: show a progress bar, where stderr is a terminal.
+        log_prob: the `log_prob_graph` that several calls share.
+
+    Returns:
+        -log2 p(codes | past, action) of each frame that has `num_past` before
+        it, float64 `[clips]`, in the order of `coded.clip_starts(num_past+1)`.
+    """
+    from vqvae_tf import data
+
+    batch_size = check_positive("batch_size", batch_size)
+    if action not in (None, "unknown") and video.num_actions:
+        action = int(check_labels("action", action, video.num_actions))
+    log_prob = log_prob or log_prob_graph(video)
+    batches = data.clip_evaluation_batches(coded, video.num_past, batch_size)
+    bits = []
+    for codes, context, weight in evaluation.bar(batches, progress):
+        context = dict(context)
+        if action == "unknown":
+            context.pop("action")
+        elif action is not None:
+            context["action"] = tf.fill(
+                [batch_size], tf.cast(action, context["action"].dtype)
+            )
+        found = -log_prob(codes, context).numpy() / LN2
+        bits.append(found[weight.numpy() > 0])
+    return np.concatenate(bits).astype(np.float64)
+
+
+def true_actions(coded, num_past) -> np.ndarray:
+    """Returns the action before each frame of `next_frame_bits`."""
+    return coded.actions[coded.clip_starts(num_past + 1) + num_past - 1]
+
+
+def moving_clips(frames, num_past, steps=STEPS, spacing=4) -> np.ndarray:
+    """Finds clips that change much, and in which nobody respawns.
+
+    Args:
+        frames: `data.Episodes` of frames.
+        num_past: frames that a rollout is given, P.
+        steps: frames that it goes on for, N.
+        spacing: steps from one candidate to the next.
+
+    Returns:
+        The first steps of the clips, int64: those whose mean squared change
+        from frame P to frame P + N is above the median, without those with a
+        jump between two frames after the first. Where that leaves none, all
+        without a jump, or else all.
+    """
+    steps = check_positive("steps", steps)
+    spacing = check_positive("spacing", spacing)
+    starts = frames.clip_starts(num_past + steps)[::spacing]
+    last = frames.values[starts + num_past - 1].astype(np.float32)
+    end = frames.values[starts + num_past + steps - 1].astype(np.float32)
+    change = ((last - end) ** 2).mean(axis=(1, 2, 3))
+    jumps = np.flatnonzero(is_jump(frames.values))
+    clean = np.array(
+        [
+            not np.any((jumps > s) & (jumps < s + num_past + steps))
+            for s in starts
+        ]
+    )
+    for chosen in ((change > np.median(change)) & clean, clean):
+        if chosen.any():
+            return starts[chosen]
+    return starts
+
+
+def is_jump(values) -> np.ndarray:
+    """Tells which frames do not follow from the one before them.
+
+    Both tests are needed: a wall at close range has little that correlates,
+    and a quick turn changes most colours.
+
+    Args:
+        values: uint8 `[n, height, width, channels]`.
+
+    Returns:
+        bool `[n]`; the first is False.
+    """
+    values = values.astype(np.float32)
+    blurred = _blurred(values)
+    jumps = np.zeros(len(values), bool)
+    for i in range(1, len(values)):
+        if _distance(blurred[i - 1], blurred[i]) > JUMP_DISTANCE:
+            grey = values[i - 1 : i + 1].mean(axis=-1)
+            jumps[i] = best_shift(*grey)[1] < JUMP_CORRELATION
+    return jumps
+
+
+def _blurred(values, size=14):
+    """Returns the means of size x size parts of each picture."""
+    n, height, width, channels = values.shape
+    h, w = height // size, width // size
+    values = values[:, : h * size, : w * size]
+    return values.reshape(n, size, h, size, w, channels).mean(axis=(2, 4))
+
+
+def _distance(before, after):
+    """Returns the least root mean squared distance over sideways shifts."""
+    largest = before.shape[1] // 2 - 1
+    return min(
+        np.sqrt(np.mean((a - b) ** 2))
+        for _, a, b in _overlaps(before, after, largest)
+    )
+
+
+def _overlaps(before, after, largest):
+    """Yields shifts, and what both pictures show where one is so moved."""
+    width = before.shape[1]
+    for shift in range(-largest, largest + 1):
+        size = width - abs(shift)
+        a = before[:, max(0, -shift) :][:, :size]
+        b = after[:, max(0, shift) :][:, :size]
+        yield shift, a, b
+
+
+def best_shift(before, after, largest=None):
+    """Finds how far a picture moved sideways, by correlation.
+
+    Args:
+        before, after: `[height, width]`, grey.
+        largest: the greatest shift to try, in pixels; half the width by
+            default.
+
+    Returns:
+        The shift in pixels, positive to the right, and the correlation of
+        what both pictures show at that shift.
+    """
+    largest = before.shape[1] // 2 if largest is None else largest
+    scores = {}
+    for shift, a, b in _overlaps(before, after, largest):
+        a, b = a - a.mean(), b - b.mean()
+        scale = np.sqrt((a**2).sum() * (b**2).sum())
+        scores[shift] = float((a * b).sum() / scale) if scale > 0 else 0.0
+    shift = max(scores, key=lambda s: (scores[s], -abs(s)))
+    return shift, scores[shift]
+
+
+def rollouts(video, frames, coded, starts, steps=STEPS, progress=True) -> dict:
+    """Compares rollouts with what came, and with repeating the last frame.
+
+    Args:
+        video: a `VideoGenerator`.
+        frames, coded: `data.Episodes` of frames and of their codes.
+        starts: the first steps of clips of `num_past + steps`.
+        steps: frames of a rollout.
+        progress: show a progress bar, where stderr is a terminal.
+
+    Returns:
+        A dict of float64 `[steps]` each, over all clips: `psnr_greedy`,
+        `psnr_mean` (of the mean of 8 sampled frames), `psnr_repeat` in dB,
+        and `accuracy_greedy`, `accuracy_samples`, `accuracy_repeat`, the share
+        of codes that are right.
+    """
+    steps = check_positive("steps", steps)
+    sums = {}
+    for i in evaluation.bar(range(0, len(starts), 16), progress):
+        part = starts[i : i + 16]
+        for name, value in _compare(
+            video, frames, coded, part, steps, i
+        ).items():
+            sums[name] = sums.get(name, 0.0) + value
+    means = {name: value / len(starts) for name, value in sums.items()}
+    return {
+        name.replace("error", "psnr"): 10 * np.log10(255.0**2 / value)
+        if name.startswith("error")
+        else value
+        for name, value in means.items()
+    }
+
+
+def _compare(video, frames, coded, starts, steps, seed):
+    """Returns sums over clips of errors and accuracies, `[steps]` each."""
+    past = coded.values[starts[:, None] + np.arange(video.num_past)]
+    future = starts[:, None] + video.num_past + np.arange(steps)
+    truth, pixels = coded.values[future], frames.values[future]
+    actions = None
+    if coded.actions is not None:
+        actions = coded.actions[future - 1]
+    greedy = video.rollout_codes(past, actions, steps, temperature=0, seed=0)
+    drawn = video.rollout_codes(
+        past, actions, steps, num_futures=SAMPLES, seed=seed
+    )
+    pictures = video.decode(drawn).numpy().astype(np.float32)
+    pictures = pictures.reshape(len(starts), SAMPLES, *pictures.shape[1:])
+    drawn = drawn.numpy().reshape(len(starts), SAMPLES, *drawn.shape[1:])
+    last = np.repeat(past[:, -1:], steps, axis=1)
+    still = frames.values[starts + video.num_past - 1][:, None]
+    return {
+        "error_greedy": _error(video.decode(greedy).numpy(), pixels),
+        "error_mean": _error(pictures.mean(axis=1), pixels),
+        "error_repeat": _error(still, pixels),
+        "accuracy_greedy": _accuracy(greedy.numpy(), truth),
+        "accuracy_samples": _accuracy(drawn, truth[:, None]).mean(axis=0),
+        "accuracy_repeat": _accuracy(last, truth),
+    }
+
+
+def _error(pictures, truth):
+    squares = (pictures.astype(np.float32) - truth) ** 2
+    return squares.mean(axis=(2, 3, 4), dtype=np.float64).sum(axis=0)
+
+
+def _accuracy(codes, truth):
+    return (codes == truth).mean(axis=(-2, -1)).sum(axis=0)
+
+
+def turning_starts(frames, num_past, turns, least=2) -> np.ndarray:
+    """Finds starts whose given frames show that turning turns the view.
+
+    Players who are out of the game stand still, whatever they do.
+
+    Args:
+        frames: `data.Episodes` of frames.
+        num_past: frames that a rollout is given, P.
+        turns: the actions that turn.
+        least: by how many pixels one of them must have moved the picture.
+
+    Returns:
+        The first steps of the clips of P frames, int64.
+    """
+    starts = frames.clip_starts(num_past)
+    grey = frames.values.astype(np.float32).mean(axis=-1)
+    largest = grey.shape[2] // 3
+    turned = np.zeros(len(grey), bool)
+    for t in np.flatnonzero(np.isin(frames.actions[:-1], turns)):
+        shift, _ = best_shift(grey[t], grey[t + 1], largest)
+        turned[t] = abs(shift) >= least
+    seen = [turned[s : s + num_past - 1].any() for s in starts]
+    return starts[seen]
+
+
+def opposite_turns(video, past, left, right, steps=4, seed=0) -> float:
+    """Returns the share of starts at which turning moves the picture rightly.
+
+    From the same frames, `steps` times `left` must move the picture to the
+    right, and as many times `right` to the left, by the sum of shifts from
+    frame to frame.
+
+    Args:
+        video: a `VideoGenerator`.
+        past: codes `[starts, num_past, *grid]`.
+        left, right: the two actions.
+        steps: frames to roll out.
+        seed: of the rollouts.
+    """
+    steps = check_positive("steps", steps)
+    last = video.decode(past[:, -1:]).numpy()
+    moved = []
+    for action in (left, right):
+        drawn = []
+        for i in range(0, len(past), 32):
+            part = past[i : i + 32]
+            codes = video.rollout_codes(
+                part, np.full([len(part), steps], action), seed=seed + i
+            )
+            drawn.append(video.decode(codes).numpy())
+        clips = np.concatenate([last, np.concatenate(drawn)], axis=1)
+        moved.append([_total_shift(clip) for clip in clips])
+    right_way = (np.array(moved[0]) > 0) & (np.array(moved[1]) < 0)
+    return float(right_way.mean())
+
+
+def _total_shift(clip):
+    grey = clip.astype(np.float32).mean(axis=-1)
+    largest = grey.shape[2] // 3
+    return sum(best_shift(a, b, largest)[0] for a, b in zip(grey, grey[1:]))

@@ -1,0 +1,298 @@
+"""SavedModels that answer with TensorFlow alone, laid out for its server."""
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+import tensorflow as tf
+from absl import logging
+
+from vqvae_tf.export.signatures import endpoints
+from vqvae_tf.export.signatures.bounds import Bounds
+from vqvae_tf.models import (
+    VQVAE,
+    Autoencoder,
+    LatentGenerator,
+    SpeechVQVAE,
+    VideoGenerator,
+)
+from vqvae_tf.runtime.precision import in_float32
+from vqvae_tf.utils import finite, folders
+from vqvae_tf.utils.paths import printable, resolve
+
+# Where TensorFlow Serving looks in a version's folder.
+WARMUP_FILE = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
+
+
+def export(
+    generator,
+    path,
+    version=1,
+    jit_sampling=None,
+    max_batch=None,
+    max_pixels=None,
+    max_samples=None,
+) -> pathlib.Path:
+    """Writes a model as a SavedModel, `path/<version>/`.
+
+    The signatures of a model of pictures, with named inputs and outputs (B
+    pictures of H x W pixels, codes on a grid of h x w; a last axis G with
+    G > 1 codebooks; a model of grey pictures has 1 where 3 stands for RGB):
+
+        encode(images uint8 [B, H, W, 3]) -> codes int32 [B, h, w]
+        decode(codes int32 [B, h, w]) -> images uint8 [B, H, W, 3]
+        reconstruct(images) -> images
+
+    and, where the model has a prior,
+
+        sample(num_samples int32 [], temperature float32 [], seed int32 [])
+            -> images uint8 [num_samples, H, W, 3]
+        score(images) -> bits_per_dim, reconstruction, prior: float32 [B],
+            bits per dimension, of which the first is the sum
+
+    With a class-conditional prior, `sample` and `score` take another input
+    `labels`, int32 `[1]` (for all pictures) or one for each. Batch, height
+    and width are free; samples have the prior's grid.
+
+    A model of two levels, a `LatentGenerator` whose prior is one, has these
+    and, for the G codes that stand for all of a picture,
+
+        encode_global(images) -> global_codes int32 [B, G]
+        decode_global(global_codes, temperature, seed) -> images, of code maps
+            drawn from the decoder
+
+    of which `encode_global` and `score` take pictures of one size. A
+    `VideoGenerator` has, for B clips of T frames,
+
+        encode(frames uint8 [B, T, H, W, 3]) -> codes int32 [B, T, h, w]
+        decode(codes) -> frames
+        continue(context_frames uint8 [B, T, H, W, 3], num_frames int32 [],
+            temperature, seed) -> frames uint8 [B, num_frames, H, W, 3]
+        rollout(context_frames, actions int32 [B, N] or float32 [B, N, size],
+            temperature, seed) -> frames uint8 [B, N, H, W, 3]
+
+    the last with a prior that knows actions. An `Autoencoder`, whose latents
+    of C channels are no codes, has `reconstruct` and `sample` as above and
+
+        encode(images) -> latents float32 [B, h, w, C]
+        decode(latents) -> images
+        score(images, seed int32 []) -> bits_per_dim, reconstruction, prior:
+            float32 [B], of the bound of one draw of z
+
+    `sample` and `score` with a bottleneck that has a prior. A `SpeechVQVAE`
+    has, for B waveforms of T samples and n = ceil(T / stride) codes,
+
+        encode(waveform float32 [B, T], sample_rate int32 []) -> codes int32
+            [B, n]
+        decode(codes, speaker int32 [1] or [B], temperature, seed) ->
+            waveform float32 [B, n * stride]
+        convert(waveform, sample_rate, speaker, temperature, seed) ->
+            waveform float32 [B, T]
+
+    with a fast decoder also decode_fast(codes, speaker) and
+    convert_fast(waveform, sample_rate, speaker), with a prior
+
+        sample(num_samples, num_codes int32 [], speaker, temperature, seed) ->
+            waveform float32 [num_samples, num_codes * stride], codes
+        score(waveform, sample_rate, speaker) -> bits_per_sample,
+            reconstruction, prior: float32 [B]
+
+    and the speakers' names and the sample rate in assets.extra/speech.json.
+
+    `serving_default` is `encode`. Everything is computed in float32, from a
+    copy if need be. What cannot be meant is an InvalidArgumentError with a
+    message.
+
+    The folder appears when it is complete. With the package
+    tensorflow-serving-api it holds warm-up requests for every signature.
+
+    Args:
+        generator: a `VQVAE` of pictures or a `SpeechVQVAE`, a
+            `LatentGenerator` with one, a `VideoGenerator`, or an
+            `Autoencoder`.
+        path: the model's folder; its name is the model's in a server.
+        version: a whole number of at least 1; servers take the highest.
+        jit_sampling: of speech alone: whether the decoder's steps are
+            compiled by XLA where the model runs, by default they are not.
+            They are several times as fast then, but TensorFlow Serving needs a
+            flag for that (docs/serving.md).
+        max_batch, max_pixels, max_samples: how much one request may ask for,
+            so that none takes all memory: see `serving_bounds.Bounds`. By
+            default 256 examples, 2**23 pixels, 256 drawn pictures or frames;
+            of speech 2**19 samples of waveforms. 0 is no bound.
+
+    Returns:
+        The path of the version's folder.
+
+    Raises:
+        TypeError: for anything but these.
+        ValueError: for a model of other data, a second level whose codes do
+            not stand for all of a picture, a prior that needs a local
+            context, another version, jit_sampling without speech, or weights
+            that are not finite.
+        FileExistsError: if the version is there already.
+
+    Example:
+
+    >>> generator = LatentGenerator.from_preset("vqvae_photo128")
+    >>> folder = export(generator, "serving/vqvae_photo128", version=1)
+    >>> model = tf.saved_model.load(folder)  # where only TensorFlow is
+    >>> images = tf.zeros([1, 128, 128, 3], tf.uint8)
+    >>> codes = model.signatures["encode"](images=images)["codes"]
+
+    References:
+        docs/serving.md; https://www.tensorflow.org/guide/saved_model
+    """
+    bounds = Bounds(max_batch, max_pixels, max_samples)
+    _check_generator(generator)
+    target = check_target(path, version)
+    finite.check_weights(generator, "exported")
+    served = endpoints(in_float32(generator), jit_sampling, bounds)
+    signatures, examples = served.signatures(), served.examples()
+    with folders.new_folder(target, _refuse) as folder:
+        _save(signatures, folder)
+        for name, text in served.extra_files().items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(text)
+        _write_warmup(folder, target.parent.name, examples)
+    return target
+
+
+def _check_generator(generator):
+    classes = (Autoencoder, VQVAE, LatentGenerator, VideoGenerator)
+    if not isinstance(generator, classes):
+        raise TypeError(
+            "export writes an Autoencoder, a VQVAE, a LatentGenerator or a "
+            f"VideoGenerator. Received: {type(generator).__name__}."
+        )
+    autoencoder = getattr(generator, "autoencoder", generator)
+    shape = getattr(autoencoder, "event_shape", None)
+    speech = isinstance(autoencoder, SpeechVQVAE)
+    if not speech and (shape is None or len(shape) != 3):
+        raise ValueError(
+            "export writes models of speech (SpeechVQVAE), and of pictures, "
+            "whose event_shape is (height, width, channels). Received: "
+            f"event_shape={shape}."
+        )
+    prior = getattr(generator, "prior", None)
+    while isinstance(prior, LatentGenerator):
+        _check_level(prior.autoencoder)
+        prior = prior.prior
+    if getattr(prior, "local_channels", None):
+        raise ValueError(
+            "A prior that needs a local context cannot be exported: no "
+            "signature has an input for it. Received: a prior with "
+            f"local_channels={prior.local_channels}."
+        )
+
+
+def _check_level(autoencoder):
+    shape = autoencoder.event_shape
+    factor = getattr(autoencoder.encoder, "downsampling", 1)
+    if shape != (factor, factor):
+        raise ValueError(
+            "A second level is exported where its codes stand for all of a "
+            "picture: with a GlobalEncoder, and the event_shape (grid_size, "
+            f"grid_size). Received: event_shape={shape}, and an encoder of "
+            f"{factor} x {factor} codes to one."
+        )
+
+
+def check_target(path, version) -> pathlib.Path:
+    """Returns the folder of a version, which must be free.
+
+    Raises:
+        ValueError: for another version than a whole number of at least 1.
+        FileExistsError: if it is there already.
+    """
+    whole = isinstance(version, int) and not isinstance(version, bool)
+    if not whole or version < 1:
+        raise ValueError(
+            "version must be a whole number of at least 1, the name of a "
+            f"folder. Received: version={version!r}."
+        )
+    # Resolved, since the last part of the path is the model's name.
+    target = resolve(path) / str(version)
+    folders.replaceable(target, _refuse)
+    return target
+
+
+def _refuse(target):
+    """Raises FileExistsError: a version that is there is never replaced."""
+    raise FileExistsError(
+        f"{target} exists already; a server may be using it. Export another "
+        "version (a server takes the highest), or remove the folder first."
+    )
+
+
+def _save(signatures, folder):
+    # A plain module with the variables that are used, so that neither Keras'
+    # objects nor the state of training are in the SavedModel.
+    module = tf.Module()
+    variables = {
+        id(variable): variable
+        for signature in signatures.values()
+        for variable in signature.variables
+    }
+    module.served_variables = list(variables.values())
+    if str(folder) != printable(str(folder)):
+        # A name that TensorFlow does not take.
+        with tempfile.TemporaryDirectory() as temporary:
+            tf.saved_model.save(module, temporary, signatures)
+            shutil.copytree(temporary, folder, dirs_exist_ok=True)
+    else:
+        tf.saved_model.save(module, str(folder), signatures)
+
+
+def _write_warmup(folder, model_name, requests):
+    """Writes what TensorFlow Serving asks a SavedModel as it loads it.
+
+    The first request to a signature would otherwise wait for memory, threads
+    and kernels to be set up. The protocol buffers are TensorFlow Serving's
+    own; without their package the SavedModel is complete all the same.
+
+    Args:
+        folder: the version's folder, with a SavedModel in it.
+        model_name: the name that clients will use.
+        requests: inputs by name, by signature.
+
+    References:
+        https://www.tensorflow.org/tfx/serving/saved_model_warmup
+    """
+    protos = _protos()
+    if protos is None:
+        logging.warning(
+            "The SavedModel of %s has no warm-up requests, so the first "
+            "requests to a server will be slow: the package "
+            "tensorflow-serving-api is not installed. To include them: "
+            "pip install vqvae_tf[serving], and export again.",
+            model_name,
+        )
+        return
+    path = folder / WARMUP_FILE
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(os.fsencode(path)) as writer:
+        for signature, inputs in requests.items():
+            record = _record(protos, model_name, signature, inputs)
+            writer.write(record.SerializeToString())
+
+
+def _protos():
+    """Returns the modules of PredictRequest and PredictionLog, or None."""
+    try:
+        from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+    except ImportError:
+        return None
+    return predict_pb2, prediction_log_pb2
+
+
+def _record(protos, model_name, signature, inputs):
+    predict_pb2, prediction_log_pb2 = protos
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = printable(model_name)
+    request.model_spec.signature_name = signature
+    for name, value in inputs.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    log = prediction_log_pb2.PredictLog(request=request)
+    return prediction_log_pb2.PredictionLog(predict_log=log)

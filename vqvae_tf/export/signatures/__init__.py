@@ -1,0 +1,47 @@
+"""What an exported model answers: inputs checked, outputs named."""
+
+from vqvae_tf.export.signatures.base import Endpoints
+from vqvae_tf.export.signatures.latents import LatentEndpoints
+from vqvae_tf.export.signatures.levels import LevelEndpoints
+from vqvae_tf.export.signatures.pictures import PictureEndpoints
+from vqvae_tf.export.signatures.speech import SpeechEndpoints
+from vqvae_tf.export.signatures.video import VideoEndpoints
+from vqvae_tf.models import (
+    Autoencoder,
+    LatentGenerator,
+    SpeechVQVAE,
+    VideoGenerator,
+)
+
+
+def endpoints(generator, jit_sampling=None, bounds=None) -> Endpoints:
+    """Returns the functions behind the signatures of a model.
+
+    Args:
+        generator: a `VQVAE` of pictures or a `SpeechVQVAE`, a
+            `LatentGenerator` with one, a `VideoGenerator` or an
+            `Autoencoder`; built, and in float32.
+        jit_sampling: of speech alone, see `export`.
+        bounds: how much a request may ask for, by default `Bounds()`.
+
+    Raises:
+        ValueError: for jit_sampling with another model.
+
+    Example:
+
+    >>> codes = endpoints(generator).signatures()["encode"](images)["codes"]
+    """
+    if isinstance(getattr(generator, "autoencoder", generator), SpeechVQVAE):
+        return SpeechEndpoints(generator, bool(jit_sampling), bounds)
+    if jit_sampling is not None:
+        raise ValueError(
+            "jit_sampling is for models of speech. Received: "
+            f"jit_sampling={jit_sampling} and a {type(generator).__name__}."
+        )
+    if isinstance(generator, VideoGenerator):
+        return VideoEndpoints(generator, bounds)
+    if isinstance(generator, Autoencoder):
+        return LatentEndpoints(generator, bounds)
+    if isinstance(getattr(generator, "prior", None), LatentGenerator):
+        return LevelEndpoints(generator, bounds)
+    return PictureEndpoints(generator, bounds)

@@ -1,0 +1,222 @@
+"""What the signatures of all exported models share: tracing and checks."""
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.export.signatures.bounds import Bounds, product, within
+
+
+class Endpoints:
+    """The functions behind the signatures of an exported model.
+
+    Checks are part of the graphs: what cannot be meant is an
+    InvalidArgumentError. A subclass adds the signatures of one kind of model;
+    `serving.endpoints` picks it.
+
+    Args:
+        generator: a model with an encoder of pictures, built and in float32.
+        bounds: how much a request may ask for, by default `Bounds()`.
+    """
+
+    is_speech = False
+
+    def __init__(self, generator, bounds=None):
+        self.bounds = bounds or Bounds()
+        self.generator = generator
+        self.prior = getattr(generator, "prior", None)
+        self.autoencoder = getattr(generator, "autoencoder", generator)
+        self.quantizer = getattr(self.autoencoder, "quantizer", None)
+        # Height over h, and width over w.
+        self.factor = getattr(self.autoencoder.encoder, "downsampling", 1)
+        self.channels = self.autoencoder.event_shape[-1]
+        self.specs = {
+            "temperature": ([], tf.float32),
+            "seed": ([], tf.int32),
+        }
+
+    def functions(self) -> dict:
+        """Returns a method and the names of its inputs, by signature.
+
+        Each name has a (shape, dtype) in `specs` and an array in
+        `example_values()`. One signature is `encode`, the default.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement functions."
+        )
+
+    def example_values(self) -> dict:
+        """Returns small valid arrays for every input, by name."""
+        return {"temperature": np.float32(1), "seed": np.int32(0)}
+
+    def signatures(self) -> dict:
+        """Returns a concrete function for each signature, by signature.
+
+        Raises:
+            ValueError: for bounds that refuse even a single example.
+        """
+        self._check_bounds()
+        functions = {
+            signature: self._trace(function, names)
+            for signature, (function, names) in self.functions().items()
+        }
+        return {**functions, "serving_default": functions["encode"]}
+
+    def _check_bounds(self):
+        name = "max_samples" if self.is_speech else "max_pixels"
+        most = self.bounds.limit(name, self.is_speech)
+        channels = 1 if self.is_speech else self.channels
+        for key, value in self.example_values().items():
+            of_data = key in ("images", "frames", "context_frames", "waveform")
+            if of_data and value.size // channels > most:
+                raise ValueError(
+                    f"{name} must be at least {value.size // channels}: no "
+                    f"example is smaller. Received: {name}={most}."
+                )
+
+    def _trace(self, function, names):
+        specs = {n: tf.TensorSpec(*self.specs[n], name=n) for n in names}
+        # No Python control flow here depends on tensors.
+        function = tf.function(function, autograph=False)
+        return function.get_concrete_function(**specs)
+
+    def examples(self) -> dict:
+        """Returns small valid inputs, arrays by name, by signature."""
+        values = self.example_values()
+        examples = {
+            signature: {name: values[name] for name in names}
+            for signature, (_, names) in self.functions().items()
+        }
+        return {**examples, "serving_default": examples["encode"]}
+
+    def extra_files(self) -> dict:
+        """Returns texts by their path in the version's folder."""
+        return {}
+
+    def example_sizes(self):
+        """Returns the sizes of an example's pixels, and of its codes."""
+        grid = getattr(self.prior, "event_shape", (8, 8))
+        sizes = self.autoencoder.event_shape[:2]
+        sizes = [n or g * self.factor for n, g in zip(sizes, grid)]
+        return sizes, [size // self.factor for size in sizes]
+
+    # Checks -------------------------------------------------------------------
+
+    def checked_shape(self, name, tensor):
+        """Returns an input, checked to have the shape of its spec."""
+        # A server compares dtypes with the signature's, but not shapes.
+        return tf.ensure_shape(tensor, self.specs[name][0])
+
+    def checked_pixels(self, name, pixels, kind):
+        """Returns `[..., H, W, 3]`, checked to have sizes that can be encoded.
+
+        Args:
+            name: the input's.
+            pixels: uint8.
+            kind: what one of them is called, "picture".
+        """
+        pixels = self.checked_shape(name, pixels)
+        shape = tf.shape(pixels)
+        sizes, received = shape[-3:-1], f"Received: {name} of shape"
+        some = shape[:-3] > 0
+        return checked(
+            pixels,
+            self.within("max_batch", shape[0], "examples"),
+            self.within("max_pixels", product(shape[:-1]), "pixels"),
+            (some, f"Expected at least one {kind}. {received}", shape),
+            (
+                (sizes > 0) & (sizes % self.factor == 0),
+                f"Height and width must be multiples of {self.factor}, and "
+                f"not 0; crop or pad the {kind}s. {received}",
+                shape,
+            ),
+        )
+
+    def checked_codes(self, name, codes, quantizer, kind="grid of codes"):
+        """Returns codes, checked to be there and to be of the quantizer.
+
+        Args:
+            name: the input's.
+            codes: int32 `[B, *grid]`, with a last axis G for G > 1 codebooks.
+            quantizer: of which they are.
+            kind: what one example is called.
+        """
+        codes = self.checked_shape(name, codes)
+        shape = tf.shape(codes)
+        grid = shape[:-1] if quantizer.num_codebooks > 1 else shape
+        return checked(
+            codes,
+            self.within("max_batch", shape[0], "examples"),
+            self.decoded_within(product(grid)),
+            (
+                shape > 0,
+                f"Expected at least one {kind}, and no size of 0. "
+                f"Received: {name} of shape",
+                shape,
+            ),
+            *range_checks(name, codes, quantizer.num_embeddings),
+        )
+
+    def within(self, name, number, what):
+        """Returns the check that a request stays within one of the bounds."""
+        most = self.bounds.limit(name, self.is_speech)
+        return within(name, most, number, what)
+
+    def decoded_within(self, positions):
+        """Returns the check that so many codes are no more than can be decoded.
+
+        Args:
+            positions: int64 scalar, of all examples.
+        """
+        return self.within("max_pixels", positions * self.factor**2, "pixels")
+
+    def checked_count(self, number, grid):
+        """Returns `num_samples`, checked to be at least 1 and within bounds.
+
+        Args:
+            number: int32 scalar.
+            grid: the sizes of a sample's codes.
+        """
+        number = at_least(1, "num_samples", number)
+        return checked(
+            number,
+            self.within("max_samples", number, "samples"),
+            self.decoded_within(product([number, *grid])),
+        )
+
+
+def at_least(minimum, name, number):
+    """Returns a scalar tensor, checked to be finite and not too small."""
+    number = tf.ensure_shape(number, [])
+    valid = number >= minimum
+    if number.dtype.is_floating:
+        valid &= tf.math.is_finite(number)
+    message = f"{name} must be a finite number of at least {minimum}."
+    received = f"Received: {name} ="
+    return checked(number, (valid, f"{message} {received}", number))
+
+
+def range_checks(name, values, size):
+    """Returns the checks that int32 values are in 0..size-1."""
+    expected = f"Expected {name} in 0..{size - 1}. Received: {name}"
+    low, high = tf.reduce_min(values), tf.reduce_max(values)
+    return (
+        (values >= 0, f"{expected} down to", low),
+        (values < size, f"{expected} up to", high),
+    )
+
+
+def checked(tensor, *checks):
+    """Returns the tensor, which depends on its checks.
+
+    Args:
+        tensor: any.
+        checks: `(condition, message, received)`; `received`, a tensor, ends
+            the message where the condition is not true everywhere.
+    """
+    assertions = [
+        # 8: shapes are shown whole.
+        tf.debugging.Assert(tf.reduce_all(condition), [message, received], 8)
+        for condition, message, received in checks
+    ]
+    with tf.control_dependencies(assertions):
+        return tf.identity(tensor)

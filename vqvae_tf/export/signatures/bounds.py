@@ -1,0 +1,90 @@
+"""How much one request may ask of an exported model."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from vqvae_tf.utils.checks import check_positive
+
+_MOST = 2**62
+
+
+@dataclasses.dataclass(frozen=True)
+class Bounds:
+    """What a server does for one request, at most; the rest is refused.
+
+    Args:
+        max_batch: examples that a request brings: pictures, clips, waveforms,
+            rows of codes.
+        max_pixels: pixels that it brings or asks for, of all pictures or
+            frames together. The default takes a few GB of memory.
+        max_samples: what it has drawn: pictures, or frames of all clips. Of
+            speech samples of waveforms, brought or asked for.
+
+    None takes the default, which depends on whether it is speech for
+    `max_samples` alone; 0 is no bound.
+
+    Raises:
+        ValueError: for anything else than whole numbers of at least 0.
+
+    Example:
+
+    >>> Bounds(max_batch=8).limit("max_batch", speech=False)
+    8
+    """
+
+    max_batch: int | None = None
+    max_pixels: int | None = None
+    max_samples: int | None = None
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None and value != 0:
+                check_positive(field.name, value)
+
+    def limit(self, name, speech) -> int:
+        """Returns a bound as a number.
+
+        Args:
+            name: of the bound.
+            speech: whether it is of a model of speech.
+        """
+        value = getattr(self, name)
+        if value is None:
+            defaults = SPEECH_DEFAULTS if speech else DEFAULTS
+            value = defaults[name]
+        return value or _MOST
+
+
+# A minute of speech at 8 kHz is drawn in a minute, at best.
+DEFAULTS = {"max_batch": 256, "max_pixels": 2**23, "max_samples": 256}
+SPEECH_DEFAULTS = {**DEFAULTS, "max_samples": 2**19}
+
+
+def product(sizes) -> tf.Tensor:
+    """Returns the product of whole numbers, int64.
+
+    Args:
+        sizes: an integer tensor, or a list of scalars.
+    """
+    if isinstance(sizes, (list, tuple)):
+        sizes = tf.stack([tf.cast(size, tf.int64) for size in sizes])
+    return tf.reduce_prod(tf.cast(sizes, tf.int64))
+
+
+def within(name, most, number, what):
+    """Returns the check that a request stays within a bound.
+
+    Args:
+        name: the bound's.
+        most: its value.
+        number: a scalar tensor.
+        what: what is counted, "pixels".
+    """
+    return (
+        tf.cast(number, tf.int64) <= most,
+        f"A request may have at most {most} {what}; send several, or export "
+        f"the model with another {name}. Received: {what}:",
+        number,
+    )

@@ -1,0 +1,102 @@
+"""What an exported model of pictures in two levels answers."""
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.export.signatures.base import at_least, checked
+from vqvae_tf.export.signatures.bounds import product
+from vqvae_tf.export.signatures.pictures import PictureEndpoints
+
+
+class LevelEndpoints(PictureEndpoints):
+    """The signatures of pictures, and those of the few codes above them.
+
+    The VQ-VAE above was made for code maps of one size, so what goes through
+    it takes pictures of one size.
+
+    Args:
+        generator: a `LatentGenerator` whose prior is one, too, with a
+            `GlobalEncoder`; built, and in float32.
+        bounds: how much a request may ask for, by default `Bounds()`.
+    """
+
+    def __init__(self, generator, bounds=None):
+        super().__init__(generator, bounds)
+        self.above = self.prior.autoencoder
+        self._sizes = [size * self.factor for size in self.above.event_shape]
+        self._codebooks = self.above.quantizer.num_codebooks
+        self.specs["global_codes"] = ([None, self._codebooks], tf.int32)
+
+    def functions(self):
+        sampling = ["global_codes", "temperature", "seed"]
+        return {
+            **super().functions(),
+            "encode_global": (self.encode_global, ["images"]),
+            "decode_global": (self.decode_global, sampling),
+        }
+
+    def example_values(self):
+        global_codes = np.zeros([1, self._codebooks], np.int32)
+        images = np.zeros([1, *self._sizes, self.channels], np.uint8)
+        return {
+            **super().example_values(),
+            "images": images,
+            "global_codes": global_codes,
+        }
+
+    # Signatures ---------------------------------------------------------------
+
+    def encode_global(self, images):
+        """Returns `global_codes`, int32 `[B, G]`, of uint8 `[B, H, W, 3]`."""
+        codes = self.autoencoder.encode(self._images_of_one_size(images))
+        codes = self.above.encode(codes)
+        return {"global_codes": tf.reshape(codes, [-1, self._codebooks])}
+
+    def decode_global(self, global_codes, temperature, seed):
+        """Returns `images`, uint8 `[B, H, W, 3]`, of code maps drawn for them.
+
+        Args:
+            global_codes: int32 `[B, G]`.
+            temperature: float32 scalar of the decoder of code maps.
+            seed: int32 scalar.
+        """
+        quantizer = self.above.quantizer
+        codes = self.checked_codes(
+            "global_codes", global_codes, quantizer, "row of global_codes"
+        )
+        count = tf.shape(codes)[0]
+        codes = checked(
+            codes,
+            self.within("max_samples", count, "samples"),
+            self.decoded_within(product([count, *self.above.event_shape])),
+        )
+        grid = codes[:, tf.newaxis, tf.newaxis]
+        if self._codebooks == 1:
+            grid = grid[..., 0]
+        codes = self.above.decoder.sample(
+            context={"local": quantizer.decode(grid)},
+            temperature=at_least(0, "temperature", temperature),
+            seed=self.checked_shape("seed", seed),
+        )
+        images = self.autoencoder.decode(codes)
+        return {"images": tf.cast(images, tf.uint8)}
+
+    def score(self, images, labels=None):
+        """Returns bits per dimension; see `PictureEndpoints.score`."""
+        return super().score(self._images_of_one_size(images), labels)
+
+    # Checks -------------------------------------------------------------------
+
+    def _images_of_one_size(self, images):
+        images = self._images(images)
+        height, width = self._sizes
+        return checked(
+            images,
+            (
+                tf.shape(images)[1:3] == self._sizes,
+                f"Height and width must be {height} and {width}, those of the "
+                "code maps that the model above was made for; crop or pad the "
+                "pictures. Received: images of shape",
+                tf.shape(images),
+            ),
+        )

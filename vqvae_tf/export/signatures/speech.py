@@ -1,0 +1,336 @@
+"""What an exported model of speech answers."""
+
+import contextlib
+import json
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.export.signatures.base import (
+    Endpoints,
+    at_least,
+    checked,
+    range_checks,
+)
+from vqvae_tf.export.signatures.bounds import product
+from vqvae_tf.runtime import random
+
+# In a version's folder, beside the warm-up requests: a client needs the
+# speakers' numbers and the sample rate, which no tensor shows.
+FACTS_FILE = pathlib.PurePath("assets.extra", "speech.json")
+
+
+class SpeechEndpoints(Endpoints):
+    """The signatures of a model of speech, with or without a prior.
+
+    Below, B waveforms of T samples have n = ceil(T / stride) codes, with a
+    last axis G where there are G > 1 codebooks. B, T and n are free.
+
+    Args:
+        generator: a `SpeechVQVAE`, or a `LatentGenerator` with one; built,
+            and in float32.
+        jit_sampling: whether the decoder's steps are compiled by XLA, on the
+            first request of each batch size, wherever the model runs.
+        bounds: how much a request may ask for, by default `Bounds()`.
+
+    Raises:
+        ValueError: for a prior that is given something else than the speaker.
+
+    Example:
+
+    >>> model = vqvae_tf.SpeechVQVAE(
+    ...     Encoder(8, hidden_channels=8, num_downsamples=2, rank=1),
+    ...     vqvae_tf.VectorQuantizerEMA(num_embeddings=16, embedding_dim=8),
+    ...     vqvae_tf.WaveformDensity(
+    ...         vqvae_tf.WaveNet(
+    ...             256, hidden_channels=8, num_stacks=1, layers_per_stack=3,
+    ...             global_channels=2, local_channels=8, local_upsampling=4,
+    ...         ),
+    ...         vqvae_tf.MuLaw(256),
+    ...     ),
+    ...     speaker_names=["ann", "bob"],
+    ... )
+    >>> model.build()
+    >>> endpoints = SpeechEndpoints(model)
+    >>> sorted(endpoints.functions())
+    ['convert', 'decode', 'encode']
+    >>> endpoints.facts()["speaker_names"]
+    ['ann', 'bob']
+    """
+
+    is_speech = True
+
+    def __init__(self, generator, jit_sampling=False, bounds=None):
+        super().__init__(generator, bounds)
+        self.jit_sampling = jit_sampling
+        self.names = self.autoencoder.speaker_names
+        self.sample_rate = self.autoencoder.sample_rate
+        _check_prior(self.prior, self.names)
+        groups = self.quantizer.num_codebooks
+        self._groups = [groups] if groups > 1 else []
+        self.specs |= {
+            "waveform": ([None, None], tf.float32),
+            "sample_rate": ([], tf.int32),
+            "codes": ([None, None, *self._groups], tf.int32),
+            "speaker": ([None], tf.int32),
+            "num_samples": ([], tf.int32),
+            "num_codes": ([], tf.int32),
+        }
+
+    def functions(self):
+        speaker = ["speaker"] if self.names else []
+        heard, drawn = ["waveform", "sample_rate"], ["temperature", "seed"]
+        functions = {
+            "encode": (self.encode, heard),
+            "decode": (self.decode, ["codes", *speaker, *drawn]),
+        }
+        # Without speakers there is no other voice.
+        again = "convert" if self.names else "reconstruct"
+        functions[again] = (self.convert, [*heard, *speaker, *drawn])
+        if self.autoencoder.has_fast_decoder:
+            functions["decode_fast"] = (self.decode_fast, ["codes", *speaker])
+            functions[f"{again}_fast"] = (self.convert_fast, [*heard, *speaker])
+        if self.prior is not None:
+            sizes = ["num_samples", "num_codes"]
+            functions["sample"] = (self.sample, [*sizes, *speaker, *drawn])
+            functions["score"] = (self.score, [*heard, *speaker])
+        return functions
+
+    def signatures(self):
+        with self._steps_compiled_or_not():
+            return super().signatures()
+
+    @contextlib.contextmanager
+    def _steps_compiled_or_not(self):
+        density = getattr(self.autoencoder.decoder, "density", None)
+        before = getattr(density, "jit_sampling", None)
+        if before is None:
+            yield
+            return
+        density.jit_sampling = self.jit_sampling
+        try:
+            yield
+        finally:
+            density.jit_sampling = before
+
+    def example_values(self):
+        return {
+            **super().example_values(),
+            "waveform": np.zeros([1, self.factor], np.float32),
+            "sample_rate": np.int32(self.sample_rate),
+            "codes": np.zeros([1, 1, *self._groups], np.int32),
+            "speaker": np.zeros([1], np.int32),
+            "num_samples": np.int32(1),
+            "num_codes": np.int32(1),
+        }
+
+    def facts(self) -> dict:
+        """Returns what a client must know beside the signatures."""
+        facts = {
+            "sample_rate": self.sample_rate,
+            "samples_per_code": self.factor,
+            "num_embeddings": self.quantizer.num_embeddings,
+            "speaker_names": list(self.names),
+        }
+        if self.prior is not None:
+            facts["num_codes"] = self.prior.event_shape[0]
+        return facts
+
+    def extra_files(self):
+        return {FACTS_FILE: json.dumps(self.facts(), indent=2) + "\n"}
+
+    # Signatures ---------------------------------------------------------------
+
+    def encode(self, waveform, sample_rate):
+        """Returns `codes`, int32 `[B, n]`, of float32 `[B, T]` in [-1, 1]."""
+        waveform = self._waveform(waveform, sample_rate)
+        return {"codes": self.autoencoder.encode(waveform)}
+
+    def decode(self, codes, temperature, seed, speaker=None):
+        """Returns `waveform`, float32 `[B, n * stride]`.
+
+        Args:
+            codes: int32 `[B, n]`.
+            temperature: float32 scalar of the decoder, at least 0.
+            seed: int32 scalar.
+            speaker: where the model has speakers, int32 `[1]` or `[B]`.
+        """
+        codes = self.checked_codes(
+            "codes", codes, self.quantizer, "row of codes"
+        )
+        context = self._context(speaker, tf.shape(codes)[0])
+        drawing = self._drawing(temperature, seed)
+        return {"waveform": self.autoencoder.decode(codes, context, **drawing)}
+
+    def convert(self, waveform, sample_rate, temperature, seed, speaker=None):
+        """Returns `waveform`, float32 `[B, T]`, of the codes of another.
+
+        Args:
+            waveform: float32 `[B, T]` in [-1, 1].
+            sample_rate: int32 scalar, in Hz.
+            temperature, seed, speaker: as of `decode`.
+        """
+        waveform = self._waveform(waveform, sample_rate)
+        again = self.autoencoder.reconstruct(
+            waveform,
+            self._context(speaker, tf.shape(waveform)[0]),
+            length=tf.shape(waveform)[1],
+            **self._drawing(temperature, seed),
+        )
+        return {"waveform": again}
+
+    def decode_fast(self, codes, speaker=None):
+        """As `decode`, by the fast decoder: in a moment, but rough."""
+        codes = self.checked_codes(
+            "codes", codes, self.quantizer, "row of codes"
+        )
+        context = self._context(speaker, tf.shape(codes)[0])
+        return {"waveform": self.autoencoder.decode(codes, context, fast=True)}
+
+    def convert_fast(self, waveform, sample_rate, speaker=None):
+        """As `convert`, by the fast decoder: in a moment, but rough."""
+        waveform = self._waveform(waveform, sample_rate)
+        again = self.autoencoder.reconstruct(
+            waveform,
+            self._context(speaker, tf.shape(waveform)[0]),
+            length=tf.shape(waveform)[1],
+            fast=True,
+        )
+        return {"waveform": again}
+
+    def sample(self, num_samples, num_codes, temperature, seed, speaker=None):
+        """Returns `waveform` `[num_samples, num_codes * stride]`, and `codes`.
+
+        Args:
+            num_samples, num_codes: int32 scalars, at least 1.
+            temperature: float32 scalar of prior and decoder, at least 0.
+            seed: int32 scalar.
+            speaker: where the model has speakers, int32 `[1]` or
+                `[num_samples]`.
+        """
+        num_samples = at_least(1, "num_samples", num_samples)
+        num_codes = at_least(1, "num_codes", num_codes)
+        checks = (
+            self.within("max_batch", num_samples, "examples"),
+            self.decoded_within(product([num_samples, num_codes])),
+        )
+        num_samples = checked(num_samples, *checks)
+        num_codes = checked(num_codes, *checks)
+        context = self._context(speaker, num_samples)
+        drawing = self._drawing(temperature, seed)
+        # As LatentGenerator.sample does, which returns no codes.
+        seed = random.make_seed(drawing.pop("seed"))
+        codes = self.prior.sample(
+            num_samples,
+            context if self.prior.global_channels else None,
+            event_shape=(num_codes,),
+            seed=random.fold_in(seed, 0),
+            **drawing,
+        )
+        waveform = self.autoencoder.decode(
+            codes, context, seed=random.fold_in(seed, 1), **drawing
+        )
+        return {"waveform": waveform, "codes": codes}
+
+    def score(self, waveform, sample_rate, speaker=None):
+        """Returns bits per sample, the bound and its parts, float32 `[B]`.
+
+        Args:
+            waveform: float32 `[B, T]` in [-1, 1].
+            sample_rate: int32 scalar, in Hz.
+            speaker: where the model has speakers, int32 `[1]` or `[B]`.
+        """
+        waveform = self._waveform(waveform, sample_rate)
+        bits = self.generator.bits_per_dim(
+            self.autoencoder.pad(waveform),
+            self._context(speaker, tf.shape(waveform)[0]),
+            mask=self.autoencoder.pad(tf.ones_like(waveform)),
+        )
+        return {
+            "bits_per_sample": bits["total"],
+            "reconstruction": bits["reconstruction"],
+            "prior": bits["prior"],
+        }
+
+    def _drawing(self, temperature, seed):
+        return {
+            "temperature": at_least(0, "temperature", temperature),
+            "seed": self.checked_shape("seed", seed),
+        }
+
+    # Checks -------------------------------------------------------------------
+
+    def decoded_within(self, positions):
+        samples = positions * self.factor
+        return self.within("max_samples", samples, "samples of waveforms")
+
+    def _waveform(self, waveform, sample_rate):
+        waveform = self.checked_shape("waveform", waveform)
+        sample_rate = self.checked_shape("sample_rate", sample_rate)
+        shape = tf.shape(waveform)
+        finite = tf.math.is_finite(waveform)
+        some = tf.where(finite, waveform, 0.0)
+        extremes = tf.stack([tf.reduce_min(some), tf.reduce_max(some)])
+        return checked(
+            waveform,
+            self.within("max_batch", shape[0], "examples"),
+            self.within("max_samples", product(shape), "samples of waveforms"),
+            (
+                shape > 0,
+                "Expected at least one waveform, and at least one sample. "
+                "Received: waveform of shape",
+                shape,
+            ),
+            (
+                finite,
+                "Samples must be finite numbers. Received: NaN or infinite:",
+                tf.math.count_nonzero(~finite),
+            ),
+            (
+                tf.abs(some) <= 1,
+                "Expected samples in [-1, 1]; divide those of 16 bits by "
+                "32768. Received: the smallest and the largest",
+                extremes,
+            ),
+            (
+                sample_rate == self.sample_rate,
+                f"Expected a waveform of {self.sample_rate} samples a second; "
+                "resample it. Received: sample_rate =",
+                sample_rate,
+            ),
+        )
+
+    def _context(self, speaker, count):
+        """Returns the context of int32 speakers `[1]` or `[count]`."""
+        if speaker is None:
+            return None
+        speaker = self.checked_shape("speaker", speaker)
+        number = tf.shape(speaker)[0]
+        names = ", ".join(self.names)
+        known = range_checks("speaker", speaker, len(self.names))
+        speaker = checked(
+            speaker,
+            (
+                (number == 1) | (number == count),
+                "Expected one speaker for all, or one for each. Received: the "
+                "numbers of speakers and of waveforms",
+                tf.stack([number, count]),
+            ),
+            *(
+                (valid, f"The speakers are {names}. {message}", received)
+                for valid, message, received in known
+            ),
+        )
+        speaker = tf.broadcast_to(speaker, [count])
+        return self.autoencoder.speaker_context(speaker)
+
+
+def _check_prior(prior, names):
+    channels = getattr(prior, "global_channels", None)
+    if channels not in (None, len(names)):
+        raise ValueError(
+            "A prior of speech is exported where its global context is the "
+            f"speaker, or nothing: the model has {len(names)} speakers. "
+            f"Received: a prior with global_channels={channels}."
+        )

@@ -1,0 +1,155 @@
+"""What a model does to its data before the encoder sees them."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.utils import tensor_checks
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class PixelScaling(keras.layers.Layer):
+    """Maps pixels as stored, 0..255, to -1..1.
+
+    Call arguments:
+        x: uint8 or float `[batch, *sizes, channels]` in 0..255.
+
+    Returns:
+        float32 of the same shape, `x / 127.5 - 1`.
+
+    Example:
+
+    >>> PixelScaling()(tf.constant([[0, 255]], tf.uint8)).numpy()
+    array([[-1.,  1.]], dtype=float32)
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"autocast": False, **kwargs})
+
+    def call(self, x):
+        return tf.cast(x, tf.float32) / 127.5 - 1.0
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, "float32")
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def check(self, x):
+        """Looks at concrete pixels and refuses what cannot be meant.
+
+        Args:
+            x: an array or eager tensor of pixels.
+
+        Raises:
+            ValueError: for an empty batch, NaN or infinite values, values
+                outside 0..255, float values all in [-1, 1] of which some are
+                fractional (pictures scaled already), and values that are all
+                0 or 1, and some of each (binary pictures).
+        """
+        x = np.asarray(x)
+        if x.size == 0:
+            raise ValueError(
+                "Expected at least one picture. Received: an array of shape "
+                f"{x.shape}."
+            )
+        if not np.issubdtype(x.dtype, np.floating) and x.dtype.kind != "V":
+            low, high = int(x.min()), int(x.max())
+            if low < 0 or high > 255:
+                raise _out_of_range(low, high)
+            if (low, high) == (0, 1) or (x.dtype == bool and high):
+                raise _binary(x)
+            return
+        x = x.astype(np.float32)
+        low, high = float(x.min()), float(x.max())
+        if not np.isfinite(low) or not np.isfinite(high):
+            raise ValueError(
+                "Pixels must be finite numbers in 0..255. Received: "
+                f"{np.count_nonzero(~np.isfinite(x))} NaN or infinite values."
+            )
+        if -1 <= low and high <= 1 and np.any(x != np.round(x)):
+            raise ValueError(
+                "Pixels are expected as stored, uint8 or float in 0..255; the "
+                "model scales them itself. Received: float values in "
+                f"[{low:.3g}, {high:.3g}], which looks like pictures scaled "
+                "already. Pass the uint8 pictures, or multiply by 255."
+            )
+        if low < 0 or high > 255:
+            raise _out_of_range(low, high)
+        if (low, high) == (0, 1):
+            raise _binary(x)
+
+
+def _binary(x):
+    return ValueError(
+        "Pixels are expected in 0..255, where 1 is as good as black. Received: "
+        f"{x.dtype} values that are all 0 or 1, which looks like binary "
+        "pictures. Multiply them by 255: x * 255 (of bool, "
+        "x.astype('uint8') * 255)."
+    )
+
+
+def _out_of_range(low, high):
+    return ValueError(
+        "Pixels are expected in 0..255, uint8 or float. "
+        f"Received: values in [{low:.6g}, {high:.6g}]."
+    )
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class CodeEmbedding(keras.layers.Layer):
+    """Embeds codes, so that a VQ-VAE can be stacked on another one's codes.
+
+    Args:
+        num_embeddings: K, codes are in 0..K-1.
+        embedding_dim: D.
+
+    Call arguments:
+        x: integers `[batch, *grid]`.
+
+    Returns:
+        float32 `[batch, *grid, D]`.
+
+    Example:
+
+    >>> CodeEmbedding(512, 16)(tf.zeros([1, 21, 21], tf.int32)).shape
+    TensorShape([1, 21, 21, 16])
+    """
+
+    def __init__(self, num_embeddings, embedding_dim, **kwargs):
+        super().__init__(**{"autocast": False, **kwargs})
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+
+    def build(self, input_shape):
+        self.embeddings = self.add_weight(
+            name="embeddings",
+            shape=(self.num_embeddings, self.embedding_dim),
+            initializer="random_normal",
+            autocast=False,
+        )
+        self.built = True
+
+    def call(self, x):
+        # The reshape gives a dense gradient: Keras clips sparse ones wrongly
+        # where a row occurs more than once.
+        table = tf.reshape(self.embeddings, [-1, self.embedding_dim])
+        codes = tensor_checks.whole_numbers(x, self.num_embeddings, floats=True)
+        return tf.cast(tf.gather(table, codes), tf.float32)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape, self.embedding_dim)
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(self.compute_output_shape(x.shape), "float32")
+
+    def check(self, x):
+        """Raises ValueError for codes outside 0..K-1, or not integers."""
+        tensor_checks.whole_numbers(x, self.num_embeddings)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_embeddings": self.num_embeddings,
+            "embedding_dim": self.embedding_dim,
+        }

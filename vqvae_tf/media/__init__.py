@@ -1,0 +1,1 @@
+"""Pictures and sound, for people to see and hear."""

@@ -1,0 +1,43 @@
+"""Waveforms as wav files."""
+
+import os
+import wave
+
+import numpy as np
+
+from vqvae_tf.utils.files import write_atomically
+
+
+def save_wav(path, waveform, sample_rate, mark=None):
+    """Writes a mono waveform as 16-bit PCM, in one piece.
+
+    Args:
+        path: the file.
+        waveform: float `[time]` in [-1, 1]; what is beyond is clipped.
+        sample_rate: in Hz.
+        mark: a text to keep in the file, which says what made it.
+    """
+    samples = np.clip(
+        np.rint(np.asarray(waveform) * 2**15), -(2**15), 2**15 - 1
+    )
+    with write_atomically(path, sync=False) as temporary:
+        with wave.open(str(temporary), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(sample_rate)
+            file.writeframes(samples.astype("<i2").tobytes())
+        if mark is not None:
+            _add_text(temporary, mark)
+
+
+def _add_text(path, text):
+    """Adds the chunk that says which software made a wav file."""
+    text = text.encode() + b"\0"
+    text += b"\0" * (len(text) % 2)  # chunks begin at even places
+    entry = b"INFOISFT" + len(text).to_bytes(4, "little") + text
+    with open(path, "r+b") as file:
+        file.seek(0, os.SEEK_END)
+        file.write(b"LIST" + len(entry).to_bytes(4, "little") + entry)
+        size = file.tell() - 8
+        file.seek(4)
+        file.write(size.to_bytes(4, "little"))

@@ -1,0 +1,387 @@
+"""From a preset's configuration to a model, with bounds and known classes."""
+
+import copy
+import inspect
+import math
+import sys
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf.presets import checks as preset_checks
+from vqvae_tf.presets.checks import PresetError
+from vqvae_tf.utils.messages import first_line, with_article
+
+# Modules of Keras whose classes are parts of models. Others download, read
+# files or run programs.
+_KERAS = tuple(
+    prefix + name
+    for prefix in ("keras.", "keras.src.")
+    for name in (
+        "activations",
+        "constraints",
+        "dtype_policies",
+        "initializers",
+        "layers",
+        "models",
+        "ops",
+        "random",
+        "regularizers",
+    )
+)
+# Of their classes those that read other files or hold code.
+_NOT_OF_KERAS = (
+    "FlaxLayer",
+    "IntegerLookup",
+    "JaxLayer",
+    "Lambda",
+    "StringLookup",
+    "TFSMLayer",
+    "TextVectorization",
+    "TorchModuleWrapper",
+)
+# Arguments of this package's classes that say how many layers they make.
+_NUMBERS_OF_LAYERS = (
+    "local_layers",
+    "num_downsamples",
+    "num_layers",
+    "num_residual_layers",
+    "num_upsamples",
+)
+# Those that say nothing about sizes.
+_NOT_SIZES = ("capacity_steps", "restart_after", "sample_rate", "seed")
+# What windows and waveforms may have that appear in no array of weights.
+_MAX_SIZE = 2**16
+# Metrics, which are not saved, count a few for each code.
+_MORE_VARIABLES = 2**20
+
+
+# Classes ---------------------------------------------------------------------
+
+
+def own_classes(custom_objects) -> dict:
+    """Returns the caller's classes by every name that a file may have.
+
+    Args:
+        custom_objects: classes (or functions) by name, registered or plain;
+            or None.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    found = {}
+    for name, value in _items(custom_objects):
+        if not isinstance(name, str) or not callable(value):
+            raise ValueError(
+                "custom_objects has classes by their names, such as "
+                f"{{'my_package>Encoder': Encoder}}. Received: {name!r}: "
+                f"{value!r}."
+            )
+        found[name] = value
+        found.setdefault(keras.saving.get_registered_name(value), value)
+    return found
+
+
+def _items(custom_objects):
+    if custom_objects is None:
+        return ()
+    if not isinstance(custom_objects, dict):
+        raise ValueError(
+            "custom_objects must be a dict of classes by their names. "
+            f"Received: {custom_objects!r}."
+        )
+    return custom_objects.items()
+
+
+def _entries(config):
+    """Yields all that Keras makes objects of, in any depth."""
+    values = [config]
+    while values:
+        value = values.pop()
+        if isinstance(value, dict):
+            if "class_name" in value and "config" in value:
+                yield value
+            values.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            values.extend(value)
+
+
+def foreign_entries(config) -> list:
+    """Returns the entries that name neither our classes nor Keras'."""
+    return [entry for entry in _entries(config) if not _is_known(entry)]
+
+
+def _is_known(entry):
+    name, module = entry["class_name"], entry.get("module")
+    registered = _registered(entry)
+    if name == "__keras_tensor__":  # of functional models; no class
+        return True
+    if name == "function":
+        return str(module).startswith(
+            ("keras.activations", "keras.ops")
+        ) and entry.get("registered_name") in (None, entry["config"])
+    if name.startswith("__"):
+        return False
+    if str(registered).startswith("vqvae_tf>"):
+        return keras.saving.get_registered_object(registered) is not None
+    return (
+        (module == "keras" or str(module).startswith(_KERAS))
+        and registered in (None, name)
+        and name not in _NOT_OF_KERAS
+    )
+
+
+def _registered(entry):
+    """Returns the name by which Keras looks for a registered class."""
+    return entry.get("registered_name", entry["class_name"])
+
+
+def _name(entry):
+    """Returns what a class or function is called in `custom_objects`."""
+    if entry["class_name"] == "function":
+        return entry["config"]
+    return _registered(entry) or entry["class_name"]
+
+
+def _check_form(config, path):
+    if not isinstance(config, dict) or not {"class_name", "config"} <= set(
+        config
+    ):
+        raise PresetError(
+            f"{path} holds no model. Expected an object with class_name and "
+            f"config. Received: {repr(config)[:80]}."
+        )
+    for entry in _entries(config):
+        names = [
+            entry["class_name"],
+            entry.get("module") or "",
+            entry.get("registered_name") or "",
+        ]
+        if entry["class_name"] == "function":
+            names.append(entry["config"])
+        if not all(isinstance(name, str) for name in names):
+            raise PresetError(
+                f"{path} is damaged: names of classes must be text. Received: "
+                f"{repr(names)[:80]}."
+            )
+
+
+def _check_classes(config, path, own):
+    """Refuses configurations that name classes that nobody gave."""
+    missing = {
+        _name(entry): entry.get("module") or "an unknown module"
+        for entry in foreign_entries(config)
+        if _name(entry) not in own or entry["class_name"].startswith("__")
+    }
+    if not missing:
+        return
+    names = sorted(missing)
+    told = ", ".join(f"{name!r} of {missing[name]!r}" for name in names[:10])
+    if all(name.startswith("vqvae_tf>") for name in names):
+        raise PresetError(
+            f"{path} names classes that this version of vqvae_tf does not "
+            f"have: {told}. Update vqvae_tf."
+        )
+    first = names[0]
+    raise PresetError(
+        f"{path} names the class {told}. A preset may name only classes of "
+        "vqvae_tf and keras, and those that the caller gives. If you trust "
+        "their author, import them and load the preset in Python with "
+        f"from_preset(..., custom_objects={{{first!r}: "
+        f"{first.rpartition('>')[2]}}})."
+    )
+
+
+# Sizes -----------------------------------------------------------------------
+
+
+def _check_sizes(config, path, weights):
+    """Compares the numbers of a configuration with what the weights hold."""
+    largest = max(weights.elements, _MAX_SIZE)
+    entries = layers = 0
+    for entry in _entries(config):
+        entries += 1
+        ours = str(_registered(entry)).startswith("vqvae_tf>")
+        if not ours or not isinstance(entry["config"], dict):
+            continue
+        layers += _count_layers(entry["config"])
+        for name, value in entry["config"].items():
+            if name in _NOT_SIZES:
+                continue
+            for number in value if isinstance(value, list) else [value]:
+                if isinstance(number, int) and abs(number) > largest:
+                    _too_large(path, f"{name}={value}"[:80], largest)
+    if layers > weights.arrays:
+        _too_large(path, f"{layers} layers", weights.arrays)
+    if entries > 50 * weights.arrays + 1000:
+        _too_large(path, f"{entries} objects", 50 * weights.arrays + 1000)
+
+
+def _count_layers(config):
+    """Returns how many layers one of our classes makes, as far as it says."""
+
+    def number(name, default=0):
+        value = config.get(name, default)
+        return value if isinstance(value, int) else 0
+
+    count = sum(max(number(name), 0) for name in _NUMBERS_OF_LAYERS)
+    if {"num_stacks", "layers_per_stack"} & set(config):
+        count += max(
+            number("num_stacks", 2) * number("layers_per_stack", 10), 0
+        )
+    # A head has layers for each codebook; quantizers have one array of all.
+    if {"head_channels", "feature_channels"} & set(config):
+        count += max(number("num_codebooks", 1), 0)
+    return count
+
+
+def _too_large(path, received, most):
+    raise PresetError(
+        f"{path} asks for {received}, far more than the preset's weights "
+        f"have: at most {most:,}. It is damaged or means harm; get the preset "
+        "again from somebody you trust."
+    )
+
+
+class _Limit:
+    """Counts what variables hold, before they are made."""
+
+    def __init__(self, most):
+        self.most, self.count, self.exceeded = most, 0, False
+
+    def creator(self, next_creator, **kwargs):
+        self.count += _size(kwargs["initial_value"])
+        if self.count > self.most:
+            self.exceeded = True
+            raise PresetError("Too many parameters.")
+        return next_creator(**kwargs)
+
+
+def _size(initial_value):
+    if callable(initial_value):
+        # Keras' initial values are methods of their variable in all but name,
+        # and that knows its shape. A graph makes no numbers either, but to
+        # trace all initial values would make loading half as fast.
+        closure = inspect.getclosurevars(initial_value).nonlocals
+        if isinstance(closure.get("self"), keras.Variable):
+            return math.prod(closure["self"].shape)
+        with tf.Graph().as_default():
+            initial_value = tf.convert_to_tensor(initial_value())
+    return math.prod(initial_value.shape)
+
+
+# Building --------------------------------------------------------------------
+
+
+def check_config(config, path, weights, own):
+    """Raises PresetError unless a configuration may be built.
+
+    Args:
+        config: any JSON value.
+        path: its file, for messages.
+        weights: what its file of weights holds, `preset_checks.Weights`.
+        own: the caller's classes, as of `own_classes`.
+    """
+    _check_form(config, path)
+    _check_classes(config, path, own)
+    _check_sizes(config, path, weights)
+
+
+def build(config, path, weights, own) -> keras.Model:
+    """Returns the built model of a configuration that was checked.
+
+    Args:
+        config, path, weights, own: as of `check_config`.
+
+    Raises:
+        PresetError: if its classes refuse it, or it would have far more
+            parameters than the file of weights.
+    """
+    limit = _Limit(2 * weights.elements + _MORE_VARIABLES)
+    try:
+        with (
+            tf.variable_creator_scope(limit.creator),
+            keras.saving.custom_object_scope(own),
+        ):
+            model = keras.saving.deserialize_keras_object(config)
+            if not isinstance(model, keras.Model):
+                raise TypeError(f"{with_article(model)} is no model")
+            model.build()
+    except Exception as error:  # whatever a class makes of other arguments
+        if limit.exceeded:
+            _too_large(path, f"{limit.count:,} parameters", limit.most)
+        raise PresetError(
+            f"{path} describes no model that vqvae_tf and Keras "
+            f"{keras.__version__} can make. It is damaged, or of another "
+            f"version: {first_line(_cause(error))}"
+        ) from error
+    return model
+
+
+def _cause(error):
+    # Keras' own messages about a from_config that fails are whole configs.
+    of_keras = ("could not be deserialized", "Error when deserializing")
+    while error.__context__ and any(x in str(error) for x in of_keras):
+        error = error.__context__
+    return error
+
+
+# Saving ----------------------------------------------------------------------
+
+
+def check_saved(model, config, name):
+    """Raises PresetError where a preset could never be loaded.
+
+    Models of our classes can. Others are made again from their configuration,
+    by their own classes.
+
+    Args:
+        model: what is saved, built.
+        config: its configuration as it is written.
+        name: the file's, for messages.
+    """
+    if all(
+        str(_registered(x)).startswith("vqvae_tf>") for x in _entries(config)
+    ):
+        return
+    classes = {type(x).__name__: type(x) for x in model._flatten_layers()}
+    own = {}
+    for entry in foreign_entries(config):
+        found = _object_of(entry, classes)
+        if found is None:
+            _refuse_to_save(f"nobody could find {_name(entry)!r} again")
+        own[_name(entry)] = found
+    count = model.count_params()
+    weights = preset_checks.Weights(sys.maxsize, count)
+    try:
+        # From a copy: Keras takes configurations apart as it reads them.
+        again = build(copy.deepcopy(config), name, weights, own)
+    except PresetError as error:
+        _refuse_to_save(first_line(_cause(error.__cause__ or error)))
+    if again.count_params() != count:
+        _refuse_to_save(
+            f"only {again.count_params():,} of its {count:,} parameters are "
+            "made by build()"
+        )
+
+
+def _refuse_to_save(reason):
+    raise PresetError(
+        f"The model could not be loaded again: {reason}. A part of your own "
+        "is a class with get_config() and build(), registered by "
+        "keras.saving.register_keras_serializable; lambdas and Lambda layers "
+        "cannot be saved."
+    )
+
+
+def _object_of(entry, classes):
+    """Returns what an entry names in this process, or None."""
+    name, module = entry["class_name"], entry.get("module")
+    if name.startswith("__") or name in _NOT_OF_KERAS:
+        return None
+    registered = _name(entry)
+    found = keras.saving.get_registered_object(registered)
+    if found is None and name != "function":
+        found = classes.get(name)
+    plain = registered.rpartition(">")[2]
+    return found or getattr(sys.modules.get(module), plain, None)

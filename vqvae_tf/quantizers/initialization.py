@@ -1,0 +1,80 @@
+"""Latents of a batch that may become codes: at the start, and at restarts."""
+
+import typing
+
+import tensorflow as tf
+
+from vqvae_tf.runtime import random, replicas
+
+
+class Candidates(typing.NamedTuple):
+    """A latent for each code, equal on all replicas."""
+
+    vectors: tf.Tensor  # float32 [G, K, D]
+    exist: tf.Tensor  # bool [K]: whether there is one for this code
+    usable: tf.Tensor  # bool scalar: whether there are any, all of them finite
+
+
+def draw_candidates(z, num_embeddings, seed, weights=None) -> Candidates:
+    """Draws one latent of the batch of all replicas for each code.
+
+    That of code k is drawn from the k-th of K equal parts of the batch, so
+    that none is drawn twice. With fewer latents than codes, some parts are
+    empty.
+
+    Args:
+        z: float32 `[G, N, D]`, this replica's latents of each codebook.
+        num_embeddings: K.
+        seed: int32 `[2]`, equal on all replicas.
+        weights: optional `[N]`; latents of weight 0 are not drawn.
+    """
+    count = tf.shape(z)[1]
+    finite = tf.reduce_all(tf.math.is_finite(z))
+    if weights is not None:
+        # Latents that are masked out stand last and are not drawn.
+        masked = tf.cast(tf.equal(weights, 0), tf.int32)
+        z = tf.gather(z, tf.argsort(masked, stable=True), axis=1)
+        count -= tf.reduce_sum(masked)
+    size, start = _global_rows(count)
+    rows, exist = _draw_rows([z.shape[0], num_embeddings], size, seed)
+    picked = _pick(z, rows - start, exist, count)
+    # The sum then tells all replicas.
+    picked = tf.where(finite, picked, float("nan"))
+    vectors = replicas.sum_over_replicas(picked)
+    finite = tf.reduce_all(tf.math.is_finite(vectors))
+    return Candidates(vectors, exist, (size > 0) & finite)
+
+
+def _draw_rows(shape, size, seed):
+    """Returns a row of 0..size-1 for each code, and whether it has one."""
+    bounds = tf.range(shape[1] + 1, dtype=tf.int64)
+    bounds = tf.cast(bounds * tf.cast(size, tf.int64) // shape[1], tf.int32)
+    widths = bounds[1:] - bounds[:-1]
+    inside = random.uniform(shape, seed) * tf.cast(widths, tf.float32)
+    rows = bounds[:-1] + tf.minimum(tf.cast(inside, tf.int32), widths - 1)
+    return rows, widths > 0
+
+
+def _pick(z, rows, exist, count):
+    """Returns those of the rows that are this replica's, and 0 for others."""
+    here = exist & (rows >= 0) & (rows < count)
+    rows = tf.where(here, rows, 0)
+    picked = tf.cond(
+        count > 0,
+        lambda: tf.gather(z, rows, batch_dims=1),
+        lambda: tf.zeros([*rows.shape, z.shape[2]]),
+    )
+    return tf.where(here[..., tf.newaxis], picked, 0.0)
+
+
+def _global_rows(size):
+    """Returns the rows of all replicas, and where this one's start."""
+    count = replicas.num_replicas()
+    if count == 1:
+        return size, 0
+    context = tf.distribute.get_replica_context()
+    own = tf.one_hot(context.replica_id_in_sync_group, count, dtype=size.dtype)
+    sizes = replicas.sum_over_replicas(size * own)
+    return tf.reduce_sum(sizes), tf.reduce_sum(
+        tf.cumsum(sizes, exclusive=True) * own
+    )

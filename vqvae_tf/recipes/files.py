@@ -1,0 +1,103 @@
+"""Recipe files: found, run as the programs that they are, and explained."""
+
+import contextlib
+import importlib.machinery
+import importlib.util
+import pathlib
+import traceback
+
+import ml_collections
+
+from vqvae_tf.utils.errors import ExplainedError
+from vqvae_tf.utils.messages import first_line
+from vqvae_tf.utils.paths import expand
+from vqvae_tf.zoo_path import zoo_dir
+
+
+def built_in() -> dict[str, pathlib.Path]:
+    """Returns the files of the zoo's recipes by their names."""
+    folder = zoo_dir() / "recipes"
+    return {path.stem: path for path in sorted(folder.glob("*.py"))}
+
+
+def find_recipe(name) -> pathlib.Path:
+    """Returns a recipe's file.
+
+    Args:
+        name: the file, or the name of one of the zoo's recipes.
+
+    Raises:
+        FileNotFoundError: if there is neither.
+    """
+    path = expand(name)
+    if path.is_file():
+        return path
+    if str(name) in built_in():
+        return built_in()[str(name)]
+    if path.is_dir():
+        raise FileNotFoundError(
+            f"A recipe is a Python file. Received: the folder {name}."
+        )
+    raise FileNotFoundError(
+        f"There is no recipe at {name}. Expected a Python file with a function "
+        f"get_config(), or one of the package's own: {', '.join(built_in())}."
+    )
+
+
+def read_recipe(path) -> ml_collections.ConfigDict:
+    """Reads a recipe file, whose keys may still be changed, and then checked.
+
+    Raises:
+        RecipeError: if it is no Python program, fails, or has no get_config
+            that returns a recipe.
+    """
+    path = expand(path)
+    # By the loader, whatever the file's name ends with.
+    loader = importlib.machinery.SourceFileLoader("recipe", str(path))
+    spec = importlib.util.spec_from_loader("recipe", loader)
+    module = importlib.util.module_from_spec(spec)
+    with _explained(path):
+        spec.loader.exec_module(module)
+    if not callable(getattr(module, "get_config", None)):
+        raise RecipeError(f"The recipe {path} defines no get_config().")
+    with _explained(path):
+        config = module.get_config()
+    if not isinstance(config, ml_collections.ConfigDict):
+        raise RecipeError(
+            f"get_config() of the recipe {path} must return a recipe: "
+            "recipes.defaults(), with other values set. Received: "
+            f"{type(config).__name__}."
+        )
+    # A frozen one is copied into one whose keys can be changed.
+    if isinstance(config, ml_collections.FrozenConfigDict):
+        return ml_collections.ConfigDict(config)
+    return config
+
+
+class RecipeError(ExplainedError, ValueError):
+    """A recipe that cannot be read, or whose program fails."""
+
+
+@contextlib.contextmanager
+def _explained(path):
+    """Names the recipe, and its line, where its own program fails."""
+    try:
+        yield
+    except RecipeError:
+        raise
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a program's own, too, and SystemExit
+        raise RecipeError(
+            f"The recipe {path} cannot be read: {_place(error, path)}"
+            f"{type(error).__name__}: {first_line(error)}"
+        ) from error
+
+
+def _place(error, path):
+    """Returns "line N: ", the last line of a recipe that an error is of."""
+    if isinstance(error, SyntaxError):
+        return ""  # its message names the line
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return f"line {lines[-1]}: " if lines else ""

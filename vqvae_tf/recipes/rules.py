@@ -1,0 +1,313 @@
+"""Which values the keys of a recipe may have: one table for all kinds.
+
+What a class makes of its arguments it checks itself when it is made; here is
+what can be known of each key alone, before data are opened and models built.
+"""
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Callable
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from vqvae_tf.data.pictures.files import MAX_PIXELS
+from vqvae_tf.recipes.files import RecipeError
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What a value must be.
+
+    Attributes:
+        text: in words, after "must be".
+        holds: a function of the value.
+    """
+
+    text: str
+    holds: Callable[[object], bool]
+
+    def or_none(self) -> "Rule":
+        """Returns the same rule, which None keeps, too."""
+        return Rule(
+            f"{self.text}, or None", lambda v: v is None or self.holds(v)
+        )
+
+    def each(self) -> "Rule":
+        """Returns the rule of lists whose items keep this one."""
+        return Rule(
+            f"a list, each item {self.text}",
+            lambda v: isinstance(v, list | tuple) and all(map(self.holds, v)),
+        )
+
+
+def whole(low, high=2**31 - 1) -> Rule:
+    """Returns the rule of integers in [low, high], at most those of int32."""
+
+    def holds(value):
+        is_whole = isinstance(value, numbers.Integral)
+        return is_whole and not isinstance(value, bool) and low <= value <= high
+
+    return Rule(f"an integer of at least {low} and at most {high}", holds)
+
+
+def real(low=None, high=None, above=None, below=None) -> Rule:
+    """Returns the rule of finite numbers within bounds.
+
+    What they are computed in is float32 or less: what it has no number for is
+    refused, and what it has only as a subnormal number, which is taken as 0.
+    """
+    words = {
+        "at least": low,
+        "above": above,
+        "at most": high,
+        "below": below,
+    }
+    said = [f"{k} {v}" for k, v in words.items() if v is not None]
+
+    def holds(value):
+        return (
+            isinstance(value, numbers.Real)
+            and not isinstance(value, bool)
+            and _in_float32(value)
+            and (low is None or value >= low)
+            and (high is None or value <= high)
+            and (above is None or value > above)
+            and (below is None or value < below)
+        )
+
+    bounds = f"{_TINY:.2g} to {_LARGEST:.2g}"
+    return Rule(
+        f"a finite number of float32 ({bounds}) {' and '.join(said)}".rstrip(),
+        holds,
+    )
+
+
+_TINY = float(np.finfo(np.float32).tiny)
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def _in_float32(value):
+    # Integers, too, are compared only: large ones are no float.
+    return value == 0 or _TINY <= abs(value) <= _LARGEST
+
+
+def one_of(*values) -> Rule:
+    """Returns the rule of a few values."""
+    return Rule(
+        f"one of {', '.join(map(repr, values))}",
+        lambda value: isinstance(value, str) and value in values,
+    )
+
+
+FLAG = Rule("True or False", lambda value: isinstance(value, bool))
+TEXT = Rule("a text", lambda value: isinstance(value, str) and bool(value))
+_SIZE, _COUNT, _SHARE = whole(1), whole(0), real(0, 1)
+# The side of a picture that can be read.
+SIDE = whole(1, math.isqrt(MAX_PIXELS))
+_RANGE = Rule(
+    "two positive integers, the smaller first, or None",
+    lambda v: (
+        v is None or (SIDE.each().holds(v) and len(v) == 2 and v[0] <= v[1])
+    ),
+)
+
+_TRAINING = {
+    "steps": _SIZE,
+    "batch_size": _SIZE,
+    "crop_size": _SIZE.or_none(),
+    "learning_rate": real(above=0),
+    "warmup_steps": _COUNT,
+    "final_learning_rate": real(0),
+    "clip_norm": real(above=0).or_none(),
+    "steps_per_epoch": _SIZE,
+    "checkpoint_minutes": real(0),
+    "encode_passes": _SIZE,
+}
+_DATA = {
+    "source": TEXT,
+    "train_split": TEXT,
+    "eval_split": TEXT,
+    "crop": one_of("random", "center"),
+    "resize_range": _RANGE,
+    "flip": FLAG,
+    "num_classes": _SIZE.or_none(),
+    "on_corrupt": one_of("error", "skip"),
+    "bound_samples": _SIZE,
+    "neighbour_pictures": _COUNT,
+    "max_recordings": _SIZE.or_none(),
+    "normalize": one_of("peak").or_none(),
+}
+# Of whole recipes, by the full name of the key.
+_KEYS = {
+    "name": TEXT,
+    "seed": whole(0, 2**31 - 1),
+    "base": TEXT.or_none(),
+    "start": TEXT.or_none(),
+    "marginals.channels": _SIZE.or_none(),
+    "marginals.weight": real(0),
+    **{f"data.{key}": rule for key, rule in _DATA.items()},
+    **{
+        f"{section}.{key}": rule
+        for section in (
+            "training",
+            "code_training",
+            "fast_training",
+            "prior_training",
+        )
+        for key, rule in _TRAINING.items()
+    },
+    "code_training.steps": _COUNT,  # 0 leaves it out
+}
+_MAY_BE_NONE = (
+    "channels residual_channels global_channels local_channels num_actions "
+    "action_size restart_after"
+).split()
+# Of what the classes of the parts are given, by the last word of the key.
+_ARGUMENTS = {
+    **dict.fromkeys(
+        "num_embeddings num_codebooks num_values num_components num_levels "
+        "num_past num_mels num_probes num_samples num_stacks num_layers "
+        "embedding_dim output_channels hidden_channels head_channels "
+        "skip_channels picture_size grid_size kernel_size first_kernel_size "
+        "layers_per_stack local_upsampling local_repeat window hop k rank "
+        "capacity_steps".split(),
+        _SIZE,
+    ),
+    **dict.fromkeys(_MAY_BE_NONE, _SIZE.or_none()),
+    **dict.fromkeys(
+        "num_downsamples num_upsamples num_residual_layers "
+        "local_layers".split(),
+        _COUNT,
+    ),
+    **dict.fromkeys(
+        "event_shape hidden_units dilation_rates".split(), _SIZE.each()
+    ),
+    "stage_channels": _SIZE.each().or_none(),
+    **dict.fromkeys("decay dropout action_dropout rate".split(), _SHARE),
+    **dict.fromkeys("commitment_cost weight beta stddev".split(), real(0)),
+    "rho": real(above=0, below=1),
+    "momentum": real(0, below=1),
+    **dict.fromkeys(
+        "initial_scale min_scale floor test_factor".split(), real(above=0)
+    ),
+    "capacity": real(0).or_none(),
+    **dict.fromkeys("batch_norm initialize_from_data".split(), FLAG),
+}
+_FINITE = Rule("finite", math.isfinite)
+
+
+def may_be_none(key) -> bool:
+    """Returns whether None keeps the rule of a key, "data.num_classes"."""
+    rule = _KEYS.get(key, _ARGUMENTS.get(key.rpartition(".")[2]))
+    return rule is not None and rule.holds(None)
+
+
+def plain(value):
+    """Returns a value with Python's numbers in the place of numpy's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) in (list, tuple):
+        return type(value)(map(plain, value))
+    return value
+
+
+def make_plain(section):
+    """Puts Python's numbers in the place of numpy's, in all sections."""
+    for key in section.keys():
+        value = section[key]
+        if isinstance(value, ConfigDict):
+            make_plain(value)
+        elif _has_numpy(value):
+            with section.unlocked(), section.ignore_type():
+                section[key] = plain(value)
+
+
+def _has_numpy(value):
+    if isinstance(value, list | tuple):
+        return any(map(_has_numpy, value))
+    return isinstance(value, np.generic)
+
+
+def check_sections(config, known):
+    """Raises RecipeError unless all sections and keys are there, as such."""
+    for name, expected in known.items():
+        is_section = isinstance(expected, ConfigDict)
+        found = config.get(name)
+        if name not in config or (
+            is_section and not isinstance(found, ConfigDict)
+        ):
+            what = "a section of keys" if is_section else "a key"
+            raise RecipeError(
+                f"The recipe's {name} must be {what}: begin with "
+                "recipes.defaults(), and set other values. Received: "
+                f"{type(found).__name__}."
+            )
+        if is_section and "name" in expected and "name" not in found:
+            raise RecipeError(
+                f"The recipe's {name} must have a `name`, that of a class or "
+                f"None. Received: {', '.join(found.keys()) or 'no keys'}."
+            )
+        if is_section:
+            _check_complete(name, found, expected)
+        elif isinstance(found, ConfigDict):
+            _refuse_section(name, found)
+
+
+def _check_complete(section, found, expected):
+    """Raises RecipeError where a section lacks keys, or has sections."""
+    if missing := [key for key in expected if key not in found]:
+        raise RecipeError(
+            f"The recipe's {section} lacks {', '.join(missing)}: begin with "
+            "recipes.defaults(), and set other values."
+        )
+    for key in expected:
+        if isinstance(found[key], ConfigDict):
+            _refuse_section(f"{section}.{key}", found[key])
+
+
+def _refuse_section(key, found):
+    raise RecipeError(
+        f"The recipe's {key} must be one value, no section of keys. Received: "
+        f"{key}={found.to_dict()!r}."
+    )
+
+
+def check_values(config, parts):
+    """Raises ValueError where a key's value is none that it may have.
+
+    Args:
+        config: a recipe.
+        parts: the names of the sections that are arguments of classes. Those
+            that name no class are not used, and not looked at.
+    """
+    for key, value in _flat(config):
+        section, _, last = key.rpartition(".")
+        rule = _KEYS.get(key)
+        if section in parts:
+            if config[section].get("name") is None:
+                continue
+            rule = _ARGUMENTS.get(last)
+        if rule is None and isinstance(value, float):
+            rule = _FINITE
+        if rule is not None and not rule.holds(value):
+            if isinstance(value, ConfigDict):
+                value = value.to_dict()
+            raise ValueError(
+                f"The recipe's {key} must be {rule.text}. Received: "
+                f"{key}={value!r}."
+            )
+
+
+def _flat(section, prefix=""):
+    """Yields the keys of all sections, joined by dots, and their values.
+
+    Of a section in a section there are both: it may stand for a value.
+    """
+    for key in section.keys():
+        value = section[key]
+        if prefix or not isinstance(value, ConfigDict):
+            yield f"{prefix}{key}", value
+        if isinstance(value, ConfigDict):
+            yield from _flat(value, f"{prefix}{key}.")

@@ -1,0 +1,1 @@
+"""Steps, replicas, precision, random numbers: what all models share."""

@@ -1,0 +1,126 @@
+"""Stateless random numbers that are the same in eager, graph and XLA mode.
+
+`tf.random.stateless_uniform` with a float dtype and `stateless_categorical`
+draw differently under XLA; the raw integer bits of the Philox generator do not
+(Salmon et al. 2011). All noise in this package is made of those bits.
+"""
+
+import tensorflow as tf
+
+from vqvae_tf.utils import tensor_checks
+
+
+def make_seed(seed=None) -> tf.Tensor:
+    """Returns an int32 seed of shape [2].
+
+    Args:
+        seed: None (a fresh seed from TensorFlow's global generator, which
+            `keras.utils.set_random_seed` fixes), an integer, or an integer
+            tensor of shape [] or [2].
+
+    Returns:
+        An int32 tensor [2].
+
+    Raises:
+        ValueError: for a seed of another shape, with fractions, or outside
+            int32: cast, it would be the seed of other draws.
+    """
+    if seed is None:
+        return tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
+    seed = tensor_checks.seed(seed)
+    if seed.shape.rank == 0:
+        return tf.stack([seed, tf.zeros_like(seed)])
+    return tf.ensure_shape(seed, [2])
+
+
+def fold_in(seed: tf.Tensor, number) -> tf.Tensor:
+    """Returns a seed for sub-stream `number` of `seed`, both int32."""
+    number = tf.cast(number, tf.int32)
+    mixed = seed[1] * 1000003 + number + 1
+    return tf.stack([tf.bitwise.bitwise_xor(seed[0], mixed * 374761393), mixed])
+
+
+def uniform(shape, seed: tf.Tensor) -> tf.Tensor:
+    """Returns float32 uniforms in the open interval (0, 1).
+
+    Args:
+        shape: the shape, a list of integers or an int32 tensor.
+        seed: int32 [2], from `make_seed`.
+    """
+    bits = tf.random.stateless_uniform(
+        shape, seed, minval=None, maxval=None, dtype=tf.int32, alg="philox"
+    )
+    return _to_unit(tf.bitcast(bits, tf.uint32))
+
+
+def uniform_rows(shape, seed: tf.Tensor, first_row=0) -> tf.Tensor:
+    """Returns rows `first_row` and on of an endless table of uniforms.
+
+    What stands in a row depends on the seed and its number alone: replicas
+    that draw for their own rows of a batch draw what one would for all.
+
+    Args:
+        shape: int32 vector, the rows and the shape of one, `[rows, ...]`.
+        seed: int32 [2], from `make_seed`.
+        first_row: the number of the first row.
+
+    Returns:
+        float32 of that shape in the open interval (0, 1).
+
+    References:
+        Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3": a
+        block of four numbers is a function of a key and a counter.
+    """
+    shape = tf.convert_to_tensor(shape, tf.int32)
+    size = tf.reduce_prod(shape[1:])
+    blocks = (size + 3) // 4  # a row takes whole blocks
+    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+    skipped = tf.cast(first_row, tf.uint64) * tf.cast(blocks, tf.uint64)
+    bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=tf.stack([shape[0] * blocks * 4]),
+        key=key,
+        counter=counter + tf.stack([skipped, tf.zeros([], tf.uint64)]),
+        alg=1,  # Philox
+        dtype=tf.uint32,
+    )
+    rows = tf.reshape(bits, tf.stack([shape[0], blocks * 4]))[:, :size]
+    return tf.reshape(_to_unit(rows), shape)
+
+
+def _to_unit(bits):
+    """Turns uint32 bits into float32 in the open interval (0, 1)."""
+    high = tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32))
+    return (tf.cast(high, tf.float32) + 0.5) * (1 / 2**23)
+
+
+def normal(shape, seed: tf.Tensor) -> tf.Tensor:
+    """Returns float32 standard normals (inverse cumulative distribution)."""
+    return tf.math.ndtri(uniform(shape, seed))
+
+
+def logistic(shape, seed: tf.Tensor) -> tf.Tensor:
+    """Returns float32 standard logistic noise."""
+    u = uniform(shape, seed)
+    return tf.math.log(u) - tf.math.log1p(-u)
+
+
+def gumbel(shape, seed: tf.Tensor) -> tf.Tensor:
+    """Returns float32 standard Gumbel noise."""
+    return -tf.math.log(-tf.math.log(uniform(shape, seed)))
+
+
+def categorical(logits: tf.Tensor, seed: tf.Tensor, temperature=1.0):
+    """Draws indices from logits by the Gumbel-max trick.
+
+    Args:
+        logits: float [..., K], unnormalised log-probabilities.
+        seed: int32 [2].
+        temperature: divides the logits; 0 gives the arg max.
+
+    Returns:
+        int32 [...], each in 0..K-1.
+    """
+    noise = gumbel(tf.shape(logits), seed)
+    # logits + T * noise has the arg max of logits / T + noise, also at T = 0.
+    noisy = logits + tf.cast(temperature, logits.dtype) * noise
+    return tf.argmax(noisy, axis=-1, output_type=tf.int32)

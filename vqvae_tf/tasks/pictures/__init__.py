@@ -1,0 +1,1 @@
+"""Pictures: autoencoders, with a prior over their codes."""

@@ -1,0 +1,1 @@
+"""Speech: codes, a WaveNet decoder, a fast decoder."""

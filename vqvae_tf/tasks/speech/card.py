@@ -1,0 +1,183 @@
+"""What a card says and shows of a model of speech."""
+
+import numpy as np
+
+from vqvae_tf.data.audio import reading as audio_reading
+from vqvae_tf.media import sheets, spectrograms
+from vqvae_tf.models import LatentGenerator
+from vqvae_tf.recipes import building
+from vqvae_tf.samples.voices import sample_voices
+
+# How many of the package's recordings a card has.
+_COUNT = 5
+
+
+def summary(config, has_prior) -> str:
+    """Returns what the model of a recipe of speech is."""
+    rate, options = config.data.sample_rate, config.quantizer
+    prior = f", with a {config.prior.name} prior" if has_prior else ""
+    return (
+        f"A VQ-VAE of speech at {rate} Hz with K={options.num_embeddings} "
+        f"codes and a decoder that is told which of {config.data.num_speakers} "
+        f"speakers speaks{prior}."
+    )
+
+
+def shown(config, has_prior, built_in) -> str:
+    """Returns the part of a card with its pictures and recordings."""
+    del built_in
+    if not shows_voices(config):
+        return "What it makes of recordings: `vqvae-tf reconstruct`.\n"
+    text = """![spectrograms](reconstructions.png)
+
+Five test recordings (CC BY-SA 4.0, `vqvae_tf/samples/voices/LICENCES.md`);
+below, drawn from their codes; below that, from the same codes in the next
+speaker's voice{fast}. To be heard one after the other, with half a second
+between them:
+[originals](originals.wav), [from their codes](reconstructions.wav),
+[in another voice](conversions.wav){fast_file}.
+"""
+    has_fast = building.has_fast_decoder(config)
+    text = text.format(
+        fast="; last, the same by the fast decoder, a network that tells "
+        "the\nspectrogram, and Griffin-Lim" * has_fast,
+        fast_file=", [the same, fast](fast_conversions.wav)" * has_fast,
+    )
+    if has_prior:
+        text += """
+![spectrograms of samples](samples.png)
+
+Samples: codes from the prior, a speaker each. [To be heard](samples.wav).
+"""
+    return text
+
+
+def shows_voices(config) -> bool:
+    """Returns whether a card shows the recordings that the package carries."""
+    return config.card.samples == "voices" and config.data.sample_rate == 8000
+
+
+def use_text(name, config, has_prior) -> str:
+    """Returns how a model of speech is used, in Python."""
+    lines = [
+        "from vqvae_tf import SpeechVQVAE",
+        "from vqvae_tf.data import load_waveform",
+        "",
+        f'model = SpeechVQVAE.from_preset("{name}")',
+        'waveform = load_waveform("spoken.wav", model.sample_rate)[None]',
+        "codes = model.encode(waveform)  # of float [batch, time]",
+        "again = model.decode(codes, speaker=model.speaker_names[0])",
+        "other = model.convert(waveform, model.speaker_names[1])",
+    ]
+    if building.has_fast_decoder(config):
+        lines.append(
+            "rough = model.convert(waveform, model.speaker_names[1], fast=True)"
+        )
+    if has_prior:
+        lines += [
+            "",
+            "from vqvae_tf import LatentGenerator",
+            "",
+            f'generator = LatentGenerator.from_preset("{name}")',
+            "context = model.speaker_context(0, batch=4)",
+            "spoken = generator.sample(context=context, seed=0)",
+        ]
+    return "\n".join(lines)
+
+
+# Pictures and recordings ------------------------------------------------------
+
+
+def draw(model, config) -> dict:
+    """Returns a card's files: uint8 pictures, and (waveform, rate) pairs.
+
+    Args:
+        model: a `SpeechVQVAE`, or a `LatentGenerator` of one.
+        config: its recipe.
+
+    Returns:
+        File names to pictures `[height, width, 3]`, or for those that end in
+        .wav to (float `[time]`, Hz).
+    """
+    if not shows_voices(config):
+        return {}
+    autoencoder = getattr(model, "autoencoder", model)
+    waves, own = known_voices(_COUNT), _own_speakers(autoencoder)
+    others = [(n + 1) % len(autoencoder.speaker_names) for n in own]
+    rows = {
+        "originals": waves,
+        "reconstructions": _decoded(autoencoder, waves, own),
+        "conversions": _decoded(autoencoder, waves, others),
+    }
+    if autoencoder.has_fast_decoder:
+        fast = _decoded(autoencoder, waves, others, fast=True)
+        rows["fast_conversions"] = fast
+    drawn = sheet(list(rows.values()), autoencoder.sample_rate)
+    files = {"reconstructions.png": drawn}
+    for title, row in rows.items():
+        files[f"{title}.wav"] = joined(row, autoencoder.sample_rate)
+    if isinstance(model, LatentGenerator):
+        files |= _samples(model)
+    return files
+
+
+def known_voices(count) -> list[np.ndarray]:
+    """Returns recordings of the package, of mean 0 and a peak of 1."""
+    return [
+        audio_reading.loudness(voice.waveform, "peak")
+        for voice in sample_voices()[:count]
+    ]
+
+
+def _own_speakers(model):
+    """Returns who says the package's recordings, or anyone it knows."""
+    voices, names = sample_voices()[:_COUNT], model.speaker_names
+    if {voice.speaker for voice in voices} <= set(names):
+        return [names.index(voice.speaker) for voice in voices]
+    return [i % len(names) for i in range(len(voices))]
+
+
+def _decoded(model, waves, speakers, **options):
+    """Returns each recording as its codes say it, by a speaker each."""
+    longest = max(map(len, waves))
+    padded = np.stack([np.pad(w, [0, longest - len(w)]) for w in waves])
+    drawn = model.convert(padded, speakers, seed=0, **options).numpy()
+    return [x[: len(wave)] for x, wave in zip(drawn, waves)]
+
+
+def _samples(model):
+    autoencoder = model.autoencoder
+    speakers = list(range(len(autoencoder.speaker_names)))
+    context = autoencoder.speaker_context(speakers)
+    drawn = list(model.sample(context=context, seed=0).numpy())
+    rate = autoencoder.sample_rate
+    return {
+        "samples.png": sheet([drawn], rate),
+        "samples.wav": joined(drawn, rate),
+    }
+
+
+def sheet(rows, sample_rate) -> np.ndarray:
+    """Draws spectrograms: rows of waveforms, as wide as the longest.
+
+    Args:
+        rows: lists of as many float waveforms each.
+        sample_rate: in Hz.
+
+    Returns:
+        uint8 `[height, width, 3]`.
+    """
+    flat = [wave for row in rows for wave in row]
+    longest = max(map(len, flat))
+    pictures = [
+        spectrograms.draw(np.pad(w, [0, longest - len(w)]), sample_rate)
+        for w in flat
+    ]
+    return sheets.grid(np.stack(pictures), columns=len(rows[0]))
+
+
+def joined(waves, sample_rate):
+    """Returns (all waveforms with half a second between them, rate)."""
+    silence = np.zeros([sample_rate // 2], np.float32)
+    parts = [part for wave in waves for part in (wave, silence)]
+    return np.concatenate(parts), sample_rate

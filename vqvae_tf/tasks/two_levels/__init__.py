@@ -1,0 +1,1 @@
+"""Codes of codes: a second level over the codes of a preset."""

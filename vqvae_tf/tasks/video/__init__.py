@@ -1,0 +1,1 @@
+"""Video: the next frame given frames and an action."""

@@ -1,0 +1,1 @@
+"""Fitting models: checkpoints, resumption, history."""

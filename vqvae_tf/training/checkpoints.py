@@ -1,0 +1,262 @@
+"""Checkpoints of a training, from which it goes on to the same result.
+
+    DIRECTORY/ckpt-STEP.*                   variables and optimizer
+    DIRECTORY/workers/I-of-NxR/ckpt-STEP.*  the epoch's metrics so far, of
+                                            worker I of N with R replicas
+
+Metrics differ between replicas until they are read, so each worker keeps its
+own; at the end of an epoch there are none to keep. They are written first:
+where there is a ckpt-STEP, there are all parts.
+"""
+
+import re
+import shutil
+
+import tensorflow as tf
+from absl import logging
+
+from vqvae_tf.runtime import strategies
+from vqvae_tf.training import divergence
+from vqvae_tf.utils.errors import ExplainedError
+from vqvae_tf.utils.messages import first_line
+from vqvae_tf.utils.paths import expand
+
+KEPT = 2
+
+
+class CheckpointError(ExplainedError):
+    """Checkpoints that cannot be written, or none of which can be read."""
+
+
+class Checkpoints:
+    """Saves and restores the state of a training; keeps the last two.
+
+    Args:
+        model: a compiled model whose variables, and the optimizer's, are made.
+        directory: where to save; on several machines, one that all of them see.
+    """
+
+    def __init__(self, model, directory):
+        self.directory = expand(directory)
+        self.strategy = model.distribute_strategy
+        self._variables = (model.weights, model.optimizer)
+        self._own = self.directory / "workers" / _layout(self.strategy)
+        # By number: a checkpoint of the model itself would not see what is
+        # in lists of layers, and lose their state that is not trained.
+        self._state = tf.train.Checkpoint(
+            variables=[variable.value for variable in model.variables],
+            optimizer=model.optimizer,
+        )
+        # Each replica's own part, as it is: a sum that is read and divided
+        # again would round.
+        self._metrics = tf.train.Checkpoint(
+            parts=[
+                part
+                for variable in model.metrics_variables
+                for part in self.strategy.experimental_local_results(
+                    variable.value
+                )
+            ]
+        )
+
+    def steps(self) -> list[int]:
+        """Returns the steps of which there are checkpoints, newest first."""
+        return _steps(self.directory)
+
+    # Saving -----------------------------------------------------------------
+
+    def save(self, step, within_epoch=True):
+        """Saves the state after `step` steps; later ones are removed.
+
+        Args:
+            step: the steps that are done.
+            within_epoch: whether there are metrics to go on with.
+
+        Raises:
+            NotFinite: if it holds what is no number; earlier ones stay.
+            CheckpointError: if it cannot be written; these too.
+        """
+        if found := self._unsound():
+            raise divergence.NotFinite(
+                f"The variable {found} is not finite after step {step}. "
+                f"{divergence.kept(self)}"
+            )
+        try:
+            self._own.mkdir(parents=True, exist_ok=True)
+            if within_epoch:
+                self._metrics.write(str(self._own / f"ckpt-{step}"))
+            strategies.wait_for_all(self.strategy)
+            if strategies.is_chief(self.strategy):
+                self._state.write(str(self.directory / f"ckpt-{step}"))
+            strategies.wait_for_all(self.strategy)
+        except (OSError, tf.errors.OpError) as error:
+            self._remove_part(step)
+            raise CheckpointError(self._cannot_save(step, error)) from error
+        self._remove_old(step)
+
+    def _unsound(self) -> str | None:
+        """Returns a variable that is not finite; of any worker."""
+        weights, optimizer = self._variables
+        found = divergence.unsound([*weights, *optimizer.variables])
+        bad = max(strategies.of_all_workers(int(bool(found)), self.strategy))
+        return (found or ["of another worker"])[0] if bad else None
+
+    def _remove_old(self, step):
+        """Removes all but the last two up to `step`, and what is of no use.
+
+        A later one is of a run that was cut back, since it could not be read,
+        or was killed as it was written.
+        """
+        kept = [s for s in self.steps() if s <= step][:KEPT]
+        _keep(self._own, kept)
+        if strategies.is_chief(self.strategy):
+            _keep(self.directory, kept)
+            # Of other numbers of workers and replicas.
+            end = self._own.name.partition("-")[2]
+            for other in self._own.parent.iterdir():
+                if other.name.partition("-")[2] != end:
+                    shutil.rmtree(other, ignore_errors=True)
+
+    def _remove_part(self, step):
+        """Removes what was written of a checkpoint that is not whole."""
+        for directory in (self._own, self.directory):
+            if directory.is_dir() and step not in _steps(directory):
+                _remove(directory, step)
+
+    def _cannot_save(self, step, error):
+        left = self.steps()
+        start = f"step {left[0]}" if left else "the start"
+        return (
+            f"The checkpoint of step {step} cannot be written to "
+            f"{self.directory} ({first_line(error)}). Make room, or mend the "
+            f"directory; the same command then goes on from {start}."
+        )
+
+    # Restoring --------------------------------------------------------------
+
+    def restore(self) -> int:
+        """Restores the newest checkpoint that can be read.
+
+        Returns:
+            Its step, 0 without any.
+
+        Raises:
+            CheckpointError: if there are some, and none can be read, or if
+                workers see different ones.
+        """
+        reasons = {}
+        while True:
+            left = [step for step in self.steps() if step not in reasons]
+            step = left[0] if left else 0
+            self._check_all_see(step)
+            if step == 0:
+                break
+            reason = self._try(step)
+            if reason is None:
+                logging.info("Going on from step %d.", step)
+                return step
+            reasons[step] = reason
+            logging.warning(
+                "The checkpoint of step %d in %s cannot be read (%s).",
+                step,
+                self.directory,
+                reason,
+            )
+        if reasons:
+            found = "; ".join(f"step {s}: {r}" for s, r in reasons.items())
+            raise CheckpointError(
+                f"No checkpoint in {self.directory} can be read. Received: "
+                f"{found}. Mend what hinders, copy them from a backup, or "
+                "choose another --workdir to begin again."
+            )
+        return 0
+
+    def restore_metrics(self, step):
+        """Restores what the epoch's metrics were after `step` steps, if any.
+
+        Those of another number of replicas cannot be divided among these: a
+        warning is logged, and the epoch's metrics begin anew.
+        """
+        paths = (self.directory / "workers").glob(f"*/ckpt-{step}.index")
+        found = {path.parent.name.partition("-")[2] for path in paths}
+        if self._own.name.partition("-")[2] in found:
+            path = str(self._own / f"ckpt-{step}")
+            self._metrics.read(path).assert_consumed()
+        elif found:
+            logging.warning(
+                "The checkpoint of step %d was made by another number of "
+                "replicas: the metrics of this epoch are of the steps since "
+                "then alone.",
+                step,
+            )
+
+    def _try(self, step):
+        """Restores a step; returns None, or the reason why it cannot be."""
+        reason = None
+        try:
+            path = str(self.directory / f"ckpt-{step}")
+            self._state.read(path).assert_existing_objects_matched()
+            self.restore_metrics(step)
+        except _READ_ERRORS as error:
+            reason = first_line(error)
+        if reason is None:
+            weights, optimizer = self._variables
+            if found := divergence.unsound([*weights, *optimizer.variables]):
+                reason = f"{found[0]} is not finite"
+        failed = max(
+            strategies.of_all_workers(int(reason is not None), self.strategy)
+        )
+        return reason or ("another worker cannot read it" if failed else None)
+
+    def _check_all_see(self, step):
+        seen = sorted(set(strategies.of_all_workers(step, self.strategy)))
+        if len(seen) > 1:
+            raise CheckpointError(
+                f"All workers must see one directory {self.directory}. "
+                f"Received: newest checkpoints of the steps {seen} on "
+                "different workers. Give all of them the same --workdir, on "
+                "storage that they share, and start them again."
+            )
+
+
+# What TensorFlow raises for files that are cut, altered or not there.
+_READ_ERRORS = (
+    tf.errors.OpError,
+    AssertionError,
+    IndexError,
+    OSError,
+    ValueError,
+)
+
+
+def _layout(strategy):
+    workers = strategies.num_workers(strategy)
+    replicas = strategy.num_replicas_in_sync // workers
+    return f"{strategies.worker_index(strategy)}-of-{workers}x{replicas}"
+
+
+def _steps(directory):
+    """Returns the steps of a directory's checkpoints, newest first."""
+    found = (
+        re.fullmatch(r"ckpt-(\d+)\.index", path.name)
+        for path in expand(directory).glob("ckpt-*.index")
+    )
+    return sorted((int(match[1]) for match in found if match), reverse=True)
+
+
+def _keep(directory, steps):
+    """Removes all checkpoints, and parts of some, but those of `steps`."""
+    found = (
+        re.match(r"ckpt-(\d+)[._]", path.name)
+        for path in directory.glob("ckpt-*")
+    )
+    for step in {int(match[1]) for match in found if match} - set(steps):
+        _remove(directory, step)
+
+
+def _remove(directory, step):
+    # The index first: without it, the rest is not taken for a checkpoint.
+    for end in ("index", "data-*"):
+        for path in directory.glob(f"ckpt-{step}.{end}"):
+            path.unlink(missing_ok=True)
+    shutil.rmtree(directory / f"ckpt-{step}_temp", ignore_errors=True)

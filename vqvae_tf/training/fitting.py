@@ -1,0 +1,219 @@
+"""Fitting one model of a run: checkpoints, history, summaries, going on."""
+
+import functools
+import sys
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from vqvae_tf.recipes import building
+from vqvae_tf.runtime import strategies
+from vqvae_tf.training import divergence, history, interruption
+from vqvae_tf.training.checkpoints import Checkpoints
+
+# Workers agree whether to save, or to stop, after so many steps and seconds,
+# whichever comes first: asking takes a moment.
+AGREE_STEPS, AGREE_SECONDS = 20, 5.0
+
+
+def fit(model, training, batches, directory, pictures):
+    """Fits one stage up to its number of steps, from its last checkpoint.
+
+    Killed at any moment and called again, it ends with the same variables,
+    history and summaries, bit for bit, as if it had been left alone.
+
+    Args:
+        model: a model with variables; it is compiled here.
+        training: the recipe's section: steps, learning rate and so on.
+        batches: a function that returns a dataset, of `skip_steps`, the
+            number of steps that are done already, and `part`, (index, count)
+            of the worker whose rows of each batch it holds.
+        directory: where checkpoints are; the logs are beside it, in `logs/`.
+        pictures: a function that returns what to log at an epoch's end, a
+            dict of uint8 pictures and of numbers.
+
+    Raises:
+        checkpoints.CheckpointError: if one cannot be written, or none read.
+        divergence.NotFinite: if the loss or a variable is not finite; the last
+            good checkpoint is kept.
+        interruption.Interrupted: on Ctrl-C or SIGTERM, after saving.
+    """
+    with model.distribute_strategy.scope():
+        model.compile(building.make_optimizer(training))
+        model.optimizer.build(model.trainable_variables)
+    checkpoints = Checkpoints(model, directory)
+    done = checkpoints.restore()
+    if done >= training.steps:
+        return
+    logging.info("%s: steps %d to %d.", directory.name, done, training.steps)
+    logs = directory.parent / "logs" / directory.name
+    with interruption.requests() as request:
+        stop = divergence.StopAtNotFinite(checkpoints, done)
+        callbacks = [
+            stop,
+            *_records(logs, done, training, pictures),
+            Keeper(checkpoints, training, done, request, stop.check),
+        ]
+        _fit(model, training, batches, done, callbacks)
+
+
+def _fit(model, training, batches, done, callbacks):
+    """Calls `fit` for the rest of an epoch, whole epochs, and what is left."""
+    size, last = training.steps_per_epoch, training.steps
+    total = -(-last // size)
+    while done < last:
+        epoch = done // size
+        steps = min(size - done % size, last - done)
+        epochs = (last - done) // size if steps == size else 1
+        model.fit(
+            strategies.distributed(functools.partial(batches, skip_steps=done)),
+            steps_per_epoch=steps,
+            initial_epoch=epoch,
+            epochs=total,
+            verbose=verbosity(),
+            callbacks=[*callbacks, StopAfter(epochs)],
+        )
+        done += steps * epochs
+
+
+class StopAfter(keras.callbacks.Callback):
+    """Ends a fit after so many epochs, of the total that it shows."""
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.left = epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.left -= 1
+        self.model.stop_training = self.left == 0
+
+
+def _records(logs, done, training, pictures):
+    """Returns the callbacks that write of the course; none but the chief's."""
+    if not strategies.is_chief():
+        return []
+    return [Records(logs, done, training, pictures)]
+
+
+def verbosity():
+    """Returns the `verbose` of Keras: a bar on a terminal, else lines."""
+    if not strategies.is_chief():
+        return 0
+    return 1 if sys.stdout.isatty() else 2
+
+
+class Keeper(keras.callbacks.Callback):
+    """Saves every few minutes, at the end, and when it is asked to stop.
+
+    Args:
+        checkpoints: `checkpoints.Checkpoints`.
+        training: the recipe's section.
+        step: the steps that are done.
+        request: `interruption.Request`.
+        check: called before saving; an error keeps it from that.
+    """
+
+    def __init__(self, checkpoints, training, step, request, check):
+        super().__init__()
+        self.checkpoints = checkpoints
+        self.training = training
+        self.step = step
+        self.request = request
+        self.check = check
+        self.saved_at = self.began_at = time.monotonic()
+        self.first = step
+        self.agree_at = step + 1
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # Keras has set them back just now.
+        if self.step % self.training.steps_per_epoch:
+            self.checkpoints.restore_metrics(self.step)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        # At an epoch's end its records come first, in `on_epoch_end`.
+        if not self._ends_epoch():
+            self._keep()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._keep()
+
+    def _ends_epoch(self):
+        size = self.training.steps_per_epoch
+        return self.step % size == 0 or self.step == self.training.steps
+
+    def _keep(self):
+        """Saves, and stops, if it is time to."""
+        wish = self.request.signal or int(self._is_due())
+        wish = self._agree(wish)
+        if not wish and self.step < self.training.steps:
+            return
+        self.check()
+        self.checkpoints.save(self.step, within_epoch=not self._ends_epoch())
+        self.saved_at = time.monotonic()
+        if wish > 1:
+            raise interruption.Interrupted(
+                f"Stopped at step {self.step} of {self.training.steps}, which "
+                "is saved; the same command goes on.",
+                wish,
+            )
+
+    def _agree(self, wish):
+        """Returns the greatest wish of all workers; 0 between agreements."""
+        if not strategies.is_multi_worker(self.model.distribute_strategy):
+            return wish
+        if self.step < self.agree_at and not self._ends_epoch():
+            return 0
+        wishes = strategies.of_all_workers(wish, self.model.distribute_strategy)
+        seconds = time.monotonic() - self.began_at
+        seconds /= self.step - self.first
+        pace = min(AGREE_STEPS, max(1, int(AGREE_SECONDS / seconds)))
+        paces = strategies.of_all_workers(pace, self.model.distribute_strategy)
+        self.agree_at = self.step + min(paces)
+        return max(wishes)
+
+    def _is_due(self):
+        minutes = (time.monotonic() - self.saved_at) / 60
+        return minutes >= self.training.checkpoint_minutes
+
+
+class Records(keras.callbacks.Callback):
+    """Writes an epoch's metrics, and pictures, for people and TensorBoard.
+
+    Args:
+        directory: the log directory; what it says of later steps is dropped.
+        step: the steps that are done.
+        training: the recipe's section.
+        pictures: a function without arguments that returns a dict of uint8
+            `[height, width, channels]` pictures, and of numbers, which are
+            written with the metrics.
+    """
+
+    def __init__(self, directory, step, training, pictures):
+        super().__init__()
+        history.cut_summaries(directory, step)
+        self.history = history.History(directory / "history.jsonl", step)
+        self.writer = tf.summary.create_file_writer(str(directory))
+        self.step = step
+        self.training = training
+        self.pictures = pictures
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        rate = float(tf.convert_to_tensor(self.model.optimizer.learning_rate))
+        row = {**(logs or {}), "learning_rate": rate}
+        found = self.pictures()
+        row |= {k: v for k, v in found.items() if not np.ndim(v)}
+        with self.writer.as_default(self.step):
+            for name, value in row.items():
+                tf.summary.scalar(name, value)
+            for name, picture in found.items():
+                if name not in row:
+                    tf.summary.image(name, tf.convert_to_tensor(picture)[None])
+        self.writer.flush()
+        self.history.add(self.step, row)

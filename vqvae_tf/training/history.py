@@ -1,0 +1,90 @@
+"""What a training has written of its course, cut back when it goes on.
+
+A run that goes on from a checkpoint makes the steps since then again, and
+writes again what it had written of them: the old lines go, so that a run that
+was killed leaves the same history as one that was not.
+"""
+
+import json
+import os
+import pathlib
+
+import tensorflow as tf
+
+from vqvae_tf.utils.files import remove_leftovers, write_atomically
+from vqvae_tf.utils.paths import expand
+
+
+class History:
+    """One line of JSON for each epoch: its last step, and its metrics.
+
+    Args:
+        path: the file.
+        step: the step that training goes on from; later lines are dropped.
+    """
+
+    def __init__(self, path, step):
+        self.path = expand(path)
+        remove_leftovers(path)
+        kept = [row for row in read_history(path) if row["step"] <= step]
+        with write_atomically(self.path) as temporary:
+            text = "".join(json.dumps(row) + "\n" for row in kept)
+            pathlib.Path(temporary).write_text(text)
+
+    def add(self, step, metrics):
+        """Adds the line of an epoch that ended with `step`."""
+        row = {"step": step, **{k: float(v) for k, v in metrics.items()}}
+        with open(self.path, "a") as file:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_history(path) -> list[dict]:
+    """Returns the lines of a history: dicts of `step` and metrics.
+
+    A last line that was cut off in writing is left out.
+    """
+    path = expand(path)
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+def cut_summaries(directory, step):
+    """Drops what TensorBoard's files say of later steps than `step`.
+
+    Args:
+        directory: a log directory; files in it are replaced.
+        step: the last step that is kept.
+    """
+    for path in expand(directory).glob("events.out.tfevents.*"):
+        records, complete = _read_records(path)
+        kept = [r for r in records if _step(r) <= step]
+        if complete and len(kept) == len(records):
+            continue
+        # Not a name that TensorBoard would read.
+        temporary = path.with_name(".cut")
+        with tf.io.TFRecordWriter(str(temporary)) as writer:
+            for record in kept:
+                writer.write(record)
+        os.replace(temporary, path)
+
+
+def _read_records(path):
+    """Returns a file's whole records, and whether there is nothing else."""
+    records = []
+    try:
+        for record in tf.data.TFRecordDataset(str(path)):
+            records.append(record.numpy())
+    except tf.errors.DataLossError:
+        return records, False  # it was killed while it wrote
+    return records, True
+
+
+def _step(record):
+    return tf.compat.v1.Event.FromString(record).step

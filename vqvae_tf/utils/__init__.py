@@ -1,0 +1,1 @@
+"""Small tools; none of them knows a model."""

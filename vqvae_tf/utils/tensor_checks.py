@@ -1,0 +1,372 @@
+"""Checks of tensors: where values are known an error, else an assertion.
+
+Arrays, lists and eager tensors are looked at as they come, before any cast: a
+64-bit integer beyond int32 would else become another number. Tensors of a
+graph get assertions, which are an InvalidArgumentError when the graph runs. XLA
+drops assertions; codes are therefore clamped, too, so that none is read from
+another codebook.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.utils import checks
+from vqvae_tf.utils.checks import MAX_INT32, MAX_TEMPERATURE
+
+
+def known(value) -> bool:
+    """Returns whether values can be looked at now: no tensor of a graph."""
+    if isinstance(value, (tf.Variable, keras.Variable)):
+        return tf.executing_eagerly()
+    if isinstance(value, keras.KerasTensor):
+        return False
+    return not tf.is_tensor(value) or hasattr(value, "numpy")
+
+
+def array_of(name, value):
+    """Returns values as an array, None where only a graph will know them.
+
+    Raises:
+        ValueError: for what is no array, lists of different lengths say.
+    """
+    if isinstance(value, keras.KerasTensor):
+        return None
+    if not known(value):
+        return tf.get_static_value(tf.convert_to_tensor(value))
+    try:
+        found = np.asarray(value)
+        # TensorFlow has no wider floats.
+        wide = found.dtype.kind == "f" and found.dtype.itemsize > 8
+        return found.astype(np.float64) if wide else found
+    except NotImplementedError:  # a list with a tensor of a graph in it
+        return None
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{name} must be an array of numbers. Received: "
+            f"{type(value).__name__} ({error})."
+        ) from error
+
+
+def checked(tensor, *conditions):
+    """Returns the tensor, which depends on its checks.
+
+    Args:
+        tensor: any.
+        conditions: `(condition, message, received)`; `received`, a tensor,
+            ends the message where the condition is not true everywhere.
+    """
+    assertions = [
+        # 8: shapes are shown whole.
+        tf.debugging.Assert(tf.reduce_all(condition), [message, received], 8)
+        for condition, message, received in conditions
+    ]
+    with tf.control_dependencies(assertions):
+        return tf.identity(tensor)
+
+
+# Scalars ----------------------------------------------------------------------
+
+
+def temperature(value, name="temperature"):
+    """Returns a float, or a checked float32 scalar tensor of a graph.
+
+    Raises:
+        ValueError: unless it is a finite number of at least 0.
+    """
+    return _scalar(
+        name,
+        value,
+        lambda found: checks.check_temperature(found, name),
+        lambda t: (t >= 0) & (t <= MAX_TEMPERATURE),
+        checks.EXPECTED["temperature"],
+    )
+
+
+def top_k(value):
+    """Returns an int, None or a checked int32 scalar tensor of a graph."""
+    return _scalar(
+        "top_k",
+        value,
+        checks.check_top_k,
+        lambda k: k >= 1,
+        checks.EXPECTED["top_k"],
+        tf.int32,
+    )
+
+
+def top_p(value):
+    """Returns a float, None or a checked float32 scalar tensor of a graph."""
+    return _scalar(
+        "top_p",
+        value,
+        checks.check_top_p,
+        lambda p: (p > 0) & (p <= 1),
+        checks.EXPECTED["top_p"],
+    )
+
+
+def count(name, value):
+    """Returns an int, or a checked int32 scalar tensor of a graph.
+
+    Raises:
+        ValueError: unless it is an integer of at least 1.
+    """
+    expected = "a positive integer"
+    return _scalar(
+        name,
+        value,
+        lambda found: checks.check_positive(name, found),
+        lambda n: n >= 1,
+        expected,
+        tf.int32,
+    )
+
+
+def _scalar(name, value, check, valid, expected, dtype=tf.float32):
+    if known(value):
+        return check(value)
+    tensor = tf.convert_to_tensor(value)
+    static = tf.get_static_value(tensor)
+    if static is not None:
+        return check(static)
+    is_number = tensor.dtype.is_integer or (
+        dtype.is_floating and tensor.dtype.is_floating
+    )
+    if not is_number or not tensor.shape.is_compatible_with([]):
+        raise ValueError(
+            f"{name} must be {expected}. Received: a tensor of dtype "
+            f"{tensor.dtype.name} and shape {tensor.shape}."
+        )
+    tensor = tf.ensure_shape(tensor, [])
+    wide = _wide(tensor)
+    condition = valid(wide)
+    if dtype.is_integer:
+        condition &= wide <= MAX_INT32
+    message = f"{name} must be {expected}. Received: {name} ="
+    return tf.cast(checked(tensor, (condition, message, tensor)), dtype)
+
+
+def _wide(tensor):
+    """Returns integers as int32 or int64, none of which are others then."""
+    if not tensor.dtype.is_integer:
+        return tensor
+    # What does not fit int64 either is negative there.
+    wide = tensor.dtype.size > 4 or tensor.dtype == tf.uint32
+    return tf.cast(tensor, tf.int64 if wide else tf.int32)
+
+
+# Seeds ------------------------------------------------------------------------
+
+
+def seed(value) -> tf.Tensor:
+    """Returns an int32 tensor of shape [] or [2], of a seed not None.
+
+    Raises:
+        ValueError: for another shape, or what is no integer of int32.
+    """
+    found = array_of("A seed", value)
+    given = value if tf.is_tensor(value) or found is None else found
+    shape = tf.TensorShape(given.shape) if hasattr(given, "shape") else None
+    if found is None:
+        given = tf.convert_to_tensor(given)
+        shape = given.shape
+    if not any(shape.is_compatible_with(s) for s in ([], [2])):
+        raise _seed_error(f"a seed of shape {shape}")
+    if found is None:
+        if not given.dtype.is_integer:
+            raise _seed_error(f"a seed of dtype {given.dtype.name}")
+        wide = _wide(given)
+        if wide.dtype == tf.int64:
+            valid = (wide <= MAX_INT32) & (wide >= -MAX_INT32 - 1)
+            message = "A seed must be of int32. Received: seed ="
+            given = checked(given, (valid, message, wide))
+        return tf.cast(given, tf.int32)
+    if found.dtype.kind not in "iu" or (
+        found.min() < -MAX_INT32 - 1 or found.max() > MAX_INT32
+    ):
+        raise _seed_error(f"seed={found.tolist()!r}")
+    if tf.is_tensor(given):
+        return tf.cast(given, tf.int32)
+    return tf.constant(found.astype(np.int32))
+
+
+def _seed_error(received):
+    return ValueError(
+        "A seed is None, an integer, or two integers, of int32 "
+        f"({-MAX_INT32 - 1}..{MAX_INT32}). Received: {received}."
+    )
+
+
+# Arrays -----------------------------------------------------------------------
+
+
+def as_tensor(name, values) -> tf.Tensor:
+    """Returns an array or a list of numbers as a tensor, no bit lost.
+
+    Raises:
+        ValueError: for what holds no numbers, or some beyond 64 bits.
+    """
+    found = None if tf.is_tensor(values) else array_of(name, values)
+    if found is None:
+        return tf.convert_to_tensor(values)
+    if _dtype(found) is None:
+        raise ValueError(
+            f"{name} must be an array of numbers. Received: values of dtype "
+            f"{found.dtype}."
+        )
+    return tf.convert_to_tensor(found)
+
+
+def whole_numbers(values, size, name="codes", floats=False) -> tf.Tensor:
+    """Returns whole numbers as int32, checked to be in 0..size-1.
+
+    Args:
+        values: an array or tensor of any dtype.
+        size: how many different numbers there are.
+        name: what they are called.
+        floats: whether whole numbers of a float dtype are taken.
+
+    Raises:
+        ValueError: for other values, where they are known; in a graph
+            `tf.errors.InvalidArgumentError` when it runs. Compiled by XLA,
+            values are clamped instead.
+    """
+    title = name.capitalize()
+    found = array_of(title, values)
+    dtype = values.dtype if tf.is_tensor(values) else None
+    if found is None:
+        values = tf.convert_to_tensor(values)
+        dtype = values.dtype
+    elif dtype is None:
+        dtype = _dtype(found)
+    valid = dtype is not None and (
+        dtype.is_integer or (floats and dtype.is_floating)
+    )
+    if not valid:
+        received = found.dtype if dtype is None else dtype.name
+        raise ValueError(
+            f"{title} are integers in 0..{size - 1}. Received: {name} of dtype "
+            f"{received}."
+        )
+    if found is None:
+        return _whole_in_graph(values, size, name)
+    if found.size:
+        _check_known(found, size, name)
+    if tf.is_tensor(values):
+        return tf.cast(values, tf.int32)
+    return tf.constant(found.astype(np.int32))
+
+
+def _dtype(array):
+    if array.dtype.kind == "O":  # Python integers beyond 64 bits, say
+        return None
+    try:
+        return tf.as_dtype(array.dtype)
+    except TypeError:
+        return None
+
+
+def _check_known(found, size, name):
+    title = name.capitalize()
+    if found.dtype.kind not in "iu":
+        found = found.astype(np.float64)
+        if not np.all(found == np.round(found)):  # nor NaN
+            raise ValueError(
+                f"{title} must be whole numbers. Received: {name} with "
+                "fractions or NaN."
+            )
+    low, high = found.min(), found.max()
+    if low < 0 or high >= size:
+        raise ValueError(
+            f"{title} must be in 0..{size - 1}. Received: {name} in "
+            f"{low:.10g}..{high:.10g}."
+        )
+
+
+def _whole_in_graph(values, size, name):
+    wide = _wide(values)
+    low, high = tf.reduce_min(wide), tf.reduce_max(wide)
+    valid = (low >= 0) & (high < size)
+    if values.dtype.is_floating:
+        # Not NaN either, of which minimum and maximum may know nothing.
+        valid &= tf.reduce_all(values == tf.round(values))
+    expected = f"{name.capitalize()} must be whole numbers in 0..{size - 1}."
+    wide = checked(
+        wide,
+        (valid, f"{expected} Received: from and to", tf.stack([low, high])),
+    )
+    # Under XLA, which drops the assertion.
+    return tf.cast(tf.clip_by_value(wide, 0, size - 1), tf.int32)
+
+
+def finite(name, values) -> tf.Tensor:
+    """Returns a float tensor, checked to be finite; in graphs, too.
+
+    Raises:
+        ValueError: for NaN or infinite values, where they are known; in a
+            graph `tf.errors.InvalidArgumentError` when it runs.
+    """
+    values = tf.convert_to_tensor(values)
+    if not values.dtype.is_floating:
+        return values
+    valid = tf.reduce_all(tf.math.is_finite(values))
+    if known(values):
+        if not valid:
+            others = tf.math.count_nonzero(~tf.math.is_finite(values))
+            raise ValueError(
+                f"{name} must be finite numbers. Received: {int(others)} NaN "
+                f"or infinite of {int(tf.size(values))}."
+            )
+        return values
+    message = f"{name} must be finite numbers. Received: NaN or infinite ones"
+    return checked(values, (valid, message, tf.shape(values)))
+
+
+def check_finite(name, values) -> None:
+    """Raises ValueError for NaN or infinite values where they are known.
+
+    In graphs nothing is looked at: for what trains, where NaN shows.
+    """
+    if known(values):
+        finite(name, values)
+
+
+def check_levels(values, num_levels=256) -> None:
+    """Raises ValueError unless known values are levels of a likelihood.
+
+    Args:
+        values: an array or tensor; bytes are not looked at, nor is what only
+            a graph will know.
+        num_levels: levels are 0..num_levels-1.
+    """
+    if not known(values):
+        return
+    dtype = getattr(values, "dtype", None)
+    if num_levels >= 256 and getattr(dtype, "name", None) == "uint8":
+        return
+    found = array_of("Values", values)
+    if found.dtype.kind in "iu" or not found.size:
+        wrong = found.size and (found.min() < 0 or found.max() >= num_levels)
+    else:
+        if found.dtype.kind not in "fV":
+            raise ValueError(
+                f"Values must be numbers. Received: values of {found.dtype}."
+            )
+        if found.dtype.kind == "V":  # bfloat16 and its like
+            found = found.astype(np.float32)
+        inside = (found >= 0) & (found <= num_levels - 1)
+        wrong = not np.all(inside & (found == np.round(found)))
+    if wrong:
+        raise ValueError(
+            "A likelihood is of values as stored, whole numbers in "
+            f"0..{num_levels - 1}. Received: {_described(found)}."
+        )
+
+
+def _described(found):
+    if found.dtype.kind == "f" and not np.all(np.isfinite(found)):
+        return f"{np.count_nonzero(~np.isfinite(found))} NaN or infinite ones"
+    values = f"values in [{found.min():.6g}, {found.max():.6g}]"
+    fractions = np.count_nonzero(found != np.round(found))
+    return f"{values}, {fractions} with fractions" if fractions else values
