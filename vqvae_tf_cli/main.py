@@ -196,12 +196,12 @@ def _import_functions():
     """Imports the commands themselves, and TensorFlow with them."""
     quiet.use_onednn()
     try:
-        functions = quiet.import_quietly("vqvae_tf.commands")
+        functions = quiet.import_quietly("vqvae_tf.commands.table")
     except ImportError as error:
         if FLAGS.verbosity > 0:
             raise
         _fail(error)
-    quiet.set_up_logging(functions)
+    quiet.set_up_logging(sys.modules["vqvae_tf"])
     return functions
 
 

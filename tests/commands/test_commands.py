@@ -16,7 +16,8 @@ from PIL import Image
 import vqvae_tf
 from support import runs, small, tfds_sets
 from support.command_line import run
-from vqvae_tf import VQVAE, commands as cli, presets, recipes
+from vqvae_tf import VQVAE, presets, recipes
+from vqvae_tf.commands import table as cli
 from vqvae_tf.tasks import publish as publishing
 from vqvae_tf_cli import arguments as commands
 

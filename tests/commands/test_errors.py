@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from support.command_line import run
-from vqvae_tf import commands as cli, presets, recipes
+from vqvae_tf import presets, recipes
+from vqvae_tf.commands import table as cli
 from vqvae_tf.samples.voices import voice_files
 from vqvae_tf.utils.errors import ExplainedError
 from vqvae_tf_cli import main

@@ -20,6 +20,7 @@ from support.export_harness import (
     session_of,
 )
 from vqvae_tf.export.signatures import endpoints
+from vqvae_tf.runtime import random
 
 RATE = np.int32(800)
 
@@ -42,7 +43,7 @@ def answers(generator, waveform, numbers, temperature, seed):
     drawn = model.decode(codes, speaker=list(numbers), **options)
     context = model.speaker_context(list(numbers))
     sampled = generator.sample(context=context, event_shape=(5,), **options)
-    seed_of_codes = vq.random.fold_in(vq.random.make_seed(seed), 0)
+    seed_of_codes = random.fold_in(random.make_seed(seed), 0)
     sampled_codes = generator.prior.sample(
         len(numbers),
         event_shape=(5,),

@@ -10,6 +10,7 @@ from support import small
 from support.harness import run_two_replica_test, two_replicas
 from support.speech_helpers import one_hot, recordings, with_helpers
 from vqvae_tf.densities.base import blank
+from vqvae_tf.runtime import random
 
 
 @pytest.fixture(scope="module")
@@ -301,7 +302,7 @@ def test_generator_speaks_for_everyone():
     context = model.autoencoder.speaker_context(["ann", "eve"])
     drawn = model.sample(context=context, seed=3)
     assert drawn.shape == (2, 24)
-    codes = model.prior.sample(2, seed=vq.random.fold_in([0, 3], 0))
+    codes = model.prior.sample(2, seed=random.fold_in([0, 3], 0))
     assert codes.shape == (2, 6)
     x = small.waveforms(2, 24)
     found = model.log_prob(x, context)

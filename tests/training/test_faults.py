@@ -13,7 +13,8 @@ from PIL import Image
 
 from support import runs, small
 from support.command_line import run
-from vqvae_tf import commands as cli, data, presets
+from vqvae_tf import data, presets
+from vqvae_tf.commands import table as cli
 from vqvae_tf.tasks import publish as publishing, run as training
 from vqvae_tf.tasks.pictures import training as pictures
 from vqvae_tf.training import fitting

@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from vqvae_tf import commands as cli
+from vqvae_tf.commands import table as cli
 from vqvae_tf.utils.messages import first_line
 
 

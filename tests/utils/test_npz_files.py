@@ -10,6 +10,8 @@ import pytest
 
 from vqvae_tf import data
 from vqvae_tf.commands.inputs import pictures as picture_inputs
+from vqvae_tf.data import decoding
+from vqvae_tf.data.pictures import npz as pictures_npz
 from vqvae_tf.encoding.sources import open_source
 from vqvae_tf.utils import npz_files
 from vqvae_tf.utils.npz_files import NpzError, read_npz
@@ -212,11 +214,11 @@ def test_pictures_of_an_npz_file_are_in_memory_once(tmp_path):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pictures_are_converted_piece_by_piece(tmp_path, monkeypatch, channels):
-    monkeypatch.setattr(data.npz, "_AT_ONCE", 3)
+    monkeypatch.setattr(pictures_npz, "_AT_ONCE", 3)
     np.savez(tmp_path / "a.npz", **ARRAYS)
     opened = data.open_images(
         "npz:a.npz", "train", str(tmp_path), channels=channels
     )
     found = opened.get(np.arange(4))["image"]
-    expected = data.pictures.convert_channels(ARRAYS["images"], channels)
+    expected = decoding.convert_channels(ARRAYS["images"], channels)
     np.testing.assert_array_equal(found, expected)

@@ -265,7 +265,7 @@ def _beam_options(words, own):
 
 
 def _explained(error):
-    from vqvae_tf.commands import explain
+    from vqvae_tf.commands.table import explain
 
     message = explain(error)
     if message is None:  # of a worker's error there is the text alone

@@ -45,40 +45,40 @@ HUB = "hf://"
 # sha256 of metadata.json of each preset that comes with the package.
 BUILT_IN = {
     "ae_mnist": (
-        "07dd938949f5a2fdf2091a7597eee200ded406aed8a7cd8275e942e11d496735"
+        "3ded4716d88f4b14a8fa860325e0ae2af139df3d404107250bd77f191b97dc68"
     ),
     "beta_vae_shapes": (
         "a7d08f4b9af0a4d5f4e0581d669c7e0536a39bef505db69d05f2b27e3a4e2fd1"
     ),
     "dae_mnist": (
-        "f56aeb1b4ac6c2fde8345b9f096f57574e222ac48f23d4230964b113bc9ed2e8"
+        "fe76ab215fd77427ab2ad929fe8673f091c3e36a2cf2821caf24b2a6443c6042"
     ),
     "likelihood_vqvae_cifar10": (
-        "d31b89a9e7a5a427627356903ef3d2dcbae20e33a331eaf2026bce5eed7fce43"
+        "afeafa90f9f8ddd4a83a9ba6557ef3d998467f1484471c592447595f6d4f4095"
     ),
     "vae_cifar10": (
-        "b44612d4c10856913770437603c2b03584b1ea8434c06c3597522b7c3de0ab8a"
+        "48bdd4d935f8de762b50d638e7406abfec66653e395ed100b554e51131ffab54"
     ),
     "vae_mnist": (
-        "d46d69c24808292c5df20716733aa3a686022d3d6125b304164e66d162294006"
+        "ea393c1082d9e717fa5cf4ccea1915ca9a15a07284b7a9419ea3e3101164e936"
     ),
     "video_dmlab84": (
-        "efd5e18328989bf9bfda0d4aa70fd71c3992c82defad070570301745a5d0c052"
+        "2e4431fb5726b3e6b7f37bd1d99b02c1bbf6d40c55f58728a918ff5aea15ed82"
     ),
     "vqvae_cifar10": (
-        "cd6faa56d367b97303c2655a458315d5b3e3122316db36a03b4ded0584d80b57"
+        "5402b7922918674cf3d561cd829f82faec951cb1cd9218e3216c2a83ee7b4ccb"
     ),
     "vqvae_dmlab84": (
-        "0a6335c6c0ea5cbe4f0ad144a49ef40c02563a2ccb4dbae144a920054e2df375"
+        "c36b690e92618a86d067a4d4d2e4f1514295b87442a62c760a4b66b99616b189"
     ),
     "vqvae_dmlab84_global": (
-        "8370f74e0855117cb740f76086200884beaf3e8ccd80be52416a75bfb79fe92b"
+        "9dc893be8d147b09365ec91d645148224990cf684aa90764daf2ff8e519789f2"
     ),
     "vqvae_photo128": (
-        "8275ef08ff3dd5f408639204216073d13d32a0a6f25159014fe9f8acac607015"
+        "a245454478a590ed1452e0c8fe34a407607d66729855549207e1d53a58c4f1c8"
     ),
     "vqvae_speech8k": (
-        "b750639358e962fcfc62aa567ddbee2b8078a3f3246d234fbbe255e449f37ec1"
+        "4d605fcf57371fcc6aed1ee883ed2eea079119e0951c72fd7aced6bc15a5265e"
     ),
 }
 

@@ -1,0 +1,230 @@
+"""The commands of `vqvae-tf`; `vqvae_tf_cli` reads their arguments."""
+
+import errno
+import pathlib
+import shlex
+
+from absl import flags
+
+FLAGS = flags.FLAGS
+
+
+def explain(error) -> str | None:
+    """Returns what to tell of an error in data, files or arguments.
+
+    None is for other errors: those of the program, which need a traceback.
+    """
+    import tensorflow as tf
+
+    from vqvae_tf.utils.errors import ExplainedError
+    from vqvae_tf.utils.messages import first_line
+
+    if isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError)):
+        return _memory_message(first_line(error))
+    if isinstance(error, tf.errors.OpError):
+        return f"{first_line(error)} (--verbosity=1 shows where)"
+    if isinstance(error, OSError):
+        return _system_message(error)
+    if isinstance(error, ImportError):
+        return _import_message(error)
+    if isinstance(error, (ValueError, ExplainedError)):
+        traced = str(error).lstrip().startswith("in user code:")
+        return first_line(error) if traced else _text(error)
+    return None
+
+
+def _text(error):
+    return str(error) or type(error).__name__
+
+
+_REMEDIES = {
+    errno.ENOSPC: "The disk is full. Make room and call this again",
+    errno.EDQUOT: "The quota of the disk is used up. Make room and call this "
+    "again",
+    errno.EROFS: "Nothing can be written there. Choose another place",
+    errno.EACCES: "Choose another place, or change its permissions",
+    errno.EPERM: "Choose another place, or change its permissions",
+    errno.ENAMETOOLONG: "Choose a shorter name",
+}
+
+
+def _system_message(error):
+    """Returns what the operating system refused, of which file, and a remedy.
+
+    Errors of this package have no number, and say it all themselves.
+    """
+    if error.errno is None:
+        return str(error) or type(error).__name__
+    names = [n for n in (error.filename, error.filename2) if n is not None]
+    place = " -> ".join(map(str, names))
+    said = f"{error.strerror}: {place}" if place else f"{error.strerror}"
+    remedy = _REMEDIES.get(error.errno)
+    return f"{said}. {remedy}." if remedy else f"{said}."
+
+
+def _import_message(error):
+    """Returns what is missing; None if it is a part of this package."""
+    own = ("vqvae_tf", "vqvae_tf_cli")
+    if (error.name or "").partition(".")[0] in own:
+        return None
+    return str(error) or type(error).__name__
+
+
+def _memory_message(line):
+    if "No space left" in line:  # TensorFlow takes it for the same error
+        return f"The disk is full ({line}). Make room and call this again."
+    return (
+        f"Out of memory ({line}). Training: give a smaller batch "
+        "(--config.training.batch_size, --config.prior_training.batch_size, "
+        "of speech also --config.code_training.batch_size and "
+        "--config.fast_training.batch_size; "
+        "a stage that has no checkpoint yet may be changed), or a smaller "
+        "model; checkpoints are kept. Encoding: give a smaller --batch_size; "
+        "finished shards are kept."
+    )
+
+
+# Commands -------------------------------------------------------------------
+
+
+def list_presets():
+    """Prints the zoo's presets and their figures."""
+    from vqvae_tf import presets
+    from vqvae_tf.evaluation import figures as figure_table
+
+    for name in sorted(presets.BUILT_IN):
+        folder = presets.find_preset(name)
+        metadata = presets.load_metadata(folder)
+        parameters = metadata["parameters"] + metadata.get(
+            "prior_parameters", 0
+        )
+        print(f"{name}  ({metadata['class']}, {parameters / 1e6:.1f} M)")
+        print(f"  {metadata.get('summary', '')}")
+        for title, value in figure_table.table(metadata["metrics"]):
+            print(f"  {title:50} {value}")
+        print()
+
+
+def train(recipe, overrides):
+    """Trains a recipe and writes WORKDIR/preset.
+
+    Args:
+        recipe: a recipe's file, or the name of a built-in one.
+        overrides: arguments `--config.KEY=VALUE`.
+    """
+    from vqvae_tf import presets, recipes
+    from vqvae_tf.commands import data_dir as cli_data
+    from vqvae_tf.recipes import flags as recipe_flags
+    from vqvae_tf.runtime import strategies
+    from vqvae_tf.tasks import publish as publishing, run as training
+
+    strategy = strategies.make_strategy(FLAGS.strategy)  # before all else
+    config = recipes.read_recipe(recipes.find_recipe(recipe))
+    config = recipe_flags.override(config, overrides)
+    config = recipes.check_recipe(config)
+    if FLAGS.stage == "all":
+        presets.check_replaceable(pathlib.Path(FLAGS.workdir, "preset"))
+    cli_data.check_data_dir("train", config.data)
+    with training.reserved(FLAGS.workdir, strategy):
+        model = training.train(
+            config, FLAGS.workdir, FLAGS.data_dir, FLAGS.stage, strategy
+        )
+        if FLAGS.stage == "all" and strategies.is_chief(strategy):
+            folder = pathlib.Path(FLAGS.workdir) / "preset"
+            words = ["vqvae-tf", "train", f"--config={recipe}", *overrides]
+            publishing.publish(
+                config, model, folder, FLAGS.data_dir, shlex.join(words)
+            )
+            print(f"Saved the preset {folder}.")
+    # If the chief is started again, it needs the others.
+    strategies.wait_for_all(strategy)
+
+
+def evaluate(*presets):
+    """Measures presets' figures again, and compares them."""
+    from vqvae_tf.commands import evaluate as cli_evaluate
+
+    return cli_evaluate.evaluate(*presets)
+
+
+def _by_medium(name, *of_speech):
+    """Returns the command of `cli_speech` or `cli_pictures`, by its preset.
+
+    Args:
+        of_speech: its flags that mean nothing for pictures.
+    """
+
+    def run(preset, *arguments):
+        from vqvae_tf.commands import (
+            pictures as cli_pictures,
+            speech as cli_speech,
+        )
+        from vqvae_tf.commands.inputs import recordings as audio_inputs
+
+        if audio_inputs.is_speech(preset):
+            return getattr(cli_speech, name)(preset, *arguments)
+        for flag in of_speech:
+            if FLAGS[flag].present:
+                raise ValueError(
+                    f"--{flag} is for presets of speech here. Received: "
+                    f"--{flag} and {preset}."
+                )
+        return getattr(cli_pictures, name)(preset, *arguments)
+
+    return run
+
+
+def convert(preset, *inputs):
+    """Writes recordings in another speaker's voice."""
+    from vqvae_tf.commands import speech as cli_speech
+
+    cli_speech.convert(preset, *inputs)
+
+
+def rollout(preset, *source):
+    """Writes a film of what a model of video makes of a clip."""
+    from vqvae_tf.commands import video as cli_video
+
+    cli_video.rollout(preset, *source)
+
+
+def export(preset, target):
+    """Writes a SavedModel in TensorFlow Serving's layout."""
+    from vqvae_tf import presets
+    from vqvae_tf.export.saved_model import check_target, export as write
+
+    check_target(target, FLAGS.model_version)  # before the model is loaded
+    path = write(
+        presets.load(preset),
+        target,
+        version=FLAGS.model_version,
+        jit_sampling=FLAGS.jit_sampling,
+        max_batch=FLAGS.max_batch,
+        max_pixels=FLAGS.max_pixels,
+        max_samples=FLAGS.max_samples,
+    )
+    print(f"Wrote the SavedModel {path}.")
+
+
+def demo():
+    """Runs the demonstration."""
+    from vqvae_tf.commands import demo as demonstration
+
+    demonstration.run(pathlib.Path(FLAGS.output or "demo"))
+
+
+COMMANDS = {
+    "list": list_presets,
+    "train": train,
+    "evaluate": evaluate,
+    "sample": _by_medium("sample", "speaker", "fast"),
+    "reconstruct": _by_medium(
+        "reconstruct", "speaker", "fast", "temperature", "seed"
+    ),
+    "encode": _by_medium("encode"),
+    "decode": _by_medium("decode", "speaker", "fast", "temperature", "seed"),
+    "convert": convert,
+    "rollout": rollout,
+    "export": export,
+    "demo": demo,
+}
