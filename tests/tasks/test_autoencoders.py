@@ -65,8 +65,9 @@ def folder(tmp_path_factory):
     )
     for name in RECIPES:
         (path / f"{name}.py").write_text(
-            "import test_family_zoo\n"
-            f"def get_config():\n    return test_family_zoo.{name}()\n"
+            "import sys\n"
+            "def get_config():\n"
+            f"    return sys.modules[{__name__!r}].{name}()\n"
         )
         flags = [f"--config={path / name}.py", f"--data_dir={path}"]
         assert run("train", *flags, f"--workdir={path / name}") == 0

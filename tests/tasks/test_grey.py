@@ -51,7 +51,8 @@ def folder(tmp_path_factory):
     rows = [{"image": x, "label": y} for x, y in zip(*sample_digits())]
     tfds_sets.prepare(path, "digits", features, {"train": rows})
     (path / "recipe.py").write_text(
-        "import test_grey\ndef get_config():\n    return test_grey.recipe()\n"
+        "import sys\n"
+        f"def get_config():\n    return sys.modules[{__name__!r}].recipe()\n"
     )
     flags = [f"--config={path / 'recipe.py'}", f"--data_dir={path}"]
     assert run("train", *flags, f"--workdir={path / 'work'}") == 0

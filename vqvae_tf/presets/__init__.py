@@ -63,7 +63,7 @@ BUILT_IN = {
         "ea393c1082d9e717fa5cf4ccea1915ca9a15a07284b7a9419ea3e3101164e936"
     ),
     "video_dmlab84": (
-        "2e4431fb5726b3e6b7f37bd1d99b02c1bbf6d40c55f58728a918ff5aea15ed82"
+        "4272cbac60a016b2da78608eea5d5ca32e58c709a98a68ad588ca7589d7d8f38"
     ),
     "vqvae_cifar10": (
         "5402b7922918674cf3d561cd829f82faec951cb1cd9218e3216c2a83ee7b4ccb"
@@ -78,7 +78,7 @@ BUILT_IN = {
         "a245454478a590ed1452e0c8fe34a407607d66729855549207e1d53a58c4f1c8"
     ),
     "vqvae_speech8k": (
-        "4d605fcf57371fcc6aed1ee883ed2eea079119e0951c72fd7aced6bc15a5265e"
+        "953eacd073c45874e60e417c359e1e6d67528bb4025f5a5f6e7e69c2ad8f1abd"
     ),
 }
 
