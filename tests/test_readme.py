@@ -46,6 +46,16 @@ def test_snippets_of_models_run():
     assert set(names["bits"]) == {"total", "reconstruction", "prior"}
 
 
+def test_snippets_of_scale_run():
+    assert run(ROOT / "docs" / "scale.md", at_least=1)["strategy"]
+
+
+def test_snippets_of_troubleshooting_run(monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")  # and it stays
+    names = run(ROOT / "docs" / "troubleshooting.md", at_least=1)
+    assert names["os"].environ["TF_ENABLE_ONEDNN_OPTS"] == "0"
+
+
 def test_snippets_of_speech_run():
     names = run(ROOT / "docs" / "speech.md", at_least=2)
     assert names["codes"].shape == (4, 16)
