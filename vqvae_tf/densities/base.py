@@ -1,12 +1,9 @@
 """The interface of every density: decoders p(x | z) and priors p(z) alike."""
 
-import math
-
 import tensorflow as tf
 
 from vqvae_tf.runtime.step import StepModel, split_weight, total
-
-LN2 = math.log(2.0)
+from vqvae_tf.utils.units import LN2 as LN2, bits
 
 
 def event_size(value) -> tf.Tensor:
@@ -127,4 +124,4 @@ class DensityModel(StepModel):
         x = blank(x, mask)
         log_prob = self.log_prob(x, context, mask=mask, training=training)
         nll = -tf.math.divide_no_nan(log_prob, counted_size(x, weight))
-        return nll, total(self.losses), {"bits_per_dim": nll / LN2}
+        return nll, total(self.losses), {"bits_per_dim": bits(nll)}

@@ -6,12 +6,13 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive.code_head import CodeHead
-from vqvae_tf.densities.base import LN2, DensityModel, blank, counted_size
+from vqvae_tf.densities.base import DensityModel, blank, counted_size
 from vqvae_tf.densities.conditioning import broadcast_batch, resolve_num_samples
 from vqvae_tf.densities.filtering import check_filters
 from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.runtime.step import split_weight, total
 from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.units import bits
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -230,8 +231,8 @@ class ConditionalDensity(DensityModel):
             marginal = tf.math.divide_no_nan(marginal, size)
         loss = nll + self.marginal_weight * marginal
         metrics = {
-            "bits_per_dim": nll / LN2,
-            "marginal_bits_per_dim": marginal / LN2,
+            "bits_per_dim": bits(nll),
+            "marginal_bits_per_dim": bits(marginal),
         }
         return loss, total(self.losses), metrics
 

@@ -6,13 +6,14 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.bottlenecks.estimators import log_mean_exp
-from vqvae_tf.densities.base import LN2, event_size
+from vqvae_tf.densities.base import event_size
 from vqvae_tf.models.encoder_decoder import EncoderDecoder
 from vqvae_tf.runtime import random
 from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.runtime.step import split_weight, total
 from vqvae_tf.utils import tensor_checks
 from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.units import bits
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -163,9 +164,9 @@ class Autoencoder(EncoderDecoder):
         surrogate, metrics = self._objective(log_px, draw, latents, training)
         penalty, more = self.bottleneck.penalty(latents, weight, training)
         cost, of_cost = self._contractive_cost(inputs, weight, training)
-        reconstruction = -tf.reduce_mean(log_px, axis=0) / (size * LN2)
+        reconstruction = bits(-tf.reduce_mean(log_px, axis=0), size)
         if "bits_per_dim" in metrics:
-            metrics["bits_per_dim"] /= size * LN2
+            metrics["bits_per_dim"] = bits(metrics["bits_per_dim"], size)
         extra = penalty / size + total(self.losses)
         return (
             (cost - surrogate) / size,

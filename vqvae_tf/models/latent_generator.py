@@ -4,7 +4,6 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.densities.base import (
-    LN2,
     DensityModel,
     blank,
     check_given,
@@ -15,6 +14,7 @@ from vqvae_tf.models.encoder_decoder import global_signature
 from vqvae_tf.runtime import random
 from vqvae_tf.runtime.step import split_weight
 from vqvae_tf.utils import tensor_checks
+from vqvae_tf.utils.units import LN2, bits
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -124,7 +124,7 @@ class LatentGenerator(DensityModel):
         """
         self.check_input(x)
         reconstruction, prior = self._log_probs(x, context, mask)
-        scale = -1.0 / (LN2 * counted_size(x, mask))
+        scale = bits(-1.0, counted_size(x, mask))
         return {
             "total": (reconstruction + prior) * scale,
             "reconstruction": reconstruction * scale,
@@ -289,16 +289,16 @@ class LatentGenerator(DensityModel):
                 "autoencoder.encode(data). Received: a call of fit."
             )
         mask, _ = split_weight(weight)
-        size = counted_size(x, weight) * LN2
-        bits = [
-            -tf.math.divide_no_nan(log_prob, size)
+        size = counted_size(x, weight)
+        reconstruction, prior = (
+            bits(-log_prob, size)
             for log_prob in self._log_probs(x, context, mask)
-        ]
-        total = bits[0] + bits[1]
+        )
+        total = reconstruction + prior
         metrics = {
             "bits_per_dim": total,
-            "reconstruction_bits": bits[0],
-            "prior_bits": bits[1],
+            "reconstruction_bits": reconstruction,
+            "prior_bits": prior,
         }
         return total * LN2, 0.0, metrics
 

@@ -5,10 +5,11 @@ import math
 import keras
 import tensorflow as tf
 
-from vqvae_tf.densities.base import LN2, blank, counted_size
+from vqvae_tf.densities.base import blank, counted_size
 from vqvae_tf.models.encoder_decoder import EncoderDecoder
 from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.runtime.step import examples, split_weight, total
+from vqvae_tf.utils.units import bits
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -104,7 +105,7 @@ class VQVAE(EncoderDecoder):
             size,
         )
         further, figures = self.further_losses(x, context, counted)
-        reconstruction = nll / LN2
+        reconstruction = bits(nll)
         code_bits = self.code_bits(tf.shape(quantized))
         if mask is not None:
             code_bits *= tf.reduce_mean(counted, range(1, len(counted.shape)))
@@ -178,8 +179,8 @@ class VQVAE(EncoderDecoder):
     def code_bits(self, latents_shape):
         """Returns the bits of one example's codes under a uniform prior."""
         positions = tf.cast(tf.reduce_prod(latents_shape[1:-1]), tf.float32)
-        bits = math.log2(self.quantizer.num_embeddings)
-        return positions * self.quantizer.num_codebooks * bits
+        each = math.log2(self.quantizer.num_embeddings)
+        return positions * self.quantizer.num_codebooks * each
 
     def get_metrics_result(self):
         return without_prefix(super().get_metrics_result(), self.quantizer)
