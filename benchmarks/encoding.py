@@ -141,8 +141,7 @@ def policy(arguments):
     codes = {}
     for name in ("float32", arguments.policy):
         keras.config.set_dtype_policy(name)
-        model = presets.load(arguments.preset)
-        model = getattr(model, "autoencoder", model)
+        model = presets.load(arguments.preset).autoencoder
         found, errors = [], []
         for images in pictures(readers, arguments.batch):
             found.append(model.encode(images).numpy())

@@ -102,7 +102,7 @@ def _measure(folder, arguments):
     # uniform one.
     model = presets.load(folder)
     return systems.pictures.measure(
-        getattr(model, "autoencoder", model),
+        model.autoencoder,
         {**description, **wanted, "neighbour_pictures": 0},
         arguments.data_dir,
     )

@@ -26,8 +26,7 @@ def calls(generator, signatures, batch):
     """Yields (name, call in Python, call of the SavedModel)."""
     autoencoder = generator.autoencoder
     shape = [
-        n * autoencoder.encoder.downsampling
-        for n in generator.prior.event_shape
+        n * autoencoder.downsampling for n in generator.prior.event_shape
     ] + [autoencoder.event_shape[-1]]
     rng = np.random.default_rng(0)
     images = tf.constant(rng.integers(0, 256, [batch, *shape], np.uint8))

@@ -112,8 +112,7 @@ def compare(density, rate, options, model=None):
 def make_density(options):
     """Returns a preset's WaveNet, or a new one, the rate, and its model."""
     if options.preset is not None:
-        model = presets.load(options.preset)
-        model = getattr(model, "autoencoder", model)
+        model = presets.load(options.preset).autoencoder
         return model.decoder.density, model.sample_rate, model
     density = WaveNet(
         256,

@@ -34,7 +34,7 @@ def test_recipes_of_the_zoo_build(path):
         assert density.global_channels == config.data.num_speakers
     else:
         sizes = model.event_shape[:2]
-        grid = tuple(n // model.encoder.downsampling for n in sizes)
+        grid = tuple(n // model.downsampling for n in sizes)
         assert prior.event_shape == grid
     assert prior.num_embeddings == model.quantizer.num_embeddings
     assert prior.num_codebooks == model.quantizer.num_codebooks

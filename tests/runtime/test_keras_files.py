@@ -2,11 +2,14 @@
 
 import os
 
+import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from support import small
+from vqvae_tf import LatentGenerator
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +48,23 @@ def test_a_tilde_in_keras_own_files_is_the_home_folder(
     np.testing.assert_array_equal(
         loaded.reconstruct(images), model.reconstruct(images)
     )
+
+
+def test_a_model_alone_is_its_own_autoencoder_and_saved_once(model, tmp_path):
+    assert model.autoencoder is model and model.prior is None
+    assert "autoencoder" not in dir(model)
+    generator = LatentGenerator(model, small.prior())
+    assert generator.autoencoder is model and generator.prior is not None
+    generator.build()
+    generator.save_weights(tmp_path / "g.weights.h5")
+    with h5py.File(tmp_path / "g.weights.h5") as file:
+        names = []
+        file.visit(names.append)
+    assert "autoencoder/encoder" in names
+    assert not any("autoencoder/autoencoder" in name for name in names)
+    before = generator.get_weights()
+    for variable in generator.weights:
+        variable.assign(tf.zeros_like(variable))
+    generator.load_weights(tmp_path / "g.weights.h5")
+    for received, expected in zip(generator.get_weights(), before):
+        np.testing.assert_array_equal(received, expected)

@@ -89,7 +89,7 @@ def run_export_test(generator, folder, batches, labels=None):
     expected = []
     for images, label in zip(batches, labels):
         expected += autoencoder_answers(generator, images)
-        if hasattr(generator, "prior"):
+        if generator.prior is not None:
             expected += prior_answers(generator, images, label)
     return run_comparison(generator, folder, expected)
 

@@ -27,7 +27,7 @@ def answers(name, count):
         found = _speech(model, count)
     elif name.startswith("video"):
         found = _video(model, count)
-    elif hasattr(model, "prior"):
+    elif model.prior is not None:
         found = _generator(model, _images(name, count))
     else:
         found = _autoencoder(model, _images(name, count))

@@ -157,7 +157,7 @@ def priors(draw):
 def pictures(draw):
     """Models of pictures: odd pictures, codes, latents, counts."""
     model = _model(draw.one_of("generator", "vae", "dense vae", "two levels"))
-    autoencoder = getattr(model, "autoencoder", model)
+    autoencoder = model.autoencoder
     shape = (2, *autoencoder.event_shape)
     way = draw.one_of("encode", "reconstruct", "log_prob", "decode", "sample")
     if way == "sample":

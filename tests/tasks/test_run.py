@@ -104,7 +104,7 @@ def test_stage_autoencoder_stops_early(run, tmp_path):
     model = training.train(
         small.recipe(), tmp_path / "w", str(folder), stage="autoencoder"
     )
-    assert not hasattr(model, "prior")
+    assert model.prior is None
     assert not (tmp_path / "w" / "codes.npz").exists()
 
 

@@ -102,8 +102,7 @@ def _sample(output, outputs):
 
 def _samples_of(name, model):
     said = "drawn from the prior"
-    prior = getattr(model, "prior", None)
-    if prior is not None and prior.global_channels:
+    if model.prior is not None and model.prior.global_channels:
         said += ", a column for each class"
     said += REMARKS.get(name, "")
     return f"samples_{name}.png", cards.sample_sheet(model, seed=1), said

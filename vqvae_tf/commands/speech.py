@@ -213,8 +213,7 @@ def _refuse(*names):
 
 
 def _load(preset):
-    model = presets.load(preset)
-    return getattr(model, "autoencoder", model)
+    return presets.load(preset).autoencoder
 
 
 def _recordings(preset, model, inputs):

@@ -81,6 +81,11 @@ class DensityModel(StepModel):
     loss_names = ("loss", "bits_per_dim")
     # Whether `mode` is more than a sample.
     has_mode = False
+    # Channels of the context's entries; None for an entry that is not needed.
+    global_channels = None
+    local_channels = None
+    # Sizes of the grid over those of the local context.
+    local_upsampling = 1
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -93,6 +98,10 @@ class DensityModel(StepModel):
         raise NotImplementedError(
             f"{type(self).__name__} must implement call(value, context, mask)."
         )
+
+    def known_context(self, context: dict) -> dict:
+        """Returns the entries of a context that the density knows: here all."""
+        return context
 
     def log_prob(self, value, context=None, mask=None, training=False):
         """Returns the log-probability of each example, float32 [batch] nats."""

@@ -84,13 +84,12 @@ class ConditionalDensity(DensityModel):
                 "marginal_weight must be a positive number. "
                 f"Received: {self.marginal_weight!r}."
             )
-        channels = getattr(density, "local_channels", None)
-        upsampling = getattr(density, "local_upsampling", 1)
-        if not channels or upsampling > 1:
+        if not density.local_channels or density.local_upsampling > 1:
             raise ValueError(
                 "Marginals need a density of codes with a local context on "
                 f"its own grid. Received: a {type(density).__name__} with "
-                f"local_channels={channels}, local_upsampling={upsampling}."
+                f"local_channels={density.local_channels}, "
+                f"local_upsampling={density.local_upsampling}."
             )
         return CodeHead(
             density.num_codebooks * density.num_embeddings,

@@ -68,6 +68,9 @@ class WaveformDensity(DensityModel):
     local_channels = property(lambda self: self.density.local_channels)
     local_upsampling = property(lambda self: self.density.local_upsampling)
 
+    def known_context(self, context):
+        return self.density.known_context(context)
+
     def build(self, input_shape=None):
         for part in (self.density, self.companding):
             if not part.built:

@@ -43,11 +43,10 @@ class CodeEncoder:
                 f"pictures to a file OUT.npz. Received: the preset {preset}."
             )
         self.form = picture_inputs.picture_format(model, metadata)
-        self._model = in_float32(getattr(model, "autoencoder", model))
+        self._model = in_float32(model.autoencoder)
         self._above = None
-        prior = getattr(model, "prior", None)
-        if isinstance(prior, LatentGenerator):
-            self._above = in_float32(prior.autoencoder)
+        if isinstance(model.prior, LatentGenerator):
+            self._above = in_float32(model.prior.autoencoder)
         self.identity = preset_identity.describe(
             preset, digest, metadata, with_prior=self._above is not None
         )

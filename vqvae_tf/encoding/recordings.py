@@ -23,7 +23,7 @@ _AT_ONCE = 65536
 
 def code_counts(autoencoder, audio: AudioSource, shift=0) -> np.ndarray:
     """Returns how many codes each recording has, int64 `[n]`."""
-    stride = autoencoder.encoder.downsampling
+    stride = autoencoder.downsampling
     return -(-(audio.lengths + shift) // stride)
 
 
@@ -83,7 +83,7 @@ def encode(
     Returns:
         For each recording int32 `[ceil(time / stride)]`, or `[..., G]`.
     """
-    stride = autoencoder.encoder.downsampling
+    stride = autoencoder.downsampling
     quantizer = autoencoder.quantizer
     graph = tf.function(
         lambda x: quantizer.encode(autoencoder.latents(x)),
@@ -163,7 +163,7 @@ def decoder_context(autoencoder, codes, mask, speakers) -> dict:
         speakers: integers `[batch]`.
     """
     local = autoencoder.quantizer.decode(codes) * mask[..., tf.newaxis]
-    count = getattr(autoencoder.decoder, "global_channels", None)
+    count = autoencoder.decoder.global_channels
     if count is None:
         return {"local": local}
     speakers = tensor_checks.whole_numbers(speakers, count, "speakers")

@@ -166,20 +166,20 @@ def _check_generator(generator):
             "export writes an Autoencoder, a VQVAE, a LatentGenerator or a "
             f"VideoGenerator. Received: {type(generator).__name__}."
         )
-    autoencoder = getattr(generator, "autoencoder", generator)
-    shape = getattr(autoencoder, "event_shape", None)
+    autoencoder = generator.autoencoder
+    shape = autoencoder.event_shape
     speech = isinstance(autoencoder, SpeechVQVAE)
-    if not speech and (shape is None or len(shape) != 3):
+    if not speech and len(shape) != 3:
         raise ValueError(
             "export writes models of speech (SpeechVQVAE), and of pictures, "
             "whose event_shape is (height, width, channels). Received: "
             f"event_shape={shape}."
         )
-    prior = getattr(generator, "prior", None)
+    prior = generator.prior
     while isinstance(prior, LatentGenerator):
         _check_level(prior.autoencoder)
         prior = prior.prior
-    if getattr(prior, "local_channels", None):
+    if prior is not None and prior.local_channels:
         raise ValueError(
             "A prior that needs a local context cannot be exported: no "
             "signature has an input for it. Received: a prior with "
@@ -189,7 +189,7 @@ def _check_generator(generator):
 
 def _check_level(autoencoder):
     shape = autoencoder.event_shape
-    factor = getattr(autoencoder.encoder, "downsampling", 1)
+    factor = autoencoder.downsampling
     if shape != (factor, factor):
         raise ValueError(
             "A second level is exported where its codes stand for all of a "

@@ -61,6 +61,11 @@ class EncoderDecoder(StepModel):
         """Returns `decode(encode(x))`, of the shape of x."""
         return self.decode(self.encode(x), context)
 
+    @property
+    def downsampling(self) -> int:
+        """Sizes of data over those of the latents; 1 for any Keras layer."""
+        return getattr(self.encoder, "downsampling", 1)
+
     def _rank(self):
         """The number of axes between batch and channels."""
         return getattr(self.encoder, "rank", len(self.event_shape) - 1)
@@ -82,7 +87,7 @@ class EncoderDecoder(StepModel):
             tuple(x.shape),
             self.event_shape,
             self._rank(),
-            getattr(self.encoder, "downsampling", 1),
+            self.downsampling,
         )
 
     def export_signature(self):
@@ -101,10 +106,8 @@ class EncoderDecoder(StepModel):
                 the decoder has no `global_channels`.
             local: quantised latents `[batch, *grid, G * D]`.
         """
-        taken = dict(context or {})
-        if getattr(self.decoder, "global_channels", ...) is None:
-            taken.pop("global", None)
-        return {**taken, "local": local}
+        known = self.decoder.known_context(context or {})
+        return {**known, "local": local}
 
     # Saving -----------------------------------------------------------------
 
@@ -114,7 +117,7 @@ class EncoderDecoder(StepModel):
 
 def global_signature(part) -> list:
     """Returns the spec of the context of a part that is told classes."""
-    count = getattr(part, "global_channels", None)
+    count = part.global_channels
     if count is None:
         return []
     return [{"global": tf.TensorSpec([None, count], tf.float32)}]

@@ -77,7 +77,7 @@ class LatentGenerator(DensityModel):
     @property
     def global_channels(self):
         """Channels of the prior's global context, None without one."""
-        return getattr(self.prior, "global_channels", None)
+        return self.prior.global_channels
 
     @property
     def _of_codes(self):
@@ -228,7 +228,7 @@ class LatentGenerator(DensityModel):
     def _of_prior(self, context):
         """Returns the context without what only the decoder is told."""
         decoder = self.autoencoder.decoder
-        told = getattr(decoder, "global_channels", None) is not None
+        told = decoder.global_channels is not None
         if context and told and self.global_channels is None:
             return {k: v for k, v in context.items() if k != "global"} or None
         return context
@@ -247,7 +247,7 @@ class LatentGenerator(DensityModel):
         x = tf.where(keep, x, mean)
         quantizer = self.autoencoder.quantizer
         codes = quantizer.encode(self.autoencoder.latents(x))
-        factor = getattr(self.autoencoder.encoder, "downsampling", 1)
+        factor = self.autoencoder.downsampling
         # Minimum pooling: a code is known where all of its pixels are.
         mask = -keras.ops.max_pool(-mask, factor, padding="valid")
         return codes, mask[..., 0] > 0.5

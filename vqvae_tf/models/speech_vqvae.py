@@ -101,7 +101,7 @@ class SpeechVQVAE(VQVAE):
             encoder, quantizer, decoder, preprocess, event_shape, **kwargs
         )
         self.sample_rate = check_positive("sample_rate", sample_rate)
-        count = getattr(decoder, "global_channels", None) or 0
+        count = decoder.global_channels or 0
         if speaker_names is None:
             speaker_names = [str(i) for i in range(count)]
         self.speaker_names = tuple(speaker_names)
@@ -131,7 +131,7 @@ class SpeechVQVAE(VQVAE):
     @property
     def stride(self):
         """Samples for each code."""
-        return self.encoder.downsampling
+        return self.downsampling
 
     @property
     def has_fast_decoder(self):

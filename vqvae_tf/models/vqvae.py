@@ -172,7 +172,7 @@ class VQVAE(EncoderDecoder):
         Returns:
             float32 `[batch, *grid]`.
         """
-        factor = getattr(self.encoder, "downsampling", 1)
+        factor = self.downsampling
         mask = tf.cast(mask, tf.float32)[..., tf.newaxis]
         return tf.nn.max_pool(mask, factor, factor, "VALID")[..., 0]
 

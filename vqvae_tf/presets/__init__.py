@@ -295,8 +295,8 @@ def save(model, path, metadata=None, card=None, pictures=None):
     """
     with folders.new_folder(path, check_preset_alone) as temporary:
         temporary.mkdir()
-        prior = getattr(model, "prior", None)
-        autoencoder = getattr(model, "autoencoder", model)
+        prior = model.prior
+        autoencoder = model.autoencoder
         _save_part(autoencoder, temporary, CONFIG, WEIGHTS)
         if prior is not None:
             _save_part(prior, temporary, PRIOR_CONFIG, PRIOR_WEIGHTS)

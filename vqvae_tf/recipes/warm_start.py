@@ -27,7 +27,7 @@ def warm_start(model, start, part, required=True, custom_objects=None):
         ValueError: if it is required and nothing of the preset's part fits.
     """
     found = presets.load(start, custom_objects=custom_objects)
-    source = getattr(found, part, found if part == "autoencoder" else None)
+    source = getattr(found, part)
     if source is None:
         logging.info("%s has no prior to start from.", start)
         return

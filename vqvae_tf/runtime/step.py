@@ -59,6 +59,13 @@ def _unknown():
     return None
 
 
+class _Itself:
+    """An attribute that is the object, until it is set to something else."""
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else instance
+
+
 class StepModel(KerasFiles, CheckedModel):
     """A `keras.Model` that trains on what its `compute_losses` returns.
 
@@ -74,6 +81,10 @@ class StepModel(KerasFiles, CheckedModel):
     loss_names = ("loss",)
     # Arguments of the constructor that are layers or models themselves.
     parts = ()
+    # A model of two stages has these two parts, any other one is its own
+    # autoencoder.
+    autoencoder = _Itself()
+    prior = None
 
     def __init__(self, **kwargs):
         # Inputs are data as stored; a bfloat16 policy must not round them.
@@ -81,6 +92,12 @@ class StepModel(KerasFiles, CheckedModel):
         self._trackers = {}
         self._parts_when_built = _unknown
         self.add_metric_names(self.loss_names)
+
+    def __dir__(self):
+        # Keras loads weights into whatever an attribute holds, without an end
+        # where that is the model itself.
+        own = self.__dict__
+        return [n for n in super().__dir__() if n != "autoencoder" or n in own]
 
     def add_metric_names(self, names):
         """Adds metrics, which depend on a model's parts, to `loss_names`."""

@@ -64,7 +64,7 @@ def picture_format(model, metadata) -> PictureFormat:
     Raises:
         ValueError: if the model's data are no pictures.
     """
-    autoencoder = getattr(model, "autoencoder", model)
+    autoencoder = model.autoencoder
     shape = autoencoder.event_shape
     if len(shape) != 3 or shape[-1] not in (1, 3):
         raise ValueError(
@@ -78,7 +78,7 @@ def picture_format(model, metadata) -> PictureFormat:
         size = description.get("image_size")
     if size is None and shape[0] == shape[1]:
         size = shape[0]
-    stride = getattr(autoencoder.encoder, "downsampling", 1)
+    stride = autoencoder.downsampling
     return PictureFormat(size, shape[-1], stride)
 
 

@@ -195,7 +195,7 @@ class CodeDensity(DensityModel):
         sizes = {"global": [], "local": axes}
         context = {}
         for name, before in sizes.items():
-            channels = getattr(self, f"{name}_channels", None)
+            channels = getattr(self, f"{name}_channels")
             if channels is not None:
                 shape = [None, *before, channels]
                 context[name] = tf.TensorSpec(shape, tf.float32)

@@ -193,6 +193,11 @@ class CodeNetwork(CodeDensity):
         drop = self.drop if training and self.dropout else None
         return self.features(embedded, *contexts, drop)
 
+    def known_context(self, context):
+        if self.global_channels is not None:
+            return context
+        return {k: v for k, v in context.items() if k != "global"}
+
     def check_entries(self, context):
         """Returns the context's entries; see `conditioning.check_context`."""
         return check_context(

@@ -64,7 +64,7 @@ def evaluate(
         ValueError: for a source of another rate or of other speakers than the
             model's, or a judge of others.
     """
-    autoencoder = getattr(model, "autoencoder", model)
+    autoencoder = model.autoencoder
     for audio in (audio_test, audio_train):
         check_source(autoencoder, audio)
     judged = [(judge, judge.labels(audio_test)) for judge in judges]
@@ -81,7 +81,7 @@ def evaluate(
     figures = {"examples": audio_test.num_examples}
     figures |= code_statistics(autoencoder, audio_test, codes, trained)
     if isinstance(model, LatentGenerator):
-        stride = autoencoder.encoder.downsampling
+        stride = autoencoder.downsampling
         figures |= prior_figures(
             model.prior, audio_test, codes, stride, progress
         )
@@ -124,7 +124,7 @@ def check_source(autoencoder, audio: AudioSource):
             f"The model is for {rate} samples a second. Received: "
             f"{audio.name} at {audio.sample_rate}."
         )
-    count = getattr(autoencoder.decoder, "global_channels", None)
+    count = autoencoder.decoder.global_channels
     if count is None:
         return
     numbers = tuple(str(i) for i in range(count))
@@ -159,7 +159,7 @@ def code_statistics(autoencoder, audio, codes, training_codes) -> dict:
     """
     quantizer, decoder = autoencoder.quantizer, autoencoder.decoder
     counts = _counts(quantizer, codes)
-    rate = audio.sample_rate / autoencoder.encoder.downsampling
+    rate = audio.sample_rate / autoencoder.downsampling
     rate *= quantizer.num_codebooks
     bits = math.log2(quantizer.num_embeddings)
     figures = {

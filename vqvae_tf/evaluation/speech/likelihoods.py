@@ -39,14 +39,14 @@ def likelihoods(autoencoder, audio, codes, seed=0, progress=True) -> dict:
             f"{audio.name} with {audio.num_examples}."
         )
     speakers = speech_codes.speakers(audio)
-    every = getattr(autoencoder.decoder, "global_channels", None) or 1
+    every = autoencoder.decoder.global_channels or 1
     log_prob = _log_prob(autoencoder)
     wrong = [_shuffled(codes, seed), _of_others(codes)]
     # Columns: the own speaker, then the others.
     voices = min(every, 1 + OTHER_VOICES)
     given = np.zeros([audio.num_examples, voices])
     given_wrong = np.zeros([audio.num_examples, len(wrong)])
-    stride = autoencoder.encoder.downsampling
+    stride = autoencoder.downsampling
     groups = speech_codes.equal_groups([len(c) for c in codes], stride)
     for rows in bar(groups, progress):
         waveform, mask = speech_codes.read(audio, rows, stride)
@@ -119,7 +119,7 @@ def prior_figures(prior, audio, codes, stride, progress=True) -> dict:
         stride: samples of a code.
         progress: show a progress bar.
     """
-    count = getattr(prior, "global_channels", None)
+    count = prior.global_channels
     speakers = speech_codes.speakers(audio)
     nats = 0.0
     groups = speech_codes.equal_groups([len(c) for c in codes], stride)

@@ -66,11 +66,11 @@ def samples(
     Returns:
         float32 `[time]` for each, as long as the median recording of `audio`.
     """
-    every = getattr(model.prior, "global_channels", None)
+    every = model.prior.global_channels
     if every:
         speakers = check_labels("speakers", speakers, every)
     length = int(np.median(audio.lengths))
-    size = -(-length // model.autoencoder.encoder.downsampling)
+    size = -(-length // model.autoencoder.downsampling)
     codes = model.prior.sample(
         len(speakers),
         every and {"global": tf.one_hot(speakers, every)},

@@ -31,7 +31,7 @@ def endpoints(generator, jit_sampling=None, bounds=None) -> Endpoints:
 
     >>> codes = endpoints(generator).signatures()["encode"](images)["codes"]
     """
-    if isinstance(getattr(generator, "autoencoder", generator), SpeechVQVAE):
+    if isinstance(generator.autoencoder, SpeechVQVAE):
         return SpeechEndpoints(generator, bool(jit_sampling), bounds)
     if jit_sampling is not None:
         raise ValueError(
@@ -42,6 +42,6 @@ def endpoints(generator, jit_sampling=None, bounds=None) -> Endpoints:
         return VideoEndpoints(generator, bounds)
     if isinstance(generator, Autoencoder):
         return LatentEndpoints(generator, bounds)
-    if isinstance(getattr(generator, "prior", None), LatentGenerator):
+    if isinstance(generator.prior, LatentGenerator):
         return LevelEndpoints(generator, bounds)
     return PictureEndpoints(generator, bounds)

@@ -23,11 +23,11 @@ class Endpoints:
     def __init__(self, generator, bounds=None):
         self.bounds = bounds or Bounds()
         self.generator = generator
-        self.prior = getattr(generator, "prior", None)
-        self.autoencoder = getattr(generator, "autoencoder", generator)
+        self.prior = generator.prior
+        self.autoencoder = generator.autoencoder
         self.quantizer = getattr(self.autoencoder, "quantizer", None)
         # Height over h, and width over w.
-        self.factor = getattr(self.autoencoder.encoder, "downsampling", 1)
+        self.factor = self.autoencoder.downsampling
         self.channels = self.autoencoder.event_shape[-1]
         self.specs = {
             "temperature": ([], tf.float32),

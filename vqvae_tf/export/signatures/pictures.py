@@ -30,7 +30,7 @@ class PictureEndpoints(Endpoints):
 
     def __init__(self, generator, bounds=None):
         super().__init__(generator, bounds)
-        self.num_classes = getattr(self.prior, "global_channels", None)
+        self.num_classes = self.prior and self.prior.global_channels
         groups = self.quantizer.num_codebooks
         self._groups = [groups] if groups > 1 else []
         self.specs |= {

@@ -327,7 +327,7 @@ class SpeechEndpoints(Endpoints):
 
 
 def _check_prior(prior, names):
-    channels = getattr(prior, "global_channels", None)
+    channels = prior and prior.global_channels
     if channels not in (None, len(names)):
         raise ValueError(
             "A prior of speech is exported where its global context is the "

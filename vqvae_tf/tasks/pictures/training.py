@@ -178,7 +178,7 @@ def measure(
         those of `family_evaluation.evaluate` and `family_properties.evaluate`,
         and of the generated shapes `mig`, the mutual information gap.
     """
-    autoencoder = getattr(model, "autoencoder", model)
+    autoencoder = model.autoencoder
     if isinstance(autoencoder, Autoencoder):
         return _measure_family(model, description, data_dir, progress, rows)
     counts = None

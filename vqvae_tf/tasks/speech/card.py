@@ -101,7 +101,7 @@ def draw(model, config) -> dict:
     """
     if not shows_voices(config):
         return {}
-    autoencoder = getattr(model, "autoencoder", model)
+    autoencoder = model.autoencoder
     waves, own = known_voices(_COUNT), _own_speakers(autoencoder)
     others = [(n + 1) % len(autoencoder.speaker_names) for n in own]
     rows = {

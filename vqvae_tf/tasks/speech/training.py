@@ -171,7 +171,7 @@ def measure(model, description, data_dir=None, progress=True) -> dict:
         speech_judges.train_judge(train_split, target, progress=progress)
         for target in targets
     ]
-    autoencoder = getattr(model, "autoencoder", model)
+    autoencoder = model.autoencoder
     train_codes, test_codes = (
         speech_codes.encode(autoencoder, audio, progress)
         for audio in (train_split, held_out)

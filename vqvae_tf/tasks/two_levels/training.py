@@ -75,7 +75,7 @@ def load_base(config):
     model = presets.load(
         config.base, custom_objects=recipe_classes.own_classes(config)
     )
-    base = getattr(model, "autoencoder", model)
+    base = model.autoencoder
     expected = base.event_shape[-1]
     if config.data.channels != expected:
         raise ValueError(
@@ -100,7 +100,7 @@ def check_base(base, model):
             f"The base makes codes of {expected}. Received: a recipe for codes "
             f"of {density.num_embeddings}."
         )
-    factor = base.encoder.downsampling
+    factor = base.downsampling
     grid = tuple(size // factor for size in base.event_shape[:2])
     if tuple(density.event_shape) != grid:
         raise ValueError(
