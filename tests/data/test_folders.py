@@ -7,9 +7,13 @@ import pytest
 
 from support.data_helpers import noise, write
 from vqvae_tf import data
-from vqvae_tf.commands.inputs import pictures as picture_inputs
+from vqvae_tf.commands.inputs import (
+    files as input_files,
+    pictures as picture_inputs,
+)
 from vqvae_tf.data.folders import list_files
 from vqvae_tf.encoding import sources as code_sources
+from vqvae_tf.encoding.picture_format import PictureFormat
 
 
 def files(root):
@@ -87,8 +91,8 @@ def test_every_reader_of_folders_reads_each_once(root):
     os.symlink("..", root / "cats" / "up")
     source = data.open_images("folder", "train", str(root), progress=False)
     assert source.num_examples == 3 and source.class_names == ("cats", "dogs")
-    assert [name for _, name in picture_inputs.list_inputs([root])] == THREE
-    form = picture_inputs.PictureFormat(4)
+    assert [name for _, name in input_files.list_inputs([root])] == THREE
+    form = PictureFormat(4)
     (reader,) = code_sources.open_source(str(root), "train", form).values()
     assert len(reader) == 3
 
@@ -123,7 +127,7 @@ def test_a_broken_link_to_a_picture_is_named(root):
     os.symlink("nowhere.png", root / "cats" / "9.png")
     with pytest.raises(ValueError, match="No such picture file.*cats/9.png"):
         data.open_images("folder", "train", str(root), progress=False)
-    form = picture_inputs.PictureFormat(4)
+    form = PictureFormat(4)
     with pytest.raises(ValueError, match="cats/9.png"):
         list(picture_inputs.picture_batches(str(root), form))
     (reader,) = code_sources.open_source(

@@ -10,6 +10,7 @@ from vqvae_tf import data
 from vqvae_tf.commands.inputs import pictures as picture_inputs
 from vqvae_tf.data.pictures import npz
 from vqvae_tf.encoding import sources as code_sources
+from vqvae_tf.encoding.picture_format import PictureFormat
 
 IMAGES = noise(3, 4, 4, 3)
 
@@ -123,7 +124,7 @@ def test_odd_arrays_are_named(tmp_path, name):
     np.savez(tmp_path / "a.npz", **ARRAYS[name])
     with pytest.raises(ValueError, match="a.npz' must .*Received"):
         opened(tmp_path, source="npz:a.npz")
-    form = picture_inputs.PictureFormat(4)
+    form = PictureFormat(4)
     with pytest.raises(ValueError, match="a.npz' must .*Received"):
         code_sources.open_source(str(tmp_path / "a.npz"), "train", form)
 
@@ -138,7 +139,7 @@ def test_as_many_classes_as_there_may_be(tmp_path):
 def test_npz_in_capitals(tmp_path):
     with open(tmp_path / "A.NPZ", "wb") as file:
         np.savez(file, images=IMAGES)
-    form, path = picture_inputs.PictureFormat(4), str(tmp_path / "A.NPZ")
+    form, path = PictureFormat(4), str(tmp_path / "A.NPZ")
     ((names, images),) = picture_inputs.picture_batches(path, form)
     np.testing.assert_array_equal(images, IMAGES)
     (reader,) = code_sources.open_source(path, "train", form).values()

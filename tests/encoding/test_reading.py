@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from support import coding, tfds_sets
 from vqvae_tf import presets
+from vqvae_tf.commands import pictures
 from vqvae_tf.encoding import (
     dataset as code_sets,
-    reading as code_reading,
     shards as code_shards,
 )
 
@@ -36,7 +36,7 @@ def test_an_emptied_shard(home, tmp_path, file_format):
         code_sets.load_codes(tmp_path, "train")
     with pytest.raises(ValueError, match=words):
         list(
-            code_reading.decoded(
+            pictures.decoded(
                 presets.load(home / "preset"),
                 home / "preset",
                 tmp_path,
@@ -71,12 +71,12 @@ def test_pictures_of_one_name_in_two_batches(home, tmp_path):
     files[-1].rename(folder / "zz.JPEG")
     encode(home, tmp_path / "c", str(tmp_path / "photos"), num_shards=1)
     model = presets.load(home / "preset")
-    pictures = code_reading.decoded(
+    found = pictures.decoded(
         model, home / "preset", tmp_path / "c", "train", batch_size=1
     )
     words = r"train/a/zz\.JPEG and train/a/zz\.png would both be written"
     with pytest.raises(ValueError, match=words):
-        list(pictures)
+        list(found)
 
 
 def test_another_data_set_of_tfds(home):
@@ -89,14 +89,14 @@ def test_splits_are_decoded_in_turn(home, tmp_path):
     encode(home, tmp_path, num_shards=1)
     model = presets.load(home / "preset")
     arguments = model, home / "preset", tmp_path
-    both = list(code_reading.decoded(*arguments, "test[:2],train[:1]"))
+    both = list(pictures.decoded(*arguments, "test[:2],train[:1]"))
     assert [name.split("/")[0] for name, _ in both] == ["test", "test", "train"]
     codes = code_sets.load_codes(tmp_path, "test[:2]")["codes"]
     np.testing.assert_array_equal(
         [picture for _, picture in both[:2]], model.decode(codes)
     )
     with pytest.raises(ValueError, match='Splits are "all"'):
-        list(code_reading.decoded(*arguments, "all,test"))
+        list(pictures.decoded(*arguments, "all,test"))
 
 
 def test_reading_what_is_not_complete(tmp_path):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from vqvae_tf import data
-from vqvae_tf.commands.inputs import pictures as picture_inputs
 from vqvae_tf.data import decoding
 from vqvae_tf.data.pictures import npz as pictures_npz
+from vqvae_tf.encoding.picture_format import PictureFormat
 from vqvae_tf.encoding.sources import open_source
 from vqvae_tf.utils import npz_files
 from vqvae_tf.utils.npz_files import NpzError, read_npz
@@ -62,7 +62,7 @@ def mutated(content, rng) -> bytes:
 
 
 def read_rows(path):
-    form = picture_inputs.PictureFormat(6)
+    form = PictureFormat(6)
     (reader,) = open_source(str(path), "train", form).values()
     for _ in reader.batches(0, len(reader), 3):
         pass

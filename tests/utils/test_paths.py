@@ -13,7 +13,7 @@ from support.command_line import run
 from vqvae_tf import data, recipes
 from vqvae_tf.commands.inputs import (
     clips as clip_inputs,
-    pictures as picture_inputs,
+    files as input_files,
     recordings as audio_inputs,
 )
 from vqvae_tf.data.decoding import load_picture
@@ -115,7 +115,7 @@ def test_a_tilde_is_expanded_where_files_are_read(home, folder):
     for images in opened:
         np.testing.assert_array_equal(images.get(0)["image"], picture)
     assert list(npz_files.read_npz(f"{path}/a.npz", "pictures")) == ["images"]
-    assert len(picture_inputs.list_inputs([path])) == 2
+    assert len(input_files.list_inputs([path])) == 2
     video = small.video()
     frames, _ = clip_inputs.read_clip(f"{path}/c.npz", video)
     assert len(frames) == len(clip_inputs.read_clip(path, video)[0]) + 4

@@ -17,7 +17,7 @@ from vqvae_tf.data.folders import list_files
 from vqvae_tf.media import sheets
 from vqvae_tf.media.wav import save_wav
 from vqvae_tf.utils.files import write_atomically
-from vqvae_tf.utils.paths import check_place, expand
+from vqvae_tf.utils.paths import check_outside, check_place, expand
 
 # A mark is within so many bytes of the file's start, or of its end.
 _WITHIN = 4096
@@ -34,16 +34,6 @@ def has_ending(path, *endings) -> bool:
     (True, False)
     """
     return os.fspath(path).lower().endswith(endings)
-
-
-def check_outside(path, folder):
-    """Raises ValueError if an output is, or is in, a folder that is read."""
-    if _real(path).is_relative_to(_real(folder)):
-        raise ValueError(
-            "The output would be among the input, and be read as such the next "
-            "time. Choose another folder. Received: the output "
-            f"{path} and the input {folder}."
-        )
 
 
 class Outputs:
@@ -176,10 +166,6 @@ class Outputs:
 def _identity(path):
     found = os.stat(path)
     return found.st_dev, found.st_ino
-
-
-def _real(path):
-    return pathlib.Path(os.path.realpath(expand(path)))
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The commands of `vqvae-tf` on presets of pictures."""
 
 import dataclasses
+import os
 import pathlib
 
 import numpy as np
@@ -11,9 +12,16 @@ from vqvae_tf.commands.inputs import (
     latents as latent_inputs,
     pictures as picture_inputs,
 )
+from vqvae_tf.commands.inputs.files import (
+    check_links,
+    list_inputs,
+    output_names,
+)
 from vqvae_tf.commands.outputs import Outputs, has_ending
 from vqvae_tf.data.pictures.folder import EXTENSIONS
-from vqvae_tf.encoding import dataset as code_sets, reading as code_reading
+from vqvae_tf.encoding import dataset, reading
+from vqvae_tf.encoding.picture_format import picture_format
+from vqvae_tf.encoding.sources import split_names
 from vqvae_tf.evaluation import pictures as evaluation
 from vqvae_tf.media import sheets
 from vqvae_tf.models import Autoencoder, LatentGenerator, VideoGenerator
@@ -86,9 +94,9 @@ def reconstruct(preset, *inputs):
     output = pathlib.Path(FLAGS.output or "reconstructions")
     outputs = Outputs("reconstruct", inputs, EXTENSIONS)
     outputs.check_folder(output)
-    inputs = picture_inputs.list_inputs(inputs)
-    picture_inputs.check_links(inputs, FLAGS.on_corrupt)
-    names = picture_inputs.output_names(inputs)
+    inputs = list_inputs(inputs)
+    check_links(inputs, FLAGS.on_corrupt)
+    names = output_names(inputs)
     targets = {name: output / target for name, target in names.items()}
     outputs.check(*targets.values())
     model, form = _load_for_pictures(preset)
@@ -111,7 +119,7 @@ def _load_for_pictures(preset):
     # Single pictures have no past.
     if isinstance(model, VideoGenerator):
         model = model.autoencoder
-    return model, picture_inputs.picture_format(model, metadata)
+    return model, picture_format(model, metadata)
 
 
 def encode(preset, source, target):
@@ -122,7 +130,7 @@ def encode(preset, source, target):
     if has_ending(target, ".npz"):
         _encode_pictures(preset, source, target)
         return
-    done = code_sets.encode_dataset(
+    done = dataset.encode_dataset(
         preset,
         source,
         target,
@@ -208,7 +216,7 @@ def _targets(names, target):
     if has_ending(target, ".npz"):
         return [target]
     rows = [(f"row {i}", str(name)) for i, name in enumerate(names)]
-    found = picture_inputs.output_names(rows)
+    found = output_names(rows)
     return [pathlib.Path(target) / name for name in found.values()]
 
 
@@ -222,7 +230,46 @@ def _decode_dataset(preset, source, target, outputs):
     outputs.check_folder(target)
     model, _ = _load_for_pictures(preset)
     count = 0
-    for name, image in code_reading.decoded(model, preset, source, FLAGS.split):
+    for name, image in decoded(model, preset, source, FLAGS.split):
         outputs.picture(target / name, image)
         count += 1
     print(f"Wrote {count} pictures to {target}.")
+
+
+def decoded(model, preset, folder, split, batch_size=16):
+    """Yields the name of a PNG and its picture, for each example.
+
+    Args:
+        model: the preset's, with `decode`.
+        preset: as for `presets.find_preset`; it must be that which made the
+            codes.
+        folder: what `dataset.encode_dataset` wrote.
+        split: as for `reading.open_codes`, or several joined by commas.
+        batch_size: how many are decoded at once.
+
+    Yields:
+        A path such as `train/NAME.png`, or `train/EPISODE/STEP.png`, and uint8
+        `[height, width, channels]`.
+
+    Raises:
+        ValueError: for codes of another preset, or an unknown split.
+        FileNotFoundError: if the folder holds no complete coded data set.
+    """
+    plan = reading.read_plan(folder)
+    preset_identity.check(preset, plan["preset"], folder)
+    taken = {}
+    for spelled in split_names(split, plan["splits"]):
+        for batch in reading.code_batches(folder, spelled, batch_size):
+            names = _names(spelled.partition("[")[0], batch, taken)
+            yield from zip(names, model.decode(batch["codes"]).numpy())
+
+
+def _names(split, batch, taken):
+    """Returns the PNG of each row, a path inside the output."""
+    if "name" in batch:
+        names = [f"{split}/{os.fsdecode(name)}" for name in batch["name"]]
+    else:
+        pairs = zip(batch["episode"], batch["step"])
+        names = [f"{split}/{e:05}/{step:05}" for e, step in pairs]
+    rows = [(name, name) for name in names]
+    return list(output_names(rows, taken).values())

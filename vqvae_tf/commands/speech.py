@@ -8,7 +8,7 @@ from absl import flags
 
 from vqvae_tf import presets
 from vqvae_tf.commands.inputs import recordings as audio_inputs
-from vqvae_tf.commands.inputs.pictures import check_links
+from vqvae_tf.commands.inputs.files import check_links
 from vqvae_tf.commands.outputs import Outputs, has_ending
 from vqvae_tf.data.audio.files import EXTENSIONS
 from vqvae_tf.data.pictures.folder import EXTENSIONS as PICTURES

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from vqvae_tf import data
 from vqvae_tf.runtime import strategies
 from vqvae_tf.runtime.precision import in_float32
 from vqvae_tf.training.fitting import verbosity
@@ -64,8 +65,6 @@ def encode_batches(autoencoder, batches, steps) -> tuple[np.ndarray, list]:
 
 def encode_array(autoencoder, values, batch_size=64) -> np.ndarray:
     """Encodes an array in memory, in order."""
-    from vqvae_tf import data
-
     batches = data.array_evaluation_batches(values, batch_size)
     codes, _ = encode_batches(autoencoder, batches, len(batches))
     return codes[: len(values)]

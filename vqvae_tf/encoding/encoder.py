@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf import presets
-from vqvae_tf.commands.inputs import pictures as picture_inputs
+from vqvae_tf.encoding.picture_format import picture_format
 from vqvae_tf.models import Autoencoder, LatentGenerator
 from vqvae_tf.presets import identity as preset_identity
 from vqvae_tf.runtime.precision import in_float32
@@ -42,7 +42,7 @@ class CodeEncoder:
                 "Autoencoder are numbers: encode a folder or an npz file of "
                 f"pictures to a file OUT.npz. Received: the preset {preset}."
             )
-        self.form = picture_inputs.picture_format(model, metadata)
+        self.form = picture_format(model, metadata)
         self._model = in_float32(model.autoencoder)
         self._above = None
         if isinstance(model.prior, LatentGenerator):

@@ -1,4 +1,4 @@
-"""Coded data sets, read again: as datasets, arrays, episodes and pictures."""
+"""Coded data sets, read again: as datasets, arrays and episodes."""
 
 import os
 import pathlib
@@ -6,13 +6,10 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.commands.inputs import pictures as picture_inputs
 from vqvae_tf.data import Episodes
 from vqvae_tf.data.records import builders
 from vqvae_tf.data.records.sequential import Records, intact
 from vqvae_tf.encoding.plan import LAST, PLAN
-from vqvae_tf.encoding.sources import split_names
-from vqvae_tf.presets import identity as preset_identity
 from vqvae_tf.utils.paths import expand
 
 
@@ -146,45 +143,3 @@ def _builder(folder):
             )
         )
     return tfds.builder_from_directory(folder)
-
-
-# Pictures -------------------------------------------------------------------
-
-
-def decoded(model, preset, folder, split, batch_size=16):
-    """Yields the name of a PNG and its picture, for each example.
-
-    Args:
-        model: the preset's, with `decode`.
-        preset: as for `presets.find_preset`; it must be that which made the
-            codes.
-        folder: what `code_sets.encode_dataset` wrote.
-        split: as for `open_codes`, or several joined by commas.
-        batch_size: how many are decoded at once.
-
-    Yields:
-        A path such as `train/NAME.png`, or `train/EPISODE/STEP.png`, and uint8
-        `[height, width, channels]`.
-
-    Raises:
-        ValueError: for codes of another preset, or an unknown split.
-        FileNotFoundError: if the folder holds no complete coded data set.
-    """
-    plan = read_plan(folder)
-    preset_identity.check(preset, plan["preset"], folder)
-    taken = {}
-    for spelled in split_names(split, plan["splits"]):
-        for batch in code_batches(folder, spelled, batch_size):
-            names = _names(spelled.partition("[")[0], batch, taken)
-            yield from zip(names, model.decode(batch["codes"]).numpy())
-
-
-def _names(split, batch, taken):
-    """Returns the PNG of each row, a path inside the output."""
-    if "name" in batch:
-        names = [f"{split}/{os.fsdecode(name)}" for name in batch["name"]]
-    else:
-        pairs = zip(batch["episode"], batch["step"])
-        names = [f"{split}/{e:05}/{step:05}" for e, step in pairs]
-    rows = [(name, name) for name in names]
-    return list(picture_inputs.output_names(rows, taken).values())

@@ -8,9 +8,9 @@ from concurrent import futures
 import numpy as np
 
 from vqvae_tf import data
-from vqvae_tf.commands.inputs.pictures import fitted
 from vqvae_tf.data.decoding import convert_channels
 from vqvae_tf.data.pictures import folder as folders, npz
+from vqvae_tf.encoding.picture_format import fitted
 from vqvae_tf.encoding.streams import batched
 from vqvae_tf.utils import npz_files
 from vqvae_tf.utils.paths import printable

@@ -6,12 +6,12 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.commands.inputs.pictures import fitted
 from vqvae_tf.data import decoding as pictures
 from vqvae_tf.data.episodes import rlds
 from vqvae_tf.data.pictures import prepared
 from vqvae_tf.data.records import builders
 from vqvae_tf.data.records.sequential import Records, intact
+from vqvae_tf.encoding.picture_format import fitted
 from vqvae_tf.encoding.streams import batched
 from vqvae_tf.utils.messages import first_line
 

@@ -7,11 +7,10 @@ rows of any range of them in batches, always the same ones in the same order.
 import os
 import re
 
-from vqvae_tf.commands.outputs import check_outside
 from vqvae_tf.data.pictures.source import OpenOptions
 from vqvae_tf.encoding.source_files import open_folder, open_npz
 from vqvae_tf.encoding.source_tfds import open_tfds
-from vqvae_tf.utils.paths import resolve
+from vqvae_tf.utils.paths import check_outside, resolve
 
 _OPENERS = {"tfds": open_tfds, "folder": open_folder, "npz": open_npz}
 

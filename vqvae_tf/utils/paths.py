@@ -65,10 +65,24 @@ def resolve(path) -> pathlib.Path:
     Raises:
         OSError: for a link that leads back to itself.
     """
-    path = pathlib.Path(os.path.realpath(expand(path)))
+    path = _real(path)
     if os.path.islink(path):
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     return path
+
+
+def _real(path):
+    return pathlib.Path(os.path.realpath(expand(path)))
+
+
+def check_outside(path, folder):
+    """Raises ValueError if an output is, or is in, a folder that is read."""
+    if _real(path).is_relative_to(_real(folder)):
+        raise ValueError(
+            "The output would be among the input, and be read as such the next "
+            "time. Choose another folder. Received: the output "
+            f"{path} and the input {folder}."
+        )
 
 
 def check_place(path):

@@ -9,11 +9,11 @@ import pytest
 from support.data_helpers import noise
 from support.tfds_sets import prepare
 from vqvae_tf import data
-from vqvae_tf.commands.inputs.pictures import PictureFormat
 from vqvae_tf.data.audio import prepared as audio_tfds
 from vqvae_tf.data.pictures import prepared
 from vqvae_tf.data.pictures.source import ArrayImages, LazyImages
 from vqvae_tf.encoding import sources as code_sources
+from vqvae_tf.encoding.picture_format import PictureFormat
 
 tfds = pytest.importorskip("tensorflow_datasets")
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf import data, presets
-from vqvae_tf.commands.inputs import pictures as picture_inputs
+from vqvae_tf.commands.inputs import files
 from vqvae_tf.commands.inputs.latents import read_codes
 from vqvae_tf.data.audio.files import EXTENSIONS
 from vqvae_tf.evaluation import classifiers as sequences
@@ -45,16 +45,14 @@ def list_inputs(inputs) -> list[tuple[pathlib.Path, str]]:
     """Returns (path, name) of each wav and flac file.
 
     Args:
-        inputs: files and folders; see `picture_inputs.list_inputs`.
+        inputs: files and folders; see `files.list_inputs`.
     """
-    return picture_inputs.list_inputs(inputs, EXTENSIONS, "recording")
+    return files.list_inputs(inputs, EXTENSIONS, "recording")
 
 
 def output_names(inputs, ending=".wav") -> dict[str, str]:
-    """Returns the file to write for each name; see `picture_inputs`."""
-    return picture_inputs.output_names(
-        inputs, extensions=EXTENSIONS, ending=ending
-    )
+    """Returns the file to write for each name; see `files`."""
+    return files.output_names(inputs, extensions=EXTENSIONS, ending=ending)
 
 
 def read_recordings(inputs, sample_rate, normalize, on_corrupt="error"):
@@ -66,7 +64,7 @@ def read_recordings(inputs, sample_rate, normalize, on_corrupt="error"):
         normalize: "peak" or None, see `data.load_waveform`.
         on_corrupt: "error", or "skip" to log what cannot be read.
     """
-    return picture_inputs.read_each(
+    return files.read_each(
         inputs,
         lambda path: data.load_waveform(path, sample_rate, normalize),
         on_corrupt,

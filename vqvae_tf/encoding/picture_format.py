@@ -1,0 +1,75 @@
+"""The pictures that a model takes: their size and channels."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from vqvae_tf.data.decoding import resize_and_crop
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureFormat:
+    """The pictures that a model takes.
+
+    Attributes:
+        size: the side of a square in pixels; None keeps each picture's size,
+            cropped to multiples of `stride`.
+        channels: 3 (RGB) or 1 (grey).
+        stride: input size over latent size.
+    """
+
+    size: int | None
+    channels: int = 3
+    stride: int = 1
+
+    def fit(self, images):
+        """Crops uint8 `[..., height, width, channels]` that has no `size`."""
+        if self.size is not None:
+            return images
+        height, width = (n - n % self.stride for n in images.shape[-3:-1])
+        if not height or not width:
+            raise ValueError(
+                f"The model needs pictures of at least {self.stride}x"
+                f"{self.stride} pixels. Received: shape {images.shape}."
+            )
+        top = (images.shape[-3] - height) // 2
+        left = (images.shape[-2] - width) // 2
+        return images[..., top : top + height, left : left + width, :]
+
+
+def fitted(image, form: PictureFormat) -> tf.Tensor:
+    """Brings uint8 `[height, width, channels]` to what the model takes."""
+    if form.size is not None:
+        return resize_and_crop(image, form.size)
+    size = tf.shape(image)[:2]
+    cut = size - size % form.stride
+    top = (size - cut) // 2
+    return tf.slice(image, [top[0], top[1], 0], [cut[0], cut[1], -1])
+
+
+def picture_format(model, metadata) -> PictureFormat:
+    """Returns what pictures a preset's model takes.
+
+    Args:
+        model: a `VQVAE` or a `LatentGenerator`.
+        metadata: the preset's; its data, where named, decide the size.
+
+    Raises:
+        ValueError: if the model's data are no pictures.
+    """
+    autoencoder = model.autoencoder
+    shape = autoencoder.event_shape
+    if len(shape) != 3 or shape[-1] not in (1, 3):
+        raise ValueError(
+            "Expected a preset whose model takes pictures, (height, width, 3 "
+            f"or 1). Received: one for data of shape {shape}; call its encode "
+            "and reconstruct from Python."
+        )
+    description = metadata.get("data")
+    size = None
+    if isinstance(description, dict):
+        size = description.get("image_size")
+    if size is None and shape[0] == shape[1]:
+        size = shape[0]
+    stride = autoencoder.downsampling
+    return PictureFormat(size, shape[-1], stride)
