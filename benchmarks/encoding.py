@@ -31,38 +31,36 @@ import timing  # noqa: E402
 
 from vqvae_tf import presets  # noqa: E402
 from vqvae_tf.encoding import dataset as code_sets
-from vqvae_tf.encoding.encoder import CodeEncoder  # noqa: E402
+from vqvae_tf.encoding.job import Job  # noqa: E402
 from vqvae_tf.encoding.plan import Plan  # noqa: E402
-from vqvae_tf.encoding.sources import open_source  # noqa: E402
 from vqvae_tf.evaluation import pictures as evaluation
 
 
 def opened(arguments):
-    """Returns the encoder, the readers and the plan of all shards."""
-    encoder = CodeEncoder(arguments.preset, arguments.batch)
-    readers = open_source(
-        arguments.source, arguments.split, encoder.form, arguments.data_dir
-    )
-    plan = Plan(
-        encoder,
+    """Returns the open job, and the plan of all shards."""
+    job = Job(
+        arguments.preset,
         arguments.source,
-        readers,
-        arguments.format,
-        arguments.num_shards,
-        "error",
+        output="",
+        split=arguments.split,
+        data_dir=arguments.data_dir,
+        file_format=arguments.format,
+        num_shards=arguments.num_shards,
+        batch_size=arguments.batch,
     )
-    return encoder, readers, plan
+    found = job.open()
+    return found, Plan(found)
 
 
 def speed(arguments):
     """Prints the share of the bare encoder's speed, pair by pair."""
-    encoder, readers, plan = opened(arguments)
-    found = {}
+    job, plan = opened(arguments)
+    encoder, found = job.encoder, {}
 
     def whole():
         with tempfile.TemporaryDirectory() as folder:
             made = code_sets.make_shards(
-                folder, plan.shards, encoder, readers, plan.code_shapes
+                folder, plan.shards, job, plan.code_shapes
             )
             found["rows"] = sum(content.examples for _, content in made)
 
@@ -115,7 +113,8 @@ def pictures(readers, batch):
 
 def reading(arguments):
     """Prints the processor time of a picture: reading it, encoding it."""
-    encoder, readers, _ = opened(arguments)
+    job, _ = opened(arguments)
+    encoder, readers = job.encoder, job.readers
     found = {"reading": [], "encoding": []}
     for _ in range(arguments.runs + 1):
         start, rows = time.process_time(), 0
@@ -137,7 +136,7 @@ def reading(arguments):
 
 def policy(arguments):
     """Prints what another policy changes in codes, and the PSNR of both."""
-    _, readers, _ = opened(arguments)
+    readers = opened(arguments)[0].readers
     codes = {}
     for name in ("float32", arguments.policy):
         keras.config.set_dtype_policy(name)
@@ -173,14 +172,10 @@ def memory(arguments):
 
 
 def peak(arguments):
-    encoder, readers, plan = opened(arguments)
+    job, plan = opened(arguments)
     with tempfile.TemporaryDirectory() as folder:
         for _ in code_sets.make_shards(
-            pathlib.Path(folder),
-            plan.shards,
-            encoder,
-            readers,
-            plan.code_shapes,
+            pathlib.Path(folder), plan.shards, job, plan.code_shapes
         ):
             pass
     print(timing.peak_mib())

@@ -214,4 +214,4 @@ def test_two_worker_processes(home, tmp_path):
     words += ["--source=tfds:spoilt", f"--output={tmp_path / 'spoilt'}"]
     done = subprocess.run([*command, *words[-2:]], capture_output=True)
     last = done.stderr.decode().strip().splitlines()[-1]
-    assert done.returncode == 1 and "code_beam: Cannot decode sp" in last
+    assert done.returncode == 1 and "encoding.beam: Cannot decode sp" in last

@@ -19,6 +19,7 @@ from vqvae_tf.encoding import (
     shards as code_shards,
     streams as pieces,
 )
+from vqvae_tf.encoding.job import OpenJob
 
 LAST = "dataset_info.json"
 encode = coding.encode
@@ -256,10 +257,8 @@ def test_few_batches_are_in_memory():
         shards = [
             code_shards.Shard("train", 0, 1, 0, count, "tfrecord"),
         ]
-        coded = code_sets.coded_batches(
-            shards, Encoder(), {"train": Reader()}, {"codes": (4, 4)}
-        )
-        for batch in coded:
+        opened = OpenJob(None, Encoder(), {"train": Reader()})
+        for batch in opened.batches(shards, {"codes": (4, 4)}):
             time.sleep(0.001)
             written[0] += batch is not None
             ahead.append(made[0] - written[0])

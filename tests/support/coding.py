@@ -11,7 +11,11 @@ from PIL import Image
 
 import vqvae_tf as vq
 from support import small, tfds_sets
-from vqvae_tf.encoding import dataset as code_sets, encoder as code_encoder
+from vqvae_tf.encoding import (
+    dataset as code_sets,
+    encoder as code_encoder,
+    job as code_job,
+)
 
 tfds = tfds_sets.tfds
 SIZE = small.SIZE
@@ -25,7 +29,7 @@ def _encoder(preset, batch_size):
 @pytest.fixture(autouse=True)
 def one_encoder(monkeypatch):
     """Has a preset loaded and traced once, whatever the tests."""
-    monkeypatch.setattr(code_sets, "CodeEncoder", _encoder)
+    monkeypatch.setattr(code_job, "CodeEncoder", _encoder)
 
 
 def encode(home, folder, source="tfds:album", **kwargs):

@@ -12,7 +12,6 @@ shard is the same again. Needs `pip install vqvae_tf[beam]`.
 
 import argparse
 import contextlib
-import dataclasses
 import difflib
 import logging
 import os
@@ -38,49 +37,12 @@ from vqvae_tf.encoding import (
     dataset as code_sets,
     shards as code_shards,
 )
-from vqvae_tf.encoding.encoder import CodeEncoder
+from vqvae_tf.encoding.job import Job
 from vqvae_tf.encoding.plan import LAST, PLAN, Plan, check_empty
 from vqvae_tf.encoding.shards import UNFINISHED
-from vqvae_tf.encoding.sources import check_apart, open_source
-from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.encoding.sources import check_apart
 
 _PROGRAM = "python -m vqvae_tf.encoding.beam"
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """What is to be encoded; see `code_sets.encode_dataset`.
-
-    The preset, the source and the output must be where every worker finds
-    them: on a shared disk or, where the runner has one, in its object store.
-    """
-
-    preset: str
-    source: str
-    output: str
-    split: str = "all"
-    data_dir: str | None = None
-    file_format: str = "tfrecord"
-    num_shards: int | None = None
-    batch_size: int = 64
-    on_corrupt: str = "error"
-
-    def __post_init__(self):
-        check_positive("batch_size", self.batch_size)
-        if self.num_shards is not None:
-            check_positive("num_shards", self.num_shards)
-
-    def open(self):
-        """Returns the encoder, and a reader for each split."""
-        encoder = CodeEncoder(self.preset, self.batch_size)
-        readers = open_source(
-            self.source,
-            self.split,
-            encoder.form,
-            self.data_dir,
-            self.on_corrupt,
-        )
-        return encoder, readers
 
 
 class EncodeShard(beam.DoFn):
@@ -96,28 +58,17 @@ class EncodeShard(beam.DoFn):
         self._handle = shared.Shared()
 
     def setup(self):
-        self._encoder, self._readers = self._handle.acquire(
-            lambda: _Loaded(self._job.open())
-        ).parts
+        self._opened = self._handle.acquire(self._job.open)
 
     def process(self, shard):
         found = files.whole(self._job.output, shard)
         if found is None:
             files.remove(self._job.output, LAST)  # no longer complete
-            batches = code_sets.coded_batches(
-                [shard], self._encoder, self._readers, self._shapes
-            )
+            batches = self._opened.batches([shard], self._shapes)
             with contextlib.closing(batches):
                 rows = iter(lambda: next(batches), None)
                 found = files.write(self._job.output, shard, rows)
         yield shard, found
-
-
-class _Loaded:
-    """What `Shared` holds by a weak reference, which tuples cannot have."""
-
-    def __init__(self, parts):
-        self.parts = parts
 
 
 def build(pipeline, job, plan):
@@ -145,7 +96,9 @@ def run(job, options=None):
     """Encodes a data set; called again, it goes on where it was.
 
     Args:
-        job: a `Job`.
+        job: a `Job`, whose preset, source and output must be where every
+            worker finds them: on a shared disk or, where the runner has one,
+            in its object store.
         options: Beam's `PipelineOptions`, or None for its own.
 
     Returns:
@@ -156,15 +109,7 @@ def run(job, options=None):
     """
     if FileSystems.get_scheme(job.output) is None:  # no bucket
         check_apart(job.source, job.output, job.data_dir)
-    encoder, readers = job.open()
-    plan = Plan(
-        encoder,
-        job.source,
-        readers,
-        job.file_format,
-        job.num_shards,
-        job.on_corrupt,
-    )
+    plan = Plan(job.open())
     _place_plan(plan, job.output)
     with beam.Pipeline(options=options) as pipeline:
         build(pipeline, job, plan)

@@ -18,7 +18,7 @@ import tempfile
 from absl import logging
 
 from vqvae_tf.encoding import shards as code_shards
-from vqvae_tf.encoding.encoder import CodeEncoder
+from vqvae_tf.encoding.job import Job
 from vqvae_tf.encoding.plan import LAST, Plan
 from vqvae_tf.encoding.reading import (
     load_codes,
@@ -26,9 +26,7 @@ from vqvae_tf.encoding.reading import (
     open_codes,
     read_plan,
 )
-from vqvae_tf.encoding.sources import check_apart, open_source
-from vqvae_tf.encoding.streams import ahead, mapped
-from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.encoding.sources import check_apart
 from vqvae_tf.utils.files import write_atomically
 from vqvae_tf.utils.locking import locked
 from vqvae_tf.utils.paths import check_utf8, expand, printable
@@ -94,90 +92,68 @@ def encode_dataset(
     """
     folder = expand(folder)
     check_utf8(folder, "The folder of a data set")
-    batch_size = check_positive("batch_size", batch_size)
-    if num_shards is not None:
-        num_shards = check_positive("num_shards", num_shards)
+    job = Job(
+        preset,
+        source,
+        folder,
+        split,
+        data_dir,
+        file_format,
+        num_shards,
+        batch_size,
+        on_corrupt,
+    )
     check_apart(source, folder, data_dir)
-    encoder = CodeEncoder(preset, batch_size)
-    readers = open_source(source, split, encoder.form, data_dir, on_corrupt)
-    plan = Plan(encoder, source, readers, file_format, num_shards, on_corrupt)
+    opened = job.open()
+    plan = Plan(opened)
     with locked(folder, "encoding to"), _progress_bar(plan, progress) as bar:
         plan.write(folder)
-        contents = {}
-        for shard in plan.shards:
-            content = code_shards.whole(folder, shard)
-            if content is not None:
-                contents[shard] = content
-                bar.update(shard.stop - shard.start)
-        kept = len(contents)
-        todo = [shard for shard in plan.shards if shard not in contents]
-        logging.info("Encoding %d shards, %d are there.", len(todo), kept)
-        if todo:  # no longer complete, should it have been
-            (pathlib.Path(folder) / LAST).unlink(missing_ok=True)
-        made = make_shards(folder, todo, encoder, readers, plan.code_shapes)
-        for shard, content in made:
-            contents[shard] = content
-            bar.update(shard.stop - shard.start)
+        contents, kept = _shards_of(opened, plan, bar)
         place_metadata(plan, contents, _copy_to(folder))
         code_shards.remove_temporaries(folder)
     examples = sum(content.examples for content in contents.values())
-    return {"examples": examples, "kept": kept, "made": len(todo)}
+    made = len(contents) - kept
+    return {"examples": examples, "kept": kept, "made": made}
 
 
-def make_shards(folder, shards, encoder, readers, code_shapes):
+def _shards_of(opened, plan, bar):
+    """Makes what is missing; returns each shard's content, and how many were
+    there."""
+    folder, contents = opened.job.output, {}
+
+    def note(shard, content):
+        contents[shard] = content
+        bar.update(shard.stop - shard.start)
+
+    for shard in plan.shards:
+        content = code_shards.whole(folder, shard)
+        if content is not None:
+            note(shard, content)
+    kept = len(contents)
+    todo = [shard for shard in plan.shards if shard not in contents]
+    logging.info("Encoding %d shards, %d are there.", len(todo), kept)
+    if todo:  # no longer complete, should it have been
+        (pathlib.Path(folder) / LAST).unlink(missing_ok=True)
+    for found in make_shards(folder, todo, opened, plan.code_shapes):
+        note(*found)
+    return contents, kept
+
+
+def make_shards(folder, shards, opened, code_shapes):
     """Yields each shard, and its content once it is written.
 
-    Three things go on at once, a few batches apart: reading, in a thread;
-    encoding, in two others; and serialising and writing, in this one.
+    Args:
+        folder: where to write.
+        shards: which.
+        opened: an `OpenJob`, whose batches are made in other threads while
+            this one serialises and writes.
+        code_shapes: of the plan.
     """
-    coded = coded_batches(shards, encoder, readers, code_shapes)
+    coded = opened.batches(shards, code_shapes)
     with contextlib.closing(coded):
         for shard in shards:
             batches = iter(lambda: next(coded), None)
             yield shard, code_shards.write_shard(folder, shard, batches)
-
-
-def coded_batches(shards, encoder, readers, code_shapes):
-    """Yields the batches of each shard, codes for pictures, and None after.
-
-    Raises:
-        ValueError: for codes of another shape than `code_shapes`, those of
-            the plan.
-    """
-
-    def read():
-        for shard in shards:
-            yield from readers[shard.split].batches(
-                shard.start, shard.stop, encoder.batch_size
-            )
-            yield None
-
-    def encode(batch):
-        if batch is None:
-            return None
-        rest = {**batch}
-        images = rest.pop("image")
-        codes = encoder(images)
-        _check_shapes(codes, code_shapes, rest, images)
-        return {**rest, **codes}
-
-    with contextlib.closing(ahead(read(), size=4)) as batches:
-        yield from mapped(encode, batches)
-
-
-def _check_shapes(codes, expected, batch, images):
-    received = {name: value.shape[1:] for name, value in codes.items()}
-    if received == dict(expected):
-        return
-    row = {name: column[0] for name, column in batch.items()}
-    first = row.get("name", f"episode {row.get('episode')}")
-    raise ValueError(
-        "The codes of one data set must be of pictures of one size; the "
-        f"preset names none. Expected codes of shape {dict(expected)}, those "
-        f"of the first picture. Received: {first} of shape "
-        f"{images.shape[1:]}, with {received}. Encode them apart, or resize "
-        "them before."
-    )
 
 
 def place_metadata(plan, contents, place):

@@ -9,7 +9,7 @@ import re
 
 import vqvae_tf
 from vqvae_tf.encoding.encoder import code_dtype
-from vqvae_tf.encoding.shards import CODES, DATASET, FORMATS, Shard
+from vqvae_tf.encoding.shards import CODES, DATASET, Shard
 from vqvae_tf.encoding.streams import shard_ranges
 from vqvae_tf.utils import scratch
 from vqvae_tf.utils.files import write_atomically
@@ -25,13 +25,7 @@ class Plan:
     """The shards of a coded data set, and what they are made of.
 
     Args:
-        encoder: a `CodeEncoder`.
-        source: as for `code_sources.open_source`, to be noted.
-        readers: what that returned.
-        file_format: "tfrecord" or "array_record".
-        num_shards: of each split; None for one a 10,000 pictures or 100
-            episodes.
-        on_corrupt: "error" or "skip".
+        opened: an `OpenJob`.
 
     Attributes:
         shards: list of `Shard`.
@@ -40,29 +34,23 @@ class Plan:
         code_shapes: the shape of each kind of codes of an example.
     """
 
-    def __init__(
-        self, encoder, source, readers, file_format, num_shards, on_corrupt
-    ):
-        if file_format not in FORMATS:
-            raise ValueError(
-                f"The format must be one of {FORMATS}. Received: "
-                f"{file_format!r}."
-            )
-        self.file_format = file_format
+    def __init__(self, opened):
+        job, encoder = opened.job, opened.encoder
+        self.file_format = job.file_format
         self.shards, splits = [], {}
-        for split, reader in readers.items():
-            number = _num_shards(reader, split, num_shards)
+        for split, reader in opened.readers.items():
+            number = _num_shards(reader, split, job.num_shards)
             for i, (start, stop) in enumerate(
                 shard_ranges(len(reader), number)
             ):
-                shard = Shard(split, i, number, start, stop, file_format)
+                shard = Shard(split, i, number, start, stop, self.file_format)
                 self.shards.append(shard)
             splits[split] = {
                 reader.unit: len(reader),
                 "num_shards": number,
                 **reader.origin,
             }
-        self.features = _features(encoder, readers)
+        self.features = _features(encoder, opened.readers)
         self.code_shapes = {
             name: self.features[name].shape
             for name in CODES
@@ -70,12 +58,12 @@ class Plan:
         }
         settings = {
             "preset": encoder.identity,
-            "source": source,
+            "source": job.source,
             "image_size": encoder.form.size,
             "splits": splits,
             "features_sha256": _features_digest(self.features),
-            "file_format": file_format,
-            "on_corrupt": on_corrupt,
+            "file_format": job.file_format,
+            "on_corrupt": job.on_corrupt,
             "vqvae_tf_version": vqvae_tf.__version__,
         }
         # In the order in which a restart reads it.
