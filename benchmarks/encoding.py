@@ -3,7 +3,7 @@
     python benchmarks/encoding.py vqvae_cifar10 tfds:cifar10 --split test
     python benchmarks/encoding.py vqvae_cifar10 tfds:cifar10 --memory
     python benchmarks/encoding.py vqvae_cifar10 tfds:cifar10 --reading
-    python benchmarks/encoding.py vqvae_photo128 vqvae_tf/samples \
+    python benchmarks/encoding.py vqvae_photo128 vqvae_tf/samples/photos \
         --split train --policy mixed_float16
 
 The first times both in turn, for as many pictures: the share is the bare
