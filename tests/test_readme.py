@@ -68,3 +68,15 @@ def test_snippets_of_keras_run():
     names = run(ROOT / "docs" / "keras.md", at_least=1)
     restored, codes = names["model"].outputs
     assert restored.shape[1:] == (32, 32, 3) and codes.shape[1:] == (8, 8)
+
+
+def test_the_code_of_every_page_runs_somewhere():
+    found = {
+        page.name
+        for page in (README, *(ROOT / "docs").glob("*.md"))
+        if "\n```python\n" in page.read_text()
+    }
+    here = {"README.md", "models.md", "keras.md", "scale.md", "speech.md"}
+    here |= {"troubleshooting.md"}
+    # tests/encoding/test_dataset.py, tests/export/
+    assert found == here | {"encoding.md", "serving.md"}

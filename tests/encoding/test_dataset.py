@@ -1,5 +1,8 @@
 """Coded data sets: what stock tfds reads, and what is refused."""
 
+import pathlib
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -135,6 +138,19 @@ def test_episodes(home, tmp_path):
     assert np.flatnonzero(rows["is_last"]).tolist() == [15, 31]
     x, context = next(iter(data.clip_batches(found, 2, 4)))
     assert context["past"].shape == (4, 2, 4, 4)
+
+
+def test_snippets_of_the_guide_run(home, tmp_path, monkeypatch):
+    encode(home, "tfds:album", tmp_path / "cifar10_codes")
+    encode(home, "tfds:clips", tmp_path / "dmlab_codes")
+    page = pathlib.Path(__file__).parents[2] / "docs" / "encoding.md"
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.S):
+        exec(compile(block, str(page), "exec"), names)
+    codes, _ = next(iter(names["batches"]))
+    assert codes.shape == (64, 4, 4)
+    assert names["clips"].element_spec
 
 
 def test_episodes_of_other_frames_and_actions(home, tmp_path):
