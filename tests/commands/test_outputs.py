@@ -8,8 +8,9 @@ from PIL import Image
 
 from support import small
 from vqvae_tf import data
-from vqvae_tf.commands.outputs import Outputs, has_ending
+from vqvae_tf.commands.outputs import Outputs
 from vqvae_tf.media.wav import save_wav
+from vqvae_tf.utils.paths import has_ending
 
 PICTURE = np.arange(12 * 9 * 3, dtype=np.uint8).reshape(12, 9, 3)
 

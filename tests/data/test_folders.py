@@ -7,10 +7,8 @@ import pytest
 
 from support.data_helpers import noise, write
 from vqvae_tf import data
-from vqvae_tf.commands.inputs import (
-    files as input_files,
-    pictures as picture_inputs,
-)
+from vqvae_tf.commands.inputs import pictures as picture_inputs
+from vqvae_tf.commands.inputs.files import PICTURES
 from vqvae_tf.data.folders import list_files
 from vqvae_tf.encoding import sources as code_sources
 from vqvae_tf.encoding.picture_format import PictureFormat
@@ -91,7 +89,7 @@ def test_every_reader_of_folders_reads_each_once(root):
     os.symlink("..", root / "cats" / "up")
     source = data.open_images("folder", "train", str(root), progress=False)
     assert source.num_examples == 3 and source.class_names == ("cats", "dogs")
-    assert [name for _, name in input_files.list_inputs([root])] == THREE
+    assert [name for _, name in PICTURES.list_inputs([root])] == THREE
     form = PictureFormat(4)
     (reader,) = code_sources.open_source(str(root), "train", form).values()
     assert len(reader) == 3

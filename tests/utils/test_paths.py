@@ -11,11 +11,8 @@ from PIL import Image
 from support import small
 from support.command_line import run
 from vqvae_tf import data, recipes
-from vqvae_tf.commands.inputs import (
-    clips as clip_inputs,
-    files as input_files,
-    recordings as audio_inputs,
-)
+from vqvae_tf.commands.inputs import clips as clip_inputs
+from vqvae_tf.commands.inputs.files import PICTURES, RECORDINGS
 from vqvae_tf.data.decoding import load_picture
 from vqvae_tf.evaluation import code_labels
 from vqvae_tf.media import sheets
@@ -115,7 +112,7 @@ def test_a_tilde_is_expanded_where_files_are_read(home, folder):
     for images in opened:
         np.testing.assert_array_equal(images.get(0)["image"], picture)
     assert list(npz_files.read_npz(f"{path}/a.npz", "pictures")) == ["images"]
-    assert len(input_files.list_inputs([path])) == 2
+    assert len(PICTURES.list_inputs([path])) == 2
     video = small.video()
     frames, _ = clip_inputs.read_clip(f"{path}/c.npz", video)
     assert len(frames) == len(clip_inputs.read_clip(path, video)[0]) + 4
@@ -130,7 +127,7 @@ def test_a_tilde_is_expanded_where_recordings_are_read(home):
     path = f"train/theo/{CAFE}.wav"
     shutil.copy(voice_files()[0], home / path)
     wave = data.load_waveform(f"~/{path}", 8000)
-    assert len(audio_inputs.list_inputs(["~/train"])) == 1
+    assert len(RECORDINGS.list_inputs(["~/train"])) == 1
     for source, data_dir in (("folder:~", None), ("folder", "~")):
         audio = data.open_audio(source, "train", 8000, data_dir)
         assert audio.num_examples == 1 and len(wave)

@@ -17,23 +17,17 @@ from vqvae_tf.data.folders import list_files
 from vqvae_tf.media import sheets
 from vqvae_tf.media.wav import save_wav
 from vqvae_tf.utils.files import write_atomically
-from vqvae_tf.utils.paths import check_outside, check_place, expand
+from vqvae_tf.utils.paths import (
+    check_outside,
+    check_place,
+    expand,
+    has_ending,
+)
 
 # A mark is within so many bytes of the file's start, or of its end.
 _WITHIN = 4096
 # What file systems take.
 _LONGEST_NAME = 255
-
-
-def has_ending(path, *endings) -> bool:
-    """Returns whether a path ends so, in small letters or in capitals.
-
-    Example:
-
-    >>> has_ending("CODES.NPZ", ".npz"), has_ending("a.png", ".npz", ".gif")
-    (True, False)
-    """
-    return os.fspath(path).lower().endswith(endings)
 
 
 class Outputs:

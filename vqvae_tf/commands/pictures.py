@@ -12,13 +12,8 @@ from vqvae_tf.commands.inputs import (
     latents as latent_inputs,
     pictures as picture_inputs,
 )
-from vqvae_tf.commands.inputs.files import (
-    check_links,
-    list_inputs,
-    output_names,
-)
-from vqvae_tf.commands.outputs import Outputs, has_ending
-from vqvae_tf.data.pictures.folder import EXTENSIONS
+from vqvae_tf.commands.inputs.files import PICTURES
+from vqvae_tf.commands.outputs import Outputs
 from vqvae_tf.encoding import dataset, reading
 from vqvae_tf.encoding.picture_format import picture_format
 from vqvae_tf.encoding.sources import split_names
@@ -27,6 +22,7 @@ from vqvae_tf.media import sheets
 from vqvae_tf.models import Autoencoder, LatentGenerator, VideoGenerator
 from vqvae_tf.presets import identity as preset_identity
 from vqvae_tf.tasks import card as cards
+from vqvae_tf.utils.paths import has_ending
 
 FLAGS = flags.FLAGS
 
@@ -71,10 +67,10 @@ def _load_for_samples(preset):
 
 
 def _check_picture_suffix(output):
-    if pathlib.Path(output).suffix.lower() not in EXTENSIONS:
+    if pathlib.Path(output).suffix.lower() not in PICTURES.extensions:
         raise ValueError(
-            f"--output must be a picture file ({', '.join(EXTENSIONS)}). "
-            f"Received: {output}."
+            "--output must be a picture file "
+            f"({', '.join(PICTURES.extensions)}). Received: {output}."
         )
 
 
@@ -91,14 +87,11 @@ def _check_label(classes):
 
 def reconstruct(preset, *inputs):
     """Writes each picture beside its reconstruction."""
-    output = pathlib.Path(FLAGS.output or "reconstructions")
-    outputs = Outputs("reconstruct", inputs, EXTENSIONS)
-    outputs.check_folder(output)
-    inputs = list_inputs(inputs)
-    check_links(inputs, FLAGS.on_corrupt)
-    names = output_names(inputs)
-    targets = {name: output / target for name, target in names.items()}
-    outputs.check(*targets.values())
+    output = FLAGS.output or "reconstructions"
+    outputs = Outputs("reconstruct", inputs, PICTURES.extensions)
+    inputs, targets = PICTURES.targets(
+        inputs, output, outputs, FLAGS.on_corrupt
+    )
     model, form = _load_for_pictures(preset)
     if FLAGS.size == "native":
         form = dataclasses.replace(form, size=None)
@@ -154,7 +147,7 @@ def _encode_pictures(preset, source, target):
                 f"--{name} is for data sets, whose codes are written to a "
                 f"folder. Received: --{name} and {target}."
             )
-    outputs = Outputs("encode", [source], EXTENSIONS)
+    outputs = Outputs("encode", [source], PICTURES.extensions)
     outputs.check(target)
     picture_inputs.check_source(source)
     model, form = _load_for_pictures(preset)
@@ -215,9 +208,7 @@ def _targets(names, target):
     """Returns the files to write: an npz file, or a PNG for each name."""
     if has_ending(target, ".npz"):
         return [target]
-    rows = [(f"row {i}", str(name)) for i, name in enumerate(names)]
-    found = output_names(rows)
-    return [pathlib.Path(target) / name for name in found.values()]
+    return [pathlib.Path(target) / name for name in PICTURES.row_names(names)]
 
 
 def _decode_dataset(preset, source, target, outputs):
@@ -272,4 +263,4 @@ def _names(split, batch, taken):
         pairs = zip(batch["episode"], batch["step"])
         names = [f"{split}/{e:05}/{step:05}" for e, step in pairs]
     rows = [(name, name) for name in names]
-    return list(output_names(rows, taken).values())
+    return list(PICTURES.output_names(rows, taken).values())

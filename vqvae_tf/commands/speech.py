@@ -8,15 +8,14 @@ from absl import flags
 
 from vqvae_tf import presets
 from vqvae_tf.commands.inputs import recordings as audio_inputs
-from vqvae_tf.commands.inputs.files import check_links
-from vqvae_tf.commands.outputs import Outputs, has_ending
-from vqvae_tf.data.audio.files import EXTENSIONS
-from vqvae_tf.data.pictures.folder import EXTENSIONS as PICTURES
+from vqvae_tf.commands.inputs.files import PICTURES, RECORDINGS
+from vqvae_tf.commands.outputs import Outputs
 from vqvae_tf.encoding import recordings as speech_codes
 from vqvae_tf.evaluation.speech import spectral_distance
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.runtime import random
 from vqvae_tf.tasks.speech import card as speech_cards
+from vqvae_tf.utils.paths import has_ending
 
 FLAGS = flags.FLAGS
 
@@ -34,9 +33,9 @@ def encode(preset, source, target):
             f"{target}."
         )
     _refuse("data_dir", "split", "format", "num_shards", "batch_size")
-    outputs = Outputs("encode", [source], EXTENSIONS)
+    outputs = Outputs("encode", [source], RECORDINGS.extensions)
     outputs.check(target)
-    inputs = audio_inputs.list_inputs([source])
+    inputs = RECORDINGS.list_inputs([source])
     model = _load(preset)
     names, codes, lengths = [], [], []
     for name, waveform in _recordings(preset, model, inputs):
@@ -93,13 +92,11 @@ def convert(preset, *inputs):
 
 
 def _write_again(command, preset, inputs, output):
-    outputs = Outputs(command, inputs, EXTENSIONS)
-    outputs.check_folder(output)
-    inputs = audio_inputs.list_inputs(inputs)
-    check_links(inputs, FLAGS.on_corrupt)
-    names = audio_inputs.output_names(inputs)
-    targets = {n: pathlib.Path(output) / target for n, target in names.items()}
-    outputs.check(*targets.values(), *map(_sheet, targets.values()))
+    outputs = Outputs(command, inputs, RECORDINGS.extensions)
+    inputs, targets = RECORDINGS.targets(
+        inputs, output, outputs, FLAGS.on_corrupt
+    )
+    outputs.check(*map(_sheet, targets.values()))
     model = _load(preset)
     chosen = None
     if FLAGS.speaker is not None:
@@ -147,7 +144,7 @@ def sample(preset):
     """Writes samples, a wav file each, and a sheet of spectrograms."""
     _refuse("label")
     output = pathlib.Path(FLAGS.output or "samples")
-    if output.suffix.lower() in PICTURES:
+    if output.suffix.lower() in PICTURES.extensions:
         raise ValueError(
             "Samples of speech are written to a folder, as wav files. "
             f"Received: --output={output}."

@@ -3,9 +3,10 @@
 from absl import flags
 
 from vqvae_tf.commands.inputs import clips as clip_inputs
-from vqvae_tf.commands.outputs import Outputs, has_ending
+from vqvae_tf.commands.outputs import Outputs
 from vqvae_tf.data.pictures.folder import EXTENSIONS
 from vqvae_tf.models import VideoGenerator
+from vqvae_tf.utils.paths import has_ending
 
 FLAGS = flags.FLAGS
 

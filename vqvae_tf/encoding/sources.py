@@ -10,7 +10,7 @@ import re
 from vqvae_tf.data.pictures.source import OpenOptions
 from vqvae_tf.encoding.source_files import open_folder, open_npz
 from vqvae_tf.encoding.source_tfds import open_tfds
-from vqvae_tf.utils.paths import check_outside, resolve
+from vqvae_tf.utils.paths import check_outside, has_ending, resolve
 
 _OPENERS = {"tfds": open_tfds, "folder": open_folder, "npz": open_npz}
 
@@ -109,7 +109,7 @@ def _kind(source):
     path = os.path.abspath(os.path.expanduser(source))
     if os.path.isdir(path):
         return "folder", path
-    if source.lower().endswith(".npz"):
+    if has_ending(source, ".npz"):
         return "npz", path
     raise ValueError(
         'Expected "tfds:NAME", a folder of pictures or an npz file. '

@@ -71,6 +71,17 @@ def resolve(path) -> pathlib.Path:
     return path
 
 
+def has_ending(path, *endings) -> bool:
+    """Returns whether a path ends so, in small letters or in capitals.
+
+    Example:
+
+    >>> has_ending("CODES.NPZ", ".npz"), has_ending("a.png", ".npz", ".gif")
+    (True, False)
+    """
+    return os.fspath(path).lower().endswith(endings)
+
+
 def _real(path):
     return pathlib.Path(os.path.realpath(expand(path)))
 

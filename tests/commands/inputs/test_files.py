@@ -2,12 +2,13 @@
 
 import pytest
 
-from vqvae_tf.commands.inputs import files
+from vqvae_tf.commands.inputs.files import PICTURES
+from vqvae_tf.commands.outputs import Outputs
 from vqvae_tf.samples.photos import sample_pictures
 
 
 def names(*inputs):
-    return [name for _, name in files.list_inputs(inputs)]
+    return [name for _, name in PICTURES.list_inputs(inputs)]
 
 
 def test_folder_gives_its_pictures_alone():
@@ -17,7 +18,7 @@ def test_folder_gives_its_pictures_alone():
 
 def test_file_is_named_by_itself():
     path = sample_pictures()[0]
-    assert files.list_inputs([path]) == [(path, path.name)]
+    assert PICTURES.list_inputs([path]) == [(path, path.name)]
 
 
 def test_missing_and_empty_inputs(tmp_path):
@@ -30,7 +31,7 @@ def test_missing_and_empty_inputs(tmp_path):
 
 def outputs(*received):
     rows = [(f"in/{name}", name) for name in received]
-    return list(files.output_names(rows).values())
+    return list(PICTURES.output_names(rows).values())
 
 
 def test_output_names_keep_folders_and_dots():
@@ -59,7 +60,9 @@ def test_output_names_that_are_none_are_refused(name):
 def test_a_link_to_nothing_is_told_before_the_others_are_read(tmp_path):
     (tmp_path / "a.png").touch()
     (tmp_path / "b.png").symlink_to("none")
-    inputs = files.list_inputs([tmp_path])
+    arguments = [tmp_path], tmp_path / "out", Outputs("reconstruct")
     with pytest.raises(ValueError, match="b.png is a link to nothing. Repair"):
-        files.check_links(inputs)
-    files.check_links(inputs, "skip")
+        PICTURES.targets(*arguments, "error")
+    inputs, targets = PICTURES.targets(*arguments, "skip")
+    assert [name for _, name in inputs] == ["a.png", "b.png"]
+    assert targets["b.png"] == tmp_path / "out" / "b.png"

@@ -3,7 +3,7 @@
 import numpy as np
 
 from vqvae_tf import data
-from vqvae_tf.commands.inputs.files import list_inputs
+from vqvae_tf.commands.inputs.files import PICTURES
 from vqvae_tf.data.decoding import convert_channels
 from vqvae_tf.data.folders import natural_key
 from vqvae_tf.media import sheets
@@ -32,7 +32,7 @@ def read_clip(source, video) -> tuple[np.ndarray, np.ndarray | None]:
         clips, actions = sample_clips()
         frames, actions = clips[1], actions[1]
     elif expand(source).is_dir():
-        inputs = list_inputs([source])
+        inputs = PICTURES.list_inputs([source])
         inputs.sort(key=lambda found: natural_key(found[1]))
         paths = [path for path, _ in inputs]
         size = video.autoencoder.event_shape[0]

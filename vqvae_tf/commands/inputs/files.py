@@ -1,63 +1,92 @@
-"""The files that a command is given: listed, named, read one after another."""
+"""The files that a command is given: listed, named, read one after another.
 
+An input is a pair of a file's path and its name: the path inside the folder
+that was given, or the name of a file that was given itself.
+"""
+
+import dataclasses
 import os
 import pathlib
+from collections.abc import Callable, Iterable, Iterator
 
 from absl import logging
 
+from vqvae_tf.commands.outputs import Outputs
+from vqvae_tf.data.audio import files as audio_files
 from vqvae_tf.data.folders import list_files
-from vqvae_tf.data.pictures.folder import EXTENSIONS
+from vqvae_tf.data.pictures import folder as picture_folders
 from vqvae_tf.utils.paths import expand
 
+Inputs = list[tuple[pathlib.Path, str]]
 
-def list_inputs(
-    inputs, extensions=EXTENSIONS, kind="picture"
-) -> list[tuple[pathlib.Path, str]]:
-    """Returns (path, name) of each picture file.
 
-    Args:
-        inputs: files and folders. A folder stands for the pictures in and
-            below it, named by their path inside it; a file for itself.
-        extensions: of the files that are taken from folders.
-        kind: what one is called.
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of files that commands read, and write again.
 
-    Raises:
-        FileNotFoundError: if one is not there, or a folder has no pictures.
+    Attributes:
+        name: what one is called, for messages.
+        extensions: the endings that are read in folders, in lower case.
+        ending: of the file that is made of one.
     """
-    found = []
-    for path in map(expand, inputs):
-        if path.is_dir():
-            names = list_files(str(path), extensions)
-            if not names:
-                raise FileNotFoundError(
-                    f"There is no {kind} ({', '.join(extensions)}) in or "
-                    f"below the folder {path}."
+
+    name: str
+    extensions: tuple[str, ...]
+    ending: str
+
+    def list_inputs(self, given: Iterable) -> Inputs:
+        """Returns (path, name) of each file.
+
+        Args:
+            given: files and folders. A folder stands for the files of this
+                kind in and below it, a file for itself.
+
+        Raises:
+            FileNotFoundError: one is not there, or a folder has no files.
+        """
+        found = []
+        for path in map(expand, given):
+            if path.is_dir():
+                names = list_files(str(path), self.extensions)
+                if not names:
+                    raise FileNotFoundError(
+                        f"There is no {self.name} "
+                        f"({', '.join(self.extensions)}) in or below the "
+                        f"folder {path}."
+                    )
+                found += [(path / name, name) for name in names]
+            elif path.is_file():
+                found.append((path, path.name))
+            else:
+                raise FileNotFoundError(f"There is no file or folder {path}.")
+        return found
+
+    def output_names(
+        self, inputs: Inputs, taken: dict | None = None
+    ) -> dict[str, str]:
+        """Returns the file to write for each name, a path inside the output.
+
+        Args:
+            inputs: as from `list_inputs`; paths are for messages.
+            taken: a dict to keep over several calls whose names must differ.
+
+        Raises:
+            ValueError: two would be the same file, or one would lie outside
+                the output, or a name is empty.
+        """
+        names, taken = {}, {} if taken is None else taken
+        for path, name in inputs:
+            target = self._output_name(path, name)
+            if target in taken:
+                raise ValueError(
+                    f"{taken[target]} and {path} would both be written to "
+                    f"{target}. Rename one, write them to different folders, "
+                    "or give the folder above both: its sub-folders are kept."
                 )
-            found += [(path / name, name) for name in names]
-        elif path.is_file():
-            found.append((path, path.name))
-        else:
-            raise FileNotFoundError(f"There is no file or folder {path}.")
-    return found
+            taken[target], names[name] = path, target
+        return names
 
-
-def output_names(
-    inputs, taken=None, extensions=EXTENSIONS, ending=".png"
-) -> dict[str, str]:
-    """Returns the file to write for each name, a path inside the output.
-
-    Args:
-        inputs: (path, name), as from `list_inputs`; path is for messages.
-        taken: a dict to keep over several calls whose names must differ.
-        extensions: endings of names, which `ending` replaces.
-        ending: of the files to write.
-
-    Raises:
-        ValueError: if two would be one file, or one lie outside the output,
-            or a name is none.
-    """
-    names, taken = {}, {} if taken is None else taken
-    for path, name in inputs:
+    def _output_name(self, path, name):
         pure = pathlib.PurePath(name)
         if pure.is_absolute() or ".." in pure.parts:
             raise ValueError(
@@ -71,39 +100,60 @@ def output_names(
                 f"Received: {name!r} of {path}. Give each row a name, or "
                 "leave the names out."
             )
-        if pure.suffix.lower() in extensions:
+        if pure.suffix.lower() in self.extensions:
             pure = pure.with_suffix("")
-        target = f"{pure}{ending}"
-        if target in taken:
+        return f"{pure}{self.ending}"
+
+    def row_names(self, names: Iterable) -> list[str]:
+        """Returns the same for the rows of an array that have these names."""
+        rows = [(f"row {i}", str(name)) for i, name in enumerate(names)]
+        return list(self.output_names(rows).values())
+
+    def targets(
+        self,
+        given: Iterable,
+        folder: str | os.PathLike,
+        outputs: Outputs,
+        on_corrupt: str,
+    ) -> tuple[Inputs, dict[str, pathlib.Path]]:
+        """Returns what to read, and the file to write for each name.
+
+        Args:
+            given: as for `list_inputs`.
+            folder: where to write.
+            outputs: the command's, by which all files are checked.
+            on_corrupt: "error" refuses a link to nothing before any file is
+                read; "skip" leaves it out when it is read.
+
+        Raises:
+            FileNotFoundError, ValueError: as `list_inputs`, `output_names`
+                and `Outputs.check`.
+        """
+        outputs.check_folder(folder)
+        inputs = self.list_inputs(given)
+        lost = [path for path, _ in inputs if not os.path.exists(path)]
+        if lost and on_corrupt == "error":
             raise ValueError(
-                f"{taken[target]} and {path} would both be written to "
-                f"{target}. Rename one, write them to different folders, or "
-                "give the folder above both: its sub-folders are kept."
+                f"{lost[0]} is a link to nothing. Repair or remove it, or use "
+                "--on_corrupt=skip."
             )
-        taken[target], names[name] = path, target
-    return names
+        names = self.output_names(inputs)
+        found = {name: pathlib.Path(folder) / names[name] for name in names}
+        outputs.check(*found.values())
+        return inputs, found
 
 
-def check_links(inputs, on_corrupt="error"):
-    """Raises ValueError for a link to nothing, before any other is read.
-
-    Args:
-        inputs: (path, name), as from `list_inputs`.
-        on_corrupt: "error"; with "skip" it is left out when it is read.
-    """
-    lost = [path for path, _ in inputs if not os.path.exists(path)]
-    if lost and on_corrupt == "error":
-        raise ValueError(
-            f"{lost[0]} is a link to nothing. Repair or remove it, or use "
-            "--on_corrupt=skip."
-        )
+PICTURES = Kind("picture", picture_folders.EXTENSIONS, ".png")
+RECORDINGS = Kind("recording", audio_files.EXTENSIONS, ".wav")
 
 
-def read_each(inputs, read, on_corrupt):
+def read_each(
+    inputs: Inputs, read: Callable, on_corrupt: str = "error"
+) -> Iterator[tuple]:
     """Yields (name, `read(path)`) of each of the inputs.
 
     Args:
-        inputs: (path, name), as from `list_inputs`.
+        inputs: as from `Kind.list_inputs`.
         read: raises ValueError or OSError for a file that is damaged.
         on_corrupt: "error", or "skip" to log what cannot be read.
     """

@@ -62,12 +62,27 @@ def array_name(model) -> str:
 
 def array_name_of(preset) -> str:
     """Returns the same of a preset, by its configuration alone."""
+    is_autoencoder = class_name(preset) == Autoencoder.__name__
+    return "latents" if is_autoencoder else "codes"
+
+
+def class_name(preset) -> str | None:
+    """Returns the class of a preset's model, by its configuration alone.
+
+    Args:
+        preset: as for `presets.find_preset`.
+
+    Returns:
+        None for a damaged configuration; loading it says what is wrong.
+
+    Raises:
+        PresetError: if it is not found.
+    """
     path = presets.find_preset(preset) / presets.CONFIG
     try:
-        name = json.loads(path.read_bytes())["class_name"]
+        return json.loads(path.read_bytes())["class_name"]
     except (OSError, ValueError, KeyError, TypeError):
-        name = None  # loading it says what is wrong
-    return "latents" if name == Autoencoder.__name__ else "codes"
+        return None
 
 
 def checked_latents(model, latents, source) -> np.ndarray:

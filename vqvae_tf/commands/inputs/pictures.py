@@ -5,14 +5,15 @@ import pathlib
 import numpy as np
 
 from vqvae_tf import data
-from vqvae_tf.commands.inputs.files import list_inputs, read_each
+from vqvae_tf.commands.inputs.files import PICTURES, read_each
+from vqvae_tf.utils.paths import has_ending
 
 
 def read_pictures(inputs, form, on_corrupt="error"):
     """Returns an iterator of (name, uint8 `[height, width, channels]`).
 
     Args:
-        inputs: (path, name), as from `list_inputs`.
+        inputs: as from `PICTURES.list_inputs`.
         form: the `PictureFormat` to bring them to.
         on_corrupt: "error", or "skip" to log what cannot be read.
     """
@@ -25,15 +26,11 @@ def read_pictures(inputs, form, on_corrupt="error"):
 
 def check_source(source):
     """Raises FileNotFoundError where there is nothing for `picture_batches`."""
-    if _is_npz(source):
+    if has_ending(source, ".npz"):
         if not pathlib.Path(source).is_file():
             raise FileNotFoundError(f"There is no file {source}.")
     else:
-        list_inputs([source])
-
-
-def _is_npz(source):
-    return source.lower().endswith(".npz")
+        PICTURES.list_inputs([source])
 
 
 def picture_batches(source, form, on_corrupt="error", batch_size=16):
@@ -44,11 +41,12 @@ def picture_batches(source, form, on_corrupt="error", batch_size=16):
         form, on_corrupt: as in `read_pictures`.
         batch_size: rows of a batch; the last may have fewer.
     """
-    if _is_npz(source):
+    if has_ending(source, ".npz"):
         yield from _npz_batches(pathlib.Path(source), form, batch_size)
         return
     names, images, first = [], [], None
-    for name, image in read_pictures(list_inputs([source]), form, on_corrupt):
+    inputs = PICTURES.list_inputs([source])
+    for name, image in read_pictures(inputs, form, on_corrupt):
         first = first or (name, image.shape)
         if image.shape != first[1]:
             raise ValueError(

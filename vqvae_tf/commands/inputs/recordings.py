@@ -1,16 +1,13 @@
 """The recordings, codes and speakers that a command is given."""
 
-import json
-import pathlib
-
 import numpy as np
 import tensorflow as tf
 
 from vqvae_tf import data, presets
-from vqvae_tf.commands.inputs import files
-from vqvae_tf.commands.inputs.latents import read_codes
-from vqvae_tf.data.audio.files import EXTENSIONS
+from vqvae_tf.commands.inputs.files import RECORDINGS, read_each
+from vqvae_tf.commands.inputs.latents import class_name, read_codes
 from vqvae_tf.evaluation import classifiers as sequences
+from vqvae_tf.models import SpeechVQVAE
 from vqvae_tf.presets import identity as preset_identity
 
 # Samples of a recording by which its speaker is told, at most.
@@ -27,11 +24,7 @@ def is_speech(preset) -> bool:
         PresetError: if it is not found. One with a damaged configuration is
             none of speech; loading it says what is wrong.
     """
-    path = presets.find_preset(preset) / presets.CONFIG
-    try:
-        return json.loads(path.read_bytes())["class_name"] == "SpeechVQVAE"
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    return class_name(preset) == SpeechVQVAE.__name__
 
 
 def loudness(preset) -> str | None:
@@ -41,30 +34,16 @@ def loudness(preset) -> str | None:
     return described.get("normalize", "peak")
 
 
-def list_inputs(inputs) -> list[tuple[pathlib.Path, str]]:
-    """Returns (path, name) of each wav and flac file.
-
-    Args:
-        inputs: files and folders; see `files.list_inputs`.
-    """
-    return files.list_inputs(inputs, EXTENSIONS, "recording")
-
-
-def output_names(inputs, ending=".wav") -> dict[str, str]:
-    """Returns the file to write for each name; see `files`."""
-    return files.output_names(inputs, extensions=EXTENSIONS, ending=ending)
-
-
 def read_recordings(inputs, sample_rate, normalize, on_corrupt="error"):
     """Returns an iterator of (name, float32 `[time]`) at a model's sample rate.
 
     Args:
-        inputs: (path, name), as from `list_inputs`.
+        inputs: as from `RECORDINGS.list_inputs`.
         sample_rate: in Hz.
         normalize: "peak" or None, see `data.load_waveform`.
         on_corrupt: "error", or "skip" to log what cannot be read.
     """
-    return files.read_each(
+    return read_each(
         inputs,
         lambda path: data.load_waveform(path, sample_rate, normalize),
         on_corrupt,
@@ -148,9 +127,8 @@ def unpack(source, model, preset=None) -> tuple[list, list, list]:
             f"{codes.shape[1]} codes are up to {whole} samples. Received: "
             f"lengths in {np.min(lengths)}..{np.max(lengths)} in {source}."
         )
-    rows = [(f"row {i}", str(name)) for i, name in enumerate(names)]
     kept = [row[: -(-n // model.stride)] for row, n in zip(codes, lengths)]
-    return kept, list(map(int, lengths)), list(output_names(rows).values())
+    return kept, list(map(int, lengths)), RECORDINGS.row_names(names)
 
 
 # Speakers ---------------------------------------------------------------------
