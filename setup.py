@@ -66,6 +66,8 @@ PACKAGE_DIR = {
     "vqvae_tf.zoo": "zoo",
 }
 PACKAGE_DATA = {
+    # Type checkers read the hints of packages that have this file.
+    "vqvae_tf": ["py.typed"],
     "vqvae_tf.samples.photos": ["*.jpg", "LICENCES.md"],
     "vqvae_tf.samples.digits": ["*.png", "LICENCES.md"],
     "vqvae_tf.samples.voices": ["*.wav", "LICENCES.md"],
