@@ -32,7 +32,7 @@ def test_compare_within_tolerance():
 
 @pytest.mark.parametrize("name", figure_table.FIGURES)
 def test_compare_by_the_listed_tolerance_alone(name):
-    tolerance = figure_table.FIGURES[name][-1]
+    tolerance = figure_table.FIGURES[name].tolerance
     for value in (0.0, 10.0, 1000.0):
         near, far = value + 0.9 * tolerance, value + 1.1 * tolerance
         assert figure_table.compare({name: near}, {name: value}) == []

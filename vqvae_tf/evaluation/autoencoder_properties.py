@@ -4,12 +4,30 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.bottlenecks import KSparse, Sparse
+from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.pictures import bar, psnr
 from vqvae_tf.layers import Contractive
 from vqvae_tf.runtime import random
 
 _PROBES = 16
 _JACOBIANS = 3000  # examples; more take minutes where units are thousands
+
+
+FIGURES = (
+    Figure("corrupted_psnr", "PSNR of the corrupted input", "dB", 2, 0.02),
+    Figure("denoised_psnr", "PSNR of what is made of it", "dB", 2, 0.02),
+    Figure("mean_activation", "mean activation of a unit", "", 4, 5e-4),
+    Figure(
+        "near_rho", "units whose mean is within 20 % of rho", "share", 3, 5e-3
+    ),
+    Figure("active_in_training", "units kept in training", "", 0, 0.5),
+    Figure("active", "units kept", "", 0, 0.5),
+    Figure(
+        "contraction",
+        "norm of dz/dx over sqrt(tr Cov z), root of mean square",
+        tolerance=1e-3,
+    ),
+)
 
 
 def evaluate(model, batches, seed=0, progress=True) -> dict:

@@ -4,7 +4,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.utils.checks import check_positive
+
+FIGURES = (
+    Figure(
+        "mig",
+        "mutual information gap, of latents and factors",
+        digits=3,
+        tolerance=5e-3,
+    ),
+)
 
 
 class InformationGap(NamedTuple):

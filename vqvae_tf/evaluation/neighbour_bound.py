@@ -10,10 +10,36 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.utils.checks import check_positive
 
 _AT_ONCE = 128  # decodings
+
+
+FIGURES = (
+    Figure(
+        "neighbour_pictures",
+        "pictures of which neighbouring codes were added",
+        digits=0,
+        tolerance=0.5,
+    ),
+    Figure(
+        "neighbour_gain",
+        "what that adds to their bound",
+        "bits/dim",
+        6,
+        2e-5,
+    ),
+    Figure(
+        "neighbour_gain_uniform",
+        "the same with a uniform prior",
+        "bits/dim",
+        6,
+        2e-5,
+        later=True,
+    ),
+)
 
 
 def neighbour_bound(model, x, num_nearest=3) -> dict:

@@ -5,8 +5,38 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.quantizers import lookup, usage
+
+FIGURES = (
+    Figure("psnr", "PSNR, pooled over pixels", "dB", 2, 0.02),
+    Figure("mse", "mean squared error", "squared levels", 1, 1.0),
+    Figure("nmse", "mean squared error / variance of the data", "", 4, 1e-4),
+    Figure("ssim", "SSIM, mean of pictures", "", 4, 1e-3),
+    Figure("perplexity", "perplexity over all codes", "", 1, 0.5),
+    Figure("usage", "usage (share of codes used)", "", 3, 2e-3),
+    Figure("reconstruction_bits_per_dim", "-log2 p(x given codes)", "bits/dim"),
+    Figure("bits_per_dim_uniform", "bound with a uniform prior", "bits/dim"),
+    Figure(
+        "unigram_bits_per_code",
+        "unigram of the training codes",
+        "bits/code",
+        3,
+        3e-3,
+    ),
+    Figure("prior_bits_per_code", "the prior", "bits/code", 3, 3e-3),
+    Figure("prior_bits_per_dim", "the prior", "bits/dim", 4, 2e-4),
+    Figure("bits_per_dim", "bound with the prior", "bits/dim"),
+    Figure(
+        "bits_per_dim_error",
+        "half of the bound's 95 % interval over examples",
+        "bits/dim",
+        4,
+        1e-3,
+        later=True,
+    ),
+)
 
 
 def psnr(mse) -> float:

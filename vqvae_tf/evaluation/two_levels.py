@@ -6,12 +6,43 @@ import tensorflow as tf
 from vqvae_tf.densities.base import LN2
 from vqvae_tf.encoding import arrays as encoding
 from vqvae_tf.evaluation import pictures as evaluation
+from vqvae_tf.evaluation.figure import Figure
 
 # InfoNCE takes half the square of this many evaluations, and tries these
 # temperatures of its critic; PSNR takes so many samples.
 CONTRASTED = 256
 TEMPERATURES = 2.0 ** np.arange(10)
 SAMPLED = 240
+
+
+FIGURES = (
+    Figure("map_bits", "the code map given its global codes", "bits", 1, 2.0),
+    Figure(
+        "map_bits_swapped",
+        "the code map given another frame's global codes",
+        "bits",
+        1,
+        4.0,
+    ),
+    Figure(
+        "infonce_bits",
+        "InfoNCE bound of the information in the global codes",
+        "bits",
+        2,
+        0.05,
+    ),
+    Figure(
+        "global_prior_bits", "the prior of the global codes", "bits", 2, 0.1
+    ),
+    Figure("two_level_bits", "code map and global codes", "bits", 1, 2.0),
+    Figure(
+        "global_usage",
+        "usage of each global codebook over the training set, least",
+        digits=3,
+        tolerance=5e-3,
+    ),
+    Figure("global_psnr", "PSNR of frames from global codes", "dB", 2, 0.1),
+)
 
 
 def evaluate(model, frames, progress=True) -> dict:

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from vqvae_tf.densities.base import LN2
 from vqvae_tf.evaluation import pictures as evaluation
+from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.utils.checks import check_labels, check_positive
 
 STEPS = 10
@@ -13,6 +14,37 @@ SAMPLES = 8
 # elsewhere) where its colours, blurred, are further away than this in pixel
 # levels, and its correlation is lower, both at the best sideways shift.
 JUMP_DISTANCE, JUMP_CORRELATION = 45.0, 0.35
+
+
+FIGURES = (
+    Figure("next_frame_bits", "the next code map", "bits", 1, 2.0),
+    Figure(
+        "next_frame_bits_wrong",
+        "the next code map given a wrong action, mean of all",
+        "bits",
+        1,
+        3.0,
+    ),
+    Figure(
+        "next_frame_bits_unknown",
+        "the next code map without its action",
+        "bits",
+        1,
+        2.0,
+    ),
+    Figure(
+        "repeat_psnr",
+        "PSNR of repeating the last frame, steps 1 to 10, mean",
+        "dB",
+        2,
+        0.05,
+    ),
+    Figure("greedy_psnr", "PSNR of greedy rollouts, the same", "dB", 2, 0.1),
+    Figure(
+        "mean_psnr", "PSNR of the mean of 8 rollouts, the same", "dB", 2, 0.1
+    ),
+    Figure("clips", "clips of rollouts", "", 0, 0.5),
+)
 
 
 def log_prob_graph(video):

@@ -10,14 +10,19 @@ import tensorflow as tf
 
 from vqvae_tf.data.audio.source import AudioSource
 from vqvae_tf.encoding import recordings as speech_codes
+from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.pictures import unigram_bits
-from vqvae_tf.evaluation.speech.judges import waveforms_of
+from vqvae_tf.evaluation.speech.judges import TARGETS, waveforms_of
 from vqvae_tf.evaluation.speech.likelihoods import (
+    FIGURES as OF_LIKELIHOODS,
     OTHER_VOICES,
     likelihoods,
     prior_figures,
 )
-from vqvae_tf.evaluation.speech.samples import sample_figures
+from vqvae_tf.evaluation.speech.samples import (
+    FIGURES as OF_SAMPLES,
+    sample_figures,
+)
 from vqvae_tf.evaluation.speech.spectral_distance import (
     frame_window,
     log_spectral_distance,
@@ -25,6 +30,62 @@ from vqvae_tf.evaluation.speech.spectral_distance import (
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.quantizers import lookup, usage
 from vqvae_tf.utils.checks import check_labels, check_positive
+
+# What comes before the keys of each decoder's figures, and how to say it.
+_DECODERS = (("", ""), ("fast_", " by the fast decoder"))
+
+
+def _judged(decoder, how):
+    """Returns how often a judge is right of what a decoder draws."""
+    drawn = [
+        ("reconstructed_", "reconstructions", ("",)),
+        ("converted_", "conversions to each other speaker", ("", "_least")),
+    ]
+    if not decoder:
+        drawn.insert(0, ("", "originals", ("",)))
+    return tuple(
+        Figure(
+            f"{decoder}{prefix}{target}_accuracy{least}",
+            f"{what}{how}: {target} is right"
+            + (", least of the targets" if least else "")
+            + ", by the judge",
+            digits=3,
+            tolerance=0.05 if prefix else 0.01,
+            later=bool(decoder),
+        )
+        for prefix, what, suffixes in drawn
+        for target in TARGETS
+        for least in suffixes
+    )
+
+
+# One level that rounding moves changes all that is drawn after it, hence the
+# wide tolerances.
+FIGURES = (
+    Figure("codes_per_second", "codes a second", "", 1, 0.1),
+    Figure("code_bits_per_second", "the same in bits, log2 K each", "", 0, 1.0),
+    Figure(
+        "level_bits_per_second",
+        "bits a second of the waveform's levels",
+        digits=0,
+        tolerance=1.0,
+    ),
+    Figure("uniform_bits_per_code", "log2 K", "bits/code", 3, 1e-3),
+    *OF_LIKELIHOODS,
+    *(
+        Figure(
+            f"{decoder}log_spectral_distance",
+            f"log-spectral distance of reconstructions{how}",
+            "dB",
+            2,
+            0.1,
+            later=bool(decoder),
+        )
+        for decoder, how in _DECODERS
+    ),
+    *(figure for each in _DECODERS for figure in _judged(*each)),
+    *OF_SAMPLES,
+)
 
 
 def evaluate(

@@ -5,10 +5,48 @@ import tensorflow as tf
 
 from vqvae_tf.densities.base import LN2
 from vqvae_tf.encoding import recordings as speech_codes
+from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.pictures import bar
 
 # Other speakers that a recording is heard as, at most.
 OTHER_VOICES = 4
+
+
+FIGURES = (
+    Figure(
+        "reconstruction_bits_per_sample",
+        "-log2 p(x given codes and speaker)",
+        "bits/sample",
+    ),
+    Figure(
+        "other_speaker_bits_per_sample",
+        "the same given another speaker, mean of at most four",
+        "bits/sample",
+        4,
+        4e-3,
+    ),
+    Figure(
+        "shuffled_bits_per_sample",
+        "the same given the codes in random order",
+        "bits/sample",
+        4,
+        1e-2,
+    ),
+    Figure(
+        "other_codes_bits_per_sample",
+        "the same given another recording's codes",
+        "bits/sample",
+        4,
+        1e-2,
+    ),
+    Figure(
+        "speaker_by_likelihood",
+        "recordings more probable given their own speaker",
+        "share",
+        3,
+        1e-2,
+    ),
+)
 
 
 def likelihoods(autoencoder, audio, codes, seed=0, progress=True) -> dict:

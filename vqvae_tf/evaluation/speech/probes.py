@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.evaluation import classifiers as sequences
+from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.pictures import bar
 from vqvae_tf.evaluation.speech import judges as speech_judges
 from vqvae_tf.evaluation.speech.spectral_distance import frame_window
@@ -21,6 +22,23 @@ from vqvae_tf.utils.checks import check_positive
 
 _HELD_OUT = 0.1
 _PATIENCE = 4
+
+
+# The means over three seeds.
+FIGURES = tuple(
+    Figure(
+        f"probe_{target}_{given}",
+        f"probe of the {target} from {words}, accuracy",
+        digits=3,
+        tolerance=0.03,
+    )
+    for target in speech_judges.TARGETS
+    for given, words in (
+        ("codes", "codes alone"),
+        ("mels", "log-mel frames at their rate"),
+        ("majority", "nothing: always the most frequent"),
+    )
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,8 +4,31 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.encoding import recordings as speech_codes
+from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.quantizers.usage import perplexity
 from vqvae_tf.utils.checks import check_labels, check_positive
+
+FIGURES = (
+    Figure(
+        "class_confidence",
+        "the judge's confidence in the class, originals",
+        digits=3,
+        tolerance=0.01,
+    ),
+    Figure("sampled_class_confidence", "the same, samples", "", 3, 0.05),
+    Figure(
+        "sampled_classes",
+        "classes that the judge hears in samples, perplexity",
+        digits=2,
+        tolerance=0.5,
+    ),
+    Figure(
+        "sampled_speaker_accuracy",
+        "samples: speaker is the one told, by the judge",
+        digits=3,
+        tolerance=0.1,
+    ),
+)
 
 
 def sample_figures(model, audio, judged, count=100, **drawing) -> dict:

@@ -2,13 +2,6 @@
 
 from vqvae_tf import bottlenecks
 
-# Titles of figures whose names mean codes for a VQ-VAE.
-TITLES = {
-    "reconstruction_bits_per_dim": "-log2 p(x given z), bits/dim",
-    "prior_bits_per_dim": "log2 q(z given x) - log2 p(z), bits/dim",
-    "bits_per_dim": "bound of one draw, bits/dim",
-}
-
 
 def summary(config) -> str:
     """Returns what the model of a recipe with a `bottleneck` is.
