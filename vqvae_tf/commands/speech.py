@@ -12,6 +12,7 @@ from vqvae_tf.commands.inputs.files import PICTURES, RECORDINGS
 from vqvae_tf.commands.outputs import Outputs
 from vqvae_tf.encoding import recordings as speech_codes
 from vqvae_tf.evaluation.speech import spectral_distance
+from vqvae_tf.layers.mel import frame_window
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.runtime import random
 from vqvae_tf.tasks.speech import card as speech_cards
@@ -125,7 +126,7 @@ def _write_pair(outputs, target, model, speaker, waveform, again):
     outputs.wav(target, again, rate)
     sheet = speech_cards.sheet([[waveform], [again]], rate)
     outputs.picture(_sheet(target), sheet)
-    window = spectral_distance.frame_window(rate)
+    window = frame_window(rate)
     distance = spectral_distance.log_spectral_distance(
         waveform, again, window, window // 4
     )

@@ -8,9 +8,9 @@ from absl import logging
 from vqvae_tf import data
 from vqvae_tf.runtime import strategies
 from vqvae_tf.runtime.precision import in_float32
-from vqvae_tf.training.fitting import verbosity
 from vqvae_tf.utils.files import remove_leftovers, save_npz
 from vqvae_tf.utils.npz_files import read_npz
+from vqvae_tf.utils.progress import verbosity
 
 
 def once(path, autoencoder, encode) -> dict:
@@ -51,7 +51,9 @@ def encode_batches(autoencoder, batches, steps) -> tuple[np.ndarray, list]:
         reduce_retracing=True,
     )
     dtype = np.min_scalar_type(model.quantizer.num_embeddings - 1)
-    progress = keras.utils.Progbar(steps, verbose=verbosity())
+    progress = keras.utils.Progbar(
+        steps, verbose=verbosity(strategies.is_chief())
+    )
     logging.info("Encoding %d batches.", steps)
     codes, contexts = [], []
     for batch in batches.take(steps):

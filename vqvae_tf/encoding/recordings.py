@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.data.audio.source import AudioSource
-from vqvae_tf.evaluation import classifiers as sequences
-from vqvae_tf.evaluation.pictures import bar
 from vqvae_tf.runtime import random
 from vqvae_tf.utils import tensor_checks
 from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.padding import pad
+from vqvae_tf.utils.progress import bar
 
 # Samples at once, at most, where nothing is drawn: a WaveNet of 20 layers of
 # 64 channels takes some 10 kB for each.
@@ -56,7 +56,7 @@ def equal_groups(counts, size_of_one, at_once=_AT_ONCE) -> list[np.ndarray]:
 
 
 def read(audio: AudioSource, rows, multiple=1, shift=0):
-    """Returns recordings as `sequences.pad` does, float32 `[n, T]` each.
+    """Returns recordings as `padding.pad` does, float32 `[n, T]` each.
 
     Args:
         audio: of `open_audio`.
@@ -65,7 +65,7 @@ def read(audio: AudioSource, rows, multiple=1, shift=0):
         shift: zeros before each recording.
     """
     found = [audio.waveform(tf.constant(r, tf.int64)).numpy() for r in rows]
-    return sequences.pad([np.pad(x, (shift, 0)) for x in found], multiple)
+    return pad([np.pad(x, (shift, 0)) for x in found], multiple)
 
 
 def encode(
@@ -136,7 +136,7 @@ def decode(
         rows = order[first : first + size]
         # Filled up by rows once more, whose draws are dropped.
         filled = np.resize(rows, size)
-        found, mask = sequences.pad([codes[row] for row in filled])
+        found, mask = pad([codes[row] for row in filled])
         context = decoder_context(
             autoencoder, found, mask, np.asarray(speakers)[filled]
         )

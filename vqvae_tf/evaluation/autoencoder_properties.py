@@ -5,9 +5,10 @@ import tensorflow as tf
 
 from vqvae_tf.bottlenecks import KSparse, Sparse
 from vqvae_tf.evaluation.figure import Figure
-from vqvae_tf.evaluation.pictures import bar, psnr
+from vqvae_tf.evaluation.pictures import psnr
 from vqvae_tf.layers import Contractive
 from vqvae_tf.runtime import random
+from vqvae_tf.utils.progress import bar
 
 _PROBES = 16
 _JACOBIANS = 3000  # examples; more take minutes where units are thousands

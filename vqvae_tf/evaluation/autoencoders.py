@@ -7,9 +7,10 @@ import tensorflow as tf
 
 from vqvae_tf.bottlenecks import log_mean_exp
 from vqvae_tf.evaluation.figure import Figure
-from vqvae_tf.evaluation.pictures import bar, half_interval, psnr
+from vqvae_tf.evaluation.pictures import half_interval, psnr
 from vqvae_tf.runtime import random
 from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.progress import bar
 
 # Decodings at once, at most: draws times rows of a batch.
 _AT_ONCE = 640

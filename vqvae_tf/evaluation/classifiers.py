@@ -5,44 +5,16 @@ says of a sequence does not depend on what it is batched with.
 """
 
 import itertools
-import math
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.utils import checks
+from vqvae_tf.utils.padding import pad
 
 # Batches are of like lengths: sorted within so many.
 _POOL = 8
-
-
-def pad(sequences, multiple=1) -> tuple[np.ndarray, np.ndarray]:
-    """Puts sequences into one array.
-
-    Args:
-        sequences: arrays `[time, ...]`, alike but for `time`.
-        multiple: the array's length is the next multiple of this.
-
-    Returns:
-        The array `[n, T, ...]`, 0 after each end, and the mask, float32
-        `[n, T]`, 1 up to there.
-
-    Example:
-
-    >>> values, mask = pad([np.array([1, 2, 3]), np.array([4])])
-    >>> values.tolist(), mask.tolist()
-    ([[1, 2, 3], [4, 0, 0]], [[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
-    """
-    first = np.asarray(sequences[0])
-    longest = max(len(sequence) for sequence in sequences)
-    size = math.ceil(longest / multiple) * multiple
-    values = np.zeros([len(sequences), size, *first.shape[1:]], first.dtype)
-    mask = np.zeros([len(sequences), size], np.float32)
-    for row, sequence in enumerate(sequences):
-        values[row, : len(sequence)] = sequence
-        mask[row, : len(sequence)] = 1
-    return values, mask
 
 
 def check_labels(sequences, labels, num_classes) -> np.ndarray:

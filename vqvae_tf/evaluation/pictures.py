@@ -8,6 +8,7 @@ import tensorflow as tf
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.quantizers import lookup, usage
+from vqvae_tf.utils.progress import bar
 
 FIGURES = (
     Figure("psnr", "PSNR, pooled over pixels", "dB", 2, 0.02),
@@ -238,13 +239,3 @@ def count_codes(autoencoder, batches, progress=True) -> np.ndarray:
         codes = codes.reshape(-1, quantizer.num_codebooks).T
         counts += lookup.code_counts(codes, quantizer.num_embeddings).numpy()
     return counts
-
-
-def bar(batches, progress):
-    """Wraps batches in a progress bar, shown where stderr is a terminal."""
-    if not progress:
-        return batches
-    from tqdm import tqdm
-
-    # disable=None: only where stderr is a terminal.
-    return tqdm(batches, unit=" batches", leave=False, delay=1, disable=None)

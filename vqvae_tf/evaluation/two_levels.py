@@ -7,6 +7,7 @@ from vqvae_tf.densities.base import LN2
 from vqvae_tf.encoding import arrays as encoding
 from vqvae_tf.evaluation import pictures as evaluation
 from vqvae_tf.evaluation.figure import Figure
+from vqvae_tf.utils.progress import bar
 
 # InfoNCE takes half the square of this many evaluations, and tries these
 # temperatures of its critic; PSNR takes so many samples.
@@ -142,7 +143,7 @@ def infonce(bits, codes, latents, progress=True) -> float:
 def _scores(bits, codes, latents, progress):
     """Returns log p(x_i | z_j) in nats, `[n, n]`."""
     rows = []
-    for i in evaluation.bar(range(len(codes)), progress):
+    for i in bar(range(len(codes)), progress):
         repeated = np.repeat(codes[i : i + 1], len(codes), axis=0)
         rows.append(-bits(repeated, latents) * LN2)
     return np.stack(rows)

@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.densities.base import LN2
-from vqvae_tf.evaluation import pictures as evaluation
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.utils.checks import check_labels, check_positive
+from vqvae_tf.utils.progress import bar
 
 STEPS = 10
 SAMPLES = 8
@@ -78,7 +78,7 @@ def next_frame_bits(
     log_prob = log_prob or log_prob_graph(video)
     batches = data.clip_evaluation_batches(coded, video.num_past, batch_size)
     bits = []
-    for codes, context, weight in evaluation.bar(batches, progress):
+    for codes, context, weight in bar(batches, progress):
         context = dict(context)
         if action == "unknown":
             context.pop("action")
@@ -219,7 +219,7 @@ def rollouts(video, frames, coded, starts, steps=STEPS, progress=True) -> dict:
     """
     steps = check_positive("steps", steps)
     sums = {}
-    for i in evaluation.bar(range(0, len(starts), 16), progress):
+    for i in bar(range(0, len(starts), 16), progress):
         part = starts[i : i + 16]
         for name, value in _compare(
             video, frames, coded, part, steps, i

@@ -1,5 +1,7 @@
 """Log-mel spectrograms: what judges of speech look at."""
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -7,6 +9,17 @@ from vqvae_tf.utils.checks import check_positive
 
 # Of the matrix from frequencies to bands: 64 MiB.
 _MAX_WEIGHTS = 2**24
+
+
+def frame_window(sample_rate: float) -> int:
+    """Returns the power of two of samples that is nearest to 32 ms.
+
+    Example:
+
+    >>> frame_window(8000)
+    256
+    """
+    return 2 ** round(math.log2(0.032 * sample_rate))
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

@@ -5,7 +5,7 @@ import copy
 import keras
 
 from vqvae_tf import densities, layers, recipes
-from vqvae_tf.evaluation.speech.spectral_distance import frame_window
+from vqvae_tf.layers.mel import frame_window
 from vqvae_tf.models import VQVAE, Autoencoder, SpeechVQVAE
 from vqvae_tf.recipes import classes as recipe_classes
 from vqvae_tf.recipes.warm_start import warm_start

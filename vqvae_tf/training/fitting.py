@@ -1,7 +1,6 @@
 """Fitting one model of a run: checkpoints, history, summaries, going on."""
 
 import functools
-import sys
 import time
 
 import keras
@@ -13,6 +12,7 @@ from vqvae_tf.recipes import building
 from vqvae_tf.runtime import strategies
 from vqvae_tf.training import divergence, history, interruption
 from vqvae_tf.training.checkpoints import Checkpoints
+from vqvae_tf.utils.progress import verbosity
 
 # Workers agree whether to save, or to stop, after so many steps and seconds,
 # whichever comes first: asking takes a moment.
@@ -73,7 +73,7 @@ def _fit(model, training, batches, done, callbacks):
             steps_per_epoch=steps,
             initial_epoch=epoch,
             epochs=total,
-            verbose=verbosity(),
+            verbose=verbosity(strategies.is_chief()),
             callbacks=[*callbacks, StopAfter(epochs)],
         )
         done += steps * epochs
@@ -96,13 +96,6 @@ def _records(logs, done, training, pictures):
     if not strategies.is_chief():
         return []
     return [Records(logs, done, training, pictures)]
-
-
-def verbosity():
-    """Returns the `verbose` of Keras: a bar on a terminal, else lines."""
-    if not strategies.is_chief():
-        return 0
-    return 1 if sys.stdout.isatty() else 2
 
 
 class Keeper(keras.callbacks.Callback):

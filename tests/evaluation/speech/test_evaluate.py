@@ -17,6 +17,7 @@ from vqvae_tf.evaluation.speech import (
     judges as speech_judges,
     samples as speech_samples,
 )
+from vqvae_tf.utils.padding import pad
 
 QUIET = dict(progress=False)
 
@@ -109,7 +110,7 @@ def test_a_trained_decoder_tells_speakers_and_codes_apart():
     model, audio = speech.autoencoder(), speech.tones(12, 0, 200, 260)
     codes = speech_codes.encode(model, audio, **QUIET)
     waveform, mask = speech_codes.read(audio, range(12), 4)
-    values, kept = speech_codes.sequences.pad(codes)
+    values, kept = pad(codes)
     context = speech_codes.decoder_context(
         model, values, kept, speech_codes.speakers(audio)
     )

@@ -6,9 +6,9 @@ import tensorflow as tf
 from vqvae_tf import data, presets
 from vqvae_tf.commands.inputs.files import RECORDINGS, read_each
 from vqvae_tf.commands.inputs.latents import class_name, read_codes
-from vqvae_tf.evaluation import classifiers as sequences
 from vqvae_tf.models import SpeechVQVAE
 from vqvae_tf.presets import identity as preset_identity
+from vqvae_tf.utils.padding import pad
 
 # Samples of a recording by which its speaker is told, at most.
 _HEARD = 16384
@@ -72,7 +72,7 @@ def pack(codes, lengths, names, preset=None) -> dict:
     [[3, 1], [2, 0]]
     """
     arrays = {
-        "codes": sequences.pad(codes)[0].astype(np.int32),
+        "codes": pad(codes)[0].astype(np.int32),
         "lengths": np.array(lengths, np.int32),
         "names": np.array(list(names)),
     }

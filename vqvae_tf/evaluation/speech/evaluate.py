@@ -23,10 +23,8 @@ from vqvae_tf.evaluation.speech.samples import (
     FIGURES as OF_SAMPLES,
     sample_figures,
 )
-from vqvae_tf.evaluation.speech.spectral_distance import (
-    frame_window,
-    log_spectral_distance,
-)
+from vqvae_tf.evaluation.speech.spectral_distance import log_spectral_distance
+from vqvae_tf.layers.mel import frame_window
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.quantizers import lookup, usage
 from vqvae_tf.utils.checks import check_labels, check_positive

@@ -1,16 +1,15 @@
 """The network of the judges of speech."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.evaluation import classifiers as sequences
-from vqvae_tf.layers.mel import LogMel
+from vqvae_tf.layers.mel import LogMel, frame_window
 
 
 def judge_network(sample_rate, num_classes, seed=0) -> keras.Model:
     """Returns an untrained judge; frames are 32 ms, half of them new."""
-    window = 2 ** round(np.log2(0.032 * sample_rate))
+    window = frame_window(sample_rate)
     mels = LogMel(sample_rate, window=window, hop=window // 2, name="mels")
     waveform = keras.Input([None], name="values")
     mask = keras.Input([None], name="mask")

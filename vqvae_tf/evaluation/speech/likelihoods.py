@@ -6,7 +6,7 @@ import tensorflow as tf
 from vqvae_tf.densities.base import LN2
 from vqvae_tf.encoding import recordings as speech_codes
 from vqvae_tf.evaluation.figure import Figure
-from vqvae_tf.evaluation.pictures import bar
+from vqvae_tf.utils.progress import bar
 
 # Other speakers that a recording is heard as, at most.
 OTHER_VOICES = 4

@@ -13,12 +13,12 @@ import tensorflow as tf
 
 from vqvae_tf.evaluation import classifiers as sequences
 from vqvae_tf.evaluation.figure import Figure
-from vqvae_tf.evaluation.pictures import bar
 from vqvae_tf.evaluation.speech import judges as speech_judges
-from vqvae_tf.evaluation.speech.spectral_distance import frame_window
-from vqvae_tf.layers.mel import LogMel
+from vqvae_tf.layers.mel import LogMel, frame_window
 from vqvae_tf.runtime.precision import float32_policy
 from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.padding import pad
+from vqvae_tf.utils.progress import bar
 
 _HELD_OUT = 0.1
 _PATIENCE = 4
@@ -295,7 +295,7 @@ def _fit(model, train, labels, seed, epochs):
     batches, steps = sequences.training_batches(
         [train[row] for row in rest], labels[rest], batch_size=32, seed=seed
     )
-    values, mask = sequences.pad([train[row] for row in held])
+    values, mask = pad([train[row] for row in held])
     model.compile(
         keras.optimizers.AdamW(1e-3, weight_decay=1e-2),
         "sparse_categorical_crossentropy",

@@ -6,11 +6,6 @@ import numpy as np
 _RANGE_DB = 60.0
 
 
-def frame_window(sample_rate) -> int:
-    """Returns the power of two of samples that is nearest to 32 ms."""
-    return 2 ** round(np.log2(0.032 * sample_rate))
-
-
 def log_spectral_distance(original, other, window=256, hop=64) -> float:
     """Returns the log-spectral distance of two waveforms, in dB.
 
