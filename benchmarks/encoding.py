@@ -33,7 +33,7 @@ from vqvae_tf import presets  # noqa: E402
 from vqvae_tf.encoding import dataset as code_sets
 from vqvae_tf.encoding.job import Job  # noqa: E402
 from vqvae_tf.encoding.plan import Plan  # noqa: E402
-from vqvae_tf.evaluation import pictures as evaluation
+from vqvae_tf.evaluation.statistics import psnr  # noqa: E402
 
 
 def opened(arguments):
@@ -148,7 +148,7 @@ def policy(arguments):
             errors.append(((again - images) ** 2).mean(axis=(1, 2, 3)))
         codes[name] = np.concatenate(found)
         error = np.concatenate(errors).mean()
-        print(f"{name}: {evaluation.psnr(error):.2f} dB")
+        print(f"{name}: {psnr(error):.2f} dB")
     same = np.mean(codes["float32"] == codes[arguments.policy])
     print(f"equal codes: {100 * same:.1f} % of {codes['float32'].size}")
 

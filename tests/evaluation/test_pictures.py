@@ -55,17 +55,6 @@ def test_bits(measured):
     assert figures["bits_per_dim_error"] == pytest.approx(error, rel=1e-4)
 
 
-def test_one_example_has_no_interval():
-    assert evaluation.half_interval([5.0]) == 0.0
-
-
-def test_unigram():
-    training, test = np.array([3, 0, 1]), np.array([1, 1, 2])
-    p = np.array([4, 1, 2]) / 7
-    expected = -(np.log2(p) * test).sum() / 4
-    assert evaluation.unigram_bits(training, test) == pytest.approx(expected)
-
-
 def test_unigram_in_figures(measured):
     generator, images, figures = measured
     codes = generator.encode(images).numpy().ravel()
@@ -83,12 +72,6 @@ def test_count_codes_leaves_padding_out():
     for group in range(3):
         expected = np.bincount(codes[:, group], minlength=8)
         np.testing.assert_array_equal(counts[group], expected)
-
-
-def test_psnr():
-    assert evaluation.psnr(255.0**2) == pytest.approx(0.0)
-    assert evaluation.psnr(1.0) == pytest.approx(48.13, abs=0.01)
-    assert evaluation.psnr(0.0) == math.inf
 
 
 def test_a_model_without_prior_has_no_prior_bits():

@@ -8,7 +8,7 @@ import pytest
 
 from support import small
 from vqvae_tf.evaluation import (
-    pictures as evaluation,
+    statistics,
     two_levels as code_evaluation,
 )
 
@@ -139,7 +139,7 @@ def test_evaluate(model, above):
         "global_prior_bits": prior,
         "two_level_bits": given + prior,
         "infonce_bits": code_evaluation.infonce(bits, codes, latents, False),
-        "global_psnr": evaluation.psnr(np.mean(error**2)),
+        "global_psnr": statistics.psnr(np.mean(error**2)),
     }
     assert set(figures) == set(expected)
     for name, value in expected.items():

@@ -182,7 +182,7 @@ def _print_by_example(run, other):
     from vqvae_tf.evaluation import (
         comparison,
         figures as figure_table,
-        pictures as evaluation,
+        statistics,
     )
 
     differences = comparison.by_example(run.rows, other.rows)
@@ -193,7 +193,7 @@ def _print_by_example(run, other):
         print(f"{one.name}, bits/dim:")
         for name, bits in one.rows.items():
             words = figure_table.title(name, one.figures)
-            half = evaluation.half_interval(bits)
+            half = statistics.half_interval(bits)
             words = words.removesuffix(", bits/dim")
             print(f"  {words:50} {bits.mean():.4f} ± {half:.4f}")
     print(f"{run.name} less {other.name}, example by example, bits/dim:")

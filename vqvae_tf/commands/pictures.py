@@ -17,7 +17,7 @@ from vqvae_tf.commands.outputs import Outputs
 from vqvae_tf.encoding import dataset, reading
 from vqvae_tf.encoding.picture_format import picture_format
 from vqvae_tf.encoding.sources import split_names
-from vqvae_tf.evaluation import pictures as evaluation
+from vqvae_tf.evaluation.statistics import psnr
 from vqvae_tf.media import sheets
 from vqvae_tf.models import Autoencoder, LatentGenerator, VideoGenerator
 from vqvae_tf.presets import identity as preset_identity
@@ -102,7 +102,7 @@ def reconstruct(preset, *inputs):
         error = np.mean((again.astype(np.float64) - image) ** 2)
         target = targets[name]
         outputs.picture(target, sheets.pairs(image[None], again[None]))
-        print(f"{target}: {evaluation.psnr(error):.2f} dB")
+        print(f"{target}: {psnr(error):.2f} dB")
 
 
 def _load_for_pictures(preset):

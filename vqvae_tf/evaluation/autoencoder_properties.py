@@ -5,10 +5,9 @@ import tensorflow as tf
 
 from vqvae_tf.bottlenecks import KSparse, Sparse
 from vqvae_tf.evaluation.figure import Figure
-from vqvae_tf.evaluation.pictures import psnr
+from vqvae_tf.evaluation.statistics import Distortion, examples
 from vqvae_tf.layers import Contractive
 from vqvae_tf.runtime import random
-from vqvae_tf.utils.progress import bar
 
 _PROBES = 16
 _JACOBIANS = 3000  # examples; more take minutes where units are thousands
@@ -63,8 +62,8 @@ def evaluate(model, batches, seed=0, progress=True) -> dict:
     if not measures:
         return {}
     done = 0
-    for x, _, weight in bar(batches, progress):
-        x = x[: int(np.sum(weight.numpy() > 0))]
+    for x, _, count in examples(batches, progress):
+        x = x[:count]
         inputs = model.preprocess(x)
         for measure in measures:
             measure.add(x, inputs, random.make_seed(seed), done)
@@ -80,7 +79,7 @@ class _Denoising:
 
     def __init__(self, model):
         self.model = model
-        self.errors, self.values = np.zeros(2), 0
+        self.corrupted, self.denoised = Distortion(), Distortion()
 
     @staticmethod
     def fits(model):
@@ -91,16 +90,13 @@ class _Denoising:
         latents = self.model.encoder(corrupted)
         cleaned = self.model.decode(self.model.bottleneck.encode(latents))
         pixels = tf.clip_by_value((corrupted + 1.0) * 127.5, 0.0, 255.0)
-        for i, found in enumerate((pixels, cleaned)):
-            error = np.asarray(x, np.float64) - np.asarray(found, np.float64)
-            self.errors[i] += (error**2).sum()
-        self.values += np.size(x)
+        self.corrupted.add(x, pixels)
+        self.denoised.add(x, cleaned)
 
     def figures(self):
-        corrupted, cleaned = self.errors / self.values
         return {
-            "corrupted_psnr": psnr(corrupted),
-            "denoised_psnr": psnr(cleaned),
+            "corrupted_psnr": self.corrupted.psnr,
+            "denoised_psnr": self.denoised.psnr,
         }
 
 

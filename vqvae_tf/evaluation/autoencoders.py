@@ -1,16 +1,18 @@
 """Figures of autoencoders on held-out data: distortion, bounds, codes' cost."""
 
-import math
-
-import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.bottlenecks import log_mean_exp
 from vqvae_tf.evaluation.figure import Figure
-from vqvae_tf.evaluation.pictures import half_interval, psnr
+from vqvae_tf.evaluation.statistics import (
+    Bounds,
+    Distortion,
+    examples,
+    half_interval,
+    ssim,
+)
 from vqvae_tf.runtime import random
 from vqvae_tf.utils.checks import check_positive
-from vqvae_tf.utils.progress import bar
 
 # Decodings at once, at most: draws times rows of a batch.
 _AT_ONCE = 640
@@ -79,20 +81,19 @@ def evaluate(
         without noise.
     """
     num_samples = check_positive("num_samples", num_samples)
-    totals = _Totals()
+    totals = _Totals(num_samples)
     step = tf.function(
         lambda x, context, at: _measure(model, x, context, num_samples, at),
         reduce_retracing=True,
         autograph=False,
     )
-    for number, (x, context, weight) in enumerate(bar(batches, progress)):
-        count = int(np.sum(weight.numpy() > 0))
-        context = {k: v for k, v in context.items()} or None
+    for number, batch in enumerate(examples(batches, progress)):
+        x, context, count = batch
         found = step(x, context, batch_seed(seed, number))
-        totals.add({k: v.numpy()[:count] for k, v in found.items()})
+        totals.add(**{k: v.numpy()[:count] for k, v in found.items()})
     if rows is not None:
-        rows.update(totals.bounds_of_each(num_samples))
-    return totals.figures(num_samples)
+        rows.update(totals.of_each())
+    return totals.figures()
 
 
 def batch_seed(seed, batch) -> tf.Tensor:
@@ -110,13 +111,12 @@ def _measure(model, x, context, num_samples, seed):
         x = model.observation(x, seed=random.fold_in(seed, 0))
     z = model.bottleneck.encode(model.latents(x))
     local = {**(context or {}), "local": z}
-    found = {"x": x, "reconstruction": model.decoder.mode(local)}
-    if min(x.shape[1:3]) >= 11:  # the window of SSIM
-        found["ssim"] = tf.image.ssim(
-            tf.cast(x, tf.float32),
-            tf.cast(found["reconstruction"], tf.float32),
-            max_val=255.0,
-        )
+    reconstruction = model.decoder.mode(local)
+    found = {
+        "x": x,
+        "reconstruction": reconstruction,
+        **ssim(x, reconstruction),
+    }
     if not model.bottleneck.has_prior:
         return {**found, "log_px": model.decoder.log_prob(x, local)}
     chunk = max(1, min(num_samples, _AT_ONCE // max(x.shape[0] or 1, 1)))
@@ -139,61 +139,43 @@ def _measure(model, x, context, num_samples, seed):
 
 
 class _Totals:
-    """What all examples had, in float64."""
+    """What is known of all examples so far."""
 
-    def __init__(self):
-        self.rows = {}
-        self.sums = dict.fromkeys(("values", "x", "x2", "error"), 0.0)
+    def __init__(self, num_samples):
+        self.num_samples = num_samples
+        self.distortion, self.bounds = Distortion(), Bounds()
+        self.examples = 0
 
-    def add(self, found):
-        x = found.pop("x").astype(np.float64)
-        error = x - found.pop("reconstruction")
-        self.sums["values"] += x.size
-        self.sums["x"] += x.sum()
-        self.sums["x2"] += (x**2).sum()
-        self.sums["error"] += (error**2).sum()
-        for name, values in found.items():
-            rows = self.rows.setdefault(name, [])
-            rows.extend(values.astype(np.float64))
+    def add(self, x, reconstruction, ssim=(), **nats):
+        self.examples += len(x)
+        self.distortion.add(x, reconstruction, ssim)
+        self.bounds.add(x.size, **nats)
 
-    def _bits(self):
-        """Returns the bits/dim of an example whose log p is 1."""
-        return -len(self.rows["log_px"]) / (self.sums["values"] * math.log(2))
-
-    def bounds_of_each(self, num_samples):
+    def of_each(self):
         """Returns the bounds of each example, bits/dim, by their names."""
-        if "log_ratio" not in self.rows:
+        bounds = self.bounds
+        if "log_ratio" not in bounds:
             return {}
-        log_p = np.array(self.rows["log_px"]) + np.array(self.rows["log_ratio"])
-        bounds = {"bits_per_dim": log_p * self._bits()}
-        if num_samples > 1:
-            log_p = np.array(self.rows["log_p"])
-            bounds["bits_per_dim_S"] = log_p * self._bits()
-        return bounds
+        of_one = bounds.nats("log_px", "log_ratio")
+        found = {"bits_per_dim": bounds.bits(of_one)}
+        if self.num_samples > 1:
+            found["bits_per_dim_S"] = bounds.bits(bounds.nats("log_p"))
+        return found
 
-    def figures(self, num_samples):
-        s, rows = self.sums, {k: np.array(v) for k, v in self.rows.items()}
-        count, bits = len(rows["log_px"]), self._bits()
-        mse = s["error"] / s["values"]
-        variance = s["x2"] / s["values"] - (s["x"] / s["values"]) ** 2
-        figures = {
-            "examples": count,
-            "mse": mse,
-            "nmse": mse / variance,
-            "psnr": psnr(mse),
-        }
-        if "ssim" in rows:
-            figures["ssim"] = rows["ssim"].mean()
-        figures["reconstruction_bits_per_dim"] = rows["log_px"].mean() * bits
-        if "log_ratio" in rows:
-            figures["prior_bits_per_dim"] = rows["log_ratio"].mean() * bits
-            for name, bound in self.bounds_of_each(num_samples).items():
+    def figures(self):
+        figures, bounds = self.distortion.figures(), self.bounds
+        log_px = bounds.nats("log_px").mean()
+        figures["reconstruction_bits_per_dim"] = bounds.bits(log_px)
+        if "log_ratio" in bounds:
+            log_ratio = bounds.nats("log_ratio").mean()
+            figures["prior_bits_per_dim"] = bounds.bits(log_ratio)
+            for name, bound in self.of_each().items():
                 figures[name] = bound.mean()
                 figures[f"{name}_error"] = half_interval(bound)
-            if num_samples > 1:
-                figures["bound_samples"] = num_samples
-                figures["nats"] = -rows["log_p"].mean()
-                figures["nats_error"] = half_interval(rows["log_p"])
-        return {
-            k: v if k == "examples" else float(v) for k, v in figures.items()
-        }
+            if self.num_samples > 1:
+                log_p = bounds.nats("log_p")
+                figures["bound_samples"] = self.num_samples
+                figures["nats"] = -log_p.mean()
+                figures["nats_error"] = half_interval(log_p)
+        figures = {name: float(value) for name, value in figures.items()}
+        return {"examples": self.examples, **figures}

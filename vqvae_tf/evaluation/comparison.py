@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vqvae_tf.evaluation import pictures as evaluation
+from vqvae_tf.evaluation.statistics import half_interval
 
 
 class Interval(NamedTuple):
@@ -109,6 +109,6 @@ def by_example(rows, others) -> dict:
                     f"{len(bits)} and {len(of_other)} of them."
                 )
             difference = bits - of_other
-            half = evaluation.half_interval(difference)
+            half = half_interval(difference)
             found[name, other] = Interval(float(difference.mean()), half)
     return found

@@ -5,10 +5,18 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf.densities.base import LN2
 from vqvae_tf.evaluation.figure import Figure
+from vqvae_tf.evaluation.statistics import (
+    Bounds,
+    CodeCounts,
+    Distortion,
+    examples,
+    half_interval,
+    ssim,
+    unigram_bits,
+)
 from vqvae_tf.models import LatentGenerator
-from vqvae_tf.quantizers import lookup, usage
-from vqvae_tf.utils.progress import bar
 
 FIGURES = (
     Figure("psnr", "PSNR, pooled over pixels", "dB", 2, 0.02),
@@ -38,28 +46,6 @@ FIGURES = (
         later=True,
     ),
 )
-
-
-def psnr(mse) -> float:
-    """Returns the peak signal-to-noise ratio of 8-bit data, in dB.
-
-    Args:
-        mse: the mean squared error in squared pixel levels.
-    """
-    return float(10 * np.log10(255.0**2 / mse)) if mse > 0 else math.inf
-
-
-def half_interval(values) -> float:
-    """Returns half of the 95 % confidence interval of a mean.
-
-    Args:
-        values: float [n], of independent examples; of one there is no
-            interval, and 0 is returned.
-    """
-    values = np.asarray(values, np.float64)
-    if len(values) < 2:
-        return 0.0
-    return float(1.96 * values.std(ddof=1) / math.sqrt(len(values)))
 
 
 def evaluate(
@@ -93,13 +79,12 @@ def evaluate(
     autoencoder = generator.autoencoder if generator else model
     totals = _Totals(autoencoder.quantizer)
     step = _step(autoencoder, generator)
-    for x, context, weight in bar(batches, progress):
-        count = int(np.sum(weight.numpy() > 0))
-        context = {k: v for k, v in context.items()} or None
-        totals.add(x.numpy()[:count], count, step(x, context))
+    for x, context, count in examples(batches, progress):
+        found = {k: v.numpy()[:count] for k, v in step(x, context).items()}
+        totals.add(x.numpy()[:count], **found)
     if rows is not None:
-        rows.update(totals.bounds_of_each())
-    return totals.figures(training_counts, generator is not None)
+        rows.update(totals.of_each())
+    return totals.figures(training_counts)
 
 
 def _step(autoencoder, generator):
@@ -109,133 +94,88 @@ def _step(autoencoder, generator):
         local = autoencoder.decoder_context(
             context, autoencoder.quantizer.decode(codes)
         )
+        reconstruction = autoencoder.decoder.mode(local)
         outputs = {
             "codes": codes,
-            "reconstruction": autoencoder.decoder.mode(local),
+            "reconstruction": reconstruction,
             "log_px": autoencoder.decoder.log_prob(x, local),
+            **ssim(x, reconstruction),
         }
         if generator is not None:
             outputs["log_pz"] = generator.prior.log_prob(codes, context)
-        outputs["ssim"] = tf.image.ssim(
-            tf.cast(x, tf.float32),
-            tf.cast(outputs["reconstruction"], tf.float32),
-            max_val=255.0,
-        )
         return outputs
 
     return step
 
 
 class _Totals:
-    """Sums over batches, in float64."""
+    """What is known of all examples so far."""
 
     def __init__(self, quantizer):
-        self.shape = (quantizer.num_codebooks, quantizer.num_embeddings)
-        self.counts = np.zeros(self.shape)
-        self.sums = {}
-        self.rows = {}
-        self.codes_each = 0
+        self.distortion, self.bounds = Distortion(), Bounds()
+        self.codes = CodeCounts(quantizer)
+        self.examples = 0
 
-    def _sum(self, **items):
-        for name, value in items.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value)
+    def add(self, x, codes, reconstruction, ssim=(), **nats):
+        self.examples += len(x)
+        self.codes.add(codes)
+        self.distortion.add(x, reconstruction, ssim)
+        self.bounds.add(x.size, **nats)
 
-    def add(self, x, count, outputs):
-        outputs = {k: v.numpy()[:count] for k, v in outputs.items()}
-        codes = outputs.pop("codes").reshape(-1, self.shape[0]).T
-        self.counts += lookup.code_counts(codes, self.shape[1]).numpy()
-        self.codes_each = codes.size // count
-        x = x.astype(np.float64)
-        error = x - outputs.pop("reconstruction")
-        self._sum(
-            examples=count,
-            values=x.size,
-            x=x.sum(),
-            x2=(x**2).sum(),
-            error=(error**2).sum(),
-        )
-        outputs = {k: v.astype(np.float64) for k, v in outputs.items()}
-        self._sum(**{k: v.sum() for k, v in outputs.items()})
-        for name in {"log_px", "log_pz"} & outputs.keys():
-            self.rows.setdefault(name, []).extend(outputs[name])
+    def _codes_each(self):
+        return int(self.codes.counts.sum()) // self.examples
 
-    def bounds_of_each(self):
+    def of_each(self):
         """Returns the bounds of each example, bits/dim, by their names."""
-        log_px = np.array(self.rows["log_px"])
-        bits = len(log_px) / (self.sums["values"] * math.log(2))
-        uniform = self.codes_each * math.log(self.shape[1])
-        bounds = {"bits_per_dim_uniform": (uniform - log_px) * bits}
-        if "log_pz" in self.rows:
-            log_p = log_px + np.array(self.rows["log_pz"])
-            bounds["bits_per_dim"] = -log_p * bits
-        return bounds
+        bounds, values = self.bounds, self.codes.counts.shape[1]
+        uniform = self._codes_each() * math.log(values)
+        log_px = bounds.nats("log_px")
+        found = {"bits_per_dim_uniform": bounds.bits(log_px - uniform)}
+        if "log_pz" in bounds:
+            both = bounds.nats("log_px", "log_pz")
+            found["bits_per_dim"] = bounds.bits(both)
+        return found
 
-    def figures(self, training_counts, has_prior):
-        s = self.sums
-        mse = s["error"] / s["values"]
-        variance = s["x2"] / s["values"] - (s["x"] / s["values"]) ** 2
-        bits = s["values"] * math.log(2)
-        codes = s["examples"] * self.codes_each
-        bounds = self.bounds_of_each()
+    def figures(self, training_counts):
+        bounds, of_each = self.bounds, self.of_each()
+        log_px = bounds.nats("log_px").mean()
         figures = {
-            "examples": int(s["examples"]),
-            "mse": mse,
-            "nmse": mse / variance,
-            "psnr": psnr(mse),
-            "ssim": s["ssim"] / s["examples"],
-            "perplexity": float(usage.perplexity(_float32(self.counts))),
-            "usage": float(usage.usage(_float32(self.counts))),
-            "reconstruction_bits_per_dim": -s["log_px"] / bits,
-            "bits_per_dim_uniform": float(
-                bounds["bits_per_dim_uniform"].mean()
-            ),
+            **self.distortion.figures(),
+            **self.codes.figures(),
+            "reconstruction_bits_per_dim": bounds.bits(log_px),
+            "bits_per_dim_uniform": of_each["bits_per_dim_uniform"].mean(),
             # Of the last: with the prior, where there is one.
-            "bits_per_dim_error": half_interval(list(bounds.values())[-1]),
+            "bits_per_dim_error": half_interval(list(of_each.values())[-1]),
         }
         if training_counts is not None:
             figures["unigram_bits_per_code"] = unigram_bits(
-                training_counts, self.counts
+                training_counts, self.codes.counts
             )
-        if has_prior:
-            figures["prior_bits_per_code"] = -s["log_pz"] / math.log(2) / codes
-            figures["prior_bits_per_dim"] = -s["log_pz"] / bits
-            figures["bits_per_dim"] = float(bounds["bits_per_dim"].mean())
-        return figures
+        if "log_pz" in bounds:
+            log_pz = bounds.nats("log_pz").mean()
+            figures["prior_bits_per_code"] = -log_pz / LN2 / self._codes_each()
+            figures["prior_bits_per_dim"] = bounds.bits(log_pz)
+            figures["bits_per_dim"] = of_each["bits_per_dim"].mean()
+        figures = {name: float(value) for name, value in figures.items()}
+        return {"examples": self.examples, **figures}
 
 
-def _float32(counts):
-    return tf.constant(counts, tf.float32)
-
-
-def unigram_bits(training_counts, test_counts) -> float:
-    """Returns the cross-entropy of test codes under training frequencies.
+def count_codes(autoencoder, batches, progress: bool = True) -> np.ndarray:
+    """Counts the codes of (x, context, sample_weight) batches.
 
     Args:
-        training_counts, test_counts: `[K]` or `[G, K]`.
-
-    Returns:
-        Bits per code; one is added to each training count.
-    """
-    test = np.atleast_2d(np.asarray(test_counts, np.float64))
-    training = np.atleast_2d(np.asarray(training_counts, np.float64)) + 1
-    log_p = np.log2(training / training.sum(axis=1, keepdims=True))
-    return float(-(test * log_p).sum() / test.sum())
-
-
-def count_codes(autoencoder, batches, progress=True) -> np.ndarray:
-    """Counts the codes of (x, context, sample_weight) batches.
+        autoencoder: a `VQVAE`.
+        batches: as for `evaluate`.
+        progress: show a progress bar, where stderr is a terminal.
 
     Returns:
         float64 `[G, K]`.
     """
-    quantizer = autoencoder.quantizer
     encode = tf.function(
-        lambda x: quantizer.encode(autoencoder.latents(x)),
+        lambda x: autoencoder.quantizer.encode(autoencoder.latents(x)),
         reduce_retracing=True,
     )
-    counts = np.zeros((quantizer.num_codebooks, quantizer.num_embeddings))
-    for x, _, weight in bar(batches, progress):
-        codes = encode(x).numpy()[weight.numpy() > 0]
-        codes = codes.reshape(-1, quantizer.num_codebooks).T
-        counts += lookup.code_counts(codes, quantizer.num_embeddings).numpy()
-    return counts
+    codes = CodeCounts(autoencoder.quantizer)
+    for x, _, count in examples(batches, progress):
+        codes.add(encode(x).numpy()[:count])
+    return codes.counts

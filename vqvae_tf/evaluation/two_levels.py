@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from vqvae_tf.densities.base import LN2
 from vqvae_tf.encoding import arrays as encoding
-from vqvae_tf.evaluation import pictures as evaluation
 from vqvae_tf.evaluation.figure import Figure
+from vqvae_tf.evaluation.statistics import CodeCounts, Distortion
 from vqvae_tf.utils.progress import bar
 
 # InfoNCE takes half the square of this many evaluations, and tries these
@@ -156,15 +156,14 @@ def _bound(scores):
 
 
 def _global_psnr(model, frames):
-    inner = model.prior.autoencoder
-    drawn = []
+    inner, distortion = model.prior.autoencoder, Distortion()
     for i in range(0, len(frames), 60):
-        codes = model.autoencoder.encode(frames[i : i + 60])
+        part = frames[i : i + 60]
+        codes = model.autoencoder.encode(part)
         local = inner.quantizer.decode(inner.encode(codes))
         codes = inner.decoder.sample(context={"local": local}, seed=i)
-        drawn.append(model.autoencoder.decode(codes).numpy())
-    error = np.concatenate(drawn).astype(np.float64) - frames
-    return evaluation.psnr(np.mean(error**2))
+        distortion.add(part, model.autoencoder.decode(codes))
+    return distortion.psnr
 
 
 def usage(autoencoder, codes) -> np.ndarray:
@@ -177,10 +176,9 @@ def usage(autoencoder, codes) -> np.ndarray:
     Returns:
         float64 `[G]`.
     """
-    latents = encoding.encode_array(autoencoder, codes)
-    groups = latents.reshape(-1, autoencoder.quantizer.num_codebooks).T
-    size = autoencoder.quantizer.num_embeddings
-    return np.array([len(np.unique(group)) / size for group in groups])
+    found = CodeCounts(autoencoder.quantizer)
+    found.add(encoding.encode_array(autoencoder, codes).astype(np.int32))
+    return np.mean(found.counts > 0, axis=1)
 
 
 def _spread(count, most):

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from vqvae_tf.densities.base import LN2
 from vqvae_tf.evaluation.figure import Figure
+from vqvae_tf.evaluation.statistics import psnr
 from vqvae_tf.utils.checks import check_labels, check_positive
 from vqvae_tf.utils.progress import bar
 
@@ -227,7 +228,7 @@ def rollouts(video, frames, coded, starts, steps=STEPS, progress=True) -> dict:
             sums[name] = sums.get(name, 0.0) + value
     means = {name: value / len(starts) for name, value in sums.items()}
     return {
-        name.replace("error", "psnr"): 10 * np.log10(255.0**2 / value)
+        name.replace("error", "psnr"): np.array([psnr(mse) for mse in value])
         if name.startswith("error")
         else value
         for name, value in means.items()

@@ -6,12 +6,10 @@ All are over the recordings themselves: padding counts nowhere.
 import math
 
 import numpy as np
-import tensorflow as tf
 
 from vqvae_tf.data.audio.source import AudioSource
 from vqvae_tf.encoding import recordings as speech_codes
 from vqvae_tf.evaluation.figure import Figure
-from vqvae_tf.evaluation.pictures import unigram_bits
 from vqvae_tf.evaluation.speech.judges import TARGETS, waveforms_of
 from vqvae_tf.evaluation.speech.likelihoods import (
     FIGURES as OF_LIKELIHOODS,
@@ -24,9 +22,9 @@ from vqvae_tf.evaluation.speech.samples import (
     sample_figures,
 )
 from vqvae_tf.evaluation.speech.spectral_distance import log_spectral_distance
+from vqvae_tf.evaluation.statistics import CodeCounts, unigram_bits
 from vqvae_tf.layers.mel import frame_window
 from vqvae_tf.models import LatentGenerator
-from vqvae_tf.quantizers import lookup, usage
 from vqvae_tf.utils.checks import check_labels, check_positive
 
 # What comes before the keys of each decoder's figures, and how to say it.
@@ -217,16 +215,13 @@ def code_statistics(autoencoder, audio, codes, training_codes) -> dict:
         it has some.
     """
     quantizer, decoder = autoencoder.quantizer, autoencoder.decoder
-    counts = _counts(quantizer, codes)
+    test, training = (_counts(quantizer, c) for c in (codes, training_codes))
     rate = audio.sample_rate / autoencoder.downsampling
     rate *= quantizer.num_codebooks
     bits = math.log2(quantizer.num_embeddings)
     figures = {
-        "perplexity": float(usage.perplexity(counts)),
-        "usage": float(usage.usage(counts)),
-        "unigram_bits_per_code": unigram_bits(
-            _counts(quantizer, training_codes), counts
-        ),
+        **test.figures(),
+        "unigram_bits_per_code": unigram_bits(training.counts, test.counts),
         "uniform_bits_per_code": bits,
         "codes_per_second": rate,
         "code_bits_per_second": rate * bits,
@@ -238,10 +233,9 @@ def code_statistics(autoencoder, audio, codes, training_codes) -> dict:
 
 
 def _counts(quantizer, codes):
-    """Returns float32 `[G, K]`."""
-    flat = np.concatenate(codes).reshape(-1, quantizer.num_codebooks).T
-    found = lookup.code_counts(flat, quantizer.num_embeddings)
-    return tf.cast(found, tf.float32)
+    found = CodeCounts(quantizer)
+    found.add(np.concatenate(codes))
+    return found
 
 
 # Waveforms that are drawn ---------------------------------------------------
