@@ -13,10 +13,13 @@ from vqvae_tf.data.audio.source import PackedAudio
 from vqvae_tf.encoding import recordings as speech_codes
 from vqvae_tf.evaluation import figures as figure_table
 from vqvae_tf.evaluation.speech import (
+    drawn as speech_drawn,
     evaluate as speech_evaluation,
-    judges as speech_judges,
     samples as speech_samples,
 )
+from vqvae_tf.evaluation.speech.coded import Coded
+from vqvae_tf.evaluation.speech.codes import code_statistics
+from vqvae_tf.evaluation.speech.likelihoods import likelihoods
 from vqvae_tf.utils.padding import pad
 
 QUIET = dict(progress=False)
@@ -80,7 +83,7 @@ def test_codes_are_those_of_each_recording_alone(model, audio, codes):
 
 
 def test_likelihoods_are_those_of_each_recording_alone(model, audio, codes):
-    found = speech_evaluation.likelihoods(model, audio, codes, **QUIET)
+    found = likelihoods(Coded(model, audio, codes), **QUIET)
     right = bits(model, audio, codes)
     assert found["reconstruction_bits_per_sample"] == pytest.approx(right)
     other = bits(model, audio, codes, lambda speaker: 1 - speaker)
@@ -91,7 +94,7 @@ def test_likelihoods_are_those_of_each_recording_alone(model, audio, codes):
     assert 0 <= found["speaker_by_likelihood"] <= 1
     # Where nothing is wrong about the codes, nothing changes.
     same = [np.full_like(c, 3) for c in codes]
-    found = speech_evaluation.likelihoods(model, audio, same, **QUIET)
+    found = likelihoods(Coded(model, audio, same), **QUIET)
     right = bits(model, audio, same)
     for name in ("reconstruction", "shuffled", "other_codes"):
         assert found[f"{name}_bits_per_sample"] == pytest.approx(right)
@@ -117,7 +120,7 @@ def test_a_trained_decoder_tells_speakers_and_codes_apart():
     model.decoder.compile(keras.optimizers.Adam(1e-2))
     batch = tf.data.Dataset.from_tensors((waveform, context, mask))
     model.decoder.fit(batch.repeat(120), verbose=0)
-    found = speech_evaluation.likelihoods(model, audio, codes, **QUIET)
+    found = likelihoods(Coded(model, audio, codes), **QUIET)
     right = found["reconstruction_bits_per_sample"]
     assert right < found["other_speaker_bits_per_sample"] - 0.02
     assert right < found["shuffled_bits_per_sample"] - 0.02
@@ -125,13 +128,12 @@ def test_a_trained_decoder_tells_speakers_and_codes_apart():
 
 
 def test_what_is_drawn_is_as_long_and_by_whom_it_should_be(model, audio, codes):
+    coded = Coded(model, audio, codes)
     drawing = dict(temperature=0.0, batch_size=3, **QUIET)
-    pairs, converted = speech_evaluation.conversions(
-        model, audio, codes, **drawing
-    )
+    pairs, converted = speech_drawn.conversions(coded, **drawing)
     speakers = speech_codes.speakers(audio)
     assert pairs.tolist() == [[row, 1 - s] for row, s in enumerate(speakers)]
-    drawn = speech_evaluation.reconstructions(model, audio, codes, **drawing)
+    drawn = speech_drawn.reconstructions(coded, **drawing)
     for voices, waveforms in ((speakers, drawn), (1 - speakers, converted)):
         for row, waveform in enumerate(waveforms):
             assert waveform.shape == (audio.lengths[row],)
@@ -148,10 +150,10 @@ def test_what_is_drawn_is_as_long_and_by_whom_it_should_be(model, audio, codes):
 
 
 def test_draws_are_functions_of_their_seed(model, audio, codes):
+    coded = Coded(model, audio, codes)
+
     def draw(seed):
-        found = speech_evaluation.reconstructions(
-            model, audio, codes, seed=seed, **QUIET
-        )
+        found = speech_drawn.reconstructions(coded, seed=seed, **QUIET)
         return np.concatenate(found)
 
     np.testing.assert_array_equal(draw(1), draw(1))
@@ -175,10 +177,10 @@ class Hears:
 
 
 def test_each_is_converted_to_four_others_at_most():
-    pairs = speech_evaluation.conversion_pairs(range(5), 5)
+    pairs = speech_drawn.conversion_pairs(range(5), 5)
     every = {(a, b) for a in range(5) for b in range(5) if a != b}
     assert set(map(tuple, pairs)) == every and len(pairs) == 20
-    pairs = speech_evaluation.conversion_pairs([6], 7)
+    pairs = speech_drawn.conversion_pairs([6], 7)
     assert pairs.tolist() == [[0, 0], [0, 1], [0, 2], [0, 3]]
 
 
@@ -191,9 +193,7 @@ def test_conversions_are_counted_by_target():
     who = Hears("speaker", "abc", {5: 2, 6: 0, 7: 0})
     what = Hears("class", "yn", {5: 0, 6: 0, 7: 0})
     judged = [(who, np.array([0, 1, 2])), (what, np.array([0, 1, 0]))]
-    found = speech_evaluation.conversion_figures(
-        audio, pairs, converted, judged
-    )
+    found = speech_drawn.conversion_figures(audio, pairs, converted, judged)
     assert found == {
         "converted_speaker_accuracy": 3 / 6,
         "converted_speaker_accuracy_least": 0.0,
@@ -244,20 +244,21 @@ def test_samples_are_judged_without_labels(model):
 def test_perfect_reconstructions_lose_nothing(audio):
     who = Hears("speaker", "ab", dict.fromkeys(audio.lengths.tolist(), 1))
     labels = speech_codes.speakers(audio)
-    found = speech_evaluation.reconstruction_figures(
-        audio, speech_judges.waveforms_of(audio), [(who, labels)]
+    coded = Coded(None, audio, [])
+    found = speech_drawn.reconstruction_figures(
+        coded, coded.waveforms, [(who, labels)]
     )
     assert found == {
         "log_spectral_distance": 0.0,
         "reconstructed_speaker_accuracy": labels.mean(),
     }
-    found = speech_evaluation.original_figures(audio, [(who, labels)])
+    found = speech_drawn.accuracies("", coded.waveforms, [(who, labels)])
     assert found == {"speaker_accuracy": labels.mean()}
 
 
 def test_statistics_of_codes(model, audio):
     codes = [np.array([0, 0, 1]), np.array([1, 1, 0, 0, 1])]
-    found = speech_evaluation.code_statistics(model, audio, codes, codes)
+    found = code_statistics(Coded(model, audio, codes), codes)
     assert found["perplexity"] == pytest.approx(2.0)
     assert found["usage"] == 2 / 8
     # Four of each, one added to each of eight counts.
@@ -319,15 +320,15 @@ def test_what_the_fast_decoder_makes_is_judged_too(model, audio):
         "converted_speaker_accuracy",
         "converted_speaker_accuracy_least",
     }
-    codes = speech_codes.encode(model, audio, **QUIET)
     # The cards of before have none of them.
     old = {k: v for k, v in figures.items() if "fast_" not in k}
     assert figure_table.compare(figures, old) == []
-    drawn = speech_evaluation.reconstructions(
-        model, audio, codes, fast=True, batch_size=4, **QUIET
+    coded = Coded.of(model, audio, **QUIET)
+    drawn = speech_drawn.reconstructions(
+        coded, fast=True, batch_size=4, **QUIET
     )
     assert [len(wave) for wave in drawn] == audio.lengths.tolist()
-    expected = speech_evaluation.reconstruction_figures(audio, drawn, [])
+    expected = speech_drawn.reconstruction_figures(coded, drawn, [])
     expected = expected["log_spectral_distance"]
     assert figures["fast_log_spectral_distance"] == pytest.approx(expected)
     assert figures["log_spectral_distance"] != pytest.approx(expected)
@@ -345,4 +346,4 @@ def test_refuses_another_source(model, audio):
         speech_evaluation.check_source(speech.autoencoder(), fast)
     with pytest.raises(ValueError, match="Received: x with 1."):
         one = PackedAudio("x", 8000, [np.ones(9)], [0], "a")
-        speech_evaluation.likelihoods(model, one, [np.zeros(3, np.int32)])
+        likelihoods(Coded(model, one, [np.zeros(3, np.int32)]))

@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.densities.base import LN2
-from vqvae_tf.encoding import recordings as speech_codes
+from vqvae_tf.encoding import recordings
 from vqvae_tf.evaluation.figure import Figure
-from vqvae_tf.utils.progress import bar
+from vqvae_tf.evaluation.speech.coded import Coded
 
 # Other speakers that a recording is heard as, at most.
 OTHER_VOICES = 4
@@ -49,13 +49,13 @@ FIGURES = (
 )
 
 
-def likelihoods(autoencoder, audio, codes, seed=0, progress=True) -> dict:
+def likelihoods(
+    coded: Coded, seed: int = 0, progress: bool = True
+) -> dict[str, float]:
     """Asks the decoder how probable recordings are, given right and wrong.
 
     Args:
-        autoencoder: a `VQVAE` of waveforms.
-        audio: the source that `codes` are of, of two recordings at least.
-        codes: of `speech_codes.encode`.
+        coded: recordings, two at least, and their codes.
         seed: an integer, for the order of shuffled codes.
         progress: show a progress bar.
 
@@ -70,33 +70,34 @@ def likelihoods(autoencoder, audio, codes, seed=0, progress=True) -> dict:
         length. And `speaker_by_likelihood`, the share of recordings that are
         more probable given their own speaker than given any of those others.
         Without speakers, neither is said.
+
+    Raises:
+        ValueError: for a single recording.
     """
+    audio, codes, speakers = coded.audio, coded.codes, coded.speakers
     if audio.num_examples < 2:
         raise ValueError(
             "Codes of another recording need two at least. Received: "
             f"{audio.name} with {audio.num_examples}."
         )
-    speakers = speech_codes.speakers(audio)
-    every = autoencoder.decoder.global_channels or 1
-    log_prob = _log_prob(autoencoder)
+    every = coded.autoencoder.decoder.global_channels or 1
+    log_prob = _log_prob(coded.autoencoder)
     wrong = [_shuffled(codes, seed), _of_others(codes)]
     # Columns: the own speaker, then the others.
     voices = min(every, 1 + OTHER_VOICES)
     given = np.zeros([audio.num_examples, voices])
     given_wrong = np.zeros([audio.num_examples, len(wrong)])
-    stride = autoencoder.downsampling
-    groups = speech_codes.equal_groups([len(c) for c in codes], stride)
-    for rows in bar(groups, progress):
-        waveform, mask = speech_codes.read(audio, rows, stride)
-
-        def ask(codes, speakers, rows=rows, waveform=waveform, mask=mask):
-            values = np.stack([codes[row] for row in rows])
-            return log_prob(waveform, mask, values, speakers).numpy()
-
+    for rows in coded.groups(progress):
+        waveform, mask = recordings.read(audio, rows, coded.stride)
         for step in range(voices):
-            given[rows, step] = ask(codes, (speakers[rows] + step) % every)
+            others = (speakers[rows] + step) % every
+            given[rows, step] = log_prob(
+                waveform, mask, _stacked(codes, rows), others
+            )
         for i, values in enumerate(wrong):
-            given_wrong[rows, i] = ask(values, speakers[rows])
+            given_wrong[rows, i] = log_prob(
+                waveform, mask, _stacked(values, rows), speakers[rows]
+            )
     own = given[:, 0]
     scale = -1 / LN2 / audio.lengths.sum()
     figures = {
@@ -124,7 +125,7 @@ def _log_prob(autoencoder):
         ]
     )
     def log_prob(waveform, mask, codes, speakers):
-        context = speech_codes.decoder_context(
+        context = recordings.decoder_context(
             autoencoder, codes, tf.ones(tf.shape(codes)[:2]), speakers
         )
         return autoencoder.decoder.log_prob(waveform, context, mask=mask)
@@ -146,23 +147,27 @@ def _of_others(codes):
     return others
 
 
-def prior_figures(prior, audio, codes, stride, progress=True) -> dict:
+def _stacked(codes, rows):
+    return np.stack([codes[row] for row in rows])
+
+
+def prior_figures(
+    prior, coded: Coded, progress: bool = True
+) -> dict[str, float]:
     """Returns `prior_bits_per_code` of test codes.
 
     Args:
         prior: a density of codes; one with `global_channels` is given the
             speaker.
-        audio: the source that `codes` are of.
-        codes: of `speech_codes.encode`.
-        stride: samples of a code.
+        coded: recordings and their codes.
         progress: show a progress bar.
     """
     count = prior.global_channels
-    speakers = speech_codes.speakers(audio)
     nats = 0.0
-    groups = speech_codes.equal_groups([len(c) for c in codes], stride)
-    for rows in bar(groups, progress):
-        context = count and {"global": tf.one_hot(speakers[rows], count)}
-        values = np.stack([codes[row] for row in rows])
+    for rows in coded.groups(progress):
+        speakers = coded.speakers[rows]
+        context = count and {"global": tf.one_hot(speakers, count)}
+        values = _stacked(coded.codes, rows)
         nats -= float(np.sum(prior.log_prob(values, context)))
-    return {"prior_bits_per_code": nats / LN2 / sum(c.size for c in codes)}
+    total = sum(sequence.size for sequence in coded.codes)
+    return {"prior_bits_per_code": nats / LN2 / total}

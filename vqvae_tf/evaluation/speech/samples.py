@@ -3,8 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.encoding import recordings as speech_codes
+from vqvae_tf.encoding import recordings
 from vqvae_tf.evaluation.figure import Figure
+from vqvae_tf.evaluation.speech.judges import waveforms_of
 from vqvae_tf.quantizers.usage import perplexity
 from vqvae_tf.utils.checks import check_labels, check_positive
 
@@ -39,11 +40,11 @@ def sample_figures(model, audio, judged, count=100, **drawing) -> dict:
     Args:
         model: a `LatentGenerator` of waveforms.
         audio: the recordings to compare with.
-        judged: pairs of a `speech_judges.Judge` and labels, which are not
+        judged: pairs of a `judges.Judge` and labels, which are not
             looked at.
         count: how many samples.
         drawing: temperature, seed, batch_size, progress of
-            `speech_codes.decode`.
+            `encoding.recordings.decode`.
 
     Returns:
         For a judge of classes `class_confidence`, the mean probability of the
@@ -65,9 +66,7 @@ def sample_figures(model, audio, judged, count=100, **drawing) -> dict:
             right = found.argmax(axis=1) == speakers
             figures["sampled_speaker_accuracy"] = right.mean()
             continue
-        originals = judge.probabilities(
-            [audio.waveform(row).numpy() for row in range(audio.num_examples)]
-        )
+        originals = judge.probabilities(waveforms_of(audio))
         figures["class_confidence"] = originals.max(axis=1).mean()
         figures["sampled_class_confidence"] = found.max(axis=1).mean()
         figures["sampled_classes"] = perplexity(
@@ -101,7 +100,7 @@ def samples(
         temperature=temperature,
         seed=seed,
     ).numpy()
-    return speech_codes.decode(
+    return recordings.decode(
         model.autoencoder,
         list(codes),
         speakers,

@@ -13,6 +13,7 @@ from vqvae_tf.evaluation.speech import (
     judges as speech_judges,
     probes as speech_probes,
 )
+from vqvae_tf.evaluation.speech.coded import Coded
 from vqvae_tf.evaluation.speech.likelihoods import likelihoods
 from vqvae_tf.media import sheets, spectrograms
 from vqvae_tf.models import LatentGenerator, SpeechCoder, SpeechFastDecoder
@@ -205,8 +206,8 @@ def held_out_bits(model, audio) -> dict:
     """
     if audio.num_examples < 2:
         return {}
-    codes = speech_codes.encode(model, audio, progress=False)
-    found = likelihoods(model, audio, codes, progress=False)
+    coded = Coded.of(model, audio, progress=False)
+    found = likelihoods(coded, progress=False)
     return {f"held_out_{name}": value for name, value in found.items()}
 
 

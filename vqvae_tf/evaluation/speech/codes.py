@@ -1,0 +1,62 @@
+"""How evenly codes of speech are used, and what they cost."""
+
+import math
+
+import numpy as np
+
+from vqvae_tf.evaluation.figure import Figure
+from vqvae_tf.evaluation.speech.coded import Coded
+from vqvae_tf.evaluation.statistics import CodeCounts, unigram_bits
+
+FIGURES = (
+    Figure("codes_per_second", "codes a second", "", 1, 0.1),
+    Figure("code_bits_per_second", "the same in bits, log2 K each", "", 0, 1.0),
+    Figure(
+        "level_bits_per_second",
+        "bits a second of the waveform's levels",
+        digits=0,
+        tolerance=1.0,
+    ),
+    Figure("uniform_bits_per_code", "log2 K", "bits/code", 3, 1e-3),
+)
+
+
+def code_statistics(coded: Coded, training_codes) -> dict[str, float]:
+    """Counts codes.
+
+    Args:
+        coded: recordings and their codes.
+        training_codes: codes of the training recordings, arrays like
+            `coded.codes`.
+
+    Returns:
+        `perplexity` (the mean over codebooks), `usage`, and
+        `unigram_bits_per_code`, the cross-entropy of the training codes'
+        frequencies (with one added to each count); `uniform_bits_per_code`,
+        log2 K; `codes_per_second`; `code_bits_per_second`, those with log2 K
+        bits each; `level_bits_per_second`, that of the decoder's levels, where
+        it has some.
+    """
+    quantizer, decoder = coded.autoencoder.quantizer, coded.autoencoder.decoder
+    test, training = (
+        _counts(quantizer, codes) for codes in (coded.codes, training_codes)
+    )
+    rate = coded.audio.sample_rate / coded.stride * quantizer.num_codebooks
+    bits = math.log2(quantizer.num_embeddings)
+    figures = {
+        **test.figures(),
+        "unigram_bits_per_code": unigram_bits(training.counts, test.counts),
+        "uniform_bits_per_code": bits,
+        "codes_per_second": rate,
+        "code_bits_per_second": rate * bits,
+    }
+    if hasattr(decoder, "companding"):
+        levels = math.log2(decoder.companding.num_levels)
+        figures["level_bits_per_second"] = coded.audio.sample_rate * levels
+    return figures
+
+
+def _counts(quantizer, codes):
+    found = CodeCounts(quantizer)
+    found.add(np.concatenate(codes))
+    return found

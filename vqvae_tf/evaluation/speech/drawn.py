@@ -1,0 +1,205 @@
+"""Waveforms that decoders draw: how near they are, and how judges hear them.
+
+`judged` are pairs of a `judges.Judge` and the labels, integers `[n]`, that are
+right of n recordings.
+"""
+
+import numpy as np
+
+from vqvae_tf.evaluation.figure import Figure
+from vqvae_tf.evaluation.speech.coded import Coded
+from vqvae_tf.evaluation.speech.judges import TARGETS
+from vqvae_tf.evaluation.speech.likelihoods import OTHER_VOICES
+from vqvae_tf.evaluation.speech.spectral_distance import log_spectral_distance
+from vqvae_tf.layers.mel import frame_window
+from vqvae_tf.utils.checks import check_labels, check_positive
+
+# What comes before the keys of each decoder's figures, and how to say it.
+_DECODERS = (("", ""), ("fast_", " by the fast decoder"))
+
+
+def _judged(decoder, how):
+    """Returns how often a judge is right of what a decoder draws."""
+    drawn = [
+        ("reconstructed_", "reconstructions", ("",)),
+        ("converted_", "conversions to each other speaker", ("", "_least")),
+    ]
+    if not decoder:
+        drawn.insert(0, ("", "originals", ("",)))
+    return tuple(
+        Figure(
+            f"{decoder}{prefix}{target}_accuracy{least}",
+            f"{what}{how}: {target} is right"
+            + (", least of the targets" if least else "")
+            + ", by the judge",
+            digits=3,
+            tolerance=0.05 if prefix else 0.01,
+            later=bool(decoder),
+        )
+        for prefix, what, suffixes in drawn
+        for target in TARGETS
+        for least in suffixes
+    )
+
+
+# One level that rounding moves changes all that is drawn after it, hence the
+# wide tolerances.
+FIGURES = (
+    *(
+        Figure(
+            f"{decoder}log_spectral_distance",
+            f"log-spectral distance of reconstructions{how}",
+            "dB",
+            2,
+            0.1,
+            later=bool(decoder),
+        )
+        for decoder, how in _DECODERS
+    ),
+    *(figure for each in _DECODERS for figure in _judged(*each)),
+)
+
+
+def drawn_figures(coded: Coded, judged, **drawing) -> dict[str, float]:
+    """Returns the figures of what each decoder of a model draws.
+
+    Args:
+        coded: recordings and their codes.
+        judged: pairs of a judge and labels.
+        drawing: temperature, seed, batch_size and progress of `Coded.draw`.
+
+    Returns:
+        Those of `reconstruction_figures` and, of several speakers,
+        `conversion_figures`; with a fast decoder once more, as `fast_...`, of
+        what it makes (see `SpeechVQVAE.decode`).
+    """
+    fast = getattr(coded.autoencoder, "has_fast_decoder", False)
+    figures = {}
+    for name, _ in _DECODERS[: 1 + fast]:
+        options = {**drawing, "fast": bool(name)}
+        drawn = reconstructions(coded, **options)
+        found = reconstruction_figures(coded, drawn, judged)
+        if judged and coded.audio.num_speakers > 1:
+            pairs, drawn = conversions(coded, **options)
+            found |= conversion_figures(coded.audio, pairs, drawn, judged)
+        figures |= {f"{name}{key}": value for key, value in found.items()}
+    return figures
+
+
+def reconstructions(coded: Coded, **drawing) -> list[np.ndarray]:
+    """Draws each recording anew, given its codes and its speaker.
+
+    Args:
+        coded: recordings and their codes.
+        drawing: temperature, seed, batch_size, progress and fast of
+            `Coded.draw`.
+
+    Returns:
+        float32 `[time]` for each, as long as the recording.
+    """
+    rows = np.arange(len(coded.codes))
+    return coded.draw(rows, coded.speakers, **drawing)
+
+
+def reconstruction_figures(coded, reconstructed, judged) -> dict[str, float]:
+    """Compares reconstructions with their originals.
+
+    Args:
+        coded: recordings, the originals.
+        reconstructed: of `reconstructions`.
+        judged: pairs of a judge and labels.
+
+    Returns:
+        `log_spectral_distance` in dB, the mean over recordings, in frames of
+        32 ms; for each judge `reconstructed_class_accuracy` or
+        `reconstructed_speaker_accuracy`.
+    """
+    window = frame_window(coded.audio.sample_rate)
+    distances = [
+        log_spectral_distance(a, b, window, window // 4)
+        for a, b in zip(coded.waveforms, reconstructed)
+    ]
+    return {
+        "log_spectral_distance": float(np.mean(distances)),
+        **accuracies("reconstructed_", reconstructed, judged),
+    }
+
+
+def accuracies(prefix: str, waveforms, judged) -> dict[str, float]:
+    """Returns `PREFIXclass_accuracy`, `PREFIXspeaker_accuracy`, by judges."""
+    return {
+        f"{prefix}{judge.target}_accuracy": judge.accuracy(waveforms, labels)
+        for judge, labels in judged
+    }
+
+
+def conversions(coded: Coded, **drawing) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Draws each recording in other speakers' voices, the next four at most.
+
+    Of five speakers those are all others.
+
+    Args:
+        coded, drawing: see `reconstructions`.
+
+    Returns:
+        int64 `[m, 2]`, recording and target of each conversion, and the
+        waveforms, float32 `[time]` each.
+    """
+    pairs = conversion_pairs(coded.speakers, coded.audio.num_speakers)
+    rows, targets = pairs.T
+    return pairs, coded.draw(rows, targets, **drawing)
+
+
+def conversion_pairs(speakers, count) -> np.ndarray:
+    """Returns which recording is converted to whom.
+
+    Args:
+        speakers: integers `[n]` in 0..count-1.
+        count: how many speakers there are.
+
+    Returns:
+        int64 `[m, 2]`, recording and target.
+
+    Example:
+
+    >>> conversion_pairs([2, 0], 3).tolist()
+    [[0, 0], [0, 1], [1, 1], [1, 2]]
+    """
+    count = check_positive("count", count)
+    speakers = check_labels("speakers", speakers, count)
+    return np.array(
+        [
+            (row, (speaker + step) % count)
+            for row, speaker in enumerate(speakers)
+            for step in range(1, min(count, OTHER_VOICES + 1))
+        ],
+        np.int64,
+    )
+
+
+def conversion_figures(audio, pairs, converted, judged) -> dict:
+    """Asks judges what conversions sound like.
+
+    Args:
+        audio: the source of the originals.
+        pairs, converted: of `conversions`.
+        judged: pairs of a `Judge` and the labels of the originals.
+
+    Returns:
+        For a judge of speakers `converted_speaker_accuracy`, the share that
+        sound like the target; for one of classes `converted_class_accuracy`,
+        the share that still are what was said. Of each also the least one of
+        all targets, `..._least`, and each target's, `..._to_NAME`.
+    """
+    rows, targets = pairs.T
+    figures = {}
+    for judge, labels in judged:
+        right = targets if judge.target == "speaker" else labels[rows]
+        found = judge.probabilities(converted).argmax(axis=1) == right
+        name = f"converted_{judge.target}_accuracy"
+        each = [float(found[targets == t].mean()) for t in np.unique(targets)]
+        figures[name] = float(found.mean())
+        figures[f"{name}_least"] = min(each)
+        for target, share in zip(np.unique(targets), each):
+            figures[f"{name}_to_{audio.speaker_names[target]}"] = share
+    return figures
