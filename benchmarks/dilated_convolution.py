@@ -10,18 +10,16 @@ layers. On CPUs with oneDNN off TensorFlow's `conv1d` has no gradient; its
 are of the processor, of all threads together.
 """
 
-import argparse
-import os
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import command
+import keras
+import steps
+import tensorflow as tf
+import timing
 
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
-import timing  # noqa: E402
-
-from vqvae_tf import WaveNet  # noqa: E402
-from vqvae_tf.layers import causal_conv  # noqa: E402
+from vqvae_tf import WaveNet
+from vqvae_tf.layers import causal_conv
 
 CHANNELS = 64
 DILATIONS = (2, 16, 128)
@@ -86,11 +84,8 @@ def train_step(form, options):
         layers_per_stack=8,
     )
     model.build()
-    optimizer = keras.optimizers.Adam()
-    optimizer.build(model.trainable_variables)
-    model.compile(optimizer)
     codes = tf.random.uniform([options.batch, options.time], 0, 256, tf.int32)
-    step = tf.function(model.train_step)
+    step = steps.train_step(model)
     causal_conv._convolve = form
     step.get_concrete_function((codes,))
     causal_conv._convolve = FORMS["ours"]
@@ -104,13 +99,7 @@ def report(name, functions, runs):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--time", type=int, default=2048)
-    parser.add_argument("--runs", type=int, default=21)
+    parser = command.parser(__doc__, batch=4, time=2048, runs=21)
     options = parser.parse_args()
     x = tf.random.normal([options.batch, options.time, CHANNELS])
     kernel = 0.1 * tf.random.normal([2, CHANNELS, 2 * CHANNELS])
@@ -122,8 +111,8 @@ def main():
         ):
             functions = {k: make(f, x, kernel, rate) for k, f in forms.items()}
             report(f"dilation {rate}, {what}", functions, options.runs)
-    steps = {k: train_step(f, options) for k, f in trainable.items()}
-    report("train step of a WaveNet", steps, options.runs // 2)
+    wavenets = {k: train_step(f, options) for k, f in trainable.items()}
+    report("train step of a WaveNet", wavenets, options.runs // 2)
 
 
 if __name__ == "__main__":

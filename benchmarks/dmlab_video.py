@@ -13,9 +13,9 @@ On the held-out episodes it prints
 - the frames a second of rollouts, drawn and greedy.
 """
 
-import argparse
 import time
 
+import command
 import numpy as np
 
 from vqvae_tf import VideoGenerator, data
@@ -108,13 +108,14 @@ def frames_a_second(video, coded, batch, temperature, steps=10):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", default="video_dmlab84")
-    parser.add_argument("--source", default="tfds:dmlab_episodes")
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--data_dir")
-    parser.add_argument("--starts", type=int, default=400)
-    options = parser.parse_args()
+    options = command.parser(
+        __doc__,
+        preset="video_dmlab84",
+        source="tfds:dmlab_episodes",
+        split="test",
+        data_dir=None,
+        starts=400,
+    ).parse_args()
     video = VideoGenerator.from_preset(options.preset)
     frames = data.open_episodes(options.source, options.split, options.data_dir)
     codes = encoding.encode_array(video.autoencoder, frames.values)

@@ -15,25 +15,21 @@ how many codes another dtype policy leaves as they are in float32.
 """
 
 import argparse
-import os
 import pathlib
-import subprocess
-import sys
 import tempfile
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import command
+import keras
+import numpy as np
+import tensorflow as tf
+import timing
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-import timing  # noqa: E402
-
-from vqvae_tf import presets  # noqa: E402
+from vqvae_tf import presets
 from vqvae_tf.encoding import dataset as code_sets
-from vqvae_tf.encoding.job import Job  # noqa: E402
-from vqvae_tf.encoding.plan import Plan  # noqa: E402
-from vqvae_tf.evaluation.statistics import psnr  # noqa: E402
+from vqvae_tf.encoding.job import Job
+from vqvae_tf.encoding.plan import Plan
+from vqvae_tf.evaluation.statistics import psnr
 
 
 def opened(arguments):
@@ -52,17 +48,22 @@ def opened(arguments):
     return found, Plan(found)
 
 
+def encode(job, plan):
+    """Writes all shards to a folder of its own; returns how many rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = code_sets.make_shards(
+            pathlib.Path(folder), plan.shards, job, plan.code_shapes
+        )
+        return sum(content.examples for _, content in made)
+
+
 def speed(arguments):
     """Prints the share of the bare encoder's speed, pair by pair."""
     job, plan = opened(arguments)
     encoder, found = job.encoder, {}
 
     def whole():
-        with tempfile.TemporaryDirectory() as folder:
-            made = code_sets.make_shards(
-                folder, plan.shards, job, plan.code_shapes
-            )
-            found["rows"] = sum(content.examples for _, content in made)
+        found["rows"] = encode(job, plan)
 
     whole()  # how many rows there are
     side = encoder.form.size
@@ -163,34 +164,28 @@ def memory(arguments):
         words += [f"--format={arguments.format}", "--num_shards=2"]
         if arguments.data_dir:
             words += [f"--data_dir={arguments.data_dir}"]
-        done = subprocess.run(
-            [sys.executable, *words], capture_output=True, text=True, check=True
-        )
-        peaks.append(float(done.stdout.split()[-1]))
+        peaks += timing.in_process(*words)
         print(f"{split}: peak {peaks[-1]:.0f} MiB")
     print(f"four times as many: {peaks[1] - peaks[0]:+.0f} MiB")
 
 
 def peak(arguments):
-    job, plan = opened(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        for _ in code_sets.make_shards(
-            pathlib.Path(folder), plan.shards, job, plan.code_shapes
-        ):
-            pass
+    encode(*opened(arguments))
     print(timing.peak_mib())
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command.parser(
+        __doc__,
+        data_dir=None,
+        split="test",
+        format="tfrecord",
+        batch=64,
+        runs=7,
+    )
     parser.add_argument("preset")
     parser.add_argument("source")
-    parser.add_argument("--data_dir")
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--format", default="tfrecord")
     parser.add_argument("--num_shards", type=int)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--reading", action="store_true")
     parser.add_argument("--policy", help="such as mixed_float16")

@@ -9,15 +9,12 @@ figures again, and keeps them in DIR/family.json; a killed run goes on where it
 was. At the end it says which of the promised properties hold.
 """
 
-import argparse
 import json
 import math
-import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import family_properties as properties  # noqa: E402
-import trained  # noqa: E402
+import command
+import family_properties as properties
+import trained
 
 from vqvae_tf import presets, tasks as systems  # noqa: E402
 from vqvae_tf.evaluation import comparison
@@ -120,11 +117,8 @@ def report(figures):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = command.parser(__doc__, data_dir=None)
     parser.add_argument("--workdir", required=True)
-    parser.add_argument("--data_dir")
     parser.add_argument("--only", nargs="*", choices=MEMBERS, metavar="MEMBER")
     parser.add_argument("--pictures", help="a folder to draw pictures into")
     options = parser.parse_args()

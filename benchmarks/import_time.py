@@ -5,13 +5,11 @@
 Fresh processes; each imports TensorFlow, then this package, and times both.
 """
 
-import argparse
-
+import command
 import timing
 
 CODE = """
-import os, time
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import time
 start = time.perf_counter()
 import tensorflow
 between = time.perf_counter()
@@ -21,11 +19,7 @@ print(between - start, time.perf_counter() - between)
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--runs", type=int, default=7)
-    runs = parser.parse_args().runs
+    runs = command.parser(__doc__, runs=7).parse_args().runs
     timing.in_process("-c", CODE)  # Python's caches on disk
     both = [timing.in_process("-c", CODE) for _ in range(runs)]
     print(f"import tensorflow:   s {timing.summary([a for a, _ in both])}")

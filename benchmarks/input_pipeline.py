@@ -10,19 +10,14 @@ batch that is kept in memory, in turn. Without --data_dir random pictures in
 memory stand in for CIFAR-10. The model is that of the recipe vqvae_cifar10.
 """
 
-import argparse
-import os
+import command
+import keras
+import numpy as np
+import steps
+import timing
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-import timing  # noqa: E402
-
-import vqvae_tf as vq  # noqa: E402
-from vqvae_tf import data  # noqa: E402
-from vqvae_tf.data.pictures.source import ArrayImages  # noqa: E402
+from vqvae_tf import data
+from vqvae_tf.data.pictures.source import ArrayImages
 
 
 def open_source(options):
@@ -41,38 +36,29 @@ def open_source(options):
 def train_step(options):
     """Returns the train step of the model, a graph of one batch."""
     keras.config.set_dtype_policy(options.policy)
-    likelihood = vq.Gaussian()
-    parameters = likelihood.num_parameters(options.channels)
-    model = vq.VQVAE(
-        vq.Encoder(64, hidden_channels=options.hidden),
-        vq.VectorQuantizerEMA(512, 64),
-        vq.FactorizedDensity(
-            vq.Decoder(parameters, options.hidden), likelihood
-        ),
-        event_shape=(None, None, options.channels),
+    model = steps.vqvae(
+        options.channels,
+        (None, None, options.channels),
+        hidden_channels=options.hidden,
     )
-    model.build()
-    optimizer = keras.optimizers.Adam()
-    optimizer.build(model.trainable_variables)
-    model.compile(optimizer)
-    return tf.function(model.train_step)
+    return steps.train_step(model)
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    parser = command.parser(
+        __doc__,
+        data_dir=None,
+        split="train",
+        image_size=32,
+        channels=3,
+        batch=32,
+        hidden=128,
+        policy="mixed_bfloat16",
+        runs=9,
     )
     parser.add_argument("--source", help="as in vqvae_tf.data.open_images")
-    parser.add_argument("--data_dir")
-    parser.add_argument("--split", default="train")
-    parser.add_argument("--image_size", type=int, default=32)
-    parser.add_argument("--channels", type=int, default=3)
     parser.add_argument("--resize_range", help="LOW,HIGH")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--policy", default="mixed_bfloat16")
     parser.add_argument("--steps", type=int, default=30, help="of a block")
-    parser.add_argument("--runs", type=int, default=9)
     options = parser.parse_args()
     resize = options.resize_range and tuple(
         int(size) for size in options.resize_range.split(",")

@@ -7,16 +7,16 @@ Left, the bound of one draw against the number of latents; right, the mean of
 the bound in training since the point before, of the draws it was trained with.
 """
 
-import argparse
 import json
 import math
 import re
 
+import command
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
-from likelihood_table import bound, make_recipe  # noqa: E402
+from likelihood_table import VALIDATION, bound, make_recipe  # noqa: E402
 
 # Bits/dim of pixels as they are: worse is no model, and is off the plot.
 RAW = 8.0
@@ -99,10 +99,9 @@ def draw(table, split, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command.parser(__doc__, split=VALIDATION)
     parser.add_argument("table")
     parser.add_argument("output")
-    parser.add_argument("--split", default="train[45000:]")
     arguments = parser.parse_args()
     with open(arguments.table) as file:
         table = json.load(file)

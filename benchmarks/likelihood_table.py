@@ -12,13 +12,10 @@ test set. A run of other steps, or of other keys, needs a `--suffix` of its own
 in DIR/table.json as they come, and a killed run goes on where it was.
 """
 
-import argparse
 import json
-import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import trained  # noqa: E402
+import command
+import trained
 
 from vqvae_tf import presets, tasks as systems  # noqa: E402
 from vqvae_tf.utils.paths import expand
@@ -116,14 +113,11 @@ def course(folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command.parser(__doc__, data_dir=None, split=VALIDATION, suffix="")
     parser.add_argument("--workdir", required=True)
-    parser.add_argument("--data_dir")
     parser.add_argument("--only", nargs="*", choices=points(), metavar="POINT")
     parser.add_argument("--steps", type=int, help="instead of the recipe's")
-    parser.add_argument("--split", default=VALIDATION)
     parser.add_argument("--samples", type=int, default=1, help="of the bound")
-    parser.add_argument("--suffix", default="", help="of the runs' folders")
     parser.add_argument(
         "--set",
         nargs=2,

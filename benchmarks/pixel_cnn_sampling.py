@@ -8,20 +8,17 @@ sampler needs: 1,024 times one forward pass, timed in turn, the same mode
 its codes are compared with the cached ones.
 """
 
-import argparse
 import math
-import os
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import command
+import keras
+import numpy as np
+import tensorflow as tf
+import timing
+from naive_sampling import NaiveSampler
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-import timing  # noqa: E402
-from naive_sampling import NaiveSampler  # noqa: E402
-
-from vqvae_tf import PixelCNN  # noqa: E402
+from vqvae_tf import PixelCNN
 
 
 def compare(density, options, jit_compile):
@@ -69,14 +66,14 @@ def _mode(jit_compile):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    parser = command.parser(
+        __doc__,
+        batch=8,
+        runs=5,
+        hidden_channels=128,
+        num_layers=10,
+        num_embeddings=512,
     )
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--hidden_channels", type=int, default=128)
-    parser.add_argument("--num_layers", type=int, default=10)
-    parser.add_argument("--num_embeddings", type=int, default=512)
     parser.add_argument("--size", type=int, default=32, help="of the grid")
     options = parser.parse_args()
     keras.utils.set_random_seed(0)

@@ -6,15 +6,13 @@ Fresh processes; each loads one preset twice, after the imports. The first
 time has TensorFlow's own start in it.
 """
 
-import argparse
-
+import command
 import timing
 
 from vqvae_tf.zoo_path import zoo_dir
 
 CODE = """
-import os, sys, time
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import sys, time
 import keras, tensorflow
 from vqvae_tf import presets
 seconds = []
@@ -29,11 +27,7 @@ print(*seconds)
 def main():
     folder = zoo_dir() / "presets"
     names = sorted(path.parent.name for path in folder.glob("*/metadata.json"))
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--presets", default=",".join(names))
-    parser.add_argument("--runs", type=int, default=5)
+    parser = command.parser(__doc__, presets=",".join(names), runs=5)
     options = parser.parse_args()
     for name in options.presets.split(","):
         times = [

@@ -8,14 +8,10 @@ VectorQuantizerEMA and lucidrains' VectorQuantize, on latents and codebooks of
 measured in turn, and peak memory, each quantizer in a process of its own.
 """
 
-import argparse
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import numpy as np  # noqa: E402
-import peers  # noqa: E402
-import timing  # noqa: E402
+import command
+import numpy as np
+import peers
+import timing
 
 DIM = 64
 QUANTIZERS = {
@@ -105,12 +101,12 @@ def compare(size, names, runs):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    parser = command.parser(
+        __doc__,
+        sizes="8192x512,131072x512,65536x8192",
+        runs=7,
+        peers="textbook,sonnet,lucidrains",
     )
-    parser.add_argument("--sizes", default="8192x512,131072x512,65536x8192")
-    parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--peers", default="textbook,sonnet,lucidrains")
     parser.add_argument(
         "--memory_of", choices=QUANTIZERS, help="in a process of its own"
     )

@@ -8,18 +8,16 @@ of 1 and 8 pictures, in turn, first compared: codes must be equal, pictures to
 one level.
 """
 
-import argparse
 import os
 import tempfile
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import command
+import numpy as np
+import tensorflow as tf
+import timing
 
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-import timing  # noqa: E402
-
-from vqvae_tf import presets  # noqa: E402
-from vqvae_tf.export.saved_model import export  # noqa: E402
+from vqvae_tf import presets
+from vqvae_tf.export.saved_model import export
 
 
 def calls(generator, signatures, batch):
@@ -38,38 +36,36 @@ def calls(generator, signatures, batch):
     def served(name, output, **inputs):
         return lambda: signatures[name](**inputs)[output].numpy()
 
-    yield (
-        "encode",
-        lambda: generator.encode(images).numpy(),
-        served("encode", "codes", images=images),
-    )
-    yield (
-        "decode",
-        lambda: generator.decode(codes).numpy(),
-        served("decode", "images", codes=codes),
-    )
-    yield (
-        "reconstruct",
-        lambda: generator.reconstruct(images).numpy(),
-        served("reconstruct", "images", images=images),
-    )
-    yield (
-        "score",
-        lambda: generator.bits_per_dim(images, context)["total"].numpy(),
-        served("score", "bits_per_dim", images=images, **label),
-    )
-    yield (
-        "sample",
-        lambda: generator.sample(batch, context=context, seed=1).numpy(),
-        served(
-            "sample",
+    pictures, maps = {"images": images}, {"codes": codes}
+    drawn = {
+        "num_samples": tf.constant(batch),
+        "temperature": tf.constant(1.0),
+        "seed": tf.constant(1),
+    }
+
+    def sample():
+        return generator.sample(batch, context=context, seed=1)
+
+    def score():
+        return generator.bits_per_dim(images, context)["total"]
+
+    for name, python, output, inputs in (
+        ("encode", lambda: generator.encode(images), "codes", pictures),
+        ("decode", lambda: generator.decode(codes), "images", maps),
+        (
+            "reconstruct",
+            lambda: generator.reconstruct(images),
             "images",
-            num_samples=tf.constant(batch),
-            temperature=tf.constant(1.0),
-            seed=tf.constant(1),
-            **label,
+            pictures,
         ),
-    )
+        ("score", score, "bits_per_dim", {**pictures, **label}),
+        ("sample", sample, "images", {**drawn, **label}),
+    ):
+        yield (
+            name,
+            lambda call=python: call().numpy(),
+            served(name, output, **inputs),
+        )
 
 
 def compare(name, python, served, runs):
@@ -85,16 +81,12 @@ def compare(name, python, served, runs):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = command.parser(__doc__, batches="1,8", runs=20)
     parser.add_argument(
         "--preset",
         default="vqvae_cifar10",
         help="of pictures, with a prior",
     )
-    parser.add_argument("--batches", default="1,8")
-    parser.add_argument("--runs", type=int, default=20)
     options = parser.parse_args()
     generator = presets.load(options.preset)
     with tempfile.TemporaryDirectory() as folder:

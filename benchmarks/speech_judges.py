@@ -7,20 +7,17 @@ them on the test recordings as they are, under white noise, and after 8-bit
 mu-law. Then the probes of log-mel frames, at the rate of codes of 64 samples.
 """
 
-import argparse
-import os
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import numpy as np  # noqa: E402
+import command
+import numpy as np
 
 from vqvae_tf import data
 from vqvae_tf.evaluation.speech import (
     judges as speech_judges,
     probes as speech_probes,
-)  # noqa: E402
-from vqvae_tf.layers import MuLaw  # noqa: E402
+)
+from vqvae_tf.layers import MuLaw
 
 
 def noisy(waveform, decibels, rng):
@@ -84,11 +81,13 @@ def probe(train, test, target):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--source", default="tfds:spoken_digit")
-    parser.add_argument("--data_dir")
-    parser.add_argument("--sample_rate", type=int, default=8000)
-    parser.add_argument("--seed", type=int, default=0)
+    parser = command.parser(
+        __doc__,
+        source="tfds:spoken_digit",
+        data_dir=None,
+        sample_rate=8000,
+        seed=0,
+    )
     parser.add_argument("--only", choices=("judges", "probes"))
     options = parser.parse_args()
     train, test = (

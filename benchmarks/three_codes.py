@@ -9,8 +9,7 @@ it, given its three codes, and given those of another frame. --num_layers=N
 trains another decoder and its baseline in place of the preset's.
 """
 
-import argparse
-
+import command
 import keras
 import numpy as np
 import tensorflow as tf
@@ -81,12 +80,10 @@ def trained(config, data_dir, workdir):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", default=NAME)
+    parser = command.parser(__doc__, preset=NAME, data_dir=None)
     parser.add_argument(
         "--num_layers", type=int, help="train a decoder of so many layers too"
     )
-    parser.add_argument("--data_dir")
     parser.add_argument("--workdir", required=True)
     options = parser.parse_args()
     config = recipes.load_recipe(NAME)

@@ -10,21 +10,17 @@ minimise a squared error, ours the default, a Gaussian's mass in each pixel's
 bin. PyTorch is run in both memory formats; the faster one is compared.
 """
 
-import argparse
-import os
 import statistics
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import flops  # noqa: E402
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import peers  # noqa: E402
-import tensorflow as tf  # noqa: E402
-import textbook  # noqa: E402
-import timing  # noqa: E402
-
-import vqvae_tf as vq  # noqa: E402
+import command
+import flops
+import keras
+import numpy as np
+import peers
+import steps
+import tensorflow as tf
+import textbook
+import timing
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -35,15 +31,8 @@ def our_steps(images, options):
         "hidden_channels": options.hidden,
         "residual_channels": options.residual_channels,
     }
-    likelihood = vq.Gaussian()
-    decoder = vq.Decoder(likelihood.num_parameters(3), **sizes)
-    model = vq.VQVAE(
-        vq.Encoder(output_channels=64, **sizes),
-        vq.VectorQuantizerEMA(512, 64),
-        vq.FactorizedDensity(decoder, likelihood),
-    )
-    model.build()
-    train = _compiled_step(model, None, options.xla)
+    model = steps.vqvae(**sizes)
+    train = steps.train_step(model, jit_compile=options.xla)
     infer = tf.function(model.reconstruct)
     return lambda: float(train(images)["loss"]), lambda: infer(images).numpy()
 
@@ -52,7 +41,7 @@ def keras_steps(images, options):
     """Returns those of the plain Keras model, and its train step's graph."""
     pixels = tf.cast(images, tf.float32) / 127.5 - 1
     model = textbook.textbook_model(options.hidden, options.residual_channels)
-    step = _compiled_step(model, "mse", options.xla)
+    step = steps.train_step(model, "mse", options.xla)
     data = (pixels, pixels)
     train = step.get_concrete_function(data)
     infer = tf.function(lambda x: model(x, training=False))
@@ -61,13 +50,6 @@ def keras_steps(images, options):
         lambda: infer(pixels).numpy(),
         train,
     )
-
-
-def _compiled_step(model, loss, xla):
-    optimizer = keras.optimizers.Adam()
-    optimizer.build(model.trainable_variables)
-    model.compile(optimizer, loss)
-    return tf.function(model.train_step, jit_compile=xla)
 
 
 def torch_steps(images, options, dtype):
@@ -98,8 +80,8 @@ def compare(images, options, dtype):
         kinds |= torch_steps(images, options, dtype)
     gemm, gemm_flops = flops.gemm(dtype)
     for number, what in enumerate(("train step", "inference")):
-        steps = {name: pair[number] for name, pair in kinds.items()}
-        times = timing.paired({**steps, "gemm": gemm}, options.runs, 3)
+        called = {name: pair[number] for name, pair in kinds.items()}
+        times = timing.paired({**called, "gemm": gemm}, options.runs, 3)
         peak = [gemm_flops / t / 1e9 for t in times.pop("gemm")]
         print(f"{dtype}, {what}, batch {len(images)}", flush=True)
         _report(times, len(images))
@@ -135,15 +117,15 @@ def _best_torch(times):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    parser = command.parser(
+        __doc__,
+        batch=128,
+        hidden=128,
+        residual_channels=32,
+        runs=9,
+        dtypes="float32,bfloat16",
+        peers="torch",
     )
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--residual_channels", type=int, default=32)
-    parser.add_argument("--runs", type=int, default=9)
-    parser.add_argument("--dtypes", default="float32,bfloat16")
-    parser.add_argument("--peers", default="torch")
     parser.add_argument(
         "--xla", action="store_true", help="compile ours and Keras'"
     )

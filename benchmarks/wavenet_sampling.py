@@ -11,17 +11,14 @@ each sample; one is timed, in turn with the cached sampler, in graph and in XLA
 mode. Of a preset with a fast decoder that one is timed, too.
 """
 
-import argparse
-import os
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import command
+import keras
+import tensorflow as tf
+import timing
 
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
-import timing  # noqa: E402
-
-from vqvae_tf import WaveNet, presets  # noqa: E402
+from vqvae_tf import WaveNet, presets
 
 
 class Sampler:
@@ -128,16 +125,16 @@ def make_density(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    parser = command.parser(
+        __doc__,
+        seconds=1.0,
+        runs=5,
+        batch=1,
+        hidden_channels=64,
+        skip_channels=128,
+        output="categorical",
     )
-    parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--preset", help="its WaveNet; sizes are its own then")
-    parser.add_argument("--hidden_channels", type=int, default=64)
-    parser.add_argument("--skip_channels", type=int, default=128)
-    parser.add_argument("--output", default="categorical")
     options = parser.parse_args()
     # One core: no other thread may help.
     tf.config.threading.set_intra_op_parallelism_threads(1)

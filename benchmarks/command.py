@@ -1,0 +1,26 @@
+"""The command line of a benchmark, and a quiet TensorFlow.
+
+Imports of this come before those of TensorFlow, which then logs errors alone.
+"""
+
+import argparse
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def parser(text: str, **options) -> argparse.ArgumentParser:
+    """Returns a parser that shows `text` as it is.
+
+    Args:
+        text: the benchmark's docstring.
+        options: defaults by the options' names. A value is of its default's
+            type, text where that is None.
+    """
+    made = argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawTextHelpFormatter
+    )
+    for name, default in options.items():
+        kind = str if default is None else type(default)
+        made.add_argument(f"--{name}", type=kind, default=default)
+    return made
