@@ -8,7 +8,7 @@ import setuptools
 ROOT = pathlib.Path(__file__).resolve().parent
 VERSION = re.search(
     r'^__version__ = "(.+)"$',
-    (ROOT / "vqvae_tf" / "__init__.py").read_text(),
+    (ROOT / "vqvae_tf" / "_versions.py").read_text(),
     re.MULTILINE,
 )[1]
 

@@ -58,7 +58,7 @@ from vqvae_tf.quantizers import (  # noqa: E402
     VectorQuantizerEMA,
 )
 
-__version__ = "0.1.0"
+__version__ = _versions.__version__
 
 __all__ = [
     "Autoencoder",

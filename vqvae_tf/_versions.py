@@ -1,4 +1,4 @@
-"""Checks at import that this Python, TensorFlow and Keras will do.
+"""The version, and whether this Python, TensorFlow and Keras will do.
 
 Imports no part of the package, so that its messages come before any error
 that an old version would cause.
@@ -10,6 +10,8 @@ import os
 import re
 import sys
 
+# setup.py reads it here.
+__version__ = "0.1.0"
 PYTHON = (3, 11)
 # The oldest versions that the package is tested with; see setup.py.
 REQUIRED = {"tensorflow": (2, 21), "keras": (3, 15)}

@@ -13,9 +13,10 @@ import pytest
 import tensorflow as tf
 
 import vqvae_tf as vq
-from support import small
+from support import preset_files, small
 from vqvae_tf import presets, recipes
 from vqvae_tf.commands.inputs import recordings as audio_inputs
+from vqvae_tf.presets import finding
 from vqvae_tf.presets.files import check_preset_alone
 from vqvae_tf.samples.voices import sample_voices
 from vqvae_tf.tasks.pictures import card as showcase
@@ -52,6 +53,30 @@ def test_round_trip_is_bit_equal(preset):
     np.testing.assert_array_equal(
         loaded.sample(2, seed=5), model.sample(2, seed=5)
     )
+
+
+class Joint(vq.LatentGenerator):
+    pass
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("Joint", Joint),
+        # Older metadata has none, and somebody's class is not ours.
+        (None, vq.LatentGenerator),
+        ("Unknown", vq.LatentGenerator),
+        ("VQVAE", vq.LatentGenerator),
+        ("Gaussian", vq.LatentGenerator),
+    ],
+)
+def test_metadata_names_the_class(copy, name, expected):
+    metadata = preset_files.read(copy, "metadata.json")
+    del metadata["class"]
+    metadata |= {} if name is None else {"class": name}
+    preset_files.write(copy, "metadata.json", metadata)
+    with keras.saving.custom_object_scope({"vqvae_tf>Joint": Joint}):
+        assert type(presets.load(copy)) is expected
 
 
 def test_autoencoder_alone_can_be_loaded(preset):
@@ -416,7 +441,7 @@ def test_truncated_file(copy):
 
 
 def test_unknown_name(monkeypatch):
-    monkeypatch.setattr(presets, "BUILT_IN", {"known": ""})
+    monkeypatch.setattr(finding, "BUILT_IN", {"known": ""})
     with pytest.raises(presets.PresetError, match="no preset 'no-such'.*known"):
         presets.load("no-such")
 
@@ -427,7 +452,7 @@ def test_a_folder_does_not_shadow_a_built_in_preset(
     """Whoever unpacks a download where a program runs changes no model."""
     copy.rename(tmp_path / "vae_mnist")
     monkeypatch.chdir(tmp_path)
-    built_in = presets.zoo_dir() / "presets" / "vae_mnist"
+    built_in = finding.built_in_dir() / "vae_mnist"
     assert presets.find_preset("vae_mnist") == built_in
     (warning,) = [r.getMessage() for r in caplog.records]
     assert f"not the folder {tmp_path}/vae_mnist" in warning
@@ -463,10 +488,10 @@ def test_metadata_that_is_no_json(copy):
 
 
 def test_altered_metadata_of_a_built_in_preset(copy, monkeypatch):
-    monkeypatch.setattr(presets, "zoo_dir", lambda: copy.parent)
+    monkeypatch.setattr(finding, "zoo_dir", lambda: copy.parent)
     (copy.parent / "presets").mkdir()
     shutil.move(copy, copy.parent / "presets" / "tiny")
-    monkeypatch.setattr(presets, "BUILT_IN", {"tiny": "0" * 64})
+    monkeypatch.setattr(finding, "BUILT_IN", {"tiny": "0" * 64})
     with pytest.raises(presets.PresetError, match="metadata.json was altered"):
         presets.load("tiny")
 

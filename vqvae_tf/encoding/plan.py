@@ -7,7 +7,7 @@ import os
 import pathlib
 import re
 
-import vqvae_tf
+from vqvae_tf._versions import __version__
 from vqvae_tf.encoding.encoder import code_dtype
 from vqvae_tf.encoding.shards import CODES, DATASET, Shard
 from vqvae_tf.encoding.streams import shard_ranges
@@ -64,7 +64,7 @@ class Plan:
             "features_sha256": _features_digest(self.features),
             "file_format": job.file_format,
             "on_corrupt": job.on_corrupt,
-            "vqvae_tf_version": vqvae_tf.__version__,
+            "vqvae_tf_version": __version__,
         }
         # In the order in which a restart reads it.
         self.settings = json.loads(json.dumps(settings, sort_keys=True))

@@ -8,7 +8,7 @@ import sys
 import keras
 import tensorflow as tf
 
-from vqvae_tf.presets import checks as preset_checks
+from vqvae_tf.presets import checks
 from vqvae_tf.presets.checks import PresetError
 from vqvae_tf.utils.messages import first_line, with_article
 
@@ -279,7 +279,7 @@ def check_config(config, path, weights, own):
     Args:
         config: any JSON value.
         path: its file, for messages.
-        weights: what its file of weights holds, `preset_checks.Weights`.
+        weights: what its file of weights holds, `checks.Weights`.
         own: the caller's classes, as of `own_classes`.
     """
     _check_form(config, path)
@@ -352,7 +352,7 @@ def check_saved(model, config, name):
             _refuse_to_save(f"nobody could find {_name(entry)!r} again")
         own[_name(entry)] = found
     count = model.count_params()
-    weights = preset_checks.Weights(sys.maxsize, count)
+    weights = checks.Weights(sys.maxsize, count)
     try:
         # From a copy: Keras takes configurations apart as it reads them.
         again = build(copy.deepcopy(config), name, weights, own)

@@ -2,12 +2,22 @@
 
 import hashlib
 import json
+import os
 
 from vqvae_tf.presets.checks import METADATA, PresetError
 from vqvae_tf.utils import folders, scratch
+from vqvae_tf.utils.paths import expand
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 PRIOR_CONFIG, PRIOR_WEIGHTS = "prior.json", "prior.weights.h5"
+# What a model consists of whose preset has both pairs of files.
+JOINED = ("autoencoder", "prior")
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """Returns the sha256 of a file, in hexadecimal digits."""
+    with open(expand(path), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_preset_alone(folder):
@@ -56,9 +66,7 @@ def _check(folder):
 def _as_saved(path, entry) -> bool:
     if path.stat().st_size != entry["size"]:
         return False
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return digest == entry["sha256"]
+    return sha256(path) == entry["sha256"]
 
 
 def _listed(path) -> dict | None:

@@ -9,7 +9,16 @@ import json
 import numpy as np
 from absl import logging
 
-from vqvae_tf import presets
+from vqvae_tf.presets.checks import METADATA
+from vqvae_tf.presets.files import (
+    CONFIG,
+    PRIOR_CONFIG,
+    PRIOR_WEIGHTS,
+    WEIGHTS,
+    sha256,
+)
+from vqvae_tf.presets.finding import find_preset
+from vqvae_tf.presets.verifying import load_metadata
 
 # The array of an npz file, beside `codes` or `latents`, that says it.
 ARRAY = "preset"
@@ -24,9 +33,9 @@ def identity(preset) -> dict:
     Raises:
         PresetError: if there is no such preset.
     """
-    folder = presets.find_preset(preset)
-    digest = presets.sha256(folder / presets.METADATA)
-    return describe(preset, digest, presets.load_metadata(folder, digest))
+    folder = find_preset(preset)
+    digest = sha256(folder / METADATA)
+    return describe(preset, digest, load_metadata(folder, digest))
 
 
 def describe(preset, digest, metadata, with_prior=False) -> dict:
@@ -38,9 +47,9 @@ def describe(preset, digest, metadata, with_prior=False) -> dict:
         metadata: what is in that.
         with_prior: whether the prior makes codes too, of a second level.
     """
-    names = [presets.CONFIG, presets.WEIGHTS]
+    names = [CONFIG, WEIGHTS]
     if with_prior:
-        names += [presets.PRIOR_CONFIG, presets.PRIOR_WEIGHTS]
+        names += [PRIOR_CONFIG, PRIOR_WEIGHTS]
     return {
         "name": str(preset),
         "metadata_sha256": digest,
@@ -90,14 +99,14 @@ def check(preset, found, source):
         source: where, for messages.
     """
     try:
-        expected = found["files"][presets.WEIGHTS]
+        expected = found["files"][WEIGHTS]
         name = found["name"]
     except (KeyError, TypeError):
         raise ValueError(
             f"{source} does not say which preset made its codes, as `vqvae-tf "
             f"encode` writes it. Received: {str(found)[:80]}."
         ) from None
-    received = identity(preset)["files"][presets.WEIGHTS]
+    received = identity(preset)["files"][WEIGHTS]
     if received != expected:
         raise ValueError(
             f"{source} holds codes of {name}, of weights with the sha256 "

@@ -5,6 +5,8 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from vqvae_tf.utils.configs import portable_config
+
 
 @contextlib.contextmanager
 def float32_policy():
@@ -15,20 +17,6 @@ def float32_policy():
         yield
     finally:
         keras.config.set_dtype_policy(policy)
-
-
-def portable_config(config):
-    """Drops what belongs to one process: dtype, compile and build configs."""
-    if isinstance(config, dict):
-        if config.get("class_name") == "__keras_tensor__":
-            return config  # in functional models; its dtype is needed
-        dropped = ("dtype", "compile_config", "build_config")
-        return {
-            k: portable_config(v) for k, v in config.items() if k not in dropped
-        }
-    if isinstance(config, (list, tuple)):
-        return [portable_config(v) for v in config]
-    return config
 
 
 def in_float32(model):

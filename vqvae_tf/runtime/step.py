@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from vqvae_tf import presets
 from vqvae_tf.runtime import freezing, gradient_rules, replicas, strategies
 from vqvae_tf.runtime.batches import unpack_batch
 from vqvae_tf.runtime.checked_model import CheckedModel
@@ -172,8 +173,6 @@ class StepModel(KerasFiles, CheckedModel):
             presets.PresetError: if it is not found, altered, or of another
                 class.
         """
-        from vqvae_tf import presets  # stands above the models
-
         return presets.load(
             name,
             expected_class=cls,
@@ -183,8 +182,6 @@ class StepModel(KerasFiles, CheckedModel):
 
     def save_to_preset(self, path, metadata=None, card=None):
         """Saves the model as a preset's folder; see `presets.save`."""
-        from vqvae_tf import presets  # stands above the models
-
         return presets.save(self, path, metadata, card)
 
     def export_signature(self) -> list:
