@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from vqvae_tf.commands import table as cli
+from vqvae_tf.utils.errors import explain
 from vqvae_tf.utils.messages import first_line
 
 
@@ -58,4 +58,4 @@ def test_what_arises_in_traced_code_is_one_line():
     assert "in user code" in str(raised.value)
     expected = "size must be a positive integer. Received: -1."
     assert first_line(raised.value) == expected
-    assert cli.explain(raised.value) == expected
+    assert explain(raised.value) == expected

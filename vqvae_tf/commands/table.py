@@ -1,90 +1,13 @@
 """The commands of `vqvae-tf`; `vqvae_tf_cli` reads their arguments."""
 
-import errno
 import pathlib
 import shlex
 
 from absl import flags
 
+from vqvae_tf.utils.errors import explain as explain
+
 FLAGS = flags.FLAGS
-
-
-def explain(error) -> str | None:
-    """Returns what to tell of an error in data, files or arguments.
-
-    None is for other errors: those of the program, which need a traceback.
-    """
-    import tensorflow as tf
-
-    from vqvae_tf.utils.errors import ExplainedError
-    from vqvae_tf.utils.messages import first_line
-
-    if isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError)):
-        return _memory_message(first_line(error))
-    if isinstance(error, tf.errors.OpError):
-        return f"{first_line(error)} (--verbosity=1 shows where)"
-    if isinstance(error, OSError):
-        return _system_message(error)
-    if isinstance(error, ImportError):
-        return _import_message(error)
-    if isinstance(error, (ValueError, ExplainedError)):
-        traced = str(error).lstrip().startswith("in user code:")
-        return first_line(error) if traced else _text(error)
-    return None
-
-
-def _text(error):
-    return str(error) or type(error).__name__
-
-
-_REMEDIES = {
-    errno.ENOSPC: "The disk is full. Make room and call this again",
-    errno.EDQUOT: "The quota of the disk is used up. Make room and call this "
-    "again",
-    errno.EROFS: "Nothing can be written there. Choose another place",
-    errno.EACCES: "Choose another place, or change its permissions",
-    errno.EPERM: "Choose another place, or change its permissions",
-    errno.ENAMETOOLONG: "Choose a shorter name",
-}
-
-
-def _system_message(error):
-    """Returns what the operating system refused, of which file, and a remedy.
-
-    Errors of this package have no number, and say it all themselves.
-    """
-    if error.errno is None:
-        return str(error) or type(error).__name__
-    names = [n for n in (error.filename, error.filename2) if n is not None]
-    place = " -> ".join(map(str, names))
-    said = f"{error.strerror}: {place}" if place else f"{error.strerror}"
-    remedy = _REMEDIES.get(error.errno)
-    return f"{said}. {remedy}." if remedy else f"{said}."
-
-
-def _import_message(error):
-    """Returns what is missing; None if it is a part of this package."""
-    own = ("vqvae_tf", "vqvae_tf_cli")
-    if (error.name or "").partition(".")[0] in own:
-        return None
-    return str(error) or type(error).__name__
-
-
-def _memory_message(line):
-    if "No space left" in line:  # TensorFlow takes it for the same error
-        return f"The disk is full ({line}). Make room and call this again."
-    return (
-        f"Out of memory ({line}). Training: give a smaller batch "
-        "(--config.training.batch_size, --config.prior_training.batch_size, "
-        "of speech also --config.code_training.batch_size and "
-        "--config.fast_training.batch_size; "
-        "a stage that has no checkpoint yet may be changed), or a smaller "
-        "model; checkpoints are kept. Encoding: give a smaller --batch_size; "
-        "finished shards are kept."
-    )
-
-
-# Commands -------------------------------------------------------------------
 
 
 def list_presets():

@@ -41,6 +41,7 @@ from vqvae_tf.encoding.job import Job
 from vqvae_tf.encoding.plan import LAST, PLAN, Plan, check_empty
 from vqvae_tf.encoding.shards import UNFINISHED
 from vqvae_tf.encoding.sources import check_apart
+from vqvae_tf.utils.errors import explain
 
 _PROGRAM = "python -m vqvae_tf.encoding.beam"
 
@@ -210,8 +211,6 @@ def _beam_options(words, own):
 
 
 def _explained(error):
-    from vqvae_tf.commands.table import explain
-
     message = explain(error)
     if message is None:  # of a worker's error there is the text alone
         kinds = r"(?:ValueError|OSError|\w+(?:NotFound|Permission)\w*Error)"
