@@ -1,6 +1,7 @@
 """The rooms of the package: what may import what (docs/design.md)."""
 
 import ast
+import graphlib
 import pathlib
 
 import pytest
@@ -33,6 +34,14 @@ def module_of(path):
 
 
 MODULES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
+# Still to be mended: whoever does removes the line.
+LAZY = (
+    "vqvae_tf.commands.table",
+    "vqvae_tf.commands.evaluate",
+    "vqvae_tf.encoding.arrays",
+    "vqvae_tf.evaluation.video",
+)
 
 
 def imported(tree):
@@ -54,13 +63,48 @@ def room_of(module):
     return (module.split(".") + [""])[1]
 
 
-@pytest.mark.parametrize("module", MODULES)
+def goes_down(module, other):
+    here, there = room_of(module), room_of(other)
+    return here == there or HEIGHT.get(there, len(STOREYS)) < HEIGHT[here]
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {"vqvae_tf"}))
 def test_imports_go_down(module):
-    here = room_of(module)
-    if not here:
-        return  # the package itself shows names of all rooms
-    tree = ast.parse(MODULES[module].read_text())
-    for other in imported(tree):
-        there = room_of(other)
-        if there != here:
-            assert HEIGHT[there] < HEIGHT[here], f"{module} imports {other}"
+    for other in imported(TREES[module]):
+        assert goes_down(module, other), f"{module} imports {other}"
+
+
+def test_imports_make_no_circle():
+    """Nor could rooms: what goes up is told above."""
+    graph = {
+        module: {
+            other
+            for other in imported(TREES[module])
+            if other != module and goes_down(module, other)
+        }
+        for module in set(MODULES) - {"vqvae_tf"}
+    }
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.xfail(reason="still to be mended")
+            if name in LAZY
+            else (),
+        )
+        for name in MODULES
+    ],
+)
+def test_own_modules_are_imported_at_the_top(module):
+    """Only heavy packages of others may wait for a call."""
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            found = [*imported(node)]
+            assert not found, f"{node.name} imports {', '.join(found)}"
