@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import tempfile
 
+import keras
 import tensorflow as tf
 from absl import logging
 
@@ -26,13 +27,13 @@ WARMUP_FILE = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
 
 
 def export(
-    generator,
-    path,
-    version=1,
-    jit_sampling=None,
-    max_batch=None,
-    max_pixels=None,
-    max_samples=None,
+    generator: keras.Model,
+    path: str | os.PathLike,
+    version: int = 1,
+    jit_sampling: bool | None = None,
+    max_batch: int | None = None,
+    max_pixels: int | None = None,
+    max_samples: int | None = None,
 ) -> pathlib.Path:
     """Writes a model as a SavedModel, `path/<version>/`.
 
@@ -101,8 +102,8 @@ def export(
     and the speakers' names and the sample rate in assets.extra/speech.json.
 
     `serving_default` is `encode`. Everything is computed in float32, from a
-    copy if need be. What cannot be meant is an InvalidArgumentError with a
-    message.
+    copy if need be. A request that makes no sense is an InvalidArgumentError
+    with a message.
 
     The folder appears when it is complete. With the package
     tensorflow-serving-api it holds warm-up requests for every signature.
@@ -118,8 +119,8 @@ def export(
             They are several times as fast then, but TensorFlow Serving needs a
             flag for that (docs/serving.md).
         max_batch, max_pixels, max_samples: how much one request may ask for,
-            so that none takes all memory: see `serving_bounds.Bounds`. By
-            default 256 examples, 2**23 pixels, 256 drawn pictures or frames;
+            so that none takes all memory; see `signatures.bounds.Bounds`.
+            By default 256 examples, 2**23 pixels, 256 drawn pictures or frames;
             of speech 2**19 samples of waveforms. 0 is no bound.
 
     Returns:
@@ -199,7 +200,7 @@ def _check_level(autoencoder):
         )
 
 
-def check_target(path, version) -> pathlib.Path:
+def check_target(path: str | os.PathLike, version: int) -> pathlib.Path:
     """Returns the folder of a version, which must be free.
 
     Raises:

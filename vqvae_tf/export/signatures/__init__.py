@@ -1,9 +1,12 @@
 """What an exported model answers: inputs checked, outputs named."""
 
+import keras
+
 from vqvae_tf.export.signatures.base import Endpoints
+from vqvae_tf.export.signatures.bounds import Bounds
 from vqvae_tf.export.signatures.latents import LatentEndpoints
 from vqvae_tf.export.signatures.levels import LevelEndpoints
-from vqvae_tf.export.signatures.pictures import PictureEndpoints
+from vqvae_tf.export.signatures.pictures import CodeEndpoints
 from vqvae_tf.export.signatures.speech import SpeechEndpoints
 from vqvae_tf.export.signatures.video import VideoEndpoints
 from vqvae_tf.models import (
@@ -14,7 +17,11 @@ from vqvae_tf.models import (
 )
 
 
-def endpoints(generator, jit_sampling=None, bounds=None) -> Endpoints:
+def endpoints(
+    generator: keras.Model,
+    jit_sampling: bool | None = None,
+    bounds: Bounds | None = None,
+) -> Endpoints:
     """Returns the functions behind the signatures of a model.
 
     Args:
@@ -44,4 +51,4 @@ def endpoints(generator, jit_sampling=None, bounds=None) -> Endpoints:
         return LatentEndpoints(generator, bounds)
     if isinstance(generator.prior, LatentGenerator):
         return LevelEndpoints(generator, bounds)
-    return PictureEndpoints(generator, bounds)
+    return CodeEndpoints(generator, bounds)

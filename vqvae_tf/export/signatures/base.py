@@ -1,38 +1,56 @@
 """What the signatures of all exported models share: tracing and checks."""
 
+from collections.abc import Sequence
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.export.signatures.bounds import Bounds, product, within
 
+# A condition, a message, and the tensor that ends the message where the
+# condition is not true everywhere.
+Check = tuple[tf.Tensor, str, tf.Tensor]
+
 
 class Endpoints:
     """The functions behind the signatures of an exported model.
 
-    Checks are part of the graphs: what cannot be meant is an
+    Checks are part of the graphs: a request that makes no sense is an
     InvalidArgumentError. A subclass adds the signatures of one kind of model;
-    `serving.endpoints` picks it.
+    `signatures.endpoints` picks it.
 
     Args:
-        generator: a model with an encoder of pictures, built and in float32.
+        generator: a model with an encoder, built and in float32.
         bounds: how much a request may ask for, by default `Bounds()`.
     """
 
     is_speech = False
 
-    def __init__(self, generator, bounds=None):
+    def __init__(self, generator: keras.Model, bounds: Bounds | None = None):
         self.bounds = bounds or Bounds()
         self.generator = generator
         self.prior = generator.prior
         self.autoencoder = generator.autoencoder
-        self.quantizer = getattr(self.autoencoder, "quantizer", None)
         # Height over h, and width over w.
         self.factor = self.autoencoder.downsampling
         self.channels = self.autoencoder.event_shape[-1]
         self.specs = {
             "temperature": ([], tf.float32),
             "seed": ([], tf.int32),
+            "num_samples": ([], tf.int32),
         }
+
+    @property
+    def quantizer(self) -> keras.layers.Layer:
+        """That of the autoencoder's codes."""
+        return self.autoencoder.quantizer
+
+    @property
+    def groups(self) -> list:
+        """The last axis of codes: none for one codebook."""
+        groups = self.quantizer.num_codebooks
+        return [groups] if groups > 1 else []
 
     def functions(self) -> dict:
         """Returns a method and the names of its inputs, by signature.
@@ -46,7 +64,11 @@ class Endpoints:
 
     def example_values(self) -> dict:
         """Returns small valid arrays for every input, by name."""
-        return {"temperature": np.float32(1), "seed": np.int32(0)}
+        return {
+            "temperature": np.float32(1),
+            "seed": np.int32(0),
+            "num_samples": np.int32(1),
+        }
 
     def signatures(self) -> dict:
         """Returns a concrete function for each signature, by signature.
@@ -92,26 +114,28 @@ class Endpoints:
         """Returns texts by their path in the version's folder."""
         return {}
 
-    def example_sizes(self):
+    def example_sizes(self) -> tuple[list, list]:
         """Returns the sizes of an example's pixels, and of its codes."""
         grid = getattr(self.prior, "event_shape", (8, 8))
         sizes = self.autoencoder.event_shape[:2]
         sizes = [n or g * self.factor for n, g in zip(sizes, grid)]
         return sizes, [size // self.factor for size in sizes]
 
-    # Checks -------------------------------------------------------------------
+    # Inputs -------------------------------------------------------------------
 
-    def checked_shape(self, name, tensor):
+    def checked_shape(self, name: str, tensor: tf.Tensor) -> tf.Tensor:
         """Returns an input, checked to have the shape of its spec."""
         # A server compares dtypes with the signature's, but not shapes.
         return tf.ensure_shape(tensor, self.specs[name][0])
 
-    def checked_pixels(self, name, pixels, kind):
-        """Returns `[..., H, W, 3]`, checked to have sizes that can be encoded.
+    def checked_pixels(
+        self, name: str, pixels: tf.Tensor, kind: str
+    ) -> tf.Tensor:
+        """Returns pixels, checked to have sizes that can be encoded.
 
         Args:
             name: the input's.
-            pixels: uint8.
+            pixels: uint8 `[B, ..., H, W, channels]`.
             kind: what one of them is called, "picture".
         """
         pixels = self.checked_shape(name, pixels)
@@ -131,7 +155,13 @@ class Endpoints:
             ),
         )
 
-    def checked_codes(self, name, codes, quantizer, kind="grid of codes"):
+    def checked_codes(
+        self,
+        name: str,
+        codes: tf.Tensor,
+        quantizer: keras.layers.Layer,
+        kind: str = "grid of codes",
+    ) -> tf.Tensor:
         """Returns codes, checked to be there and to be of the quantizer.
 
         Args:
@@ -156,20 +186,7 @@ class Endpoints:
             *range_checks(name, codes, quantizer.num_embeddings),
         )
 
-    def within(self, name, number, what):
-        """Returns the check that a request stays within one of the bounds."""
-        most = self.bounds.limit(name, self.is_speech)
-        return within(name, most, number, what)
-
-    def decoded_within(self, positions):
-        """Returns the check that so many codes are no more than can be decoded.
-
-        Args:
-            positions: int64 scalar, of all examples.
-        """
-        return self.within("max_pixels", positions * self.factor**2, "pixels")
-
-    def checked_count(self, number, grid):
+    def checked_count(self, number: tf.Tensor, grid: Sequence) -> tf.Tensor:
         """Returns `num_samples`, checked to be at least 1 and within bounds.
 
         Args:
@@ -183,8 +200,70 @@ class Endpoints:
             self.decoded_within(product([number, *grid])),
         )
 
+    def one_or_each(
+        self,
+        name: str,
+        values: tf.Tensor,
+        count: tf.Tensor,
+        size: int,
+        words: tuple[str, str],
+        hint: str = "",
+    ) -> tf.Tensor:
+        """Returns int32 `[count]` of an input `[1]` or `[count]`.
 
-def at_least(minimum, name, number):
+        Args:
+            name: the input's.
+            values: one for all examples, or one for each, in 0..size-1.
+            count: the number of examples.
+            size: how many values there are.
+            words: what a value and the examples are called, "label" and
+                "pictures".
+            hint: said before what is wrong with a value.
+        """
+        values = self.checked_shape(name, values)
+        number, (word, examples) = tf.shape(values)[0], words
+        values = checked(
+            values,
+            (
+                (number == 1) | (number == count),
+                f"Expected one {word} for all, or one for each. Received: the "
+                f"numbers of {word}s and of {examples}",
+                tf.stack([number, count]),
+            ),
+            *(
+                (valid, f"{hint}{message}", received)
+                for valid, message, received in range_checks(name, values, size)
+            ),
+        )
+        return tf.broadcast_to(values, [count])
+
+    def drawing(self, temperature: tf.Tensor, seed: tf.Tensor) -> dict:
+        """Returns the options of a draw, checked."""
+        return {
+            "temperature": at_least(0, "temperature", temperature),
+            "seed": self.checked_shape("seed", seed),
+        }
+
+    # Bounds -------------------------------------------------------------------
+
+    def within(self, name: str, number: tf.Tensor, what: str) -> Check:
+        """Returns the check that a request stays within one of the bounds."""
+        most = self.bounds.limit(name, self.is_speech)
+        return within(name, most, number, what)
+
+    def decoded_within(self, positions: tf.Tensor) -> Check:
+        """Returns the check that no more codes are decoded than is allowed.
+
+        Args:
+            positions: int64 scalar, of all examples.
+        """
+        return self.within("max_pixels", positions * self.factor**2, "pixels")
+
+
+# Checks -----------------------------------------------------------------------
+
+
+def at_least(minimum: int, name: str, number: tf.Tensor) -> tf.Tensor:
     """Returns a scalar tensor, checked to be finite and not too small."""
     number = tf.ensure_shape(number, [])
     valid = number >= minimum
@@ -195,7 +274,14 @@ def at_least(minimum, name, number):
     return checked(number, (valid, f"{message} {received}", number))
 
 
-def range_checks(name, values, size):
+def finite_check(name: str, values: tf.Tensor) -> Check:
+    """Returns the check that floats are neither NaN nor infinite."""
+    others = tf.math.count_nonzero(~tf.math.is_finite(values))
+    message = f"{name} must be finite numbers. Received: NaN or infinite:"
+    return others == 0, message, others
+
+
+def range_checks(name: str, values: tf.Tensor, size: int) -> tuple:
     """Returns the checks that int32 values are in 0..size-1."""
     expected = f"Expected {name} in 0..{size - 1}. Received: {name}"
     low, high = tf.reduce_min(values), tf.reduce_max(values)
@@ -205,14 +291,8 @@ def range_checks(name, values, size):
     )
 
 
-def checked(tensor, *checks):
-    """Returns the tensor, which depends on its checks.
-
-    Args:
-        tensor: any.
-        checks: `(condition, message, received)`; `received`, a tensor, ends
-            the message where the condition is not true everywhere.
-    """
+def checked(tensor: tf.Tensor, *checks: Check) -> tf.Tensor:
+    """Returns the tensor, which depends on its checks."""
     assertions = [
         # 8: shapes are shown whole.
         tf.debugging.Assert(tf.reduce_all(condition), [message, received], 8)
@@ -220,3 +300,20 @@ def checked(tensor, *checks):
     ]
     with tf.control_dependencies(assertions):
         return tf.identity(tensor)
+
+
+# Outputs ----------------------------------------------------------------------
+
+
+def as_images(values: tf.Tensor) -> dict:
+    """Returns the output `images`, uint8, for pixels of any dtype."""
+    return {"images": tf.cast(values, tf.uint8)}
+
+
+def as_score(bits: dict, total: str = "bits_per_dim") -> dict:
+    """Returns the outputs of `score`, for what `bits_per_dim` returned."""
+    return {
+        total: bits["total"],
+        "reconstruction": bits["reconstruction"],
+        "prior": bits["prior"],
+    }

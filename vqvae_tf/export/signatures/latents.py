@@ -1,15 +1,21 @@
 """What an exported autoencoder answers, whose latents are no codes."""
 
-import numpy as np
+import keras
 import tensorflow as tf
 
 from vqvae_tf.densities.base import LN2, event_size
-from vqvae_tf.export.signatures.base import Endpoints, at_least, checked
-from vqvae_tf.export.signatures.bounds import product
+from vqvae_tf.export.signatures.base import (
+    as_images,
+    as_score,
+    checked,
+    finite_check,
+)
+from vqvae_tf.export.signatures.bounds import Bounds, product
+from vqvae_tf.export.signatures.pictures import PictureEndpoints
 from vqvae_tf.runtime import random
 
 
-class LatentEndpoints(Endpoints):
+class LatentEndpoints(PictureEndpoints):
     """The signatures of an `Autoencoder`, with or without a prior.
 
     Below, B pictures of H x W pixels have latents of C channels on a grid of
@@ -33,44 +39,25 @@ class LatentEndpoints(Endpoints):
     ['decode', 'encode', 'reconstruct', 'sample', 'score']
     """
 
-    def __init__(self, generator, bounds=None):
+    between = "latents"
+
+    def __init__(self, generator: keras.Model, bounds: Bounds | None = None):
         super().__init__(generator, bounds)
         self._event = self.autoencoder.event_shape
         shape = self.autoencoder.encoder.compute_output_shape((1, *self._event))
         self._grid = shape[1:-1]
-        bottleneck = self.autoencoder.bottleneck
-        self.specs |= {
-            "images": ([None, None, None, self.channels], tf.uint8),
-            "latents": (
-                [None, None, None, bottleneck.num_channels(shape[-1])],
-                tf.float32,
-            ),
-            "num_samples": ([], tf.int32),
-        }
+        channels = self.autoencoder.bottleneck.num_channels(shape[-1])
+        self.specs["latents"] = ([None, None, None, channels], tf.float32)
 
     def functions(self):
-        functions = {
-            "encode": (self.encode, ["images"]),
-            "decode": (self.decode, ["latents"]),
-            "reconstruct": (self.reconstruct, ["images"]),
-        }
+        functions = super().functions()
         if self.autoencoder.bottleneck.has_prior:
             functions["score"] = (self.score, ["images", "seed"])
-            # Without sizes the prior is of no grid.
+            # Without sizes the prior has no grid.
             if None not in self._event:
                 sampling = ["num_samples", "temperature", "seed"]
                 functions["sample"] = (self.sample, sampling)
         return functions
-
-    def example_values(self):
-        sizes, grid = self.example_sizes()
-        channels = self.specs["latents"][0][-1]
-        return {
-            **super().example_values(),
-            "images": np.zeros([1, *sizes, self.channels], np.uint8),
-            "latents": np.zeros([1, *grid, channels], np.float32),
-            "num_samples": np.int32(1),
-        }
 
     # Signatures ---------------------------------------------------------------
 
@@ -79,17 +66,11 @@ class LatentEndpoints(Endpoints):
 
         Without noise: of a Gaussian the posterior's mean.
         """
-        return {"latents": self.autoencoder.encode(self._images(images))}
+        return super().encode(images)
 
     def decode(self, latents):
         """Returns `images`, uint8 `[B, H, W, 3]`, of float32 latents."""
-        images = self.autoencoder.decode(self._latents(latents))
-        return {"images": tf.cast(images, tf.uint8)}
-
-    def reconstruct(self, images):
-        """Returns `images`, encoded and decoded, uint8 `[B, H, W, 3]`."""
-        images = self.autoencoder.reconstruct(self._images(images))
-        return {"images": tf.cast(images, tf.uint8)}
+        return as_images(self.autoencoder.decode(self._latents(latents)))
 
     def sample(self, num_samples, temperature, seed):
         """Returns `images`, uint8 `[num_samples, H, W, 3]`.
@@ -102,10 +83,9 @@ class LatentEndpoints(Endpoints):
         """
         images = self.autoencoder.sample(
             self.checked_count(num_samples, self._grid),
-            temperature=at_least(0, "temperature", temperature),
-            seed=self.checked_shape("seed", seed),
+            **self.drawing(temperature, seed),
         )
-        return {"images": tf.cast(images, tf.uint8)}
+        return as_images(images)
 
     def score(self, images, seed):
         """Returns bits per dimension, the bound and its parts, float32 `[B]`.
@@ -115,7 +95,7 @@ class LatentEndpoints(Endpoints):
             seed: int32 scalar, of the draw of z; also of what an
                 `observation` draws, black and white pixels of grey ones.
         """
-        images = self._images(images)
+        images = self.images(images)
         seed = random.make_seed(self.checked_shape("seed", seed))
         observation = self.autoencoder.observation
         if observation is not None:
@@ -124,37 +104,30 @@ class LatentEndpoints(Endpoints):
             images, seed=random.fold_in(seed, 1)
         )
         bits = -1 / (event_size(images) * LN2)  # of a nat
-        return {
-            "bits_per_dim": (log_px + log_ratio)[0] * bits,
-            "reconstruction": log_px[0] * bits,
-            "prior": log_ratio[0] * bits,
-        }
+        return as_score(
+            {
+                "total": (log_px + log_ratio)[0] * bits,
+                "reconstruction": log_px[0] * bits,
+                "prior": log_ratio[0] * bits,
+            }
+        )
 
-    # Checks -------------------------------------------------------------------
+    # Inputs -------------------------------------------------------------------
 
     def _of_one_size(self):
         """Returns whether one latent stands for all of a picture."""
         return self._event[:2] == (self.factor, self.factor)
 
-    def _images(self, images):
-        images = self.checked_pixels("images", images, "picture")
+    def images(self, images):
+        images = super().images(images)
         if not self._of_one_size():
             return images
-        return checked(
-            images,
-            (
-                tf.shape(images)[1:3] == self.factor,
-                f"Height and width must be {self.factor} and {self.factor}: "
-                "one latent stands for all of a picture. Received: images of "
-                "shape",
-                tf.shape(images),
-            ),
-        )
+        why = ": one latent stands for all of a picture"
+        return self.images_of_size(images, self._event[:2], why)
 
     def _latents(self, latents):
         latents = self.checked_shape("latents", latents)
         shape = tf.shape(latents)
-        others = tf.math.count_nonzero(~tf.math.is_finite(latents))
         checks = [
             self.within("max_batch", shape[0], "examples"),
             self.decoded_within(product(shape[:-1])),
@@ -164,11 +137,7 @@ class LatentEndpoints(Endpoints):
                 "Received: latents of shape",
                 shape,
             ),
-            (
-                others == 0,
-                "latents must be finite numbers. Received: NaN or infinite:",
-                others,
-            ),
+            finite_check("latents", latents),
         ]
         if self._of_one_size():
             message = (

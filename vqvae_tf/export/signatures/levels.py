@@ -1,14 +1,15 @@
 """What an exported model of pictures in two levels answers."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.export.signatures.base import at_least, checked
-from vqvae_tf.export.signatures.bounds import product
-from vqvae_tf.export.signatures.pictures import PictureEndpoints
+from vqvae_tf.export.signatures.base import as_images, checked
+from vqvae_tf.export.signatures.bounds import Bounds, product
+from vqvae_tf.export.signatures.pictures import CodeEndpoints
 
 
-class LevelEndpoints(PictureEndpoints):
+class LevelEndpoints(CodeEndpoints):
     """The signatures of pictures, and those of the few codes above them.
 
     The VQ-VAE above was made for code maps of one size, so what goes through
@@ -20,7 +21,7 @@ class LevelEndpoints(PictureEndpoints):
         bounds: how much a request may ask for, by default `Bounds()`.
     """
 
-    def __init__(self, generator, bounds=None):
+    def __init__(self, generator: keras.Model, bounds: Bounds | None = None):
         super().__init__(generator, bounds)
         self.above = self.prior.autoencoder
         self._sizes = [size * self.factor for size in self.above.event_shape]
@@ -36,12 +37,10 @@ class LevelEndpoints(PictureEndpoints):
         }
 
     def example_values(self):
-        global_codes = np.zeros([1, self._codebooks], np.int32)
-        images = np.zeros([1, *self._sizes, self.channels], np.uint8)
         return {
             **super().example_values(),
-            "images": images,
-            "global_codes": global_codes,
+            "images": np.zeros([1, *self._sizes, self.channels], np.uint8),
+            "global_codes": np.zeros([1, self._codebooks], np.int32),
         }
 
     # Signatures ---------------------------------------------------------------
@@ -75,28 +74,17 @@ class LevelEndpoints(PictureEndpoints):
             grid = grid[..., 0]
         codes = self.above.decoder.sample(
             context={"local": quantizer.decode(grid)},
-            temperature=at_least(0, "temperature", temperature),
-            seed=self.checked_shape("seed", seed),
+            **self.drawing(temperature, seed),
         )
-        images = self.autoencoder.decode(codes)
-        return {"images": tf.cast(images, tf.uint8)}
+        return as_images(self.autoencoder.decode(codes))
 
     def score(self, images, labels=None):
-        """Returns bits per dimension; see `PictureEndpoints.score`."""
+        """Returns bits per dimension; see `CodeEndpoints.score`."""
         return super().score(self._images_of_one_size(images), labels)
 
-    # Checks -------------------------------------------------------------------
-
     def _images_of_one_size(self, images):
-        images = self._images(images)
-        height, width = self._sizes
-        return checked(
-            images,
-            (
-                tf.shape(images)[1:3] == self._sizes,
-                f"Height and width must be {height} and {width}, those of the "
-                "code maps that the model above was made for; crop or pad the "
-                "pictures. Received: images of shape",
-                tf.shape(images),
-            ),
+        why = (
+            ", those of the code maps that the model above was made for; crop "
+            "or pad the pictures"
         )
+        return self.images_of_size(self.images(images), self._sizes, why)

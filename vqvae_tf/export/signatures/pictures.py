@@ -1,17 +1,84 @@
 """What an exported model of pictures answers."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.export.signatures.base import (
     Endpoints,
-    at_least,
+    as_images,
+    as_score,
     checked,
-    range_checks,
 )
+from vqvae_tf.export.signatures.bounds import Bounds
 
 
 class PictureEndpoints(Endpoints):
+    """What all models of pictures answer; subclasses add what lies between.
+
+    Below, B pictures are H x W pixels, encoded on a grid of h x w.
+
+    Args:
+        generator: a model of pictures, built and in float32.
+        bounds: how much a request may ask for, by default `Bounds()`.
+    """
+
+    # The name of what `encode` returns and `decode` takes.
+    between = "codes"
+
+    def __init__(self, generator: keras.Model, bounds: Bounds | None = None):
+        super().__init__(generator, bounds)
+        self.specs["images"] = ([None, None, None, self.channels], tf.uint8)
+
+    def functions(self):
+        return {
+            "encode": (self.encode, ["images"]),
+            "decode": (self.decode, [self.between]),
+            "reconstruct": (self.reconstruct, ["images"]),
+        }
+
+    def example_values(self):
+        sizes, grid = self.example_sizes()
+        shape, dtype = self.specs[self.between]
+        between = np.zeros([1, *grid, *shape[3:]], dtype.as_numpy_dtype)
+        return {
+            **super().example_values(),
+            "images": np.zeros([1, *sizes, self.channels], np.uint8),
+            self.between: between,
+        }
+
+    # Signatures ---------------------------------------------------------------
+
+    def encode(self, images):
+        """Returns what pictures uint8 `[B, H, W, 3]` are encoded to."""
+        return {self.between: self.autoencoder.encode(self.images(images))}
+
+    def reconstruct(self, images):
+        """Returns `images`, encoded and decoded, uint8 `[B, H, W, 3]`."""
+        return as_images(self.autoencoder.reconstruct(self.images(images)))
+
+    # Inputs -------------------------------------------------------------------
+
+    def images(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns the input `images`, checked."""
+        return self.checked_pixels("images", images, "picture")
+
+    def images_of_size(self, images: tf.Tensor, sizes, why: str) -> tf.Tensor:
+        """Returns `images`, checked to be of one size.
+
+        Args:
+            images: uint8 `[B, H, W, 3]`.
+            sizes: H and W.
+            why: what is said of them.
+        """
+        shape = tf.shape(images)
+        message = f"Height and width must be {sizes[0]} and {sizes[1]}{why}."
+        received = "Received: images of shape"
+        same = shape[1:3] == list(sizes)
+        return checked(images, (same, f"{message} {received}", shape))
+
+
+class CodeEndpoints(PictureEndpoints):
     """The signatures of a model of pictures, with or without a prior.
 
     Below, B pictures of H x W pixels have codes on a grid of h x w, with a
@@ -24,28 +91,20 @@ class PictureEndpoints(Endpoints):
 
     Example:
 
-    >>> endpoints = PictureEndpoints(generator)
+    >>> endpoints = CodeEndpoints(generator)
     >>> codes = endpoints.signatures()["encode"](images)["codes"]
     """
 
-    def __init__(self, generator, bounds=None):
+    def __init__(self, generator: keras.Model, bounds: Bounds | None = None):
         super().__init__(generator, bounds)
         self.num_classes = self.prior and self.prior.global_channels
-        groups = self.quantizer.num_codebooks
-        self._groups = [groups] if groups > 1 else []
         self.specs |= {
-            "images": ([None, None, None, self.channels], tf.uint8),
-            "codes": ([None, None, None, *self._groups], tf.int32),
-            "num_samples": ([], tf.int32),
+            "codes": ([None, None, None, *self.groups], tf.int32),
             "labels": ([None], tf.int32),
         }
 
     def functions(self):
-        functions = {
-            "encode": (self.encode, ["images"]),
-            "decode": (self.decode, ["codes"]),
-            "reconstruct": (self.reconstruct, ["images"]),
-        }
+        functions = super().functions()
         if self.prior is not None:
             labels = ["labels"] if self.num_classes else []
             sampling = ["num_samples", "temperature", "seed", *labels]
@@ -54,31 +113,14 @@ class PictureEndpoints(Endpoints):
         return functions
 
     def example_values(self):
-        sizes, grid = self.example_sizes()
-        return {
-            **super().example_values(),
-            "images": np.zeros([1, *sizes, self.channels], np.uint8),
-            "codes": np.zeros([1, *grid, *self._groups], np.int32),
-            "num_samples": np.int32(1),
-            "labels": np.zeros([1], np.int32),
-        }
+        return {**super().example_values(), "labels": np.zeros([1], np.int32)}
 
     # Signatures ---------------------------------------------------------------
-
-    def encode(self, images):
-        """Returns `codes`, int32 `[B, h, w]`, of uint8 `[B, H, W, 3]`."""
-        return {"codes": self.autoencoder.encode(self._images(images))}
 
     def decode(self, codes):
         """Returns `images`, uint8 `[B, H, W, 3]`, of int32 `[B, h, w]`."""
         codes = self.checked_codes("codes", codes, self.quantizer)
-        images = self.autoencoder.decode(codes)
-        return {"images": tf.cast(images, tf.uint8)}
-
-    def reconstruct(self, images):
-        """Returns `images`, encoded and decoded, uint8 `[B, H, W, 3]`."""
-        images = self.autoencoder.reconstruct(self._images(images))
-        return {"images": tf.cast(images, tf.uint8)}
+        return as_images(self.autoencoder.decode(codes))
 
     def sample(self, num_samples, temperature, seed, labels=None):
         """Returns `images`, uint8 `[num_samples, H, W, 3]`.
@@ -94,10 +136,9 @@ class PictureEndpoints(Endpoints):
         images = self.generator.sample(
             num_samples,
             context=self._context(labels, num_samples),
-            temperature=at_least(0, "temperature", temperature),
-            seed=self.checked_shape("seed", seed),
+            **self.drawing(temperature, seed),
         )
-        return {"images": tf.cast(images, tf.uint8)}
+        return as_images(images)
 
     def score(self, images, labels=None):
         """Returns bits per dimension, the bound and its parts, float32 `[B]`.
@@ -106,35 +147,14 @@ class PictureEndpoints(Endpoints):
             images: uint8 `[B, H, W, 3]`.
             labels: with a class-conditional prior, int32 `[1]` or `[B]`.
         """
-        images = self._images(images)
+        images = self.images(images)
         context = self._context(labels, tf.shape(images)[0])
-        bits = self.generator.bits_per_dim(images, context)
-        return {
-            "bits_per_dim": bits["total"],
-            "reconstruction": bits["reconstruction"],
-            "prior": bits["prior"],
-        }
-
-    # Checks -------------------------------------------------------------------
-
-    def _images(self, images):
-        return self.checked_pixels("images", images, "picture")
+        return as_score(self.generator.bits_per_dim(images, context))
 
     def _context(self, labels, count):
         """Returns the prior's context for int32 labels `[1]` or `[count]`."""
         if labels is None:
             return None
-        labels = self.checked_shape("labels", labels)
-        number = tf.shape(labels)[0]
-        labels = checked(
-            labels,
-            (
-                (number == 1) | (number == count),
-                "Expected one label for all pictures, or one for each. "
-                "Received: the numbers of labels and of pictures",
-                tf.stack([number, count]),
-            ),
-            *range_checks("labels", labels, self.num_classes),
-        )
-        labels = tf.broadcast_to(labels, [count])
-        return {"global": tf.one_hot(labels, self.num_classes)}
+        words, size = ("label", "pictures"), self.num_classes
+        labels = self.one_or_each("labels", labels, count, size, words)
+        return {"global": tf.one_hot(labels, size)}

@@ -4,16 +4,18 @@ import contextlib
 import json
 import pathlib
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.export.signatures.base import (
     Endpoints,
+    as_score,
     at_least,
     checked,
-    range_checks,
+    finite_check,
 )
-from vqvae_tf.export.signatures.bounds import product
+from vqvae_tf.export.signatures.bounds import Bounds, product
 from vqvae_tf.runtime import random
 
 # In a version's folder, beside the warm-up requests: a client needs the
@@ -61,20 +63,22 @@ class SpeechEndpoints(Endpoints):
 
     is_speech = True
 
-    def __init__(self, generator, jit_sampling=False, bounds=None):
+    def __init__(
+        self,
+        generator: keras.Model,
+        jit_sampling: bool = False,
+        bounds: Bounds | None = None,
+    ):
         super().__init__(generator, bounds)
         self.jit_sampling = jit_sampling
         self.names = self.autoencoder.speaker_names
         self.sample_rate = self.autoencoder.sample_rate
         _check_prior(self.prior, self.names)
-        groups = self.quantizer.num_codebooks
-        self._groups = [groups] if groups > 1 else []
         self.specs |= {
             "waveform": ([None, None], tf.float32),
             "sample_rate": ([], tf.int32),
-            "codes": ([None, None, *self._groups], tf.int32),
+            "codes": ([None, None, *self.groups], tf.int32),
             "speaker": ([None], tf.int32),
-            "num_samples": ([], tf.int32),
             "num_codes": ([], tf.int32),
         }
 
@@ -119,9 +123,8 @@ class SpeechEndpoints(Endpoints):
             **super().example_values(),
             "waveform": np.zeros([1, self.factor], np.float32),
             "sample_rate": np.int32(self.sample_rate),
-            "codes": np.zeros([1, 1, *self._groups], np.int32),
+            "codes": np.zeros([1, 1, *self.groups], np.int32),
             "speaker": np.zeros([1], np.int32),
-            "num_samples": np.int32(1),
             "num_codes": np.int32(1),
         }
 
@@ -156,12 +159,7 @@ class SpeechEndpoints(Endpoints):
             seed: int32 scalar.
             speaker: where the model has speakers, int32 `[1]` or `[B]`.
         """
-        codes = self.checked_codes(
-            "codes", codes, self.quantizer, "row of codes"
-        )
-        context = self._context(speaker, tf.shape(codes)[0])
-        drawing = self._drawing(temperature, seed)
-        return {"waveform": self.autoencoder.decode(codes, context, **drawing)}
+        return self._decode(codes, speaker, **self.drawing(temperature, seed))
 
     def convert(self, waveform, sample_rate, temperature, seed, speaker=None):
         """Returns `waveform`, float32 `[B, T]`, of the codes of another.
@@ -169,33 +167,32 @@ class SpeechEndpoints(Endpoints):
         Args:
             waveform: float32 `[B, T]` in [-1, 1].
             sample_rate: int32 scalar, in Hz.
-            temperature, seed, speaker: as of `decode`.
+            temperature, seed, speaker: same as for `decode`.
         """
-        waveform = self._waveform(waveform, sample_rate)
-        again = self.autoencoder.reconstruct(
-            waveform,
-            self._context(speaker, tf.shape(waveform)[0]),
-            length=tf.shape(waveform)[1],
-            **self._drawing(temperature, seed),
-        )
-        return {"waveform": again}
+        drawing = self.drawing(temperature, seed)
+        return self._convert(waveform, sample_rate, speaker, **drawing)
 
     def decode_fast(self, codes, speaker=None):
-        """As `decode`, by the fast decoder: in a moment, but rough."""
+        """As `decode`, by the fast decoder: at once, at lower quality."""
+        return self._decode(codes, speaker, fast=True)
+
+    def convert_fast(self, waveform, sample_rate, speaker=None):
+        """As `convert`, by the fast decoder: at once, at lower quality."""
+        return self._convert(waveform, sample_rate, speaker, fast=True)
+
+    def _decode(self, codes, speaker, **options):
         codes = self.checked_codes(
             "codes", codes, self.quantizer, "row of codes"
         )
         context = self._context(speaker, tf.shape(codes)[0])
-        return {"waveform": self.autoencoder.decode(codes, context, fast=True)}
+        return {"waveform": self.autoencoder.decode(codes, context, **options)}
 
-    def convert_fast(self, waveform, sample_rate, speaker=None):
-        """As `convert`, by the fast decoder: in a moment, but rough."""
+    def _convert(self, waveform, sample_rate, speaker, **options):
         waveform = self._waveform(waveform, sample_rate)
+        count, length = tf.unstack(tf.shape(waveform))
+        context = self._context(speaker, count)
         again = self.autoencoder.reconstruct(
-            waveform,
-            self._context(speaker, tf.shape(waveform)[0]),
-            length=tf.shape(waveform)[1],
-            fast=True,
+            waveform, context, length=length, **options
         )
         return {"waveform": again}
 
@@ -218,7 +215,7 @@ class SpeechEndpoints(Endpoints):
         num_samples = checked(num_samples, *checks)
         num_codes = checked(num_codes, *checks)
         context = self._context(speaker, num_samples)
-        drawing = self._drawing(temperature, seed)
+        drawing = self.drawing(temperature, seed)
         # As LatentGenerator.sample does, which returns no codes.
         seed = random.make_seed(drawing.pop("seed"))
         codes = self.prior.sample(
@@ -247,19 +244,9 @@ class SpeechEndpoints(Endpoints):
             self._context(speaker, tf.shape(waveform)[0]),
             mask=self.autoencoder.pad(tf.ones_like(waveform)),
         )
-        return {
-            "bits_per_sample": bits["total"],
-            "reconstruction": bits["reconstruction"],
-            "prior": bits["prior"],
-        }
+        return as_score(bits, "bits_per_sample")
 
-    def _drawing(self, temperature, seed):
-        return {
-            "temperature": at_least(0, "temperature", temperature),
-            "seed": self.checked_shape("seed", seed),
-        }
-
-    # Checks -------------------------------------------------------------------
+    # Inputs -------------------------------------------------------------------
 
     def decoded_within(self, positions):
         samples = positions * self.factor
@@ -269,8 +256,7 @@ class SpeechEndpoints(Endpoints):
         waveform = self.checked_shape("waveform", waveform)
         sample_rate = self.checked_shape("sample_rate", sample_rate)
         shape = tf.shape(waveform)
-        finite = tf.math.is_finite(waveform)
-        some = tf.where(finite, waveform, 0.0)
+        some = tf.where(tf.math.is_finite(waveform), waveform, 0.0)
         extremes = tf.stack([tf.reduce_min(some), tf.reduce_max(some)])
         return checked(
             waveform,
@@ -282,11 +268,7 @@ class SpeechEndpoints(Endpoints):
                 "Received: waveform of shape",
                 shape,
             ),
-            (
-                finite,
-                "Samples must be finite numbers. Received: NaN or infinite:",
-                tf.math.count_nonzero(~finite),
-            ),
+            finite_check("Samples", waveform),
             (
                 tf.abs(some) <= 1,
                 "Expected samples in [-1, 1]; divide those of 16 bits by "
@@ -305,24 +287,11 @@ class SpeechEndpoints(Endpoints):
         """Returns the context of int32 speakers `[1]` or `[count]`."""
         if speaker is None:
             return None
-        speaker = self.checked_shape("speaker", speaker)
-        number = tf.shape(speaker)[0]
-        names = ", ".join(self.names)
-        known = range_checks("speaker", speaker, len(self.names))
-        speaker = checked(
-            speaker,
-            (
-                (number == 1) | (number == count),
-                "Expected one speaker for all, or one for each. Received: the "
-                "numbers of speakers and of waveforms",
-                tf.stack([number, count]),
-            ),
-            *(
-                (valid, f"The speakers are {names}. {message}", received)
-                for valid, message, received in known
-            ),
+        size, names = len(self.names), ", ".join(self.names)
+        speaker = self.one_or_each(
+            *("speaker", speaker, count, size, ("speaker", "waveforms")),
+            hint=f"The speakers are {names}. ",
         )
-        speaker = tf.broadcast_to(speaker, [count])
         return self.autoencoder.speaker_context(speaker)
 
 

@@ -1,5 +1,6 @@
 """What an exported model of video answers."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -7,9 +8,10 @@ from vqvae_tf.export.signatures.base import (
     Endpoints,
     at_least,
     checked,
+    finite_check,
     range_checks,
 )
-from vqvae_tf.export.signatures.bounds import product
+from vqvae_tf.export.signatures.bounds import Bounds, product
 
 
 class VideoEndpoints(Endpoints):
@@ -23,7 +25,7 @@ class VideoEndpoints(Endpoints):
         bounds: how much a request may ask for, by default `Bounds()`.
     """
 
-    def __init__(self, generator, bounds=None):
+    def __init__(self, generator: keras.Model, bounds: Bounds | None = None):
         super().__init__(generator, bounds)
         network = self.prior.network
         self.num_past, self.num_actions = network.num_past, network.num_actions
@@ -101,7 +103,7 @@ class VideoEndpoints(Endpoints):
         """Returns `frames`, uint8 `[B, num_frames, H, W, 3]`.
 
         Args:
-            context_frames, temperature, seed: as of `rollout`.
+            context_frames, temperature, seed: same as for `rollout`.
             num_frames: int32 scalar, at least 1.
         """
         frames = self._context_frames(context_frames)
@@ -112,15 +114,11 @@ class VideoEndpoints(Endpoints):
         return self._roll(frames, temperature, seed, num_frames=num_frames)
 
     def _roll(self, frames, temperature, seed, **options):
-        frames = self.generator.rollout(
-            frames,
-            temperature=at_least(0, "temperature", temperature),
-            seed=self.checked_shape("seed", seed),
-            **options,
-        )
+        drawing = self.drawing(temperature, seed)
+        frames = self.generator.rollout(frames, **drawing, **options)
         return {"frames": tf.cast(frames, tf.uint8)}
 
-    # Checks -------------------------------------------------------------------
+    # Inputs -------------------------------------------------------------------
 
     def _context_frames(self, frames):
         frames = self.checked_pixels("context_frames", frames, "frame")
@@ -169,6 +167,4 @@ class VideoEndpoints(Endpoints):
     def _action_checks(self, actions):
         if self.num_actions:
             return range_checks("actions", actions, self.num_actions)
-        others = tf.math.count_nonzero(~tf.math.is_finite(actions))
-        message = "actions must be finite numbers. Received: NaN or infinite:"
-        return [(others == 0, message, others)]
+        return [finite_check("actions", actions)]
