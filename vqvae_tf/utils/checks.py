@@ -1,8 +1,8 @@
 """Checks of numbers, each with one clear error: arguments and options.
 
-A number may be Python's or numpy's, a 0-d array or an eager tensor: all are
-the same here, and are looked at before they are cast. `tensor_checks` does the
-same for arrays, and for tensors whose values only a graph will know.
+A number may be Python's or numpy's, a 0-d array or an eager tensor. All are
+treated alike, and checked before they are cast. `tensor_checks` does the same
+for arrays, and for tensors whose values are known only when a graph runs.
 """
 
 import math
@@ -15,7 +15,7 @@ MAX_INT32 = 2**31 - 1
 MAX_TEMPERATURE = 1e30
 
 
-def number(value):
+def number(value: object) -> int | float | None:
     """Returns a Python int or float, or None for what is no real number.
 
     Args:
@@ -38,14 +38,20 @@ def number(value):
         return math.inf
 
 
-def check_integer(name, value, low, high=MAX_INT32, expected=None):
+def check_integer(
+    name: str,
+    value: object,
+    low: int,
+    high: int = MAX_INT32,
+    expected: str | None = None,
+) -> int:
     """Returns value as an int; raises ValueError unless it is in low..high.
 
     Args:
         name: the argument's, for the message.
         value: any.
-        low, high: the smallest and the largest that is valid.
-        expected: in words; by default the range.
+        low, high: the smallest and the largest valid value.
+        expected: what is valid, in words; by default the range.
     """
     found = number(value)
     if not isinstance(found, int) or not low <= found <= high:
@@ -55,13 +61,13 @@ def check_integer(name, value, low, high=MAX_INT32, expected=None):
     return found
 
 
-def check_positive(name, value):
+def check_positive(name: str, value: object) -> int:
     """Returns value as an int; raises ValueError unless it is one, above 0."""
     return check_integer(name, value, 1, expected="a positive integer")
 
 
-def check_odd(name, value, at_least=1):
-    """Returns value as an int; raises ValueError unless odd, large enough."""
+def check_odd(name: str, value: object, at_least: int = 1) -> int:
+    """Returns value as an int; raises ValueError unless odd and >= at_least."""
     expected = f"an odd integer of at least {at_least}"
     found = check_integer(name, value, at_least, expected=expected)
     if found % 2 == 0:
@@ -69,7 +75,9 @@ def check_odd(name, value, at_least=1):
     return found
 
 
-def check_number(name, value, low, high, expected):
+def check_number(
+    name: str, value: object, low: float, high: float, expected: str
+) -> int | float:
     """Returns value; raises ValueError unless it is a number in [low, high].
 
     Args:
@@ -79,7 +87,7 @@ def check_number(name, value, low, high, expected):
         expected: the interval in words.
 
     Returns:
-        The number as an int or a float of Python.
+        The number as a Python int or float.
     """
     found = number(value)
     if found is None or not low <= found <= high:
@@ -89,12 +97,12 @@ def check_number(name, value, low, high, expected):
     return found
 
 
-def check_share(name, value):
+def check_share(name: str, value: object) -> int | float:
     """Returns value; raises ValueError unless it is a number in [0, 1]."""
     return check_number(name, value, 0, 1, "a number in [0, 1]")
 
 
-def check_not_negative(name, value):
+def check_not_negative(name: str, value: object) -> int | float:
     """Returns value; raises ValueError unless it is a finite number >= 0."""
     largest = float(np.finfo(np.float32).max)
     expected = "a finite number of at least 0"
@@ -110,7 +118,7 @@ EXPECTED = {
 }
 
 
-def check_temperature(value, name="temperature"):
+def check_temperature(value: object, name: str = "temperature") -> float:
     """Returns a float; raises ValueError unless finite and at least 0."""
     expected = EXPECTED["temperature"]
     found = number(value)
@@ -119,25 +127,27 @@ def check_temperature(value, name="temperature"):
     return float(check_number(name, value, 0, MAX_TEMPERATURE, expected))
 
 
-def check_top_k(value):
-    """Returns an int or None; raises ValueError for all else."""
+def check_top_k(value: object) -> int | None:
+    """Returns an int or None; raises ValueError for anything else."""
     if value is None:
         return None
     return check_integer("top_k", value, 1, expected=EXPECTED["top_k"])
 
 
-def check_top_p(value):
-    """Returns a float or None; raises ValueError for all else."""
+def check_top_p(value: object) -> float | None:
+    """Returns a float or None; raises ValueError for anything else."""
     if value is None:
         return None
-    # As samplers compute: what is 0 or 1 in float32 is so in all modes.
+    # Samplers compute in float32: what rounds to 0 or 1 there is 0 or 1 here.
     smallest = float(np.finfo(np.float32).tiny)
     found = check_number("top_p", value, smallest, 1, EXPECTED["top_p"])
     return float(np.float32(found))
 
 
-def check_seed(value, low=-MAX_INT32 - 1, name="seed"):
-    """Returns an int or None; raises ValueError unless it is of int32."""
+def check_seed(
+    value: object, low: int = -MAX_INT32 - 1, name: str = "seed"
+) -> int | None:
+    """Returns an int or None; raises ValueError unless it fits int32."""
     if value is None:
         return None
     expected = f"None or an integer in {low}..{MAX_INT32}"
@@ -147,8 +157,8 @@ def check_seed(value, low=-MAX_INT32 - 1, name="seed"):
 # Labels -----------------------------------------------------------------------
 
 
-def check_labels(name, values, size):
-    """Returns integers of 0..size-1 as an array; raises ValueError for others.
+def check_labels(name: str, values, size: int) -> np.ndarray:
+    """Returns integers as an array; raises ValueError outside 0..size-1.
 
     Args:
         name: what they are called, in the plural.

@@ -1,4 +1,4 @@
-"""Locks of files, which the system ends with the process that holds them."""
+"""File locks, which the system releases when their process ends."""
 
 import errno
 import os
@@ -18,9 +18,8 @@ def try_lock(file) -> bool | None:
         file: a file object, or its descriptor.
 
     Returns:
-        True for a lock that is held until the file is closed, False where
-        another has it, and None where the system, or the file system, has no
-        locks.
+        True: the lock is held until the file is closed. False: another holds
+        it. None: the operating system or the file system has no locks.
 
     Raises:
         OSError: if locking fails otherwise.
@@ -39,5 +38,5 @@ def try_lock(file) -> bool | None:
 
 
 def user_number() -> int:
-    """Returns the number of the user, 0 on systems that have none."""
+    """Returns the user's id, 0 on systems that have none."""
     return os.getuid() if hasattr(os, "getuid") else 0

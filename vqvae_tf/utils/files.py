@@ -10,25 +10,25 @@ from vqvae_tf.utils.paths import resolve
 
 
 @contextlib.contextmanager
-def write_atomically(path, sync=True):
-    """Gives a temporary name to write to, and renames it when that is done.
+def write_atomically(path: str | os.PathLike, sync: bool = True):
+    """Gives a temporary name to write to, and renames the file when done.
 
     A link is followed: what it points to is replaced. What a killed process
     has left of earlier writing to the same folder is removed.
 
     Args:
         path: the file to make or replace; its folder is made if needed.
-        sync: whether the file is on the disk before it gets its name, so
-            that even a power failure leaves the old one or the new. That
-            takes some milliseconds, which many small files need not.
+        sync: whether the file is flushed to the disk before it gets its
+            name, so that even a power failure leaves the old one or the new.
+            It costs some milliseconds, too much for many small files.
 
     Yields:
-        The temporary path, on the same file system; the file's name is the
-        same. On an error it is removed and an existing file stays as it was.
+        The temporary path, a string: the same name on the same file system.
+        On an error it is removed, and an existing file stays as it was.
 
     Raises:
         OSError: if it cannot be written.
-        ValueError: if path is something else than a file.
+        ValueError: if path exists and is not a file.
 
     Example:
 
@@ -52,21 +52,21 @@ def write_atomically(path, sync=True):
             sync_folder(path.parent)
 
 
-def remove_leftovers(path):
-    """Removes what killed writers left of a file, and of those beside it."""
+def remove_leftovers(path: str | os.PathLike):
+    """Removes what killed writers left of a file and its neighbours."""
     scratch.remove_leftovers(resolve(path).parent)
 
 
-def sync_tree(folder):
-    """Has all files below a folder, and their names, written to the disk."""
+def sync_tree(folder: str | os.PathLike):
+    """Flushes all files below a folder, and their names, to the disk."""
     for parent, _, names in os.walk(folder):
         for name in names:
             _sync(os.path.join(parent, name))
         sync_folder(parent)
 
 
-def sync_folder(folder):
-    """Has the names in a folder written to the disk, if it can be."""
+def sync_folder(folder: str | os.PathLike):
+    """Flushes the names in a folder to the disk, where that is possible."""
     with contextlib.suppress(OSError):
         _sync(folder)
 
@@ -79,8 +79,8 @@ def _sync(path):
         os.close(handle)
 
 
-def save_npz(path, **arrays):
-    """Writes arrays to an npz file, compressed, and then gives it its name."""
+def save_npz(path: str | os.PathLike, **arrays: np.ndarray):
+    """Writes arrays to a compressed npz file, atomically."""
     with write_atomically(path) as temporary:
         with open(temporary, "wb") as file:
             np.savez_compressed(file, **arrays)

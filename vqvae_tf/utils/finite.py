@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 
-def check_weights(model, action):
+def check_weights(model: keras.Model, action: str):
     """Raises ValueError if a model has weights that are NaN or infinite.
 
     Args:
@@ -17,7 +17,7 @@ def check_weights(model, action):
     """
     for variable in model.weights:
         values = keras.ops.convert_to_numpy(variable.value)
-        # Of bfloat16 too, which is no floating type to numpy.
+        # Everything else is floats: numpy does not count bfloat16 as one.
         if values.dtype.kind in "biu" or np.isfinite(values).all():
             continue
         wrong = np.count_nonzero(~np.isfinite(values))

@@ -1,4 +1,4 @@
-"""Graphs that eager calls make once and use again."""
+"""Graphs that eager calls trace once and reuse."""
 
 import collections
 import functools
@@ -11,8 +11,8 @@ class Graphs:
     """The graphs used last; an object that Keras does not track.
 
     A graph takes megabytes and seconds. What a user may choose freely must
-    therefore be an argument of the graph, not part of its key; for the rest,
-    sizes of grids say, the graph that was not used for longest makes room.
+    therefore be an argument of the graph, not part of its key. For the rest
+    (sizes of grids, say) the least recently used graph makes room.
 
     Args:
         most: how many graphs are kept.
@@ -26,7 +26,7 @@ class Graphs:
     (8.0, 2)
     """
 
-    def __init__(self, most=16):
+    def __init__(self, most: int = 16):
         self.most = most
         self._made = collections.OrderedDict()
         # Servers call a model from several threads.
@@ -36,13 +36,13 @@ class Graphs:
         return len(self._made)
 
     def get(self, function, *arguments, kind=()):
-        """Returns `function(*arguments, ...)` as a graph.
+        """Returns `function(*arguments, ...)` as a `tf.function`.
 
         Args:
             function: what is traced; always the same one for the same key.
             arguments: its first ones, part of the key.
-            kind: the rest of the key: what makes another graph of arguments
-                that are given later.
+            kind: the rest of the key, for what the arguments that are given
+                later need a graph of their own for.
         """
         key = (arguments, kind)
         with self._lock:
@@ -57,14 +57,14 @@ class Graphs:
             return self._made[key]
 
 
-def call(graph, arguments, **free):
+def call(graph, arguments: dict, **free):
     """Calls a graph that is traced once for all sizes of some axes.
 
     Args:
         graph: a `tf.function` of a dict.
         arguments: the dict, of tensors, dicts of tensors and None.
-        free: for names of arguments the axes whose sizes may differ between
-            calls, or a function from a tensor to those axes.
+        free: by the name of an argument the axes whose sizes may differ
+            between calls, or a function from a tensor to those axes.
     """
     specs = dict(arguments)
     for name, axes in free.items():

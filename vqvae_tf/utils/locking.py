@@ -10,25 +10,29 @@ from absl import logging
 from vqvae_tf.utils.file_locks import try_lock
 from vqvae_tf.utils.paths import resolve
 
-# The lock's file; it is empty, and gone when the process is done.
+# The lock file is empty, and removed when the process is done.
 LOCK = ".lock"
 # What this process holds: (folder, for what, thread).
 _HELD = set()
 
 
 class FolderInUse(ValueError):
-    """A folder in which another process is at work."""
+    """A folder that another process is working in."""
 
 
 @contextlib.contextmanager
-def locked(folder, doing, remedy="choose another folder"):
-    """Keeps other processes out of a folder; the system ends the lock.
+def locked(
+    folder: str | os.PathLike,
+    doing: str,
+    remedy: str = "choose another folder",
+):
+    """Keeps other processes out of a folder, until the block or process ends.
 
-    Inside of it, another block of the same thread and purpose enters freely. A
-    folder that is made for it goes again if it stays empty.
+    Nested blocks of the same thread and purpose enter freely. A folder that is
+    made for the lock is removed again if it stays empty.
 
     Args:
-        folder: it is made if needed.
+        folder: made if needed.
         doing: what is done there, for the message.
         remedy: what to do besides waiting.
 

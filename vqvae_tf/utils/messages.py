@@ -1,4 +1,4 @@
-"""What of an error is worth telling in one line."""
+"""Words for messages: the line of an error that says what is wrong."""
 
 import re
 
@@ -22,14 +22,11 @@ def _text(error):
         return ""
 
 
-def first_line(error) -> str:
+def first_line(error: BaseException) -> str:
     """Returns the line of an error that says what is wrong.
 
-    Of an operation's error, which comes with a stack of its own, with names of
-    nodes, and at times as one of several, the line that is meant for people.
-
-    Args:
-        error: an exception.
+    Errors of TensorFlow's operations come with a stack of their own, names of
+    nodes, and sometimes other errors; of those only what is meant for people.
     """
     text = re.sub(_NAMES, "", _text(error))
     if text.lstrip().startswith("in user code:"):
@@ -44,7 +41,7 @@ def first_line(error) -> str:
 
 
 def _of_traced(text):
-    """Returns what an error says that arose as a function was traced.
+    """Returns what an error raised while tracing says.
 
     AutoGraph puts the lines of code before it: `    ValueError: what it says`.
     """
@@ -52,8 +49,8 @@ def _of_traced(text):
     return text[starts[-1].end() :] if starts else text
 
 
-def with_article(thing, article="a") -> str:
-    """Returns the name of a thing's class after "a" or "an".
+def with_article(thing: object, article: str = "a") -> str:
+    """Returns the name of an object's class, with "a" or "an".
 
     Args:
         thing: any object.

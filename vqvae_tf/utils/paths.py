@@ -5,24 +5,24 @@ import os
 import pathlib
 
 
-def expand(path) -> pathlib.Path:
+def expand(path: str | os.PathLike) -> pathlib.Path:
     """Returns a path as Python's file functions want it, `~` expanded.
 
     Every path that a user gives, to a function or to the command, goes
-    through here once or more often: expanding twice changes nothing. A name
-    that begins with `~` but names no user's home stays as it is, as in a
-    shell, and `./~` is a file of that name.
+    through here at least once: expanding twice changes nothing. A name that
+    begins with `~` but names no user's home stays as it is, as in a shell, and
+    `./~` is a file of that name.
 
     Args:
-        path: a string or an `os.PathLike`; in it, bytes of a name that are no
-            UTF-8 are surrogates, as `os.fsdecode` has them.
+        path: a string or an `os.PathLike`. Bytes of a name that are not UTF-8
+            are surrogates in it, as `os.fsdecode` returns them.
 
     Returns:
         A `pathlib.Path`.
 
     Raises:
         TypeError: for anything else.
-        ValueError: if it is empty, or no path can look so.
+        ValueError: if it is empty, or can be no path.
 
     Example:
 
@@ -56,11 +56,12 @@ def expand(path) -> pathlib.Path:
     return expanded
 
 
-def resolve(path) -> pathlib.Path:
+def resolve(path: str | os.PathLike) -> pathlib.Path:
     """Returns the absolute path of what a path means, through all links.
 
     Args:
-        path: as for `expand`; it need not be there, nor what a link points to.
+        path: same as for `expand`. Neither it nor what a link points to need
+            exist.
 
     Raises:
         OSError: for a link that leads back to itself.
@@ -86,7 +87,7 @@ def _real(path):
     return pathlib.Path(os.path.realpath(expand(path)))
 
 
-def check_outside(path, folder):
+def check_outside(path: str | os.PathLike, folder: str | os.PathLike):
     """Raises ValueError if an output is, or is in, a folder that is read."""
     if _real(path).is_relative_to(_real(folder)):
         raise ValueError(
@@ -96,14 +97,14 @@ def check_outside(path, folder):
         )
 
 
-def check_place(path):
+def check_place(path: str | os.PathLike):
     """Raises an error where a file or folder cannot be made.
 
     Args:
-        path: as for `expand`; neither it nor its folder need be there.
+        path: same as for `expand`. Neither it nor its folder need exist.
 
     Raises:
-        ValueError: if it would be inside of a file.
+        ValueError: if it would be inside a file.
         PermissionError: if nothing may be written there.
     """
     path = expand(path)
@@ -119,8 +120,8 @@ def check_place(path):
         )
 
 
-def printable(text) -> str:
-    """Returns a name with what is no UTF-8 spelled out, as `\\xe9`.
+def printable(text: str) -> str:
+    """Returns a name with bytes that are not UTF-8 spelled out, as `\\xe9`.
 
     Example:
 
@@ -130,7 +131,7 @@ def printable(text) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def check_utf8(path, what):
+def check_utf8(path: str | os.PathLike, what: str):
     """Raises ValueError for a path that TensorFlow cannot use.
 
     Args:

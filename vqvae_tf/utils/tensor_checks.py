@@ -1,10 +1,10 @@
-"""Checks of tensors: where values are known an error, else an assertion.
+"""Checks of tensors: an error where values are known, else an assertion.
 
-Arrays, lists and eager tensors are looked at as they come, before any cast: a
-64-bit integer beyond int32 would else become another number. Tensors of a
-graph get assertions, which are an InvalidArgumentError when the graph runs. XLA
-drops assertions; codes are therefore clamped, too, so that none is read from
-another codebook.
+Arrays, lists and eager tensors are checked as given, before any cast, which
+would turn a 64-bit integer beyond int32 into another number. Tensors of a graph
+get assertions, which raise InvalidArgumentError when the graph runs. XLA drops
+assertions, so codes are clamped as well: none is looked up in a codebook that
+is not its own.
 """
 
 import keras
@@ -16,7 +16,7 @@ from vqvae_tf.utils.checks import MAX_INT32, MAX_TEMPERATURE
 
 
 def known(value) -> bool:
-    """Returns whether values can be looked at now: no tensor of a graph."""
+    """Returns whether values can be read now: they are not a graph's."""
     if isinstance(value, (tf.Variable, keras.Variable)):
         return tf.executing_eagerly()
     if isinstance(value, keras.KerasTensor):
@@ -24,11 +24,11 @@ def known(value) -> bool:
     return not tf.is_tensor(value) or hasattr(value, "numpy")
 
 
-def array_of(name, value):
+def array_of(name: str, value) -> np.ndarray | None:
     """Returns values as an array, None where only a graph will know them.
 
     Raises:
-        ValueError: for what is no array, lists of different lengths say.
+        ValueError: if they are no array: lists of different lengths, say.
     """
     if isinstance(value, keras.KerasTensor):
         return None
@@ -48,14 +48,13 @@ def array_of(name, value):
         ) from error
 
 
-def checked(tensor, *conditions):
-    """Returns the tensor, which depends on its checks.
+# A condition, a message, and the tensor that completes the message where the
+# condition does not hold everywhere.
+Condition = tuple[tf.Tensor, str, tf.Tensor]
 
-    Args:
-        tensor: any.
-        conditions: `(condition, message, received)`; `received`, a tensor,
-            ends the message where the condition is not true everywhere.
-    """
+
+def checked(tensor: tf.Tensor, *conditions: Condition) -> tf.Tensor:
+    """Returns the tensor; a graph that uses it asserts the conditions."""
     assertions = [
         # 8: shapes are shown whole.
         tf.debugging.Assert(tf.reduce_all(condition), [message, received], 8)
@@ -68,7 +67,7 @@ def checked(tensor, *conditions):
 # Scalars ----------------------------------------------------------------------
 
 
-def temperature(value, name="temperature"):
+def temperature(value, name: str = "temperature") -> float | tf.Tensor:
     """Returns a float, or a checked float32 scalar tensor of a graph.
 
     Raises:
@@ -83,7 +82,7 @@ def temperature(value, name="temperature"):
     )
 
 
-def top_k(value):
+def top_k(value) -> int | tf.Tensor | None:
     """Returns an int, None or a checked int32 scalar tensor of a graph."""
     return _scalar(
         "top_k",
@@ -95,7 +94,7 @@ def top_k(value):
     )
 
 
-def top_p(value):
+def top_p(value) -> float | tf.Tensor | None:
     """Returns a float, None or a checked float32 scalar tensor of a graph."""
     return _scalar(
         "top_p",
@@ -106,7 +105,7 @@ def top_p(value):
     )
 
 
-def count(name, value):
+def count(name: str, value) -> int | tf.Tensor:
     """Returns an int, or a checked int32 scalar tensor of a graph.
 
     Raises:
@@ -148,7 +147,7 @@ def _scalar(name, value, check, valid, expected, dtype=tf.float32):
 
 
 def _wide(tensor):
-    """Returns integers as int32 or int64, none of which are others then."""
+    """Returns integers as int32 or int64, whichever holds all of them."""
     if not tensor.dtype.is_integer:
         return tensor
     # What does not fit int64 either is negative there.
@@ -160,10 +159,10 @@ def _wide(tensor):
 
 
 def seed(value) -> tf.Tensor:
-    """Returns an int32 tensor of shape [] or [2], of a seed not None.
+    """Returns a seed, which is not None, as an int32 tensor [] or [2].
 
     Raises:
-        ValueError: for another shape, or what is no integer of int32.
+        ValueError: for another shape, or what does not fit int32.
     """
     found = array_of("A seed", value)
     given = value if tf.is_tensor(value) or found is None else found
@@ -201,11 +200,11 @@ def _seed_error(received):
 # Arrays -----------------------------------------------------------------------
 
 
-def as_tensor(name, values) -> tf.Tensor:
+def as_tensor(name: str, values) -> tf.Tensor:
     """Returns an array or a list of numbers as a tensor, no bit lost.
 
     Raises:
-        ValueError: for what holds no numbers, or some beyond 64 bits.
+        ValueError: if they are no numbers, or take more than 64 bits.
     """
     found = None if tf.is_tensor(values) else array_of(name, values)
     if found is None:
@@ -218,14 +217,16 @@ def as_tensor(name, values) -> tf.Tensor:
     return tf.convert_to_tensor(found)
 
 
-def whole_numbers(values, size, name="codes", floats=False) -> tf.Tensor:
+def whole_numbers(
+    values, size: int, name: str = "codes", floats: bool = False
+) -> tf.Tensor:
     """Returns whole numbers as int32, checked to be in 0..size-1.
 
     Args:
         values: an array or tensor of any dtype.
         size: how many different numbers there are.
         name: what they are called.
-        floats: whether whole numbers of a float dtype are taken.
+        floats: whether whole numbers of a float dtype are accepted.
 
     Raises:
         ValueError: for other values, where they are known; in a graph
@@ -289,7 +290,7 @@ def _whole_in_graph(values, size, name):
     low, high = tf.reduce_min(wide), tf.reduce_max(wide)
     valid = (low >= 0) & (high < size)
     if values.dtype.is_floating:
-        # Not NaN either, of which minimum and maximum may know nothing.
+        # NaN too, which minimum and maximum may ignore.
         valid &= tf.reduce_all(values == tf.round(values))
     expected = f"{name.capitalize()} must be whole numbers in 0..{size - 1}."
     wide = checked(
@@ -300,7 +301,7 @@ def _whole_in_graph(values, size, name):
     return tf.cast(tf.clip_by_value(wide, 0, size - 1), tf.int32)
 
 
-def finite(name, values) -> tf.Tensor:
+def finite(name: str, values) -> tf.Tensor:
     """Returns a float tensor, checked to be finite; in graphs, too.
 
     Raises:
@@ -323,21 +324,21 @@ def finite(name, values) -> tf.Tensor:
     return checked(values, (valid, message, tf.shape(values)))
 
 
-def check_finite(name, values) -> None:
+def check_finite(name: str, values) -> None:
     """Raises ValueError for NaN or infinite values where they are known.
 
-    In graphs nothing is looked at: for what trains, where NaN shows.
+    Graphs are not checked: this is for training, where NaN shows anyway.
     """
     if known(values):
         finite(name, values)
 
 
-def check_levels(values, num_levels=256) -> None:
+def check_levels(values, num_levels: int = 256) -> None:
     """Raises ValueError unless known values are levels of a likelihood.
 
     Args:
-        values: an array or tensor; bytes are not looked at, nor is what only
-            a graph will know.
+        values: an array or tensor. Bytes are not checked, nor are tensors of
+            a graph.
         num_levels: levels are 0..num_levels-1.
     """
     if not known(values):
