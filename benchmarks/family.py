@@ -16,8 +16,9 @@ import command
 import family_properties as properties
 import trained
 
-from vqvae_tf import presets, tasks as systems  # noqa: E402
+from vqvae_tf import presets  # noqa: E402
 from vqvae_tf.evaluation import comparison
+from vqvae_tf.tasks.pictures import figures  # noqa: E402
 from vqvae_tf.utils.paths import expand
 
 # Not those that beta was chosen by, which are 1 to 5.
@@ -87,9 +88,9 @@ def bounds(model, description, data_dir) -> dict:
     found = {}
     for samples in SAMPLES:
         description = {**description, "bound_samples": samples}
-        figures = systems.pictures.measure(model, description, data_dir)
-        single = figures["bits_per_dim"] * _nats(model)
-        found[str(samples)] = figures.get("nats", single)
+        measured = figures.measure(model, description, data_dir)
+        single = measured["bits_per_dim"] * _nats(model)
+        found[str(samples)] = measured.get("nats", single)
     return found
 
 
@@ -98,11 +99,11 @@ def _nats(model):
     return float(math.prod(model.event_shape) * math.log(2))
 
 
-def report(figures):
+def report(found):
     """Prints which of the promised properties hold."""
     # A folder may hold what used to be a member.
-    figures = {name: figures[name] for name in MEMBERS if name in figures}
-    for name, (value, wanted, holds) in properties.verdicts(figures).items():
+    found = {name: found[name] for name in MEMBERS if name in found}
+    for name, (value, wanted, holds) in properties.verdicts(found).items():
         if isinstance(value, float):
             value = f"{value:.3f}"
         print(f"{'holds' if holds else 'FAILS'}: {name}: {value} ({wanted})")

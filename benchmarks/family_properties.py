@@ -3,13 +3,13 @@
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import tasks as systems
 from vqvae_tf.evaluation import comparison
+from vqvae_tf.tasks.pictures import recipe
 
 
 def held_out(description, data_dir=None) -> np.ndarray:
     """Returns the pictures of the held-out split, uint8 [n, S, S, C]."""
-    batches = systems.pictures.eval_batches(
+    batches = recipe.eval_batches(
         description, description["eval_split"], data_dir, batch_size=250
     )
     parts = [x.numpy()[w.numpy() > 0] for x, _, w in batches]

@@ -17,7 +17,7 @@ import json
 import command
 import trained
 
-from vqvae_tf import presets, tasks as systems  # noqa: E402
+from vqvae_tf import presets, tasks  # noqa: E402
 from vqvae_tf.utils.paths import expand
 
 VALIDATION = "train[45000:]"
@@ -98,7 +98,7 @@ def _measure(folder, arguments):
     # A prior that was learned since then has its own bound; this is of the
     # uniform one.
     model = presets.load(folder)
-    return systems.pictures.measure(
+    return tasks.measure(
         model.autoencoder,
         {**description, **wanted, "neighbour_pictures": 0},
         arguments.data_dir,

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf import LatentGenerator, data, recipes, tasks as systems
+from vqvae_tf import LatentGenerator, data, recipes
 from vqvae_tf.densities.base import LN2
 from vqvae_tf.encoding import arrays as encoding
 from vqvae_tf.evaluation import two_levels as code_evaluation
@@ -22,7 +22,8 @@ from vqvae_tf.recipes import building
 from vqvae_tf.runtime import dtype_policies
 from vqvae_tf.runtime.precision import in_float32
 from vqvae_tf.tasks import run as training
-from vqvae_tf.tasks.pictures import training as pictures
+from vqvae_tf.tasks.base_model import load_base
+from vqvae_tf.tasks.pictures import recipe, training as pictures
 from vqvae_tf.training import fitting
 from vqvae_tf.utils.paths import expand
 
@@ -31,7 +32,7 @@ NAME = "vqvae_dmlab84_global"
 
 def training_codes(config, base, data_dir, workdir):
     """Returns the code maps that trained the preset, int32 [n, 21, 21]."""
-    images = pictures.open_split(config.data, "train", data_dir)
+    images = recipe.open_split(config.data, "train", data_dir)
     return encoding.once(
         workdir / "base_codes.npz",
         base,
@@ -87,7 +88,7 @@ def main():
     parser.add_argument("--workdir", required=True)
     options = parser.parse_args()
     config = recipes.load_recipe(NAME)
-    base = systems.codes.load_base(config)
+    base = load_base(config)
     workdir = expand(options.workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     if options.num_layers:

@@ -8,6 +8,7 @@ from vqvae_tf import _versions
 
 _versions.check()
 
+# Its tasks tell `recipes` which kinds there are.
 from vqvae_tf import (  # noqa: E402
     bottlenecks,
     data,
@@ -16,6 +17,7 @@ from vqvae_tf import (  # noqa: E402
     models,
     networks,
     quantizers,
+    tasks as _tasks,  # noqa: E402, F401
 )
 from vqvae_tf.densities import (  # noqa: E402
     Bernoulli,

@@ -19,7 +19,7 @@ from vqvae_tf.commands.inputs import recordings as audio_inputs
 from vqvae_tf.presets import finding
 from vqvae_tf.presets.files import check_preset_alone
 from vqvae_tf.samples.voices import sample_voices
-from vqvae_tf.tasks.pictures import card as showcase
+from vqvae_tf.tasks import card_samples
 from vqvae_tf.tasks.speech import card as speech_cards
 from vqvae_tf.utils import folders, scratch
 
@@ -563,7 +563,7 @@ def _known(name):
     """Pictures like those that a preset of the family was trained on."""
     config = recipes.load_recipe(name)
     data = config.data
-    return showcase.known_images(
+    return card_samples.known_images(
         config.card.samples, data.image_size, data.channels
     )
 

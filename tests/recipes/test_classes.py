@@ -131,4 +131,4 @@ def test_arguments_that_a_class_lacks_are_named(key):
 def test_arguments_that_a_class_cannot_take_are_explained(package):
     config = with_encoder("keras.layers:Conv2D", filters="x", kernel_size=3)
     with pytest.raises(ValueError, match="recipe's encoder: keras.layers:Conv"):
-        building._make(config, "encoder")
+        building.make(config, "encoder")

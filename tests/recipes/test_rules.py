@@ -7,7 +7,7 @@ import pytest
 
 from support import small
 from vqvae_tf import recipes
-from vqvae_tf.recipes import RecipeError, rules as recipe_rules
+from vqvae_tf.recipes import RecipeError, classes, rules as recipe_rules
 
 # Of each key, values that it may not have, and what is expected of it.
 BAD = {
@@ -51,11 +51,20 @@ BAD = {
 }
 
 
+def a_recipe_with(key):
+    """A recipe of a kind that has the section, and data, of a key."""
+    if key.startswith(("fast_training", "code_training", "data.max_rec")):
+        return recipes.defaults("speech")
+    if key.startswith("marginals"):
+        return recipes.defaults("video")
+    return small.recipe()
+
+
 @pytest.mark.parametrize("key", BAD)
 def test_values_out_of_range_are_refused(key):
     values, expected = BAD[key]
     for value in values:
-        config = small.recipe()
+        config = a_recipe_with(key)
         section, _, last = key.rpartition(".")
         part = config[section] if section else config
         with config.unlocked(), part.ignore_type():
@@ -72,18 +81,23 @@ def test_every_number_of_the_defaults_has_a_rule():
     """Those of new keys, too."""
     config = recipes.defaults()
     own = ("data.image_size", "data.channels", "data.sample_rate")
-    own += ("data.window", "data.num_speakers", "dtype_policy")  # elsewhere
+    own += (
+        "data.window",
+        "data.num_speakers",
+        "dtype_policy",
+        "kind",
+    )  # elsewhere
     keys = dict(recipe_rules._flat(config))
     missing = [
         key
         for key in keys
-        if key not in recipe_rules._KEYS
+        if key not in recipe_rules._keys()
         and key not in own
         and not key.startswith("card.")
         and not key.endswith(".name")
     ]
     assert not missing
-    recipe_rules.check_values(config, recipes.SECTIONS)
+    recipe_rules.check_values(config, classes.sections())
 
 
 def test_what_is_not_used_is_not_looked_at():

@@ -1,5 +1,6 @@
 """What "auto" becomes on which processor, and in a run that goes on."""
 
+import dataclasses
 import json
 import types
 
@@ -10,7 +11,7 @@ import tensorflow as tf
 from absl import logging
 
 from support import runs, small
-from vqvae_tf import recipes, tasks as systems
+from vqvae_tf import recipes, tasks
 from vqvae_tf.runtime import dtype_policies, strategies
 from vqvae_tf.tasks import run as training
 
@@ -139,13 +140,14 @@ def test_fit_warns_of_a_slow_policy(warnings):
 def train(monkeypatch, tmp_path):
     """Returns a training that only notes its recipe, and gives the policy."""
 
-    def policy_of_run(config, workdir, data_dir, stage, start):
-        workdir.mkdir(exist_ok=True)
-        start()
-        return keras.config.dtype_policy().name
+    def policy_of_run(config, data_dir, with_prior):
+        step = types.SimpleNamespace(
+            carry_out=lambda workdir: keras.config.dtype_policy().name
+        )
+        return (yield step)
 
-    system = types.SimpleNamespace(train=policy_of_run)
-    monkeypatch.setitem(systems.BY_KIND, "pictures", system)
+    task = dataclasses.replace(tasks.TASKS["pictures"], stages=policy_of_run)
+    monkeypatch.setitem(tasks.TASKS, "pictures", task)
     work = tmp_path / "work"
 
     def run(policy):

@@ -5,13 +5,14 @@
 CHOICE is the policy that suits this worker's processor.
 """
 
+import dataclasses
 import sys
 import types
 
 import keras
 
 from support import small
-from vqvae_tf import tasks as systems
+from vqvae_tf import tasks
 from vqvae_tf.runtime import dtype_policies, strategies
 from vqvae_tf.tasks import run as training
 
@@ -22,13 +23,17 @@ def main(work, choice):
     config = small.recipe()
     config.dtype_policy = "auto"
 
-    def policy_of_run(config, workdir, data_dir, stage, start):
-        start()
+    def policy_of_run(config, data_dir, with_prior):
+        yield types.SimpleNamespace(carry_out=tell)
+
+    def tell(workdir):
         # Until the chief has noted it.
         strategies.wait_for_all()
         print("policy", keras.config.dtype_policy().name)
 
-    systems.BY_KIND["pictures"] = types.SimpleNamespace(train=policy_of_run)
+    tasks.TASKS["pictures"] = dataclasses.replace(
+        tasks.TASKS["pictures"], stages=policy_of_run
+    )
     training.copied = lambda model: model
     training.train(config, work, strategy=strategy)
 

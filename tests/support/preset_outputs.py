@@ -15,7 +15,7 @@ import numpy as np
 from vqvae_tf import presets, recipes
 from vqvae_tf.samples.clips import sample_clips
 from vqvae_tf.samples.voices import sample_voices
-from vqvae_tf.tasks.pictures.card import known_images
+from vqvae_tf.tasks.card_samples import known_images
 
 SPEECH = "vqvae_speech8k"
 

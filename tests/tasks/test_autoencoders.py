@@ -10,14 +10,27 @@ import tensorflow as tf
 
 from support import small
 from support.command_line import run
-from vqvae_tf import VQVAE, Autoencoder, LatentGenerator, data, presets, recipes
+from vqvae_tf import (
+    VQVAE,
+    Autoencoder,
+    LatentGenerator,
+    data,
+    presets,
+    recipes,
+    tasks,
+)
 from vqvae_tf.evaluation import figures as figure_table
 from vqvae_tf.evaluation.disentanglement import mutual_information_gap
 from vqvae_tf.layers import MaskingNoise
 from vqvae_tf.recipes import building
 from vqvae_tf.samples.digits import sample_digits
-from vqvae_tf.tasks import card as cards, publish as publishing, run as training
-from vqvae_tf.tasks.pictures import card as showcase, training as pictures
+from vqvae_tf.tasks import (
+    card as cards,
+    card_samples,
+    publish as publishing,
+    run as training,
+)
+from vqvae_tf.tasks.pictures import figures as measured, training as pictures
 
 CELL = 2 * (28 + 2)  # a digit and its gap, enlarged
 
@@ -185,7 +198,7 @@ def test_figures_of_shapes():
     config = small.family_recipe(latents=8)
     config.data.update(source="shapes", image_size=32, channels=1)
     model = building.make_autoencoder(config)
-    figures = cards.measure(model, cards.describe(config), progress=False)
+    figures = tasks.measure(model, cards.describe(config), progress=False)
     shapes = data.load_shapes("test")
     latents = np.concatenate(
         [model.encode(x) for x in np.split(shapes.images, 8)]
@@ -235,7 +248,7 @@ def cell(sheet, row, column):
 
 
 def test_known_shapes():
-    shapes = showcase.known_images("shapes", 32, channels=1)
+    shapes = card_samples.known_images("shapes", 32, channels=1)
     assert shapes.shape == (12, 32, 32, 1)
     assert len(np.unique(shapes.reshape(12, -1), axis=0)) == 12
     assert np.all(shapes.max(axis=(1, 2, 3)) == 255)
@@ -413,7 +426,7 @@ def test_evaluate_with_other_draws_on_another_split(folder, model, capsys):
     assert re.search(r"S, draws of the tighter bound +3$", text, re.MULTILINE)
     description = cards.describe(vae())
     description |= {"eval_split": "train", "bound_samples": 3}
-    expected = pictures.measure(model, description, folder, progress=False)
+    expected = measured.measure(model, description, folder, progress=False)
     nats = float(re.search(r"nats an example +([\d.]+)$", text, re.M)[1])
     assert nats == pytest.approx(expected["nats"], abs=0.01)
 

@@ -7,11 +7,12 @@ import pytest
 from PIL import Image
 
 from support import small
-from vqvae_tf import data, presets, recipes
+from vqvae_tf import data, presets, recipes, tasks
 from vqvae_tf.data.decoding import RESIZE_FILTER
 from vqvae_tf.evaluation import figures as figure_table
 from vqvae_tf.media import sheets
 from vqvae_tf.tasks import card as cards
+from vqvae_tf.tasks.pictures.sheets import sample_sheet
 
 FIGURES = {"examples": 4, "psnr": 26.0, "usage": 1.0, "mse": 163.3}
 PRIOR = {"prior_bits_per_code": 5.25, "bits_per_dim": 4.0}
@@ -131,21 +132,21 @@ def test_describe_is_plain():
     config.data.resize_range = (16, 20)
     description = cards.describe(config)
     assert description["resize_range"] == [16, 20]
-    assert set(cards.DATA_KEYS) <= set(description)
+    assert set(tasks.of(config).data_keys) <= set(description)
 
 
 def test_sample_sheet_has_a_column_for_each_class():
     generator = small.generator(num_classes=2)
-    sheet = cards.sample_sheet(generator, seed=1)
+    sheet = sample_sheet(generator, seed=1)
     # Pictures of 16x16, each pixel 4x4.
     assert sheet.shape == (4 * (4 * 18 + 2), 4 * (2 * 18 + 2), 3)
-    again = cards.sample_sheet(generator, seed=1)
+    again = sample_sheet(generator, seed=1)
     np.testing.assert_array_equal(sheet, again)
 
 
 def test_sample_sheet_of_one_class():
     generator = small.generator(num_classes=2)
-    sheet = cards.sample_sheet(generator, 4, seed=1, label=1)
+    sheet = sample_sheet(generator, 4, seed=1, label=1)
     context = {"global": np.eye(2, dtype=np.float32)[[1] * 4]}
     draws = generator.sample(4, context=context, seed=1)
     expected = sheets.enlarge(sheets.grid(draws), 4)

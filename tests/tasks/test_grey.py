@@ -14,9 +14,13 @@ from vqvae_tf import VideoGenerator, data, presets, recipes
 from vqvae_tf.commands.inputs import clips as clip_inputs
 from vqvae_tf.media import sheets
 from vqvae_tf.samples.digits import sample_digits
-from vqvae_tf.tasks import card as cards, run as training
-from vqvae_tf.tasks.pictures import training as pictures
-from vqvae_tf.tasks.two_levels import training as codes
+from vqvae_tf.tasks import (
+    base_model as codes,
+    card as cards,
+    card_samples,
+    run as training,
+)
+from vqvae_tf.tasks.pictures import recipe as pictures
 
 TRAINED_ON = 37  # of sixty, so that the split is inside of a file
 CLASSES = 10
@@ -224,6 +228,6 @@ def test_video(tmp_path):
 
 def test_clips_of_deepmind_lab_are_in_colour():
     config = recipes.load_recipe("video_dmlab84")
-    assert cards.shows_dmlab(config)
+    assert card_samples.shows_dmlab(config)
     config.data.channels = 1
-    assert not cards.shows_dmlab(config)
+    assert not card_samples.shows_dmlab(config)

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from support import small
-from vqvae_tf import VQVAE, LatentGenerator, presets
+from vqvae_tf import VQVAE, LatentGenerator, presets, tasks
 from vqvae_tf.evaluation import figures as figure_table
-from vqvae_tf.tasks import card as cards, publish as publishing
+from vqvae_tf.tasks import publish as publishing
 
 WITH_PRIOR = {"samples.png", "prior.json", "prior.weights.h5"}
 
@@ -33,7 +33,7 @@ def test_publish(tmp_path, has_prior):
     assert metadata["resize_filter"] == "bilinear, antialiased"
     loaded = presets.load(folder)
     assert type(loaded) is cls
-    figures = cards.measure(loaded, metadata["data"], str(tmp_path), False)
+    figures = tasks.measure(loaded, metadata["data"], str(tmp_path), False)
     assert figure_table.compare(figures, metadata["metrics"]) == []
 
 
@@ -49,7 +49,7 @@ def test_pictures_of_small_models_are_enlarged(tmp_path):
 
 def test_a_folder_of_other_files_is_refused_first(tmp_path, monkeypatch):
     (tmp_path / "preset" / ".git").mkdir(parents=True)
-    monkeypatch.setattr(cards, "measure", None)
+    monkeypatch.setattr(tasks, "measure", None)
     with pytest.raises(presets.PresetError, match="holds '.git'"):
         publishing.publish(
             small.recipe(), small.autoencoder(), tmp_path / "preset"

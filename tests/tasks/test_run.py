@@ -9,12 +9,13 @@ import tensorflow as tf
 
 from support import small
 from support.harness import assert_close, two_replicas
-from vqvae_tf import recipes
+from vqvae_tf import recipes, tasks
 from vqvae_tf.data.pictures.source import ArrayImages
 from vqvae_tf.recipes import building
 from vqvae_tf.runtime.step import StepModel
 from vqvae_tf.tasks import run as training
 from vqvae_tf.tasks.pictures import training as pictures
+from vqvae_tf.training import workdir
 from vqvae_tf.training.history import read_history
 
 
@@ -149,15 +150,13 @@ def test_an_autoencoder_that_has_not_begun_may_change(run, tmp_path):
     work = tmp_path / "w"
     work.mkdir()
     (work / "recipe.json").write_text(recipes.to_json(config))
-    config.training.batch_size = config.code_training.batch_size = 2
+    config.training.batch_size = 2
     training.train(config, work, str(folder), stage="autoencoder")
     noted = json.loads((work / "recipe.json").read_text())
-    for section in ("training", "code_training"):
-        assert noted[section]["batch_size"] == 2
-        config[section].batch_size = 4
-        with pytest.raises(ValueError, match=f"in {section}.batch_size"):
-            training.train(config, work, str(folder))
-        config[section].batch_size = 2
+    assert noted["training"]["batch_size"] == 2
+    config.training.batch_size = 4
+    with pytest.raises(ValueError, match="in training.batch_size"):
+        training.train(config, work, str(folder))
 
 
 @pytest.mark.slow
@@ -209,8 +208,8 @@ def test_auto_that_was_noted_by_hand_is_chosen_and_noted(tmp_path):
     config = small.recipe()
     config.dtype_policy = "auto"
     (tmp_path / "recipe.json").write_text(recipes.to_json(config))
-    training._compare_recipe(config, tmp_path)
+    workdir.compare_recipe(config, tmp_path, tasks.of(config).plans)
     chosen = training._with_policy(config, tmp_path)
     assert chosen.dtype_policy in ("float32", "mixed_bfloat16")
-    training._note_recipe(chosen, tmp_path)
-    assert training._noted_policy(tmp_path) == chosen.dtype_policy
+    workdir.note_recipe(chosen, tmp_path)
+    assert workdir.noted_policy(tmp_path) == chosen.dtype_policy

@@ -7,12 +7,19 @@ import pytest
 
 from support import small
 from support.tfds_sets import write_clips
-from vqvae_tf import LatentGenerator, VideoGenerator, data, presets, recipes
+from vqvae_tf import (
+    LatentGenerator,
+    VideoGenerator,
+    data,
+    presets,
+    recipes,
+    tasks,
+)
 from vqvae_tf.evaluation import figures as figure_table
 from vqvae_tf.evaluation.neighbour_bound import neighbour_bound
 from vqvae_tf.tasks import card as cards, publish as publishing, run as training
-from vqvae_tf.tasks.pictures import training as pictures
-from vqvae_tf.tasks.video import training as video
+from vqvae_tf.tasks.pictures import figures as measured, recipe as pictures
+from vqvae_tf.tasks.video import recipe as video, training as video_stages
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +129,7 @@ def test_preset(run, folder, tmp_path):
     loaded = presets.load(preset)
     assert type(loaded) is type(model)
     assert f"{type(model).__name__}.from_preset" in card
-    figures = cards.measure(loaded, metadata["data"], str(folder), False)
+    figures = tasks.measure(loaded, metadata["data"], str(folder), False)
     assert figure_table.compare(figures, metadata["metrics"]) == []
     expected = {
         "codes": {"map_bits", "infonce_bits", "global_usage"},
@@ -197,7 +204,7 @@ def test_short_episodes_are_rolled_out_to_their_end():
     model = small.video()
     actions = np.zeros(6, np.int32)
     assert video.future(model, episodes(actions=actions)) == 4
-    sheet = video.rollout_sheet(model, episodes(actions=actions))
+    sheet = video_stages.rollout_sheet(model, episodes(actions=actions))
     # Four clips of two rows, of which each is the same here.
     assert sheet.shape[0] // 18 == 8 and sheet.shape[1] // 18 == 4
 
@@ -208,7 +215,7 @@ def test_measure_adds_what_neighbouring_codes_do(folder, make):
     config.data.neighbour_pictures = 3
     description = cards.describe(config)
     model = make()
-    figures = pictures.measure(model, description, folder, progress=False)
+    figures = measured.measure(model, description, folder, progress=False)
     images = np.concatenate([x for x, *_ in eval_images(config, folder)])[:3]
     found = neighbour_bound(model, images)
     nats = (found["neighbours"] - found["codes"]).mean()

@@ -15,11 +15,11 @@ from vqvae_tf.evaluation import figures as figure_table, pictures as evaluation
 from vqvae_tf.export.saved_model import export
 from vqvae_tf.media import sheets
 from vqvae_tf.models import LatentGenerator, VideoGenerator
-from vqvae_tf.samples.clips import sample_clips
+from vqvae_tf.samples.clips import known_frames, sample_clips
 from vqvae_tf.samples.photos import sample_pictures
-from vqvae_tf.tasks import card as cards
-from vqvae_tf.tasks.pictures import card as showcase, sheets as previews
-from vqvae_tf.tasks.speech import card as speech_cards
+from vqvae_tf.tasks import speech, two_levels, video
+from vqvae_tf.tasks.card_samples import known_images
+from vqvae_tf.tasks.pictures import sheets as previews
 from vqvae_tf.utils.npz_files import read_npz
 from vqvae_tf.utils.paths import expand
 
@@ -105,16 +105,16 @@ def _samples_of(name, model):
     if model.prior is not None and model.prior.global_channels:
         said += ", a column for each class"
     said += REMARKS.get(name, "")
-    return f"samples_{name}.png", cards.sample_sheet(model, seed=1), said
+    return f"samples_{name}.png", previews.sample_sheet(model, seed=1), said
 
 
 def _reconstructions_of(name, model):
     config = recipes.load_recipe(name)
-    images = showcase.known_images(
+    images = known_images(
         config.card.samples, config.data.image_size, config.data.channels
     )
     said = "pictures, and below each what the model makes of it"
-    sheet = cards.reconstruction_sheet(model, images)
+    sheet = previews.reconstruction_sheet(model, images)
     return f"reconstructions_{name}.png", sheet, said
 
 
@@ -122,7 +122,7 @@ def _frames(output, outputs):
     """Frames of DeepMind Lab: their codes, three codes, and what comes next."""
     if GLOBAL in presets.BUILT_IN:
         model = LatentGenerator.from_preset(GLOBAL)
-        sheet = showcase.global_sheet(model, showcase.known_frames())
+        sheet = two_levels.card.global_sheet(model, known_frames())
         outputs.picture(output / "dmlab_codes.png", sheet)
         print(
             "dmlab_codes.png: frames; below, from 21x21 codes; below that, "
@@ -130,8 +130,8 @@ def _frames(output, outputs):
         )
     if VIDEO in presets.BUILT_IN:
         start = time.monotonic()
-        video = VideoGenerator.from_preset(VIDEO)
-        film = showcase.rollout_film(video, *sample_clips())
+        model = VideoGenerator.from_preset(VIDEO)
+        film = video.card.rollout_film(model, *sample_clips())
         outputs.animation(output / "dmlab_rollouts.gif", film)
         print(
             "dmlab_rollouts.gif: what came; six frames continued with the same "
@@ -146,7 +146,7 @@ def _voices(output, outputs):
         return
     start = time.monotonic()
     model = presets.load(SPEECH)
-    shown = speech_cards.draw(model, recipes.load_recipe(SPEECH))
+    shown = speech.card.draw(model, recipes.load_recipe(SPEECH))
     for name, content in shown.items():
         outputs.shown(output / "voices" / name, content)
     print(

@@ -86,12 +86,13 @@ def _describe(name):
 
 def _described_data(preset, metadata):
     """Returns what data the metadata say that figures are of."""
-    from vqvae_tf.tasks import card as cards
+    from vqvae_tf import tasks
 
     description = metadata.get("data")
     if not isinstance(description, dict):
         description = {}
-    missing = [key for key in cards.DATA_KEYS if key not in description]
+    needed = tasks.of_description(description).data_keys
+    missing = [key for key in needed if key not in description]
     if missing:
         raise ValueError(
             f"The preset {preset} does not say what to measure it on: its "
@@ -112,11 +113,14 @@ def _check_same_data(first, *others):
                     f"Received: {first.name} with {key}={a!r}, {other.name} "
                     f"with {b!r}."
                 )
-    kind = first.data.get("kind", _SAME_DATA["kind"])
-    if len(others) == 1 and FLAGS.against and kind != "pictures":
+    from vqvae_tf import tasks
+
+    task = tasks.of_description(first.data)
+    if len(others) == 1 and FLAGS.against and not task.has_rows:
         raise ValueError(
             "One preset is compared with another by the bounds of each "
-            f"picture. Received: presets of {kind}; give several runs of each."
+            f"picture. Received: presets of {task.kind.name}; give several "
+            "runs of each."
         )
 
 
@@ -131,7 +135,7 @@ def _check_draws(runs):
 
 def _measure(run):
     """Prints a preset's figures; returns whether its card says others."""
-    from vqvae_tf import presets
+    from vqvae_tf import presets, tasks
     from vqvae_tf.evaluation import figures as figure_table
     from vqvae_tf.tasks import card as cards
 
@@ -139,7 +143,7 @@ def _measure(run):
     resized = cards.resizing(run.data)
     words = f", {resized}" if resized else ""
     print(f"split {run.data['eval_split']}{words}:")
-    run.figures = cards.measure(
+    run.figures = tasks.measure(
         presets.load(run.name), run.data, FLAGS.data_dir, rows=run.rows
     )
     for title, value in figure_table.table(run.figures):

@@ -21,7 +21,7 @@ from vqvae_tf.evaluation.statistics import psnr
 from vqvae_tf.media import sheets
 from vqvae_tf.models import Autoencoder, LatentGenerator, VideoGenerator
 from vqvae_tf.presets import identity as preset_identity
-from vqvae_tf.tasks import card as cards
+from vqvae_tf.tasks.pictures.sheets import sample_sheet
 from vqvae_tf.utils.paths import has_ending
 
 FLAGS = flags.FLAGS
@@ -37,7 +37,7 @@ def sample(preset):
     outputs = Outputs("sample")
     outputs.check(output)
     generator, options = _load_for_samples(preset)
-    sheet = cards.sample_sheet(
+    sheet = sample_sheet(
         generator,
         FLAGS.num,
         seed=FLAGS.seed,

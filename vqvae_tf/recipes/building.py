@@ -4,23 +4,34 @@ import copy
 
 import keras
 
-from vqvae_tf import densities, layers, recipes
-from vqvae_tf.layers.mel import frame_window
-from vqvae_tf.models import VQVAE, Autoencoder, SpeechVQVAE
-from vqvae_tf.recipes import classes as recipe_classes
+from vqvae_tf.recipes import classes, registry
 from vqvae_tf.recipes.warm_start import warm_start
 from vqvae_tf.utils.messages import first_line
 
 
-def _make(config, section, **overrides):
-    options = copy.deepcopy(config.get(section).to_dict())
+def make(config, section, **overrides):
+    """Makes an object of the class that a section names.
+
+    Args:
+        config: a recipe.
+        section: the section's name; its keys are the class's arguments.
+        overrides: arguments that take the place of the recipe's, or follow
+            from the rest of it.
+
+    Returns:
+        The object; None where the section names no class.
+
+    Raises:
+        ValueError: if arguments are missing, or do not fit.
+    """
+    options = copy.deepcopy(config[section].to_dict())
     name = options.pop("name")
     if name is None:
         return None
     options = {**options, **overrides}
-    recipe_classes.check_given(section, name, options)
+    classes.check_given(section, name, options)
     try:
-        return recipe_classes.find_class(section, name)(**options)
+        return classes.find_class(section, name)(**options)
     except TypeError as error:
         raise ValueError(
             f"The recipe's {section}: {name} cannot be made of "
@@ -28,142 +39,49 @@ def _make(config, section, **overrides):
         ) from error
 
 
-def make_autoencoder(config) -> VQVAE | Autoencoder:
-    """Builds the recipe's VQ-VAE or autoencoder, with its variables."""
-    make = _make_autoencoder
-    if recipes.kind(config) == "speech":
-        make = _make_speech_vqvae
-    model = make(config)
+def make_autoencoder(config) -> keras.Model:
+    """Builds the model of a recipe's first stage, with its variables."""
+    model = registry.of(config).make_autoencoder(config)
     model.build()
-    _start(config, model, "autoencoder")
+    start(config, model, "autoencoder")
     return model
 
 
-def _start(config, model, part, **options):
-    if config.start is not None:
-        own = recipe_classes.own_classes(config)
-        warm_start(model, config.start, part, custom_objects=own, **options)
-
-
-def _make_autoencoder(config):
-    if recipes.kind(config) == "pictures":
-        decoder = _make_picture_decoder(config)
-        size = config.data.image_size
-        event_shape = (size, size, config.data.channels)
-    else:
-        decoder = _make(config, "decoder", local_channels=_channels(config))
-        event_shape = decoder.event_shape
-    options = {
-        "encoder": _make(config, "encoder"),
-        "decoder": decoder,
-        "preprocess": _make(config, "preprocess"),
-        "event_shape": event_shape,
-    }
-    if config.bottleneck.name is None:
-        return VQVAE(quantizer=_make(config, "quantizer"), **options)
-    names = ("bottleneck", "corruption", "regularizer", "observation")
-    return Autoencoder(**options, **{n: _make(config, n) for n in names})
-
-
-def _channels(config):
-    """Returns how many channels quantized latents have."""
-    quantizer = config.quantizer
-    recipe_classes.check_given("quantizer", quantizer.name, quantizer.keys())
-    return quantizer.get("num_codebooks", 1) * quantizer.embedding_dim
-
-
-def _make_speech_vqvae(config):
-    companding = _make(config, "preprocess") or layers.MuLaw()
-    encoder, data = _make(config, "encoder", rank=1), config.data
-    wavenet = _make(
-        config,
-        "decoder",
-        num_embeddings=companding.num_levels,
-        event_shape=(data.window,),
-        global_channels=data.num_speakers,
-        local_channels=_channels(config),
-        local_upsampling=encoder.downsampling,
-    )
-    return SpeechVQVAE(
-        encoder,
-        _make(config, "quantizer"),
-        densities.WaveformDensity(wavenet, layers.MuLaw(companding.num_levels)),
-        companding,
-        sample_rate=data.sample_rate,
-        adversary=_make(config, "adversary", num_classes=data.num_speakers),
-        auxiliary=_make_spectral(config, "auxiliary", encoder.downsampling),
-    )
-
-
-def with_fast_decoder(config, autoencoder) -> SpeechVQVAE:
-    """Returns a model of speech with the recipe's fast decoder, if it has one.
-
-    All else are the parts of the model that is given.
-    """
-    decoder = _make_spectral(config, "fast_decoder", _stride(config))
-    if decoder is None:
-        return autoencoder
-    model = autoencoder.with_fast_decoder(decoder)
-    _start(config, model, "autoencoder", required=False)
-    return model
-
-
-def _make_spectral(config, section, stride):
-    rate, options = config.data.sample_rate, config[section]
-    window = options.get("window", frame_window(rate))
-    return _make(config, section, sample_rate=rate, hop=stride, window=window)
-
-
-def _stride(config):
-    return 2 ** config.encoder.get("num_downsamples", 2)
-
-
-def has_fast_decoder(config) -> bool:
-    """Returns whether the model of a recipe of speech has one."""
-    if config.fast_decoder.name is not None:
-        return True
-    auxiliary = _make_spectral(config, "auxiliary", _stride(config))
-    return auxiliary is not None and auxiliary.vocoder is not None
-
-
-def _make_picture_decoder(config):
-    likelihood = _make(config, "likelihood")
-    parameters = likelihood.num_parameters(config.data.channels)
-    network = _make(config, "decoder", output_channels=parameters)
-    return densities.FactorizedDensity(network, likelihood)
-
-
-def make_prior(config):
+def make_prior(config) -> keras.Model | None:
     """Builds the recipe's prior with its variables; None where it has none."""
     if config.prior.name is None:
         return None
-    if recipes.kind(config) == "video":
-        prior = _make_video_prior(config)
-    else:
-        quantizer, classes = config.quantizer, config.data.num_classes
-        prior = _make(
-            config,
-            "prior",
-            num_embeddings=quantizer.num_embeddings,
-            num_codebooks=quantizer.get("num_codebooks", 1),
-            **({} if classes is None else {"global_channels": classes}),
-        )
+    prior = registry.of(config).make_prior(config)
     prior.build()
-    _start(config, prior, "prior")
+    start(config, prior, "prior")
     return prior
 
 
-def _make_video_prior(config):
-    network = _make(config, "context")
-    density = _make(
+def start(config, model, part, required=True):
+    """Gives a model the weights that the recipe starts from; `warm_start`."""
+    if config.start is not None:
+        own = classes.own_classes(config)
+        warm_start(model, config.start, part, required, custom_objects=own)
+
+
+def prior_of_codes(config):
+    """Makes a prior over the codes of the recipe's quantizer."""
+    quantizer = config.quantizer
+    count = config.data.get("num_classes")
+    return make(
         config,
         "prior",
-        num_embeddings=network.num_embeddings,
-        local_channels=network.hidden_channels,
+        num_embeddings=quantizer.num_embeddings,
+        num_codebooks=quantizer.get("num_codebooks", 1),
+        **({} if count is None else {"global_channels": count}),
     )
-    return densities.ConditionalDensity(
-        network, density, config.marginals.channels, config.marginals.weight
-    )
+
+
+def quantized_channels(config) -> int:
+    """Returns how many channels the quantized latents of a recipe have."""
+    quantizer = config.quantizer
+    classes.check_given("quantizer", quantizer.name, quantizer.keys())
+    return quantizer.get("num_codebooks", 1) * quantizer.embedding_dim
 
 
 def make_optimizer(training) -> keras.optimizers.Optimizer:

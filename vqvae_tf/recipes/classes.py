@@ -5,26 +5,23 @@ import inspect
 
 import keras
 
-from vqvae_tf import bottlenecks, densities, layers, networks
+from vqvae_tf import densities, layers, networks, quantizers
+from vqvae_tf.recipes import registry
 
-_MODULES = {
+# Kinds add the sections that they alone have.
+_COMMON = {
     "preprocess": (layers,),
     "encoder": (networks,),
     "decoder": (networks, densities),
-    "quantizer": (layers,),
-    "bottleneck": (bottlenecks,),
-    "corruption": (layers,),
-    "regularizer": (layers,),
-    "observation": (layers,),
-    "adversary": (layers,),
-    "auxiliary": (layers,),
-    "fast_decoder": (layers,),
+    "quantizer": (quantizers,),
     "likelihood": (densities,),
-    "context": (networks,),
     "prior": (densities,),
 }
-# The sections of a recipe that name a class.
-SECTIONS = tuple(_MODULES)
+
+
+def sections() -> dict:
+    """Returns the sections that name a class, with the modules of these."""
+    return _COMMON | registry.parts()
 
 
 def find_class(section, name) -> type:
@@ -48,11 +45,12 @@ def find_class(section, name) -> type:
     """
     if is_own(name):
         return _own_class(section, name)
-    for module in _MODULES[section] if isinstance(name, str) else ():
+    modules = sections()[section]
+    for module in modules if isinstance(name, str) else ():
         found = getattr(module, name, None)
         if isinstance(found, type):
             return found
-    known = [n for module in _MODULES[section] for n in module.__all__]
+    known = [n for module in modules for n in module.__all__]
     raise ValueError(
         f"Recipe: {section}.name must be one of {', '.join(sorted(known))}, "
         f"or a class of your own, my_package.nets:MyClass. Received: {name!r}."
@@ -90,8 +88,10 @@ def own_classes(config) -> dict[str, type]:
     They are what `presets.load` takes as `custom_objects`.
     """
     found = {}
-    for section in SECTIONS:
-        if is_own(name := config.get(section).name):
+    for section in sections():
+        if section not in config:
+            continue
+        if is_own(name := config[section].name):
             cls = find_class(section, name)
             found[keras.saving.get_registered_name(cls)] = cls
     return found

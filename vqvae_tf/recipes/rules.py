@@ -1,4 +1,4 @@
-"""Which values the keys of a recipe may have: one table for all kinds.
+"""Which values the keys of a recipe may have.
 
 What a class makes of its arguments it checks itself when it is made; here is
 what can be known of each key alone, before data are opened and models built.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from ml_collections import ConfigDict
 
-from vqvae_tf.data.pictures.files import MAX_PIXELS
+from vqvae_tf.recipes import registry
 from vqvae_tf.recipes.files import RecipeError
 
 
@@ -103,63 +103,41 @@ def one_of(*values) -> Rule:
 
 FLAG = Rule("True or False", lambda value: isinstance(value, bool))
 TEXT = Rule("a text", lambda value: isinstance(value, str) and bool(value))
-_SIZE, _COUNT, _SHARE = whole(1), whole(0), real(0, 1)
-# The side of a picture that can be read.
-SIDE = whole(1, math.isqrt(MAX_PIXELS))
-_RANGE = Rule(
-    "two positive integers, the smaller first, or None",
-    lambda v: (
-        v is None or (SIDE.each().holds(v) and len(v) == 2 and v[0] <= v[1])
-    ),
-)
+SIZE, COUNT, _SHARE = whole(1), whole(0), real(0, 1)
 
 _TRAINING = {
-    "steps": _SIZE,
-    "batch_size": _SIZE,
-    "crop_size": _SIZE.or_none(),
+    "steps": SIZE,
+    "batch_size": SIZE,
+    "crop_size": SIZE.or_none(),
     "learning_rate": real(above=0),
-    "warmup_steps": _COUNT,
+    "warmup_steps": COUNT,
     "final_learning_rate": real(0),
     "clip_norm": real(above=0).or_none(),
-    "steps_per_epoch": _SIZE,
+    "steps_per_epoch": SIZE,
     "checkpoint_minutes": real(0),
-    "encode_passes": _SIZE,
+    "encode_passes": SIZE,
 }
 _DATA = {
     "source": TEXT,
     "train_split": TEXT,
     "eval_split": TEXT,
-    "crop": one_of("random", "center"),
-    "resize_range": _RANGE,
-    "flip": FLAG,
-    "num_classes": _SIZE.or_none(),
     "on_corrupt": one_of("error", "skip"),
-    "bound_samples": _SIZE,
-    "neighbour_pictures": _COUNT,
-    "max_recordings": _SIZE.or_none(),
-    "normalize": one_of("peak").or_none(),
 }
-# Of whole recipes, by the full name of the key.
+# Of recipes of all kinds, by the full name of the key.
 _KEYS = {
     "name": TEXT,
     "seed": whole(0, 2**31 - 1),
     "base": TEXT.or_none(),
     "start": TEXT.or_none(),
-    "marginals.channels": _SIZE.or_none(),
-    "marginals.weight": real(0),
     **{f"data.{key}": rule for key, rule in _DATA.items()},
-    **{
-        f"{section}.{key}": rule
-        for section in (
-            "training",
-            "code_training",
-            "fast_training",
-            "prior_training",
-        )
-        for key, rule in _TRAINING.items()
-    },
-    "code_training.steps": _COUNT,  # 0 leaves it out
 }
+
+
+def of_training(section) -> dict[str, Rule]:
+    """Returns the rules of a stage's section, by the full names of keys."""
+    return {f"{section}.{key}": rule for key, rule in _TRAINING.items()}
+
+
 _MAY_BE_NONE = (
     "channels residual_channels global_channels local_channels num_actions "
     "action_size restart_after"
@@ -173,18 +151,18 @@ _ARGUMENTS = {
         "skip_channels picture_size grid_size kernel_size first_kernel_size "
         "layers_per_stack local_upsampling local_repeat window hop k rank "
         "capacity_steps".split(),
-        _SIZE,
+        SIZE,
     ),
-    **dict.fromkeys(_MAY_BE_NONE, _SIZE.or_none()),
+    **dict.fromkeys(_MAY_BE_NONE, SIZE.or_none()),
     **dict.fromkeys(
         "num_downsamples num_upsamples num_residual_layers "
         "local_layers".split(),
-        _COUNT,
+        COUNT,
     ),
     **dict.fromkeys(
-        "event_shape hidden_units dilation_rates".split(), _SIZE.each()
+        "event_shape hidden_units dilation_rates".split(), SIZE.each()
     ),
-    "stage_channels": _SIZE.each().or_none(),
+    "stage_channels": SIZE.each().or_none(),
     **dict.fromkeys("decay dropout action_dropout rate".split(), _SHARE),
     **dict.fromkeys("commitment_cost weight beta stddev".split(), real(0)),
     "rho": real(above=0, below=1),
@@ -198,9 +176,13 @@ _ARGUMENTS = {
 _FINITE = Rule("finite", math.isfinite)
 
 
+def _keys():
+    return _KEYS | registry.rules()
+
+
 def may_be_none(key) -> bool:
     """Returns whether None keeps the rule of a key, "data.num_classes"."""
-    rule = _KEYS.get(key, _ARGUMENTS.get(key.rpartition(".")[2]))
+    rule = _keys().get(key, _ARGUMENTS.get(key.rpartition(".")[2]))
     return rule is not None and rule.holds(None)
 
 
@@ -282,9 +264,10 @@ def check_values(config, parts):
         parts: the names of the sections that are arguments of classes. Those
             that name no class are not used, and not looked at.
     """
+    known = _keys()
     for key, value in _flat(config):
         section, _, last = key.rpartition(".")
-        rule = _KEYS.get(key)
+        rule = known.get(key)
         if section in parts:
             if config[section].get("name") is None:
                 continue

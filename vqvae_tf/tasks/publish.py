@@ -2,13 +2,13 @@
 
 import math
 
-from vqvae_tf import presets, recipes
+from vqvae_tf import presets, recipes, tasks
 from vqvae_tf.data.decoding import RESIZE_FILTER
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.runtime.precision import in_float32
 from vqvae_tf.tasks import card as cards
-from vqvae_tf.tasks.pictures import card as showcase
 from vqvae_tf.training.divergence import NotFinite
+from vqvae_tf.training.stages import PRIOR, steps_text
 
 
 def publish(config, model, folder, data_dir=None, command=None):
@@ -34,11 +34,13 @@ def publish(config, model, folder, data_dir=None, command=None):
     policy = model.dtype_policy.name
     model = in_float32(model)
     description = cards.describe(config)
-    figures = cards.measure(model, description, data_dir)
+    task = tasks.of(config)
+    figures = tasks.measure(model, description, data_dir)
     _check_figures(figures)
-    pictures = showcase.draw(model, config, data_dir)
+    shown = task.draw(model, config, data_dir)
     has_prior = isinstance(model, LatentGenerator)
-    steps = _steps(config, has_prior)
+    plans = [plan for plan in task.plans if has_prior or plan is not PRIOR]
+    steps = steps_text(config, plans)
     metadata = {
         "recipe": config.name,
         "summary": cards.summary(config, has_prior),
@@ -51,7 +53,7 @@ def publish(config, model, folder, data_dir=None, command=None):
     if cards.resizing(description):
         metadata["resize_filter"] = RESIZE_FILTER
     card = cards.card(config, figures, steps, folder, command, policy)
-    return presets.save(model, folder, metadata, card, pictures)
+    return presets.save(model, folder, metadata, card, shown)
 
 
 def _check_figures(figures):
@@ -63,22 +65,3 @@ def _check_figures(figures):
                 "diverged, or the data are not what it takes. Nothing is "
                 "published."
             )
-
-
-def _steps(config, has_prior):
-    """Returns what training took, as text."""
-    training, prior = config.training, config.prior_training
-    if recipes.kind(config) == "video":
-        return f"{prior.steps} steps of {prior.batch_size}"
-    steps = f"{training.steps} steps of {training.batch_size}"
-    codes = config.code_training
-    if codes.steps:
-        steps += (
-            f" after {codes.steps} of {codes.batch_size} of the codes alone"
-        )
-    if config.fast_decoder.name is not None:
-        fast = config.fast_training
-        steps += f", the fast decoder {fast.steps} of {fast.batch_size}"
-    if has_prior:
-        steps += f", the prior {prior.steps} of {prior.batch_size}"
-    return steps

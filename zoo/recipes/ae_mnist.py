@@ -4,7 +4,7 @@ from vqvae_tf.recipes import defaults
 
 
 def get_config():
-    config = defaults()
+    config = defaults("pictures")
     config.name = "ae_mnist"
     config.seed = 1
     config.dtype_policy = "float32"

@@ -4,7 +4,7 @@ from vqvae_tf.recipes import defaults
 
 
 def get_config():
-    config = defaults()
+    config = defaults("pictures")
     config.name = "paper_vqvae_cifar10"
     config.seed = 1
     config.data.update(source="tfds:cifar10", image_size=32, flip=False)

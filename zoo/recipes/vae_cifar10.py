@@ -4,7 +4,7 @@ from vqvae_tf.recipes import defaults
 
 
 def get_config():
-    config = defaults()
+    config = defaults("pictures")
     config.name = "vae_cifar10"
     config.seed = 1
     # The last 5,000 training pictures choose the number of latents.

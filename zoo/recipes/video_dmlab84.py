@@ -8,13 +8,12 @@ from vqvae_tf.recipes import defaults
 
 
 def get_config():
-    config = defaults()
+    config = defaults("video")
     config.name = "video_dmlab84"
     config.seed = 1
     config.base = "vqvae_dmlab84"
     config.data.source = "tfds:dmlab_episodes"
     config.data.image_size = 84
-    config.data.flip = False
 
     config.context.update(
         name="PastFrames",

@@ -7,7 +7,7 @@ from vqvae_tf.recipes import defaults
 
 
 def get_config():
-    config = defaults()
+    config = defaults("pictures")
     config.name = "vqvae_dmlab84"
     config.seed = 1
     config.data.source = "tfds:dmlab_episodes"

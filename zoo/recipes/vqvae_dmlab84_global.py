@@ -8,7 +8,7 @@ from vqvae_tf.recipes import defaults
 
 
 def get_config():
-    config = defaults()
+    config = defaults("codes")
     config.name = "vqvae_dmlab84_global"
     config.seed = 1
     config.base = "vqvae_dmlab84"

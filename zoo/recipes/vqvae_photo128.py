@@ -8,7 +8,7 @@ from vqvae_tf.recipes import defaults
 
 
 def get_config():
-    config = defaults()
+    config = defaults("pictures")
     config.name = "vqvae_photo128"
     config.seed = 1
     config.data.source = "folder"

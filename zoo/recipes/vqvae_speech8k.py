@@ -4,7 +4,7 @@ from vqvae_tf.recipes import defaults
 
 
 def get_config():
-    config = defaults()
+    config = defaults("speech")
     config.name = "vqvae_speech8k"
     config.seed = 1
     config.dtype_policy = "float32"
@@ -31,7 +31,6 @@ def get_config():
         initialize_from_data=True,
         restart_after=200,
     )
-    config.decoder = defaults().decoder
     config.decoder.update(
         name="WaveNet",
         hidden_channels=64,

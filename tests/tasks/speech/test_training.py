@@ -12,7 +12,7 @@ from vqvae_tf import LatentGenerator, data, presets, recipes
 from vqvae_tf.data.audio.source import evenly_spaced
 from vqvae_tf.recipes import building
 from vqvae_tf.tasks import publish as publishing, run as training
-from vqvae_tf.tasks.speech import training as speech
+from vqvae_tf.tasks.speech import recipe as speech_recipe, training as speech
 from vqvae_tf.training.history import read_history
 
 pytest.importorskip("soundfile")
@@ -105,7 +105,7 @@ def test_a_fast_decoder_starts_from_a_preset_s(run, tmp_path):
     model.save_to_preset(tmp_path / "p")
     config.start = str(tmp_path / "p")
     alone = building.make_autoencoder(config)
-    whole = building.with_fast_decoder(config, alone)
+    whole = speech_recipe.with_fast_decoder(config, alone)
     expected = model.autoencoder.fast_decoder.variables
     for a, b in zip(whole.fast_decoder.variables, expected, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -117,7 +117,7 @@ def test_a_preset_without_a_fast_decoder_starts_all_else(run, tmp_path):
     model.autoencoder.with_fast_decoder(None).save_to_preset(tmp_path / "p")
     config.start = str(tmp_path / "p")
     alone = building.make_autoencoder(config)
-    whole = building.with_fast_decoder(config, alone)
+    whole = speech_recipe.with_fast_decoder(config, alone)
     pairs = zip(whole.encoder.variables, model.autoencoder.encoder.variables)
     for a, b in pairs:
         np.testing.assert_array_equal(a, b)

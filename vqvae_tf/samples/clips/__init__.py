@@ -42,3 +42,18 @@ def sample_clips() -> tuple[np.ndarray, np.ndarray]:
         clips.append(frames.transpose(1, 0, 2, 3))
     numbers = [actions[name] for name in sorted(actions)]
     return np.stack(clips), np.array(numbers, np.int32)
+
+
+def known_frames(count=8, apart=False) -> np.ndarray:
+    """Returns frames of DeepMind Lab, uint8 `[count, 84, 84, 3]`.
+
+    Args:
+        count: how many, up to 64.
+        apart: take the first frames of clips, else all clips in turn.
+    """
+    clips, _ = sample_clips()
+    if apart:
+        return clips[:count, 0]
+    times = np.linspace(0, clips.shape[1] - 1, -(-count // len(clips)))
+    frames = clips[:, times.astype(int)].reshape(-1, *clips.shape[2:])
+    return frames[:count]

@@ -1,10 +1,13 @@
-"""What a model makes of a few pictures: the rows of a sheet."""
+"""Sheets of pictures: what a model reconstructs, and what it samples."""
 
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf import data
 from vqvae_tf.layers import PixelScaling
+from vqvae_tf.media import sheets
 from vqvae_tf.models import Autoencoder, LatentGenerator
+from vqvae_tf.utils.checks import check_labels, check_positive
 
 
 def rows(model, images, seed=0) -> list[np.ndarray]:
@@ -51,3 +54,47 @@ def can_sample(model) -> bool:
     if isinstance(model, Autoencoder):
         return model.bottleneck.has_prior
     return isinstance(model, LatentGenerator)
+
+
+def reconstruction_sheet(model, images):
+    """Pictures, each above its reconstruction; see `rows`."""
+    stacked = sheets.stacked(rows(model, images), columns=6)
+    return _readable(stacked, images.shape[1])
+
+
+def _readable(sheet, image_size):
+    """Enlarges a sheet of pictures below 64 pixels."""
+    return sheets.enlarge(sheet, max(1, 64 // image_size))
+
+
+def sample_sheet(generator, count=None, seed=0, label=None, **options):
+    """A sheet of samples; with classes one column for each, or one class.
+
+    Args:
+        generator: a `LatentGenerator`, or an `Autoencoder` with a prior.
+        count: how many; by default 16, or 4 of each class.
+        seed: as of its `sample`, like `options`.
+        label: the class to draw, or None for all.
+
+    Returns:
+        uint8 `[height, width, channels]`.
+    """
+    if count is not None:
+        count = check_positive("count", count)
+    if isinstance(generator, Autoencoder):
+        draws = generator.sample(count or 16, seed=seed, **options)
+        return _readable(sheets.grid(draws), draws.shape[1])
+    classes = generator.prior.global_channels
+    columns, context = None, None
+    if classes is None or label is not None:
+        count = count or 16
+    else:
+        columns = min(classes, 10)
+        count = count or 4 * columns
+    if classes is not None:
+        labels = np.arange(count) % classes
+        if label is not None:
+            labels = np.full(count, check_labels("label", label, classes))
+        context = {"global": data.one_hot(labels, classes)}
+    draws = generator.sample(count, context=context, seed=seed, **options)
+    return _readable(sheets.grid(draws, columns), draws.shape[1])

@@ -5,8 +5,8 @@ import numpy as np
 from vqvae_tf.data.audio import reading as audio_reading
 from vqvae_tf.media import sheets, spectrograms
 from vqvae_tf.models import LatentGenerator
-from vqvae_tf.recipes import building
 from vqvae_tf.samples.voices import sample_voices
+from vqvae_tf.tasks.speech.recipe import has_fast_decoder
 
 # How many of the package's recordings a card has.
 _COUNT = 5
@@ -37,7 +37,7 @@ between them:
 [originals](originals.wav), [from their codes](reconstructions.wav),
 [in another voice](conversions.wav){fast_file}.
 """
-    has_fast = building.has_fast_decoder(config)
+    has_fast = has_fast_decoder(config)
     text = text.format(
         fast="; last, the same by the fast decoder, a network that tells "
         "the\nspectrogram, and Griffin-Lim" * has_fast,
@@ -69,7 +69,7 @@ def use_text(name, config, has_prior) -> str:
         "again = model.decode(codes, speaker=model.speaker_names[0])",
         "other = model.convert(waveform, model.speaker_names[1])",
     ]
-    if building.has_fast_decoder(config):
+    if has_fast_decoder(config):
         lines.append(
             "rough = model.convert(waveform, model.speaker_names[1], fast=True)"
         )
@@ -88,12 +88,13 @@ def use_text(name, config, has_prior) -> str:
 # Pictures and recordings ------------------------------------------------------
 
 
-def draw(model, config) -> dict:
+def draw(model, config, data_dir=None) -> dict:
     """Returns a card's files: uint8 pictures, and (waveform, rate) pairs.
 
     Args:
         model: a `SpeechVQVAE`, or a `LatentGenerator` of one.
         config: its recipe.
+        data_dir: not needed; the recordings are the package's.
 
     Returns:
         File names to pictures `[height, width, 3]`, or for those that end in

@@ -1,4 +1,7 @@
-"""Waveforms to codes, and a prior over the codes: section 4.3 of the paper."""
+"""The stages of speech: codes, a WaveNet, a fast decoder, and a prior.
+
+Section 4.3 of arXiv:1711.00937.
+"""
 
 import functools
 
@@ -6,106 +9,105 @@ import numpy as np
 
 from vqvae_tf import data
 from vqvae_tf.data.audio.source import evenly_spaced
-from vqvae_tf.encoding import arrays as encoding, recordings as speech_codes
+from vqvae_tf.encoding import recordings
 from vqvae_tf.evaluation import classifiers as sequences
-from vqvae_tf.evaluation.speech import (
-    evaluate as speech_evaluation,
-    judges as speech_judges,
-    probes as speech_probes,
-)
 from vqvae_tf.evaluation.speech.coded import Coded
 from vqvae_tf.evaluation.speech.likelihoods import likelihoods
 from vqvae_tf.media import sheets, spectrograms
 from vqvae_tf.models import LatentGenerator, SpeechCoder, SpeechFastDecoder
 from vqvae_tf.recipes import building
-from vqvae_tf.tasks.pictures import training as pictures
-from vqvae_tf.training import fitting
+from vqvae_tf.tasks.pictures.training import prior_stage
+from vqvae_tf.tasks.speech.recipe import open_split, with_fast_decoder
+from vqvae_tf.training.stages import PRIOR, Encoding, Plan, Stage
+from vqvae_tf.training.workdir import CODES
 
 # Held-out recordings that an epoch's end is measured on.
 _LOGGED = 32
 
+# In the order in which a card tells of them.
+PLANS = (
+    Plan("autoencoder", "training"),
+    Plan(
+        "coder",
+        "code_training",
+        " after {steps} of {batch_size} of the codes alone",
+        bound_by=("coder", "autoencoder"),
+        is_used=lambda config: config.code_training.steps > 0,
+    ),
+    Plan(
+        "fast_decoder",
+        "fast_training",
+        ", the fast decoder {steps} of {batch_size}",
+        keys=("fast_decoder.",),
+        is_used=lambda config: config.fast_decoder.name is not None,
+    ),
+    PRIOR,
+)
 
-def train(config, workdir, data_dir, stage, start):
-    """Trains both stages, and a fast decoder; see `pictures.train`."""
+
+def stages(config, data_dir, with_prior):
+    """Yields the stages of a recipe; see `Task.stages`."""
     audio = open_split(config.data, config.data.train_split, data_dir)
     held_out = open_split(config.data, config.data.eval_split, data_dir)
     autoencoder = building.make_autoencoder(config)
     autoencoder.speaker_names = _speaker_names(config, audio)
     # Now, so that a fast decoder that does not fit is refused at once.
-    whole = building.with_fast_decoder(config, autoencoder)
+    whole = with_fast_decoder(config, autoencoder)
     few = evenly_spaced(held_out, _LOGGED)
-    start()
+    stage = functools.partial(_stage, config, audio)
     if config.code_training.steps:
-        fitting.fit(
+        yield stage(
+            "coder",
             SpeechCoder(autoencoder),
             config.code_training,
-            _windows(config, audio, config.code_training),
-            workdir / "coder",
             lambda: {"spectra": spectrum_sheet(autoencoder, few)},
         )
-    fitting.fit(
+    yield stage(
+        "autoencoder",
         autoencoder,
         config.training,
-        _windows(config, audio, config.training),
-        workdir / "autoencoder",
         lambda: {
             "reconstructions": reconstruction_sheet(autoencoder, held_out),
             **held_out_bits(autoencoder, few),
         },
     )
     if whole.fast_decoder is not None:
-        fitting.fit(
+        yield stage(
+            "fast_decoder",
             SpeechFastDecoder(whole),
             config.fast_training,
-            _windows(config, audio, config.fast_training),
-            workdir / "fast_decoder",
             lambda: {"spectra": spectrum_sheet(whole, few, fast=True)},
         )
-    prior = building.make_prior(config)
-    if prior is None or stage == "autoencoder":
+    prior = building.make_prior(config) if with_prior else None
+    if prior is None:
         return whole
-    arrays = encoding.once(
-        workdir / "codes.npz",
-        whole,
-        lambda model: encode(
-            model,
-            audio,
-            config.prior_training.encode_passes,
-            config.prior.event_shape[0],
-        ),
+    passes, longest = (
+        config.prior_training.encode_passes,
+        config.prior.event_shape[0],
     )
-    pictures.fit_prior(
+    arrays = yield Encoding(
+        CODES, whole, lambda model: encode(model, audio, passes, longest)
+    )
+    yield prior_stage(
         config,
         prior,
         arrays["codes"],
-        None,
-        workdir / "prior",
         lambda: code_sheet(prior),
         weight=arrays["mask"],
     )
     return LatentGenerator(whole, prior)
 
 
-def _windows(config, audio, training):
-    return functools.partial(
+def _stage(config, audio, name, model, training, logged):
+    """Returns a stage that learns from windows of recordings."""
+    batches = functools.partial(
         data.window_batches,
         audio,
         training.batch_size,
         config.data.window,
         seed=config.seed,
     )
-
-
-def open_split(description, split, data_dir=None):
-    """Opens the recordings that a recipe, or a preset's metadata, describes."""
-    return data.open_audio(
-        description["source"],
-        split,
-        description["sample_rate"],
-        data_dir=data_dir,
-        on_corrupt=description["on_corrupt"],
-        normalize=description["normalize"],
-    )
+    return Stage(name, model, training, batches, logged)
 
 
 def _speaker_names(config, audio):
@@ -134,66 +136,12 @@ def encode(model, audio, passes=1, longest=None) -> dict:
     codes = [
         found[:longest]
         for i in range(passes)
-        for found in speech_codes.encode(
+        for found in recordings.encode(
             model, audio, shift=i * model.stride // passes
         )
     ]
     codes, mask = sequences.pad(codes)
     return {"codes": codes.astype(np.uint16), "mask": mask}
-
-
-def measure(model, description, data_dir=None, progress=True) -> dict:
-    """Measures a model on the held-out recordings of `description`.
-
-    Judges of classes and speakers are trained first, on the training
-    recordings, in a minute or two each. With `max_recordings` in the
-    description so many of each split are looked at, evenly spaced.
-
-    Args:
-        model: a `SpeechVQVAE`, or a `LatentGenerator` of one.
-        description: a dict like a recipe's `data` section.
-        data_dir: where the data lies.
-        progress: show progress bars.
-
-    Returns:
-        The figures of `speech_evaluation.evaluate` and, of what codes tell,
-        of `speech_probes.figures`.
-    """
-    train_split, held_out = (
-        evenly_spaced(
-            open_split(description, description[split], data_dir),
-            description.get("max_recordings"),
-        )
-        for split in ("train_split", "eval_split")
-    )
-    targets = ["speaker"] if held_out.num_speakers > 1 else []
-    targets += ["class"] * bool(held_out.class_names)
-    judges = [
-        speech_judges.train_judge(train_split, target, progress=progress)
-        for target in targets
-    ]
-    autoencoder = model.autoencoder
-    train_codes, test_codes = (
-        speech_codes.encode(autoencoder, audio, progress)
-        for audio in (train_split, held_out)
-    )
-    figures = speech_evaluation.evaluate(
-        model,
-        held_out,
-        train_split,
-        judges,
-        codes=(test_codes, train_codes),
-        progress=progress,
-    )
-    return figures | speech_probes.figures(
-        train_split,
-        held_out,
-        train_codes,
-        test_codes,
-        autoencoder.quantizer.num_embeddings,
-        hop=autoencoder.stride,
-        progress=progress,
-    )
 
 
 # What to log ------------------------------------------------------------------

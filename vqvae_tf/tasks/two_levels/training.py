@@ -1,44 +1,46 @@
-"""A second stage: the code maps of a preset to a few codes, and a prior.
+"""The stages of codes of codes: a VQ-VAE over a preset's maps, and a prior.
 
 Section 4.2 of arXiv:1711.00937: the 21x21 codes of a frame become three codes,
 and a PixelCNN models the map given the three.
 """
 
+import functools
+
 import numpy as np
 
-from vqvae_tf import data, presets
+from vqvae_tf import data
 from vqvae_tf.encoding import arrays as encoding
-from vqvae_tf.evaluation import two_levels as code_evaluation
 from vqvae_tf.media import sheets
 from vqvae_tf.models import LatentGenerator
-from vqvae_tf.recipes import building, classes as recipe_classes
-from vqvae_tf.tasks.pictures import training as pictures
-from vqvae_tf.training import fitting
+from vqvae_tf.recipes import building
+from vqvae_tf.tasks.base_model import check_base, load_base
+from vqvae_tf.tasks.pictures.recipe import first_pictures, open_split
+from vqvae_tf.tasks.pictures.training import PLANS, encode, prior_stage
+from vqvae_tf.training.stages import Encoding, Stage
+from vqvae_tf.training.workdir import BASE_CODES, CODES
+
+__all__ = ["PLANS", "stages"]
 
 
-def train(config, workdir, data_dir, stage, start):
-    """Trains both parts of the second stage; see `pictures.train`."""
+def stages(config, data_dir, with_prior):
+    """Yields the stages of a recipe; see `Task.stages`."""
     base = load_base(config)
-    images = pictures.open_split(config.data, config.data.train_split, data_dir)
-    held_out = pictures.open_split(
-        config.data, config.data.eval_split, data_dir
-    )
+    images = open_split(config.data, config.data.train_split, data_dir)
+    held_out = open_split(config.data, config.data.eval_split, data_dir)
     autoencoder = building.make_autoencoder(config)
     check_base(base, autoencoder)
-    examples = base.encode(pictures.first_pictures(config, held_out))
-    start()
-    codes = encoding.once(
-        workdir / "base_codes.npz",
-        base,
-        lambda model: pictures.encode(config, model, images),
-    )["codes"].astype(np.int32)
-    fitting.fit(
+    examples = base.encode(first_pictures(config, held_out))
+    maps = yield Encoding(
+        BASE_CODES, base, lambda model: encode(config, model, images)
+    )
+    codes = maps["codes"].astype(np.int32)
+    yield Stage(
+        "autoencoder",
         autoencoder,
         config.training,
-        lambda **place: data.array_batches(
-            codes, config.training.batch_size, config.seed, **place
+        functools.partial(
+            data.array_batches, codes, config.training.batch_size, config.seed
         ),
-        workdir / "autoencoder",
         lambda: {
             "reconstructions": sheets.pairs(
                 base.decode(examples),
@@ -46,87 +48,19 @@ def train(config, workdir, data_dir, stage, start):
             )
         },
     )
-    prior = building.make_prior(config)
-    if prior is None or stage == "autoencoder":
+    prior = building.make_prior(config) if with_prior else None
+    if prior is None:
         return autoencoder
-    arrays = encoding.once(
-        workdir / "codes.npz",
+    arrays = yield Encoding(
+        CODES,
         autoencoder,
         lambda model: {"codes": encoding.encode_array(model, codes)},
     )
     generator = LatentGenerator(base, LatentGenerator(autoencoder, prior))
-    pictures.fit_prior(
+    yield prior_stage(
         config,
         prior,
         arrays["codes"],
-        None,
-        workdir / "prior",
         lambda: sheets.grid(generator.sample(16, seed=0)),
     )
     return generator
-
-
-def load_base(config):
-    """Returns the autoencoder of the preset that the recipe stands on.
-
-    Raises:
-        ValueError: if its pictures have other channels than the recipe's.
-    """
-    model = presets.load(
-        config.base, custom_objects=recipe_classes.own_classes(config)
-    )
-    base = model.autoencoder
-    expected = base.event_shape[-1]
-    if config.data.channels != expected:
-        raise ValueError(
-            f"The base {config.base} takes pictures of {expected} channels. "
-            f"Received: a recipe with data.channels={config.data.channels}."
-        )
-    return base
-
-
-def check_base(base, model):
-    """Raises ValueError unless a model is of the codes of `base`.
-
-    Args:
-        base: a `VQVAE` of pictures.
-        model: anything with `event_shape`, and a `decoder` or itself with
-            `num_embeddings`.
-    """
-    density = getattr(model, "decoder", model)
-    expected = base.quantizer.num_embeddings
-    if density.num_embeddings != expected:
-        raise ValueError(
-            f"The base makes codes of {expected}. Received: a recipe for codes "
-            f"of {density.num_embeddings}."
-        )
-    factor = base.downsampling
-    grid = tuple(size // factor for size in base.event_shape[:2])
-    if tuple(density.event_shape) != grid:
-        raise ValueError(
-            f"The base makes code maps of {grid}. Received: a recipe for "
-            f"{tuple(density.event_shape)}."
-        )
-
-
-def measure(model, description, data_dir=None, progress=True) -> dict:
-    """Measures a two-level model; see `pictures.measure`.
-
-    Returns:
-        The figures of `code_evaluation.evaluate`, and `global_usage`, over the
-        training set: that of the codebook that uses least.
-    """
-    splits = [description["train_split"], description["eval_split"]]
-    training, held_out = (
-        _frames(description, split, data_dir) for split in splits
-    )
-    figures = code_evaluation.evaluate(model, held_out, progress)
-    codes = encoding.encode_array(model.autoencoder, training)
-    usage = code_evaluation.usage(model.prior.autoencoder, codes)
-    return {**figures, "global_usage": float(usage.min())}
-
-
-def _frames(description, split, data_dir):
-    batches = pictures.eval_batches(description, split, data_dir, 64)
-    frames = [x.numpy()[weight.numpy() > 0] for x, _, weight in batches]
-    return np.concatenate(frames)

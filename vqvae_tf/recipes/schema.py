@@ -1,0 +1,119 @@
+"""The sections and keys of recipes, with their defaults."""
+
+import ml_collections
+from ml_collections import ConfigDict
+
+from vqvae_tf.recipes import registry
+from vqvae_tf.runtime import dtype_policies
+
+# Pictures and recordings of the package that a model card can show: photos,
+# frames of DeepMind Lab, digits of MNIST, generated shapes, spoken digits.
+CARD_SAMPLES = ("photos", "dmlab", "digits", "shapes", "voices")
+
+
+def defaults(kind: str | None = None) -> ConfigDict:
+    """Returns a recipe with every key at its default.
+
+    Args:
+        kind: "pictures" (an autoencoder of pictures, and a prior), "codes"
+            (the same of the codes of the preset `base`), "video" (a prior of
+            the next frame's codes) or "speech" (a VQ-VAE of waveforms, and a
+            prior). None returns the keys of all of them, as recipes used to
+            have; what such a recipe sets tells its kind.
+
+    Raises:
+        ValueError: for a kind that does not exist.
+
+    Example:
+
+    >>> config = defaults("speech")
+    >>> config.decoder.name, "image_size" in config.data
+    ('WaveNet', False)
+    """
+    if kind is not None:
+        config = registry.find(kind).defaults()
+        with config.unlocked():
+            config.kind = kind
+        return config
+    config = ConfigDict()
+    for one in registry.kinds():
+        _add(config, one.defaults())
+    with config.unlocked():
+        config.kind = ml_collections.config_dict.placeholder(str)
+    return config
+
+
+def _add(config, other):
+    """Adds the keys that a config lacks, in its sections too."""
+    with config.unlocked():
+        for key in other.keys():
+            if key not in config:
+                config[key] = other[key]
+            elif isinstance(other[key], ConfigDict):
+                _add(config[key], other[key])
+
+
+def common(**sections) -> ConfigDict:
+    """Returns the keys that recipes of all kinds have, and further sections."""
+    config = ConfigDict()
+    config.name = "vqvae"
+    config.seed = 0
+    # "auto" is mixed_bfloat16 where the processor has the instructions, else
+    # float32; a run keeps what it began with.
+    config.dtype_policy = dtype_policies.AUTO
+    # A preset whose weights training starts from, where they fit.
+    config.start = None
+    # The words of the model card, and which pictures of the package it shows,
+    # one of CARD_SAMPLES.
+    config.card = ConfigDict(
+        dict(summary="", data="", training="", limits="", samples="photos")
+    )
+    for name, options in sections.items():
+        config[name] = options
+    return config
+
+
+def section(**items) -> ConfigDict:
+    """Returns a section: keyword arguments of a class, whose name is `name`."""
+    config = ConfigDict(items)
+    config.unlock()
+    return config
+
+
+def plain(**items) -> ConfigDict:
+    """Returns a section of these keys and no others."""
+    return ConfigDict(items, convert_dict=True)
+
+
+def data(**items) -> ConfigDict:
+    """Returns the section of the data: common keys, and further ones."""
+    return section(
+        source="tfds:cifar10",
+        train_split="train",
+        eval_split="test",
+        on_corrupt="error",
+        **items,
+    )
+
+
+def training(**items) -> ConfigDict:
+    """Returns a section of a stage: how its model is fitted."""
+    options = dict(
+        steps=10_000,
+        batch_size=128,
+        # Side of training crops, where smaller than data.image_size.
+        crop_size=None,
+        learning_rate=1e-3,
+        warmup_steps=100,
+        final_learning_rate=1e-5,
+        clip_norm=None,
+        steps_per_epoch=500,
+        checkpoint_minutes=2.0,
+    )
+    return plain(**{**options, **items})
+
+
+def prior_training() -> ConfigDict:
+    """Returns the section of a prior's stage."""
+    # How often the training set is encoded, each time with other crops.
+    return training(encode_passes=1)

@@ -1,0 +1,78 @@
+"""What the package carries for cards to show, and what they say of it."""
+
+import numpy as np
+
+from vqvae_tf import data, recipes
+from vqvae_tf.data.decoding import convert_channels
+from vqvae_tf.data.pictures.shapes import load_shapes
+from vqvae_tf.samples.clips import ACTIONS, known_frames
+from vqvae_tf.samples.digits import sample_digits
+from vqvae_tf.samples.photos import sample_pictures
+
+SOURCES = {
+    "photos": "Photos under free licences "
+    "(`vqvae_tf/samples/photos/LICENCES.md`)",
+    "dmlab": "Held-out frames of DeepMind Lab (CC BY 4.0, "
+    "`vqvae_tf/samples/clips/LICENCES.md`)",
+    "digits": "Digits of MNIST's test split (CC BY-SA 3.0, "
+    "`vqvae_tf/samples/digits/LICENCES.md`)",
+    "shapes": "Generated shapes",
+}
+
+
+def known_images(kind, size, channels=3) -> np.ndarray:
+    """Returns twelve pictures that the package carries.
+
+    Args:
+        kind: "photos", "dmlab" for frames of DeepMind Lab, "digits" of
+            MNIST (the ten, and two more), or generated "shapes".
+        size: their side in pixels.
+        channels: 3 (RGB) or 1 (grey).
+
+    Returns:
+        uint8 `[12, size, size, channels]`.
+
+    Raises:
+        ValueError: for another kind.
+    """
+    if kind == "photos":
+        return np.stack(
+            [data.load_picture(p, size, channels) for p in sample_pictures()]
+        )
+    if kind not in recipes.CARD_SAMPLES:
+        raise ValueError(
+            f"card.samples must be one of {', '.join(recipes.CARD_SAMPLES)}, "
+            f"which pictures of the package a card shows. Received: {kind!r}."
+        )
+    found = convert_channels(_STORED[kind](), channels)
+    return np.stack([data.resize_and_crop(image, size) for image in found])
+
+
+_STORED = {
+    "dmlab": lambda: known_frames(12),
+    "digits": lambda: sample_digits()[0][:12],
+    "shapes": lambda: load_shapes("test").images[:12],
+}
+
+
+def shows_dmlab(config) -> bool:
+    """Returns whether a card shows the clips that the package carries.
+
+    Those are of 84x84 pixels in colour, with nine actions.
+    """
+    actions = len(ACTIONS)
+    if "context" in config:
+        actions = config.context.get("num_actions", actions)
+    return (
+        config.card.samples == "dmlab"
+        and config.data.image_size == 84
+        and config.data.channels == 3
+        and actions == len(ACTIONS)
+    )
+
+
+def source_of_frames(config) -> str:
+    """Returns what frames a card shows, in words."""
+    if shows_dmlab(config):
+        return SOURCES["dmlab"]
+    return f"Frames of the split `{config.data.eval_split}`"

@@ -1,0 +1,62 @@
+"""The figures of models of speech."""
+
+from vqvae_tf.data.audio.source import evenly_spaced
+from vqvae_tf.encoding import recordings
+from vqvae_tf.evaluation.speech import evaluate as evaluation, judges, probes
+from vqvae_tf.tasks.speech.recipe import open_split
+
+
+def measure(
+    model, description, data_dir=None, progress=True, rows=None
+) -> dict:
+    """Measures a model on the held-out recordings of `description`.
+
+    Judges of classes and speakers are trained first, on the training
+    recordings, in a minute or two each. With `max_recordings` in the
+    description so many of each split are looked at, evenly spaced.
+
+    Args:
+        model: a `SpeechVQVAE`, or a `LatentGenerator` of one.
+        description: a dict like a recipe's `data` section.
+        data_dir: where the data lies.
+        progress: show progress bars.
+
+    Returns:
+        The figures of `evaluation.evaluate` and, of what codes tell,
+        of `probes.figures`.
+    """
+    train_split, held_out = (
+        evenly_spaced(
+            open_split(description, description[split], data_dir),
+            description.get("max_recordings"),
+        )
+        for split in ("train_split", "eval_split")
+    )
+    targets = ["speaker"] if held_out.num_speakers > 1 else []
+    targets += ["class"] * bool(held_out.class_names)
+    trained = [
+        judges.train_judge(train_split, target, progress=progress)
+        for target in targets
+    ]
+    autoencoder = model.autoencoder
+    train_codes, test_codes = (
+        recordings.encode(autoencoder, audio, progress)
+        for audio in (train_split, held_out)
+    )
+    figures = evaluation.evaluate(
+        model,
+        held_out,
+        train_split,
+        trained,
+        codes=(test_codes, train_codes),
+        progress=progress,
+    )
+    return figures | probes.figures(
+        train_split,
+        held_out,
+        train_codes,
+        test_codes,
+        autoencoder.quantizer.num_embeddings,
+        hop=autoencoder.stride,
+        progress=progress,
+    )

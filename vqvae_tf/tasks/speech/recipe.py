@@ -1,0 +1,188 @@
+"""Recipes of speech: a VQ-VAE of waveforms, and a prior over its codes."""
+
+from vqvae_tf import data as sources, densities, layers
+from vqvae_tf.layers.mel import frame_window
+from vqvae_tf.models import SpeechVQVAE
+from vqvae_tf.recipes import building, registry, rules, schema
+from vqvae_tf.utils.checks import check_positive
+
+# Of each helper the class, and what follows from the rest of the recipe.
+_HELPERS = {
+    "adversary": ("LabelAdversary", ("num_classes",)),
+    "auxiliary": ("SpectralDecoder", ("sample_rate", "hop")),
+    "fast_decoder": ("SpectralDecoder", ("sample_rate", "hop")),
+}
+
+
+def defaults():
+    """Returns a recipe of speech with every key at its default."""
+    return schema.common(
+        data=schema.data(
+            # In Hz.
+            sample_rate=None,
+            # Samples of a training window.
+            window=None,
+            # "peak", or None to leave the loudness as it is.
+            normalize="peak",
+            num_speakers=None,
+            # Recordings of each split that evaluation looks at, evenly
+            # spaced; None for all. Larger sets do not fit into memory.
+            max_recordings=5_000,
+        ),
+        preprocess=schema.section(name=None),
+        encoder=schema.section(name="Encoder"),
+        quantizer=schema.section(name="VectorQuantizerEMA"),
+        decoder=schema.section(name="WaveNet"),
+        # What takes the speaker out of the codes, what forces the codes to
+        # carry spectral information, and what makes waveforms of it at once.
+        adversary=schema.section(name=None),
+        auxiliary=schema.section(name=None),
+        fast_decoder=schema.section(name=None),
+        # How the codes are trained before the WaveNet; 0 steps for not at all.
+        code_training=schema.training(steps=0),
+        training=schema.training(),
+        # The fast decoder is trained after the codes.
+        fast_training=schema.training(),
+        prior=schema.section(name=None),
+        prior_training=schema.prior_training(),
+    )
+
+
+def check(config):
+    """Raises ValueError for data or parts that do not fit."""
+    for key in ("sample_rate", "window", "num_speakers"):
+        value = config.data[key]
+        if not rules.SIZE.holds(value):
+            raise ValueError(
+                f"A recipe of speech needs data.{key}, a positive integer. "
+                f"Received: {value!r}."
+            )
+    if config.data.max_recordings is not None:
+        check_positive("data.max_recordings", config.data.max_recordings)
+    if config.decoder.name != "WaveNet":
+        raise ValueError(
+            'A recipe of speech has a quantizer, decoder.name="WaveNet" and '
+            f"no base. Received: decoder.name={config.decoder.name!r}."
+        )
+    stride = _stride(config)
+    if config.data.window % stride:
+        raise ValueError(
+            f"data.window must be a multiple of the encoder's stride, {stride}."
+            f" Received: data.window={config.data.window}."
+        )
+    if config.prior.get("global_channels") is not None:
+        raise ValueError(
+            "The prior of a recipe of speech is not told the speaker: leave "
+            "prior.global_channels out. Received: "
+            f"{config.prior.global_channels}."
+        )
+    if config.code_training.steps and config.auxiliary.name is None:
+        raise ValueError(
+            "code_training has an auxiliary decoder train the codes: it needs "
+            'auxiliary.name="SpectralDecoder". Received: code_training.steps='
+            f"{config.code_training.steps} without one."
+        )
+    for section, (name, derived) in _HELPERS.items():
+        _check_helper(section, config[section], name, derived)
+
+
+def _check_helper(section, options, name, derived):
+    if options.name not in (None, name):
+        raise ValueError(
+            f"{section}.name must be {name} or None. Received: {options.name}."
+        )
+    if given := [key for key in derived if key in options]:
+        raise ValueError(
+            f"{section}.{given[0]} follows from the rest of the recipe: leave "
+            f"it out. Received: {options[given[0]]}."
+        )
+
+
+def make_autoencoder(config) -> SpeechVQVAE:
+    """Makes the recipe's VQ-VAE of waveforms, without a fast decoder."""
+    companding = building.make(config, "preprocess") or layers.MuLaw()
+    encoder, data = building.make(config, "encoder", rank=1), config.data
+    wavenet = building.make(
+        config,
+        "decoder",
+        num_embeddings=companding.num_levels,
+        event_shape=(data.window,),
+        global_channels=data.num_speakers,
+        local_channels=building.quantized_channels(config),
+        local_upsampling=encoder.downsampling,
+    )
+    return SpeechVQVAE(
+        encoder,
+        building.make(config, "quantizer"),
+        densities.WaveformDensity(wavenet, layers.MuLaw(companding.num_levels)),
+        companding,
+        sample_rate=data.sample_rate,
+        adversary=building.make(
+            config, "adversary", num_classes=data.num_speakers
+        ),
+        auxiliary=_make_spectral(config, "auxiliary", encoder.downsampling),
+    )
+
+
+def with_fast_decoder(config, autoencoder) -> SpeechVQVAE:
+    """Returns a model of speech with the recipe's fast decoder, if it has one.
+
+    All else are the parts of the model that is given.
+    """
+    decoder = _make_spectral(config, "fast_decoder", _stride(config))
+    if decoder is None:
+        return autoencoder
+    model = autoencoder.with_fast_decoder(decoder)
+    building.start(config, model, "autoencoder", required=False)
+    return model
+
+
+def has_fast_decoder(config) -> bool:
+    """Returns whether the model of a recipe of speech has one."""
+    if config.fast_decoder.name is not None:
+        return True
+    auxiliary = _make_spectral(config, "auxiliary", _stride(config))
+    return auxiliary is not None and auxiliary.vocoder is not None
+
+
+def _make_spectral(config, section, stride):
+    rate, options = config.data.sample_rate, config[section]
+    window = options.get("window", frame_window(rate))
+    return building.make(
+        config, section, sample_rate=rate, hop=stride, window=window
+    )
+
+
+def _stride(config):
+    return 2 ** config.encoder.get("num_downsamples", 2)
+
+
+def open_split(description, split, data_dir=None):
+    """Opens the recordings that a recipe, or a preset's metadata, describes."""
+    return sources.open_audio(
+        description["source"],
+        split,
+        description["sample_rate"],
+        data_dir=data_dir,
+        on_corrupt=description["on_corrupt"],
+        normalize=description["normalize"],
+    )
+
+
+KIND = registry.Kind(
+    name="speech",
+    defaults=defaults,
+    check=check,
+    make_autoencoder=make_autoencoder,
+    make_prior=building.prior_of_codes,
+    is_of=lambda config: config.data.sample_rate is not None,
+    parts={section: (layers,) for section in _HELPERS},
+    rules={
+        "data.max_recordings": rules.SIZE.or_none(),
+        "data.normalize": rules.one_of("peak").or_none(),
+        **rules.of_training("code_training"),
+        "code_training.steps": rules.COUNT,  # 0 leaves it out
+        **rules.of_training("training"),
+        **rules.of_training("fast_training"),
+    },
+)

@@ -1,0 +1,99 @@
+"""What a card says and shows of a model with codes of codes."""
+
+import numpy as np
+
+from vqvae_tf.media import sheets
+from vqvae_tf.samples.clips import known_frames
+from vqvae_tf.tasks.card_samples import shows_dmlab, source_of_frames
+from vqvae_tf.tasks.pictures.card import samples_text
+from vqvae_tf.tasks.pictures.recipe import first_pictures, open_split
+from vqvae_tf.tasks.pictures.sheets import sample_sheet
+
+
+def summary(config, has_prior) -> str:
+    """Returns what the model of a recipe of codes is."""
+    prior = f", with a {config.prior.name} prior" if has_prior else ""
+    return (
+        f"A VQ-VAE of the code maps of {config.base}: "
+        f"{config.quantizer.get('num_codebooks', 1)} codes of "
+        f"K={config.quantizer.num_embeddings} for a frame{prior}."
+    )
+
+
+def shown(config, has_prior, built_in) -> str:
+    """Returns the part of a card with its pictures."""
+    return f"""![frames and what their codes keep](reconstructions.png)
+
+{source_of_frames(config)}; below each all of its
+codes, decoded; below that, twice, a code map drawn from its global codes.
+
+![swapped codes](swaps.png)
+
+In each row a frame; drawn from its own global codes; with one after the other
+taken from the other frame; and with one after the other set to 0. The noise is
+the same.
+{samples_text(None)}"""
+
+
+def use_text(name, config, has_prior) -> str:
+    """Returns how a model with codes of codes is used, in Python."""
+    return f"""from vqvae_tf import LatentGenerator
+
+model = LatentGenerator.from_preset("{name}")
+codes = model.encode(frames)  # uint8 in, int32 code maps out
+global_codes = model.prior.encode(codes)  # [batch, 1, 1, codebooks]
+# a frame with these codes, always the same
+frames = model.decode(model.prior.decode(global_codes))"""
+
+
+def draw(model, config, data_dir=None) -> dict:
+    """Returns a card's files; see `Task.draw`."""
+    frames, two = known_frames(), known_frames(2, apart=True)
+    if not shows_dmlab(config):
+        held_out = open_split(config.data, config.data.eval_split, data_dir)
+        first = first_pictures(config, held_out).numpy()
+        frames, two = first, first[[0, -1]]
+    return {
+        "reconstructions.png": global_sheet(model, frames),
+        "swaps.png": swap_sheet(model, two),
+        "samples.png": sample_sheet(model),
+    }
+
+
+def from_global(model, global_codes, seed=0):
+    """Returns frames drawn from global codes, int32 `[batch, 1, 1, G]`."""
+    inner = model.prior.autoencoder
+    local = inner.quantizer.decode(global_codes)
+    codes = inner.decoder.sample(context={"local": local}, seed=seed)
+    return model.decode(codes).numpy()
+
+
+def global_sheet(model, frames) -> np.ndarray:
+    """Draws frames; below each all its codes; below, twice its few codes."""
+    codes = model.encode(frames)
+    global_codes = model.prior.encode(codes)
+    rows = [frames, model.decode(codes).numpy()]
+    rows += [from_global(model, global_codes, seed) for seed in (0, 1)]
+    return sheets.grid(np.concatenate(rows), columns=len(frames))
+
+
+def swap_sheet(model, frames) -> np.ndarray:
+    """Draws what each global code changes.
+
+    For each frame a row: the frame; drawn from its own codes; with one code
+    after the other taken from the next frame; and with one after the other set
+    to 0. All from the same noise.
+    """
+    codes = model.prior.encode(model.encode(frames)).numpy()
+    groups = codes.shape[-1]
+    rows = []
+    for i, frame in enumerate(frames):
+        changed = [codes[i]]
+        for source in (codes[(i + 1) % len(codes)], np.zeros_like(codes[i])):
+            for g in range(groups):
+                one = codes[i].copy()
+                one[..., g] = source[..., g]
+                changed.append(one)
+        drawn = [from_global(model, one[None])[0] for one in changed]
+        rows += [frame, *drawn]
+    return sheets.grid(np.stack(rows), columns=2 + 2 * groups)

@@ -1,0 +1,32 @@
+"""The figures of models with codes of codes."""
+
+import numpy as np
+
+from vqvae_tf.encoding import arrays as encoding
+from vqvae_tf.evaluation import two_levels as evaluation
+from vqvae_tf.tasks.pictures.recipe import eval_batches
+
+
+def measure(
+    model, description, data_dir=None, progress=True, rows=None
+) -> dict:
+    """Measures a two-level model; see `Task.measure`.
+
+    Returns:
+        The figures of `evaluation.evaluate`, and `global_usage`, over the
+        training set: that of the codebook that uses least.
+    """
+    splits = [description["train_split"], description["eval_split"]]
+    training, held_out = (
+        _frames(description, split, data_dir) for split in splits
+    )
+    figures = evaluation.evaluate(model, held_out, progress)
+    codes = encoding.encode_array(model.autoencoder, training)
+    usage = evaluation.usage(model.prior.autoencoder, codes)
+    return {**figures, "global_usage": float(usage.min())}
+
+
+def _frames(description, split, data_dir):
+    batches = eval_batches(description, split, data_dir, 64)
+    frames = [x.numpy()[weight.numpy() > 0] for x, _, weight in batches]
+    return np.concatenate(frames)

@@ -1,0 +1,54 @@
+"""Recipes of codes: a second VQ-VAE over the code maps of a preset."""
+
+from vqvae_tf.models import VQVAE
+from vqvae_tf.recipes import building, registry, schema
+from vqvae_tf.tasks import base_model
+from vqvae_tf.tasks.pictures import recipe as pictures
+
+
+def defaults():
+    """Returns a recipe of codes with every key at its default."""
+    return schema.common(
+        # The preset whose codes are the data.
+        base=None,
+        data=schema.data(**pictures.picture_keys()),
+        # How codes are embedded.
+        preprocess=schema.section(name=None),
+        encoder=schema.section(name="Encoder"),
+        quantizer=schema.section(name="VectorQuantizerEMA"),
+        decoder=schema.section(name="Decoder"),
+        training=schema.training(),
+        prior=schema.section(name=None),
+        prior_training=schema.prior_training(),
+    )
+
+
+def check(config):
+    """Raises ValueError unless the recipe says what its codes are."""
+    pictures.check_pictures(config)
+    base_model.check_named(config, "preprocess")
+
+
+def make_autoencoder(config):
+    """Makes the VQ-VAE of code maps."""
+    channels = building.quantized_channels(config)
+    decoder = building.make(config, "decoder", local_channels=channels)
+    return VQVAE(
+        encoder=building.make(config, "encoder"),
+        quantizer=building.make(config, "quantizer"),
+        decoder=decoder,
+        preprocess=building.make(config, "preprocess"),
+        event_shape=decoder.event_shape,
+    )
+
+
+KIND = registry.Kind(
+    name="codes",
+    defaults=defaults,
+    check=check,
+    make_autoencoder=make_autoencoder,
+    make_prior=building.prior_of_codes,
+    is_of=lambda config: (
+        config.base is not None or config.preprocess.name is not None
+    ),
+)

@@ -1,0 +1,152 @@
+"""Recipes of video: a prior of the next frame's codes."""
+
+import sys
+
+import numpy as np
+
+from vqvae_tf import data, densities, networks
+from vqvae_tf.evaluation.video import STEPS
+from vqvae_tf.recipes import building, registry, rules, schema
+from vqvae_tf.tasks import base_model
+from vqvae_tf.tasks.pictures import recipe as pictures
+
+
+def defaults():
+    """Returns a recipe of video with every key at its default."""
+    return schema.common(
+        # The preset whose codes are the data.
+        base=None,
+        data=schema.data(image_size=None, channels=3),
+        # The network that tells the prior of the past.
+        context=schema.section(name=None),
+        # The head of the prior that predicts each code by itself.
+        marginals=schema.plain(channels=None, weight=1.0),
+        prior=schema.section(name=None),
+        prior_training=schema.prior_training(),
+    )
+
+
+def check(config):
+    """Raises ValueError unless the recipe says what its codes are."""
+    pictures.check_pictures(config)
+    base_model.check_named(config, "context")
+
+
+def make_prior(config):
+    """Makes the prior of the next frame, and the network of past frames."""
+    network = building.make(config, "context")
+    density = building.make(
+        config,
+        "prior",
+        num_embeddings=network.num_embeddings,
+        local_channels=network.hidden_channels,
+    )
+    return densities.ConditionalDensity(
+        network, density, config.marginals.channels, config.marginals.weight
+    )
+
+
+def open_split(description, split, data_dir=None):
+    """Opens the episodes that a preset's metadata, or a recipe, describes."""
+    return data.open_episodes(
+        description["source"],
+        split,
+        data_dir=data_dir,
+        on_corrupt=description.get("on_corrupt", "error"),
+        progress=sys.stderr.isatty(),
+        # Older presets have no `channels`; they are RGB.
+        channels=description.get("channels", 3),
+    )
+
+
+def suited(video, episodes):
+    """Returns episodes as a model of video takes them.
+
+    Args:
+        video: a `VideoGenerator`.
+        episodes: `data.Episodes` of frames.
+
+    Returns:
+        The episodes, without actions where the model takes none.
+
+    Raises:
+        ValueError: for frames of another size, actions of another kind or
+            unknown ones, and where no episode has a frame to foresee.
+    """
+    size, expected = episodes.values.shape[1:], video.autoencoder.event_shape
+    if any(b not in (None, a) for a, b in zip(size, expected, strict=True)):
+        raise ValueError(
+            f"The autoencoder was trained on frames of {tuple(expected)}. "
+            f"Received: {episodes.name} with frames of {size}. Resize them, or "
+            "train an autoencoder of that size."
+        )
+    episodes.clip_starts(video.num_past + 1)
+    network = video.prior.network
+    if network.num_actions is None and network.action_size is None:
+        return episodes.without_actions()
+    if not _fit(network, episodes):
+        raise ValueError(
+            f"The network of past frames takes {_kind(network)}. Received: "
+            f"{episodes.name} with {_kind(episodes)}. Set num_actions or "
+            "action_size of the recipe's context."
+        )
+    return episodes
+
+
+def _fit(network, episodes):
+    """Returns whether a network takes the actions of episodes."""
+    if network.action_size is not None or episodes.num_actions is None:
+        return (
+            episodes.actions is not None
+            and episodes.action_size == network.action_size
+        )
+    taken = episodes.taken
+    return taken.min(initial=0) >= 0 and taken.max(initial=0) < (
+        network.num_actions
+    )
+
+
+def _kind(of):
+    """Says which actions a network takes, or episodes have."""
+    if of.action_size is not None:
+        return f"vectors of {of.action_size} as actions"
+    if of.num_actions is None:
+        return "no actions"
+    taken = getattr(of, "taken", None)
+    low = 0 if taken is None else taken.min(initial=0)
+    return f"the actions {low}..{of.num_actions - 1}"
+
+
+def future(video, episodes) -> int:
+    """Returns how many frames rollouts go on for: 10, or all there are."""
+    available = int(episodes.lengths.max()) - video.num_past
+    return min(STEPS, available)
+
+
+def far_apart(video, episodes, count=4):
+    """Returns `count` clips that lie far apart.
+
+    Returns:
+        Frames `[count, num_past + steps, ...]` with the steps of `future`, and
+        the actions at them `[count, num_past + steps, ...]` or None.
+    """
+    length = video.num_past + future(video, episodes)
+    starts = episodes.clip_starts(length)
+    chosen = starts[np.linspace(0, len(starts) - 1, count).astype(int)]
+    steps = chosen[:, None] + np.arange(length)
+    actions = episodes.actions
+    return episodes.values[steps], None if actions is None else actions[steps]
+
+
+KIND = registry.Kind(
+    name="video",
+    defaults=defaults,
+    check=check,
+    make_prior=make_prior,
+    is_of=lambda config: config.context.name is not None,
+    parts={"context": (networks,)},
+    rules={
+        "marginals.channels": rules.SIZE.or_none(),
+        "marginals.weight": rules.real(0),
+    },
+)

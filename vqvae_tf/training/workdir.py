@@ -1,0 +1,175 @@
+"""The directory of a run: which recipe it is of, and what may still change."""
+
+import json
+import os
+import pathlib
+
+from ml_collections import ConfigDict
+
+from vqvae_tf import recipes
+from vqvae_tf.recipes import registry
+from vqvae_tf.runtime import dtype_policies, strategies
+from vqvae_tf.training.stages import Plan
+from vqvae_tf.utils.files import write_atomically
+
+RECIPE = "recipe.json"
+# The training set, encoded once: by the model, or by the preset below it.
+CODES, BASE_CODES = "codes.npz", "base_codes.npz"
+# Beside the directories of the stages.
+_WRITTEN = ("logs", "preset", CODES, BASE_CODES)
+# Keys of what is measured and said of a trained model.
+_UNTRAINED = (
+    "name ",
+    "card.",
+    "data.eval_split ",
+    "data.bound_samples ",
+    "data.neighbour_pictures ",
+    "data.max_recordings ",
+)
+
+
+def check_empty(workdir, stages):
+    """Raises ValueError where a new run would find files of other origin.
+
+    Args:
+        workdir: the run's directory.
+        stages: the names of all stages that there are.
+    """
+    if (workdir / RECIPE).exists():
+        return
+    names = (*stages, *_WRITTEN)
+    found = [name for name in names if os.path.lexists(workdir / name)]
+    if found:
+        raise ValueError(
+            f"{workdir} holds {found[0]} and no {RECIPE}: no run made it. A "
+            "run would write to it, or read it as its own. Choose another "
+            "--workdir."
+        )
+
+
+def compare_recipe(config, workdir, plans: tuple[Plan, ...]):
+    """Raises ValueError if the directory holds a run of another recipe.
+
+    Args:
+        config: the recipe that is to be trained.
+        workdir: the run's directory.
+        plans: of the stages of this kind of recipe.
+    """
+    old = _noted(workdir)
+    if old is None:
+        return
+    new = json.loads(recipes.to_json(config))
+    if dtype_policies.AUTO in (new["dtype_policy"], old["dtype_policy"]):
+        # Whatever it became, or will.
+        new["dtype_policy"] = old["dtype_policy"]
+    fixed = [
+        difference
+        for difference in _differences(old, new)
+        if not _may_change(difference, workdir, plans)
+    ]
+    if fixed:
+        raise ValueError(
+            f"{workdir} holds a run of another recipe; they differ in "
+            f"{', '.join(fixed)}. Go on with the old recipe, or choose another "
+            "--workdir."
+        )
+
+
+def noted_policy(workdir) -> str | None:
+    """Returns the dtype policy of the run in a directory, or None.
+
+    That of a new run, and one that was noted as "auto" by hand, is None: it is
+    chosen, and noted, as the run starts.
+    """
+    policy = (_noted(workdir) or {}).get("dtype_policy")
+    return policy if policy in dtype_policies.POLICIES else None
+
+
+def note_recipe(config, workdir):
+    """Writes the recipe into the run's directory, on the chief."""
+    path, text = workdir / RECIPE, recipes.to_json(config)
+    if not strategies.is_chief() or path.exists() and path.read_text() == text:
+        return
+    with write_atomically(path) as temporary:
+        pathlib.Path(temporary).write_text(text)
+
+
+def _noted(workdir):
+    """Returns the recipe of the run in a directory, None where there is none.
+
+    Keys that did not exist when it was noted have their defaults.
+    """
+    path = workdir / RECIPE
+    if not path.exists():
+        return None
+    found = _read_recipe(path)
+    default = recipes.defaults().to_dict()
+    default.pop("card")
+    default = json.loads(json.dumps(default))
+    # Before it could be chosen, and before "auto".
+    default["dtype_policy"] = "float32"
+    found = _completed(found, default)
+    return recipes.own_keys(found, registry.of(ConfigDict(found)))
+
+
+def _read_recipe(path):
+    """Returns the recipe that is noted in a run's directory."""
+    try:
+        found = json.loads(path.read_text())
+        if _is_recipe(found):
+            return found
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        pass
+    raise ValueError(
+        f"{path} is not the recipe of a run, or is damaged. Choose another "
+        "--workdir, or move the file away."
+    )
+
+
+def _is_recipe(found):
+    """Returns whether what is noted can be a recipe, old ones included."""
+    known = recipes.defaults().to_dict()
+    sections = [key for key in known if isinstance(known[key], dict)]
+    policies = (dtype_policies.AUTO, *dtype_policies.POLICIES)
+    kinds = (None, *(kind.name for kind in registry.kinds()))
+    return (
+        all(isinstance(found.get(key, {}), dict) for key in sections)
+        and {"data"} <= found.keys()
+        and found.get("dtype_policy", "float32") in policies
+        and found.get("kind") in kinds
+    )
+
+
+def _completed(recipe, default):
+    """Adds the keys that did not exist yet when a recipe was noted."""
+    added = {k: v for k, v in default.items() if k not in recipe}
+    known = {
+        key: _completed(value, default[key])
+        if isinstance(value, dict) and isinstance(default.get(key), dict)
+        else value
+        for key, value in recipe.items()
+    }
+    return {**known, **added}
+
+
+def _may_change(difference, workdir, plans):
+    """Returns whether nothing that is done already depends on a key."""
+    if difference.startswith(_UNTRAINED):
+        return True
+    if difference.startswith("prior_training.encode_passes"):
+        return not (workdir / CODES).exists()
+    return any(
+        plan.has_key(difference) and not plan.has_begun(workdir)
+        for plan in plans
+    )
+
+
+def _differences(old, new, prefix=""):
+    names = []
+    for key in sorted({*old, *new}):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            names += _differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            names.append(f"{prefix}{key} ({a!r}, now {b!r})")
+    return names
