@@ -8,6 +8,7 @@ import traceback
 
 import ml_collections
 
+from vqvae_tf.recipes.small import SUFFIX, make_small
 from vqvae_tf.utils.errors import ExplainedError
 from vqvae_tf.utils.messages import first_line
 from vqvae_tf.utils.paths import expand
@@ -24,7 +25,8 @@ def find_recipe(name) -> pathlib.Path:
     """Returns a recipe's file.
 
     Args:
-        name: the file, or the name of one of the zoo's recipes.
+        name: the file, or the name of one of the zoo's recipes; followed by
+            ":small" for the variant that trains in about a minute.
 
     Raises:
         FileNotFoundError: if there is neither.
@@ -34,6 +36,8 @@ def find_recipe(name) -> pathlib.Path:
         return path
     if str(name) in built_in():
         return built_in()[str(name)]
+    if str(name).endswith(SUFFIX):
+        return pathlib.Path(f"{find_recipe(str(name)[: -len(SUFFIX)])}{SUFFIX}")
     if path.is_dir():
         raise FileNotFoundError(
             f"A recipe is a Python file. Received: the folder {name}."
@@ -47,11 +51,16 @@ def find_recipe(name) -> pathlib.Path:
 def read_recipe(path) -> ml_collections.ConfigDict:
     """Reads a recipe file, whose keys may still be changed, and then checked.
 
+    Args:
+        path: from `find_recipe`.
+
     Raises:
         RecipeError: if it is no Python program, fails, or has no get_config
             that returns a recipe.
     """
     path = expand(path)
+    if path.name.endswith(SUFFIX) and not path.is_file():
+        return make_small(read_recipe(str(path)[: -len(SUFFIX)]))
     # By the loader, whatever the file's name ends with.
     loader = importlib.machinery.SourceFileLoader("recipe", str(path))
     spec = importlib.util.spec_from_loader("recipe", loader)

@@ -113,6 +113,11 @@ def training(**items) -> ConfigDict:
     return plain(**{**options, **items})
 
 
+def is_training(config) -> bool:
+    """Returns whether a section is one of a stage's training."""
+    return "learning_rate" in config and "steps_per_epoch" in config
+
+
 def prior_training() -> ConfigDict:
     """Returns the section of a prior's stage."""
     # How often the training set is encoded, each time with other crops.

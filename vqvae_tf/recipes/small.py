@@ -1,0 +1,58 @@
+"""The small variant of a recipe: the same parts, trained in about a minute."""
+
+from ml_collections import ConfigDict
+
+from vqvae_tf.recipes.schema import is_training
+
+# After a recipe's name, or its file's.
+SUFFIX = ":small"
+STEPS, BATCH_SIZE = 60, 8
+# Examples of the training split, and of the other one.
+EXAMPLES, HELD_OUT = 400, 20
+
+
+def make_small(config: ConfigDict) -> ConfigDict:
+    """Returns a recipe of as many parts, with few steps and examples.
+
+    Its figures mean nothing; it shows that all stages work, on one's own data
+    too. Models have the sizes of the recipe.
+
+    Args:
+        config: a recipe; it is not changed.
+    """
+    config = config.copy_and_resolve_references()
+    for section in config.values():
+        if isinstance(section, ConfigDict) and is_training(section):
+            _shorten(section)
+    data = config.data
+    if data.source.startswith("tfds:"):  # other sources have no slices
+        data.train_split = _first(data.train_split, EXAMPLES)
+        data.eval_split = _first(data.eval_split, HELD_OUT)
+    for key, value in (("bound_samples", 1), ("neighbour_pictures", 0)):
+        if key in data:
+            data[key] = value
+    if data.get("max_recordings", EXAMPLES) != EXAMPLES:
+        data.max_recordings = EXAMPLES
+    return config
+
+
+def _shorten(section):
+    steps = min(section.steps, STEPS)
+    section.update(
+        steps=steps,
+        batch_size=min(section.batch_size, BATCH_SIZE),
+        steps_per_epoch=max(steps, 1),
+        warmup_steps=min(section.warmup_steps, steps // 4),
+    )
+    if "encode_passes" in section:
+        section.encode_passes = 1
+
+
+def _first(split, count):
+    """Returns the beginning of a split, or of a part of one."""
+    name, _, part = split.partition("[")
+    start = part.partition(":")[0]
+    first = int(start) if start.isdecimal() else 0
+    if part and not start.isdecimal() and start:
+        return split  # in percent, or from the end
+    return f"{name}[{first or ''}:{first + count}]"
