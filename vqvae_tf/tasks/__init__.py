@@ -9,12 +9,17 @@ from vqvae_tf.recipes import registry
 from vqvae_tf.tasks import pictures, speech, two_levels, video
 from vqvae_tf.tasks.task import Task
 
-TASKS = {
-    task.kind.name: task
-    for task in (pictures.TASK, two_levels.TASK, video.TASK, speech.TASK)
-}
-for _task in TASKS.values():
-    registry.register(_task.kind)
+TASKS: dict[str, Task] = {}
+
+
+def register(task: Task):
+    """Adds a task: its recipes are known, trained, published and measured."""
+    TASKS[task.kind.name] = task
+    registry.register(task.kind)
+
+
+for _task in (pictures.TASK, two_levels.TASK, video.TASK, speech.TASK):
+    register(_task)
 
 
 def of(config) -> Task:
