@@ -1,4 +1,10 @@
-"""Generated shapes to 10 Gaussian latents, a nat of which costs beta."""
+"""Generated shapes to 10 Gaussian latents, a nat of which costs beta.
+
+    vqvae-tf train --config=beta_vae_shapes --workdir=RUN --data_dir=DATA
+
+Mutual information gap 0.17 (mean of five seeds; 0.07 with this one), KL
+divergence 4.5 nats; one to two minutes on two cores.
+"""
 
 from vqvae_tf.recipes import defaults
 

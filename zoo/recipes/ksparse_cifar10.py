@@ -1,4 +1,9 @@
-"""Pictures to the 128 largest of 1,024 units: ae_cifar10, k-sparse."""
+"""Pictures to the 128 largest of 1,024 units: ae_cifar10, k-sparse.
+
+    vqvae-tf train --config=ksparse_cifar10 --workdir=RUN --data_dir=DATA
+
+Test error 203.5 squared levels (25.05 dB); three to five minutes on two cores.
+"""
 
 from vqvae_tf.recipes import find_recipe, read_recipe
 

@@ -1,4 +1,10 @@
-"""Digits to the 25 largest of 196 units: ae_mnist, k-sparse."""
+"""Digits to the 25 largest of 196 units: ae_mnist, k-sparse.
+
+    vqvae-tf train --config=ksparse_mnist --workdir=RUN --data_dir=DATA
+
+25 units that are not 0 in training, 38 at test; one to two minutes on two
+cores.
+"""
 
 from vqvae_tf.recipes import find_recipe, read_recipe
 

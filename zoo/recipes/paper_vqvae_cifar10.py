@@ -1,4 +1,9 @@
-"""The paper's VQ-VAE of CIFAR-10, whole: ten codebooks, 256-way softmax."""
+"""The paper's VQ-VAE of CIFAR-10, whole: ten codebooks, 256-way softmax.
+
+    vqvae-tf train --config=paper_vqvae_cifar10 --workdir=RUN --data_dir=DATA
+
+Not trained to its end here, so there is no figure to expect.
+"""
 
 from vqvae_tf.recipes import defaults
 

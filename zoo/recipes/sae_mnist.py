@@ -1,4 +1,10 @@
-"""Digits to 196 rarely active units: ae_mnist, sparse."""
+"""Digits to 196 rarely active units: ae_mnist, sparse.
+
+    vqvae-tf train --config=sae_mnist --workdir=RUN --data_dir=DATA
+
+Units active for a tenth of the digits (rho = 0.1); one to two minutes on two
+cores.
+"""
 
 from vqvae_tf.recipes import find_recipe, read_recipe
 

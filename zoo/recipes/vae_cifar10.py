@@ -1,4 +1,9 @@
-"""The likelihood table's VAE: 8x8 latents of C dimensions."""
+"""The likelihood table's VAE: 8x8 latents of C dimensions.
+
+    vqvae-tf train --config=vae_cifar10 --workdir=RUN --data_dir=DATA
+
+5.09 bits/dim by one draw; not timed.
+"""
 
 from vqvae_tf.recipes import defaults
 

@@ -1,4 +1,9 @@
-"""Binary digits to sixteen drawn codes: vae_mnist by VIMCO."""
+"""Binary digits to sixteen drawn codes: vae_mnist by VIMCO.
+
+    vqvae-tf train --config=vimco_mnist --workdir=RUN --data_dir=DATA
+
+-log p(x) of at most 107.9 nats (500 draws); some minutes on two cores.
+"""
 
 from vqvae_tf.recipes import find_recipe, read_recipe
 
