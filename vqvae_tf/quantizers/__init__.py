@@ -1,7 +1,13 @@
-"""Quantizers: each latent is replaced by an embedding of a codebook."""
+"""Quantizers: each latent vector becomes one of finitely many."""
 
+from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.usage import CodebookUsage
 from vqvae_tf.quantizers.vector_quantizer import VectorQuantizer
 from vqvae_tf.quantizers.vector_quantizer_ema import VectorQuantizerEMA
 
-__all__ = ["CodebookUsage", "VectorQuantizer", "VectorQuantizerEMA"]
+__all__ = [
+    "CodebookUsage",
+    "Quantizer",
+    "VectorQuantizer",
+    "VectorQuantizerEMA",
+]

@@ -1,4 +1,4 @@
-"""The variable of a codebook, and what may be put into it."""
+"""The codebook variable, and checks of values that users assign to it."""
 
 import keras
 import numpy as np
@@ -6,15 +6,15 @@ import tensorflow as tf
 
 
 class Codebook(keras.Variable):
-    """A variable that tells its layer when someone assigns it.
+    """A variable that tells its layer when someone assigns to it.
 
-    Averages of a codebook that is put by hand would otherwise undo that at the
-    next step. The layer itself uses `move`, and what restores all variables
-    puts the averages after the codebook.
+    Otherwise the moving averages would undo the assignment at the next step.
+    The layer itself uses `move`; loading restores the averages after the
+    codebook.
 
     Args:
-        *args, **kwargs: as of `keras.Variable`.
-        on_assign: is called with the values before and after.
+        *args, **kwargs: as for `keras.Variable`.
+        on_assign: called with the values before and after.
 
     Example:
 
@@ -36,7 +36,7 @@ class Codebook(keras.Variable):
         return value
 
     def move(self, value):
-        """Assigns, as a step of training does, and tells nobody."""
+        """Assigns without calling `on_assign`, as a training step does."""
         return super().assign(value)
 
 

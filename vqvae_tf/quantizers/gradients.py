@@ -1,4 +1,4 @@
-"""How gradients pass a quantizer, and what it pays for a difference."""
+"""Gradients through a quantizer, and its squared error."""
 
 import tensorflow as tf
 
@@ -20,12 +20,13 @@ def straight_through(latents, quantized):
 
 
 def mean_squares(difference, weights):
-    """Mean of squares over `[G, N, D]`, row n weighted by `weights[n]`."""
+    """Mean of squares over `[..., N, D]`, row n weighted by `weights[n]`."""
     if weights is None:
         size = tf.cast(tf.size(difference), tf.float32)
         # l2_loss is half the sum, in one pass.
         return tf.math.divide_no_nan(2 * tf.nn.l2_loss(difference), size)
-    squares = tf.reduce_mean(difference**2, axis=[0, 2])
+    others = [*range(len(difference.shape) - 2), -1]
+    squares = tf.reduce_mean(difference**2, axis=others)
     return tf.math.divide_no_nan(
         tf.reduce_sum(squares * weights), tf.reduce_sum(weights)
     )

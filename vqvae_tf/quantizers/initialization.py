@@ -1,4 +1,4 @@
-"""Latents of a batch that may become codes: at the start, and at restarts."""
+"""Draws latents of a batch that become codes: at the start and at restarts."""
 
 import typing
 
@@ -12,15 +12,14 @@ class Candidates(typing.NamedTuple):
 
     vectors: tf.Tensor  # float32 [G, K, D]
     exist: tf.Tensor  # bool [K]: whether there is one for this code
-    usable: tf.Tensor  # bool scalar: whether there are any, all of them finite
+    usable: tf.Tensor  # bool: whether the batch has latents, all finite
 
 
 def draw_candidates(z, num_embeddings, seed, weights=None) -> Candidates:
-    """Draws one latent of the batch of all replicas for each code.
+    """Draws for each code one latent of the global batch.
 
-    That of code k is drawn from the k-th of K equal parts of the batch, so
-    that none is drawn twice. With fewer latents than codes, some parts are
-    empty.
+    Code k's is drawn from the k-th of K equal parts of the batch, so none is
+    drawn twice. With fewer latents than codes, some parts are empty.
 
     Args:
         z: float32 `[G, N, D]`, this replica's latents of each codebook.
@@ -31,14 +30,14 @@ def draw_candidates(z, num_embeddings, seed, weights=None) -> Candidates:
     count = tf.shape(z)[1]
     finite = tf.reduce_all(tf.math.is_finite(z))
     if weights is not None:
-        # Latents that are masked out stand last and are not drawn.
+        # Latents that are masked out come last and are not drawn.
         masked = tf.cast(tf.equal(weights, 0), tf.int32)
         z = tf.gather(z, tf.argsort(masked, stable=True), axis=1)
         count -= tf.reduce_sum(masked)
     size, start = _global_rows(count)
     rows, exist = _draw_rows([z.shape[0], num_embeddings], size, seed)
     picked = _pick(z, rows - start, exist, count)
-    # The sum then tells all replicas.
+    # The NaN in the sum tells all replicas.
     picked = tf.where(finite, picked, float("nan"))
     vectors = replicas.sum_over_replicas(picked)
     finite = tf.reduce_all(tf.math.is_finite(vectors))
@@ -56,7 +55,7 @@ def _draw_rows(shape, size, seed):
 
 
 def _pick(z, rows, exist, count):
-    """Returns those of the rows that are this replica's, and 0 for others."""
+    """Returns the rows that are this replica's, and 0 for the others."""
     here = exist & (rows >= 0) & (rows < count)
     rows = tf.where(here, rows, 0)
     picked = tf.cond(
@@ -68,7 +67,7 @@ def _pick(z, rows, exist, count):
 
 
 def _global_rows(size):
-    """Returns the rows of all replicas, and where this one's start."""
+    """Returns how many rows all replicas have, and where this one's start."""
     count = replicas.num_replicas()
     if count == 1:
         return size, 0

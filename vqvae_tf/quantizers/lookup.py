@@ -6,10 +6,10 @@ one search per group g, in float32, and never build an [N, K] one-hot matrix.
 
 import tensorflow as tf
 
-# Distances above this size are computed in chunks of rows. What a chunk needs
-# should stay in the processor's cache; larger ones are not faster.
+# More bytes of distances than this are computed in chunks of rows, which should
+# fit the processor's cache; larger chunks are not faster.
 MAX_DISTANCE_BYTES = 16 * 2**20
-# From so many embeddings on the maximum is searched in blocks.
+# With _MANY embeddings or more the maximum is searched block by block.
 _BLOCK, _MANY = 64, 1024
 
 
@@ -24,12 +24,12 @@ def nearest_codes(latents: tf.Tensor, codebooks: tf.Tensor) -> tf.Tensor:
         codebooks: float32 `[G, K, D]`, K embeddings in each group.
 
     Returns:
-        int32 `[G, N]`, each in 0..K-1. Of equally near ones the first.
+        int32 `[G, N]`, each in 0..K-1; of equally near ones the first.
     """
     groups, count, _ = latents.shape
     num_embeddings = codebooks.shape[1]
     half_norms = 0.5 * tf.reduce_sum(codebooks**2, axis=-1, keepdims=True)
-    # Turned round once, here, and not in each of the products.
+    # Transposed once, not in each of the products.
     table = tf.transpose(tf.concat([codebooks, -half_norms], -1), [0, 2, 1])
     rows = MAX_DISTANCE_BYTES // (4 * groups * num_embeddings)
     rows = max(rows, 64)
@@ -48,18 +48,18 @@ def _nearest(latents, table):
     """Codes `[G, N]` of latents `[G, N, D]` by the table `[G, D + 1, K]`."""
     latents = tf.pad(latents, [[0, 0], [0, 0], [0, 1]], constant_values=1.0)
     if table.shape[0] == 1:
-        # The product of two matrices is quicker than that of batches of one.
+        # A plain matrix product is faster than a batched one of size 1.
         scores = tf.matmul(tf.squeeze(latents, 0), tf.squeeze(table, 0))
         return _argmax(scores)[tf.newaxis]
     return _argmax(tf.matmul(latents, table))
 
 
 def _argmax(scores):
-    """`tf.argmax` over the last axis; faster where that is long.
+    """`tf.argmax` over the last axis, faster where that is long.
 
-    TensorFlow's `argmax` goes one entry at a time, `reduce_max` by vectors of
-    them. So the best block is found by the maxima of blocks, and `argmax` has
-    one block left. Both take the first of equals, as `argmax` does.
+    TensorFlow vectorizes `reduce_max`, but not `argmax`. So the maxima of
+    blocks find the best block, and `argmax` searches only that one. Of equal
+    entries the first is taken, as by `argmax`.
     """
     size = scores.shape[-1]
     if size < _MANY or size % _BLOCK:
@@ -81,14 +81,14 @@ def _nearest_chunked(latents, table, rows):
     whole = latents
     if count is None:
         count = tf.shape(latents)[1]
-        # XLA compiles this for fewer latents too, though it never runs then,
-        # and wants them to hold a chunk.
+        # XLA also compiles this for fewer latents than a chunk, though it
+        # never runs then, and needs them to hold one.
         short = tf.maximum(rows - count, 0)
         whole = tf.pad(latents, [[0, 0], [0, short], [0, 0]])
     chunks = count // rows
 
     def body(i, codes):
-        # tf.slice, since XLA needs the size of the slice to be static.
+        # tf.slice, since XLA needs a static size.
         chunk = tf.slice(whole, [0, i * rows, 0], [groups, rows, depth])
         return i + 1, codes.write(i, _nearest(chunk, table))
 
@@ -119,7 +119,7 @@ def code_counts(codes, num_embeddings, weights=None) -> tf.Tensor:
     Args:
         codes: int32 `[G, N]`.
         num_embeddings: K.
-        weights: optional float32 `[N]`, what each row counts.
+        weights: optional float32 `[N]`, the weight of each row.
 
     Returns:
         float32 `[G, K]`.
@@ -128,12 +128,12 @@ def code_counts(codes, num_embeddings, weights=None) -> tf.Tensor:
     indices = flat_indices(codes, num_embeddings)
     size = groups * num_embeddings
     if weights is None:
-        # tf.math.bincount would look for the largest code first.
+        # tf.math.bincount would search for the largest code first.
         counts = tf.raw_ops.DenseBincount(
             input=tf.reshape(indices, [-1]), size=size, weights=tf.zeros([0])
         )
     else:
-        # Its order of additions is fixed, which matters for fractions.
+        # Adds in a fixed order, which matters for fractions.
         weights = tf.broadcast_to(weights, tf.shape(indices))
         counts = tf.math.unsorted_segment_sum(weights, indices, size)
     return tf.reshape(counts, [groups, num_embeddings])
@@ -146,7 +146,7 @@ def code_sums(latents, codes, num_embeddings, weights=None) -> tf.Tensor:
         latents: float32 `[G, N, D]`.
         codes: int32 `[G, N]`.
         num_embeddings: K.
-        weights: optional float32 `[N]`, what each row counts.
+        weights: optional float32 `[N]`, the weight of each row.
 
     Returns:
         float32 `[G, K, D]`.

@@ -1,85 +1,72 @@
-"""Vector quantisation with a codebook trained by gradient."""
+"""Vector quantization with a codebook trained by gradient descent."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.quantizers import lookup
-from vqvae_tf.quantizers.code_lookup import CodeLookup
+from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.codebook import Codebook, given_codebook
-from vqvae_tf.quantizers.gradients import (
-    mean_squares,
-    straight_through,
-    with_finite_gradient,
-)
+from vqvae_tf.quantizers.gradients import mean_squares, with_finite_gradient
 from vqvae_tf.quantizers.initialization import draw_candidates
-from vqvae_tf.quantizers.usage import CodebookUsage
 from vqvae_tf.runtime import random, replicas
 from vqvae_tf.utils.checks import check_not_negative, check_positive, check_seed
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class VectorQuantizer(CodeLookup):
+class VectorQuantizer(Quantizer):
     """Replaces each latent vector by its nearest codebook embedding.
 
     The last axis of the latents is the channel axis; all others are
     positions. Latents `[16, 32, 32, 64]` (16 images, a grid of 32x32 latents
-    of 64 channels) are 16,384 vectors of size 64, each quantised on its own.
+    of 64 channels) are 16,384 vectors of size 64, each quantized on its own.
     With `num_codebooks=G` the channel axis has G * `embedding_dim` entries:
     each group of `embedding_dim` channels has its own codebook (product
-    quantisation, as the paper's 8x8x10 latents of CIFAR-10).
+    quantization, as in the paper's 8x8x10 latents of CIFAR-10).
 
     The layer adds the last two terms of the paper's eq. 3,
     `|sg(z) - e|^2 + commitment_cost * |z - sg(e)|^2`, each a mean over
-    latents and channels, by `add_loss`, and copies gradients from its output
-    straight to its input. It reports two metrics over the epoch, prefixed by
-    the layer's name: `perplexity` (1..K, exp of the entropy of the code
+    latents and channels, with `add_loss`, and copies gradients straight from
+    its output to its input. It reports two metrics over the epoch, prefixed
+    with the layer's name: `perplexity` (1..K, exp of the entropy of the code
     counts) and `usage` (0..1, share of codes used).
 
     Distances are computed in float32 whatever the dtype policy, and latents
     are not cast on the way in.
 
-    A training step with a NaN or infinite latent (float16 overflows), on any
-    replica, says nothing about the codebook: no average, restart or initial
-    value is taken from it. A codebook that is trained by gradient gets a
-    gradient of 0 from that replica. The loss is not finite then, so that a
-    `keras.optimizers.LossScaleOptimizer` leaves out the step for the weights.
+    A training step with a NaN or infinite latent (float16 overflows) on any
+    replica does not touch the codebook: it enters no average, restart or
+    initial value, and the gradient of the codebook is 0 on that replica. The
+    loss is then not finite, so a `keras.optimizers.LossScaleOptimizer` skips
+    the step for the weights as well.
 
-    A codebook of your own, of k-means or of another model, is put by
-    `set_codebook`. After a plain `embeddings.assign(...)`, too, training goes
-    on from what was assigned, which data do not initialise any more.
+    `set_codebook` sets a codebook of your own, from k-means or another model.
+    After a plain `embeddings.assign(...)`, too, training continues from what
+    was assigned, and `initialize_from_data` no longer overwrites it.
 
     Args:
-        num_embeddings: K, the number of embeddings of a codebook.
-        embedding_dim: D, the size of an embedding.
-        commitment_cost: beta of eq. 3; the paper uses 0.25.
-        num_codebooks: G, the number of channel groups.
-        initialize_from_data: take the initial codebook from the latents of
-            the first training batch (of all replicas) instead of from
-            U(-1/K, 1/K). Of fewer latents than K, none becomes two codes.
-        restart_after: replace a code that no latent chose for this many
-            training steps by a latent of the current batch. None: never.
-            Restarts are counted in the metric `restarts`.
-        seed: seeds initial values and the choice of latents for restarts.
-            None: a random one, which differs between processes: several
-            workers need a number.
+        num_embeddings: int, K, the number of embeddings of a codebook.
+        embedding_dim: int, D, the size of an embedding.
+        commitment_cost: float, beta of eq. 3; 0.25 as in the paper.
+        num_codebooks: int, G, the number of channel groups; 1 by default.
+        initialize_from_data: bool, whether to take the initial codebook from
+            the latents of the first training batch (of all replicas) instead
+            of U(-1/K, 1/K), the default. No latent becomes two codes, so with
+            fewer than K latents some codes keep their random values.
+        restart_after: int or None, the default (never): replace a code that
+            no latent has chosen for this many training steps by a latent of
+            the current batch. Restarts are counted in the metric `restarts`.
+        seed: int or None, seeds initial values and the latents chosen for
+            restarts; 0 by default. None draws a seed, which differs between
+            processes: with several workers, give a number.
+
+    Attributes:
+        codebook: float32 `[K, D]`, or `[G, K, D]` with G > 1.
+        channels: int, G * D.
 
     Call arguments:
         latents: float `[batch, ..., G * D]`; any rank from 2, any sizes.
-        training: the state (restarts, data-dependent initialisation, EMA)
-            changes only where this is true and the layer is trainable. In a
-            graph the metrics count where it is given, True or False, and not
-            where it is left out, as in exported models.
-        mask: optional bool or float, `[batch, ...]` without the channel axis,
-            or `[batch]`. Latents masked out (0) are quantised but count
-            neither in the loss nor in any statistics.
-        return_codes: whether to return the codes too, of the same search.
-        only: what `encode` ("codes") and `decode` ("embeddings") ask for when
-            they are called with symbolic tensors.
-
-    Returns:
-        Quantized latents, of the shape and dtype of `latents`; with
-        `return_codes` a pair of these and the codes, as of `encode`.
+        training, mask, return_codes: as for `Quantizer`, as are the returns.
 
     Raises:
         ValueError: if the channel axis is not G * D, or an argument is out of
@@ -109,22 +96,22 @@ class VectorQuantizer(CodeLookup):
 
     def __init__(
         self,
-        num_embeddings,
-        embedding_dim,
-        commitment_cost=0.25,
-        num_codebooks=1,
-        initialize_from_data=False,
-        restart_after=None,
-        seed=0,
+        num_embeddings: int,
+        embedding_dim: int,
+        commitment_cost: float = 0.25,
+        num_codebooks: int = 1,
+        initialize_from_data: bool = False,
+        restart_after: int | None = None,
+        seed: int | None = 0,
         **kwargs,
     ):
-        super().__init__(**{"autocast": False, **kwargs})
-        self.num_embeddings = check_positive("num_embeddings", num_embeddings)
-        self.embedding_dim = check_positive("embedding_dim", embedding_dim)
+        dim = check_positive("embedding_dim", embedding_dim)
+        groups = check_positive("num_codebooks", num_codebooks)
+        super().__init__(num_embeddings, groups * dim, groups, **kwargs)
+        self.embedding_dim = dim
         self.commitment_cost = check_not_negative(
             "commitment_cost", commitment_cost
         )
-        self.num_codebooks = check_positive("num_codebooks", num_codebooks)
         self.initialize_from_data = initialize_from_data
         if restart_after is not None:
             restart_after = check_positive("restart_after", restart_after)
@@ -132,10 +119,6 @@ class VectorQuantizer(CodeLookup):
         # A number of its own, since several draws must agree on it.
         seed = check_seed(seed)
         self.seed = np.random.randint(2**31) if seed is None else seed
-        self.supports_masking = True
-        self.usage_metric = CodebookUsage(
-            self.num_embeddings, self.num_codebooks, prefix=f"{self.name}_"
-        )
         if restart_after is not None:
             self.restart_metric = keras.metrics.Sum(f"{self.name}_restarts")
 
@@ -144,7 +127,7 @@ class VectorQuantizer(CodeLookup):
     _trains_codebook = True
 
     def build(self, input_shape):
-        self._check_channels(input_shape)
+        super().build(input_shape)
         shape = (self.num_codebooks, self.num_embeddings, self.embedding_dim)
         with keras.name_scope(self.name, caller=self):
             self.embeddings = Codebook(
@@ -162,7 +145,6 @@ class VectorQuantizer(CodeLookup):
             self.unused_steps = self._add_state(
                 "unused_steps", shape[:2], "zeros", dtype="int32"
             )
-        self.built = True
 
     def _initializer(self):
         limit = 1.0 / self.num_embeddings
@@ -178,22 +160,22 @@ class VectorQuantizer(CodeLookup):
             **{"dtype": "float32", **kwargs},
         )
 
-    def set_codebook(self, embeddings, counts=None):
-        """Puts a codebook, of k-means for instance; training goes on from it.
+    def set_codebook(self, embeddings, counts=None) -> None:
+        """Sets the codebook, to k-means centres say; training goes on from it.
 
-        Data do not initialise the codebook afterwards, and all codes count as
-        used until now.
+        `initialize_from_data` no longer overwrites it, and all codes count as
+        just used.
 
         Args:
             embeddings: finite numbers `[K, D]`, or `[G, K, D]`.
-            counts: None; of a `VectorQuantizerEMA` how many latents each
-                embedding stands for, `[K]` or `[G, K]`: it weighs as much as
-                so many latents a step. By default as much as the embedding
-                that is replaced, and at least as one.
+            counts: None, or for a `VectorQuantizerEMA` the number of latents
+                that each embedding stands for, `[K]` or `[G, K]`, its weight
+                in the moving average. By default an embedding takes over the
+                weight of the one it replaces, but at least 1.
 
         Raises:
             ValueError: for another shape, values that are not finite numbers,
-                or counts of a codebook that has none.
+                or counts where the codebook has none.
 
         Example:
 
@@ -213,13 +195,13 @@ class VectorQuantizer(CodeLookup):
     def _given_counts(self, counts):
         if counts is not None:
             raise ValueError(
-                "A codebook that is trained by gradient has no counts; those "
-                "are of a VectorQuantizerEMA. Received: counts="
+                "A codebook trained by gradient has no counts; only that of a "
+                "VectorQuantizerEMA has. Received: counts="
                 f"{counts!r}."
             )
 
     def _put_counts(self, counts):
-        """Takes on counts as `_given_counts` returned them; here none."""
+        """Sets counts as `_given_counts` returned them; here there are none."""
 
     def _follow_assigned(self, before, after):
         """Makes the state agree with embeddings that someone assigned."""
@@ -227,82 +209,66 @@ class VectorQuantizer(CodeLookup):
         if self.initialize_from_data:
             self.steps.assign(tf.maximum(self.steps, 1))
 
-    # Look-up --------------------------------------------------------------
+    @property
+    def codebook(self) -> tf.Tensor:
+        """The embeddings, float32 `[K, D]`, or `[G, K, D]` with G > 1."""
+        self._ensure_built()
+        embeddings = tf.convert_to_tensor(self.embeddings)
+        return embeddings[0] if self.num_codebooks == 1 else embeddings
 
-    def call(
-        self,
-        latents,
-        training=None,
-        mask=None,
-        return_codes=False,
-        only=None,
-    ):
-        if only is not None:
-            return self._only(only)(latents)
-        z = self._group(latents)
-        weights = self._position_weights(latents, mask)
-        update = bool(training) and self.trainable
-        candidates = self._candidates(z, weights) if update else None
-        if candidates is not None and self.initialize_from_data:
-            self._initialize(candidates)
-        embeddings = with_finite_gradient(tf.convert_to_tensor(self.embeddings))
-        codes = lookup.nearest_codes(
-            tf.stop_gradient(z), tf.stop_gradient(embeddings)
-        )
-        quantized = self._gather(embeddings, codes)
-        # In a graph whose caller does not say what it is for (an export, say)
-        # nobody asks for the metrics, and other runtimes cannot count.
-        if training is not None or tf.executing_eagerly():
-            counts = lookup.code_counts(codes, self.num_embeddings, weights)
-            if update:
-                self._update(z, codes, counts, weights, candidates)
-            self.usage_metric.update_state(counts)
-        self.add_loss(self._loss(z, quantized, weights))
-        quantized = straight_through(latents, self._ungroup(quantized, latents))
-        if return_codes:
-            return quantized, self._positions(codes, latents)
-        return quantized
+    # Search and loss --------------------------------------------------------
 
-    def _position_weights(self, latents, mask):
-        """Returns float32 [N], what each position counts, or None for all 1."""
-        if mask is None:
-            return None
-        mask = tf.cast(mask, tf.float32)
-        self._check_mask_shape(mask.shape, latents.shape)
-        shape = tf.shape(latents)[:-1]
-        missing = len(latents.shape) - 1 - len(mask.shape)
-        for _ in range(missing):
-            mask = mask[..., tf.newaxis]
-        return tf.reshape(tf.broadcast_to(mask, shape), [-1])
+    def to_search_space(self, z):
+        """`[N, G * D]` to `[G, N, D]`."""
+        if self.num_codebooks == 1:
+            return z[tf.newaxis]
+        z = tf.reshape(z, [-1, self.num_codebooks, self.embedding_dim])
+        return tf.transpose(z, [1, 0, 2])
 
-    def _check_mask_shape(self, mask, latents):
-        """Raises ValueError unless a mask is `[batch]` or `[batch, ...]`."""
-        positions = latents[:-1]
-        fits = 1 <= len(mask) <= len(positions) and all(
-            None in pair or pair[0] in (1, pair[1])
-            for pair in zip(mask, positions)
-        )
-        if not fits:
-            raise ValueError(
-                f"A mask of latents of shape {tuple(latents)} has their shape "
-                f"without the channels, {tuple(positions)}, or only the batch. "
-                f"Received: a mask of shape {tuple(mask)}."
-            )
+    def from_search_space(self, quantized):
+        if self.num_codebooks == 1:
+            return quantized
+        return tf.transpose(quantized, [1, 0, 2])
 
-    # Loss -------------------------------------------------------------------
+    def search(self, z):
+        embeddings = tf.stop_gradient(tf.convert_to_tensor(self.embeddings))
+        return lookup.nearest_codes(z, embeddings)
 
-    def _loss(self, z, quantized, weights):
-        commitment = mean_squares(z - tf.stop_gradient(quantized), weights)
+    def look_up(self, codes):
+        table = with_finite_gradient(tf.convert_to_tensor(self.embeddings))
+        rows = lookup.flat_indices(codes, self.num_embeddings)
+        return tf.gather(tf.reshape(table, [-1, self.embedding_dim]), rows)
+
+    def loss(self, z, quantized, codes, weights):
         codebook = mean_squares(tf.stop_gradient(z) - quantized, weights)
+        commitment = mean_squares(z - tf.stop_gradient(quantized), weights)
         return codebook + self.commitment_cost * commitment
+
+    def _channels_explained(self):
+        return (
+            "num_codebooks * embedding_dim = "
+            f"{self.num_codebooks} * {self.embedding_dim} = {self.channels}"
+        )
 
     # Updates of state -------------------------------------------------------
 
-    def _update(self, z, codes, counts, weights, candidates):
+    def prepare(self, z, weights):
+        """Returns latents that may become codes, or None if none need to."""
+        if not self.initialize_from_data and self.restart_after is None:
+            return None
+        seed = random.fold_in(random.make_seed(self.seed), self.steps)
+        candidates = draw_candidates(
+            tf.stop_gradient(z), self.num_embeddings, seed, weights
+        )
+        if self.initialize_from_data:
+            self._initialize(candidates)
+        return candidates
+
+    def learn(self, z, codes, counts, weights, prepared):
         if self.restart_after is not None:
             counts = replicas.sum_over_replicas(counts)
-            self._restart(counts, candidates)
-        self._count_step(candidates)
+            self._restart(counts, prepared)
+        self._count_step(prepared)
 
     def _count_step(self, candidates):
         if candidates is not None:
@@ -327,18 +293,9 @@ class VectorQuantizer(CodeLookup):
         )
 
     def _replace(self, where, vectors):
-        """Puts `vectors` `[G, K, D]` for the codes with `where` `[G, K]`."""
+        """Replaces the codes at `where`, bool `[G, K]`, by `vectors`."""
         where = where[..., tf.newaxis]
         self.embeddings.move(tf.where(where, vectors, self.embeddings))
-
-    def _candidates(self, z, weights):
-        """Returns latents that may become codes, or None if none need to."""
-        if not self.initialize_from_data and self.restart_after is None:
-            return None
-        seed = random.fold_in(random.make_seed(self.seed), self.steps)
-        return draw_candidates(
-            tf.stop_gradient(z), self.num_embeddings, seed, weights
-        )
 
     # Configuration ----------------------------------------------------------
 

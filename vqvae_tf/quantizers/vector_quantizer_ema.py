@@ -1,4 +1,4 @@
-"""Vector quantisation with a codebook of exponential moving averages."""
+"""Vector quantization with a codebook of exponential moving averages."""
 
 import keras
 import numpy as np
@@ -11,8 +11,8 @@ from vqvae_tf.quantizers.vector_quantizer import VectorQuantizer
 from vqvae_tf.runtime import replicas
 from vqvae_tf.utils.checks import check_number
 
-# Sums and counts of a code that is long unused drift apart by rounding, and
-# become nothing in the end; what was assigned differs by more.
+# Sums and counts of a code that has long been unused drift apart by rounding
+# and vanish in the end; assigned values differ by more.
 _ROUNDING, _NOTHING = 1e-3, 1e-30
 
 
@@ -28,22 +28,22 @@ class VectorQuantizerEMA(VectorQuantizer):
         e_i <- m_i / N_i   where n_i > 0
 
     Counts start at 1 and sums at the codebook, so a code that is not used
-    keeps its place, bit for bit. Sums follow embeddings that are assigned,
-    with counts of at least 1, so that training goes on from these. Loss and
-    codes of a step use the codebook from before its update. The loss is the
+    keeps its place, bit for bit. If embeddings are assigned, their sums follow,
+    with counts of at least 1, and training goes on from there. Loss and codes
+    of a step use the codebook from before its update. The loss is the
     commitment term alone. A step with a NaN or infinite latent, on any
     replica, changes none of the three.
 
     Args:
-        num_embeddings: K, the number of embeddings of a codebook.
-        embedding_dim: D, the size of an embedding.
-        commitment_cost: beta of eq. 3; the paper uses 0.25.
-        decay: gamma of appendix A.1, in [0, 1); the paper suggests 0.99.
-        num_codebooks: G, the number of channel groups.
-        initialize_from_data, restart_after, seed: as in `VectorQuantizer`. A
+        num_embeddings: int, K, the number of embeddings of a codebook.
+        embedding_dim: int, D, the size of an embedding.
+        commitment_cost: float, beta of eq. 3; 0.25 as in the paper.
+        decay: float, gamma of appendix A.1, in [0, 1); 0.99 as in the paper.
+        num_codebooks: int, G, the number of channel groups; 1 by default.
+        initialize_from_data, restart_after, seed: as for `VectorQuantizer`. A
             restart resets the code, its count and its sum together.
 
-    Call arguments, returns and raises: as `VectorQuantizer`.
+    Call arguments, returns and raises: as for `VectorQuantizer`.
 
     Example:
 
@@ -63,11 +63,11 @@ class VectorQuantizerEMA(VectorQuantizer):
 
     def __init__(
         self,
-        num_embeddings,
-        embedding_dim,
-        commitment_cost=0.25,
-        decay=0.99,
-        num_codebooks=1,
+        num_embeddings: int,
+        embedding_dim: int,
+        commitment_cost: float = 0.25,
+        decay: float = 0.99,
+        num_codebooks: int = 1,
         **kwargs,
     ):
         super().__init__(
@@ -88,7 +88,7 @@ class VectorQuantizerEMA(VectorQuantizer):
         # The same seed, so the sums start at the codebook itself.
         self.ema_sums = self._add_state("ema_sums", shape, self._initializer())
 
-    def _loss(self, z, quantized, weights):
+    def loss(self, z, quantized, codes, weights):
         return self.commitment_cost * mean_squares(
             z - tf.stop_gradient(quantized), weights
         )
@@ -111,17 +111,22 @@ class VectorQuantizerEMA(VectorQuantizer):
         self.ema_sums.assign(sums)
 
     def _averages_of(self, where, embeddings):
-        """Returns counts and sums, those of embeddings `where` `[G, K]`."""
+        """Returns counts and sums, made to agree with `embeddings` at `where`.
+
+        Args:
+            where: bool `[G, K]`.
+            embeddings: float32 `[G, K, D]`.
+        """
         counts = tf.convert_to_tensor(self.ema_counts)
         counts = tf.where(where, tf.maximum(counts, 1.0), counts)
         sums = embeddings * counts[..., tf.newaxis]
         return counts, tf.where(where[..., tf.newaxis], sums, self.ema_sums)
 
     def _averages(self):
-        """Returns counts and sums, which embeddings put otherwise change.
+        """Returns counts and sums that agree with the embeddings.
 
-        `set_weights`, say, puts one after the other, and may put sums that do
-        not belong to the embeddings.
+        `set_weights`, for one, sets variables one after the other, and may set
+        sums that do not belong to the embeddings.
         """
         embeddings = tf.convert_to_tensor(self.embeddings)
         counts = self.ema_counts[..., tf.newaxis]
@@ -130,7 +135,7 @@ class VectorQuantizerEMA(VectorQuantizer):
         apart = (error > _ROUNDING * counts * size) & (counts > _NOTHING)
         return self._averages_of(tf.reduce_any(apart, axis=-1), embeddings)
 
-    def _update(self, z, codes, counts, weights, candidates):
+    def learn(self, z, codes, counts, weights, prepared):
         z = tf.stop_gradient(z)
         sums = lookup.code_sums(z, codes, self.num_embeddings, weights)
         counts, sums = replicas.sum_over_replicas([counts, sums])
@@ -138,7 +143,7 @@ class VectorQuantizerEMA(VectorQuantizer):
         old_counts, old_sums = self._averages()
         ema_counts = self.decay * old_counts + step * counts
         ema_sums = self.decay * old_sums + step * sums
-        # A latent that is not finite makes the sum of its code so, and all
+        # A latent that is not finite makes its code's sum not finite, and all
         # replicas have the same sums.
         finite = tf.reduce_all(tf.math.is_finite(sums))
         self.ema_counts.assign(tf.where(finite, ema_counts, self.ema_counts))
@@ -147,8 +152,8 @@ class VectorQuantizerEMA(VectorQuantizer):
         used = (counts[..., tf.newaxis] > 0) & finite
         self.embeddings.move(tf.where(used, means, self.embeddings))
         if self.restart_after is not None:
-            self._restart(counts, candidates)
-        self._count_step(candidates)
+            self._restart(counts, prepared)
+        self._count_step(prepared)
 
     def _replace(self, where, vectors):
         super()._replace(where, vectors)

@@ -77,13 +77,6 @@ def prior_of_codes(config):
     )
 
 
-def quantized_channels(config) -> int:
-    """Returns how many channels the quantized latents of a recipe have."""
-    quantizer = config.quantizer
-    classes.check_given("quantizer", quantizer.name, quantizer.keys())
-    return quantizer.get("num_codebooks", 1) * quantizer.embedding_dim
-
-
 def make_optimizer(training) -> keras.optimizers.Optimizer:
     """Adam with a linear warm-up and a cosine decay, as the recipe says."""
     # Keras computes in the dtype of the weights. In bfloat16 0.999 is 1, by

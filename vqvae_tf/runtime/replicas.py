@@ -1,5 +1,6 @@
-"""What a layer needs of `tf.distribute`: its number, how many, and sums."""
+"""What a layer needs of `tf.distribute`: its replica, sums, losses."""
 
+import keras
 import tensorflow as tf
 
 
@@ -41,3 +42,37 @@ def first_row(rows) -> tf.Tensor:
     context = tf.distribute.get_replica_context()
     number = context.replica_id_in_sync_group if context is not None else 0
     return tf.cast(number, tf.int64) * tf.cast(rows, tf.int64)
+
+
+class ReplicaLosses(keras.layers.Layer):
+    """A layer each of whose replicas sees, and clears, only its own losses.
+
+    If `call` has a collective operation, the threads of a MirroredStrategy
+    take turns inside it, and all of them append to the layer's one list of
+    losses.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self._loss_replicas = []
+
+    def add_loss(self, loss):
+        before = len(self._losses)
+        super().add_loss(loss)
+        added = len(self._losses) - before
+        self._loss_replicas.extend([replica_id()] * added)
+
+    def _clear_losses(self):
+        own = replica_id()
+        pairs = zip(self._losses, self._loss_replicas)
+        others = [(loss, number) for loss, number in pairs if number != own]
+        super()._clear_losses()
+        self._losses.extend(loss for loss, _ in others)
+        self._loss_replicas[:] = [number for _, number in others]
+
+    def _get_own_losses(self):
+        losses = super()._get_own_losses()
+        if len(losses) != len(self._loss_replicas):
+            return losses
+        own = replica_id()
+        return [x for x, r in zip(losses, self._loss_replicas) if r == own]

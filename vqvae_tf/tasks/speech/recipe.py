@@ -102,18 +102,19 @@ def make_autoencoder(config) -> SpeechVQVAE:
     """Makes the recipe's VQ-VAE of waveforms, without a fast decoder."""
     companding = building.make(config, "preprocess") or layers.MuLaw()
     encoder, data = building.make(config, "encoder", rank=1), config.data
+    quantizer = building.make(config, "quantizer")
     wavenet = building.make(
         config,
         "decoder",
         num_embeddings=companding.num_levels,
         event_shape=(data.window,),
         global_channels=data.num_speakers,
-        local_channels=building.quantized_channels(config),
+        local_channels=quantizer.channels,
         local_upsampling=encoder.downsampling,
     )
     return SpeechVQVAE(
         encoder,
-        building.make(config, "quantizer"),
+        quantizer,
         densities.WaveformDensity(wavenet, layers.MuLaw(companding.num_levels)),
         companding,
         sample_rate=data.sample_rate,

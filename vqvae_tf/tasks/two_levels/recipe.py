@@ -31,11 +31,13 @@ def check(config):
 
 def make_autoencoder(config):
     """Makes the VQ-VAE of code maps."""
-    channels = building.quantized_channels(config)
-    decoder = building.make(config, "decoder", local_channels=channels)
+    quantizer = building.make(config, "quantizer")
+    decoder = building.make(
+        config, "decoder", local_channels=quantizer.channels
+    )
     return VQVAE(
         encoder=building.make(config, "encoder"),
-        quantizer=building.make(config, "quantizer"),
+        quantizer=quantizer,
         decoder=decoder,
         preprocess=building.make(config, "preprocess"),
         event_shape=decoder.event_shape,

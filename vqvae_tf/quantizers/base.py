@@ -1,0 +1,373 @@
+"""The interface of every quantizer, and what they all share."""
+
+import typing
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf.quantizers import lookup
+from vqvae_tf.quantizers.gradients import straight_through
+from vqvae_tf.quantizers.usage import CodebookUsage
+from vqvae_tf.runtime.replicas import ReplicaLosses
+from vqvae_tf.utils import tensor_checks
+from vqvae_tf.utils.checks import check_positive
+
+
+class Quantizer(ReplicaLosses):
+    """Replaces each latent vector by one of finitely many vectors.
+
+    Latents are `[batch, ..., channels]`; each position is quantized on its
+    own, to G codes in 0..K-1. This class does all that does not depend on how
+    a code is found: shapes and dtypes, masks, straight-through gradients,
+    usage statistics, symbolic tensors and the checks.
+
+    A subclass defines, for N vectors z, float32 `[N, channels]`:
+
+    * `search(z)`: their codes, int32 `[G, N]`;
+    * `look_up(codes)`: the vectors of codes `[G, N]`, shaped like z;
+    * `get_config()`;
+
+    and, where the default does not do:
+
+    * `loss(z, quantized, codes, weights)`: what `add_loss` is given (0);
+    * `build(input_shape)`: creates variables, after `super().build(...)`;
+    * `to_search_space(z)`, `from_search_space(quantized)`: another space to
+      search in, such as groups of channels, a bounded range or the unit
+      sphere. The other methods work in that space (axis -2 is N), and
+      gradients pass straight through there;
+    * `prepare(z, weights)`, `learn(z, codes, counts, weights, prepared)`:
+      change the state before and after the search of a training step.
+
+    Args:
+        num_embeddings: K, the number of values of a code.
+        channels: size of the latents' last axis.
+        num_codebooks: G, the number of codes of a position.
+
+    Attributes:
+        num_embeddings, channels, num_codebooks: as given.
+        usage_metric: the `CodebookUsage` since the last reset.
+
+    Call arguments:
+        latents: float `[batch, ..., channels]`; any rank from 2, any sizes.
+        training: the state changes only where this is true and the layer is
+            trainable. In a graph, usage is counted where it is given, True or
+            False, and not where it is left out, as in exported models.
+        mask: optional bool or float, `[batch, ...]` without the channel axis,
+            or `[batch]`. Latents masked out (0) are quantized but count
+            neither in the loss nor in any statistics.
+        return_codes: whether to return the codes too, from the same search.
+        only: used by `encode` ("codes") and `decode` ("embeddings") when they
+            are called with symbolic tensors.
+
+    Returns:
+        Quantized latents, of the shape and dtype of `latents`; with
+        `return_codes` a pair of these and the codes, as `encode` returns them.
+
+    Raises:
+        ValueError: for latents of another number of channels, or a mask of
+            another shape.
+
+    Example: each channel becomes -1 or 1.
+
+    >>> class Signs(Quantizer):
+    ...     def __init__(self, channels, **kwargs):
+    ...         super().__init__(2**channels, channels, **kwargs)
+    ...
+    ...     def search(self, z):
+    ...         bits = tf.cast(z > 0, tf.int32)
+    ...         bits *= 2 ** tf.range(self.channels)
+    ...         return tf.reduce_sum(bits, axis=-1)[tf.newaxis]
+    ...
+    ...     def look_up(self, codes):
+    ...         bits = codes[0, :, None] // 2 ** tf.range(self.channels) % 2
+    ...         return 2.0 * tf.cast(bits, tf.float32) - 1.0
+    ...
+    ...     def get_config(self):
+    ...         return {**super().get_config(), "channels": self.channels}
+    >>> layer = Signs(channels=2)
+    >>> quantized, codes = layer(tf.constant([[0.5, -3.0]]), return_codes=True)
+    >>> quantized.numpy(), codes.numpy()
+    (array([[ 1., -1.]], dtype=float32), array([1], dtype=int32))
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        channels: int,
+        num_codebooks: int = 1,
+        **kwargs,
+    ):
+        super().__init__(**{"autocast": False, **kwargs})
+        self.num_embeddings = check_positive("num_embeddings", num_embeddings)
+        self.channels = check_positive("channels", channels)
+        self.num_codebooks = check_positive("num_codebooks", num_codebooks)
+        self.supports_masking = True
+        self.usage_metric = CodebookUsage(
+            self.num_embeddings, self.num_codebooks, prefix=f"{self.name}_"
+        )
+
+    def build(self, input_shape):
+        self._check_channels(input_shape)
+        self.built = True
+
+    # What a subclass defines --------------------------------------------------
+
+    def search(self, z) -> tf.Tensor:
+        """Returns codes, int32 `[G, N]`, of z in the search space."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement search."
+        )
+
+    def look_up(self, codes) -> tf.Tensor:
+        """Returns what codes `[G, N]` stand for, shaped like z."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement look_up."
+        )
+
+    def loss(self, z, quantized, codes, weights) -> tf.Tensor:
+        """Returns what is added to the loss, a scalar; by default 0.
+
+        Args:
+            z: latents in the search space.
+            quantized: what their codes stand for, shaped like z.
+            codes: int32 `[G, N]`.
+            weights: float32 `[N]`, what each latent counts, or None for 1.
+        """
+        return tf.zeros([])
+
+    def to_search_space(self, z) -> tf.Tensor:
+        """Maps float32 `[N, channels]` to where codes are searched."""
+        return z
+
+    def from_search_space(self, quantized) -> tf.Tensor:
+        """Maps what `look_up` returns to `[N, channels]` in that order."""
+        return quantized
+
+    def prepare(self, z, weights) -> typing.Any:
+        """Changes the state before a training step's search.
+
+        Returns:
+            Anything, for `learn`.
+        """
+
+    def learn(self, z, codes, counts, weights, prepared) -> None:
+        """Changes the state after a training step's search.
+
+        Args:
+            z, codes, weights: as for `loss`.
+            counts: float32 `[G, K]`, how often this replica used each code.
+            prepared: what `prepare` returned.
+        """
+
+    # Latents to quantized latents ---------------------------------------------
+
+    def call(
+        self,
+        latents,
+        training=None,
+        mask=None,
+        return_codes=False,
+        only=None,
+    ):
+        if only is not None:
+            return self._only(only)(latents)
+        z = self._vectors(latents)
+        weights = self._position_weights(latents, mask)
+        update = bool(training) and self.trainable
+        prepared = self.prepare(z, weights) if update else None
+        codes = self.search(tf.stop_gradient(z))
+        quantized = self.look_up(codes)
+        # In a graph whose caller does not say what it is for (an export, say)
+        # nobody asks for the metrics, and other runtimes cannot count.
+        if training is not None or tf.executing_eagerly():
+            counts = lookup.code_counts(codes, self.num_embeddings, weights)
+            if update:
+                self.learn(z, codes, counts, weights, prepared)
+            self.usage_metric.update_state(counts)
+        self.add_loss(self.loss(z, quantized, codes, weights))
+        quantized = self._positions_of(straight_through(z, quantized), latents)
+        quantized = tf.cast(quantized, latents.dtype)
+        if return_codes:
+            return quantized, self._codes_of_positions(codes, latents)
+        return quantized
+
+    def _vectors(self, latents):
+        """`[batch, ..., channels]` to float32 z in the search space."""
+        self._check_channels(latents.shape)
+        if not latents.dtype.is_floating:
+            raise ValueError(
+                "Latents are floating-point vectors. Received: latents of "
+                f"dtype {latents.dtype.name}; `decode` looks codes up."
+            )
+        z = tf.reshape(tf.cast(latents, tf.float32), [-1, self.channels])
+        return self.to_search_space(z)
+
+    def _positions_of(self, quantized, latents):
+        """What codes stand for, to the shape of `latents`."""
+        quantized = self.from_search_space(quantized)
+        quantized = tf.reshape(quantized, tf.shape(latents))
+        return _of_shape(quantized, latents.shape)
+
+    def _codes_of_positions(self, codes, latents):
+        """Codes `[G, N]` to those of the positions of `latents`."""
+        shape = tf.shape(latents)[:-1]
+        if self.num_codebooks == 1:
+            codes = tf.reshape(codes, shape)
+            return _of_shape(codes, latents.shape[:-1])
+        codes = tf.transpose(codes)
+        codes = tf.reshape(codes, tf.concat([shape, [self.num_codebooks]], 0))
+        return _of_shape(codes, latents.shape[:-1] + (self.num_codebooks,))
+
+    def _position_weights(self, latents, mask):
+        """Returns float32 `[N]`, what each position counts, or None for 1."""
+        if mask is None:
+            return None
+        mask = tf.cast(mask, tf.float32)
+        _check_mask_shape(mask.shape, latents.shape)
+        shape = tf.shape(latents)[:-1]
+        missing = len(latents.shape) - 1 - len(mask.shape)
+        for _ in range(missing):
+            mask = mask[..., tf.newaxis]
+        return tf.reshape(tf.broadcast_to(mask, shape), [-1])
+
+    # Codes --------------------------------------------------------------------
+
+    def encode(self, latents) -> tf.Tensor:
+        """Returns the codes of latents.
+
+        Args:
+            latents: float `[batch, ..., channels]`, or a symbolic tensor (of
+                `keras.Input`).
+
+        Returns:
+            int32 `[batch, ...]`, with a last axis G where G > 1.
+        """
+        if isinstance(latents, keras.KerasTensor):
+            return self(latents, only="codes")
+        latents = tf.convert_to_tensor(latents)
+        if not self.built:
+            self.build(latents.shape)
+        codes = self.search(self._vectors(latents))
+        return self._codes_of_positions(codes, latents)
+
+    def decode(self, codes) -> tf.Tensor:
+        """Returns the quantized latents of codes.
+
+        Args:
+            codes: integers `[batch, ...]`, with a last axis G where G > 1, or
+                a symbolic tensor (of `keras.Input`).
+
+        Returns:
+            float32 `[batch, ..., channels]`.
+
+        Raises:
+            ValueError: in eager mode, if a code is not in 0..K-1; in a graph
+                an `InvalidArgumentError` when it runs. XLA checks nothing:
+                compiled, codes are clamped to 0..K-1.
+        """
+        self._ensure_built()
+        if isinstance(codes, keras.KerasTensor):
+            return self(codes, only="embeddings")
+        codes = self.check_codes(codes)
+        if self.num_codebooks == 1:
+            codes = tf.expand_dims(codes, -1)
+        rows = tf.transpose(tf.reshape(codes, [-1, self.num_codebooks]))
+        quantized = self.from_search_space(self.look_up(rows))
+        shape = tf.concat([tf.shape(codes)[:-1], [self.channels]], axis=0)
+        quantized = tf.reshape(quantized, shape)
+        return _of_shape(quantized, codes.shape[:-1] + (self.channels,))
+
+    def check_codes(self, codes) -> tf.Tensor:
+        """Returns codes as int32 after the checks that `decode` makes."""
+        codes = tensor_checks.as_tensor("Codes", codes)
+        self._check_code_type(codes.dtype.name, codes.shape)
+        return tensor_checks.whole_numbers(codes, self.num_embeddings)
+
+    def _ensure_built(self):
+        if not self.built:
+            self.build((None, self.channels))
+
+    def _only(self, what):
+        methods = {"codes": self.encode, "embeddings": self.decode}
+        if what not in methods:
+            raise ValueError(
+                'only must be None, "codes" or "embeddings". Received: '
+                f"{what!r}."
+            )
+        return methods[what]
+
+    # Checks and symbolic shapes -----------------------------------------------
+
+    def _check_code_type(self, dtype, shape):
+        if not keras.backend.is_int_dtype(dtype):
+            raise ValueError(
+                "Codes are integers. Received: codes of dtype "
+                f"{dtype}; decode latents by calling the layer."
+            )
+        groups = self.num_codebooks
+        if groups > 1 and (not len(shape) or shape[-1] != groups):
+            raise ValueError(
+                f"With num_codebooks={groups} the last axis of codes has "
+                f"{groups} entries. Received: codes of shape {shape}."
+            )
+
+    def _check_channels(self, shape):
+        if len(shape) < 2 or shape[-1] != self.channels:
+            raise ValueError(
+                "The last axis of latents [batch, ..., channels] must have "
+                f"{self._channels_explained()} channels. Received: latents "
+                f"of shape {tuple(shape)}. Put a 1x1 convolution (or Dense) "
+                f"with {self.channels} outputs before the quantizer."
+            )
+
+    def _channels_explained(self):
+        """Returns the number of channels, and how it comes about."""
+        return f"{self.channels}"
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def compute_output_spec(
+        self,
+        latents,
+        training=None,
+        mask=None,
+        return_codes=False,
+        only=None,
+    ):
+        groups = self.num_codebooks
+        if only == "embeddings":
+            self._check_code_type(latents.dtype, latents.shape)
+            shape = latents.shape if groups == 1 else latents.shape[:-1]
+            return keras.KerasTensor((*shape, self.channels), "float32")
+        self._check_channels(latents.shape)
+        ends = (groups,) if groups > 1 else ()
+        codes = keras.KerasTensor((*latents.shape[:-1], *ends), "int32")
+        if only is not None:
+            self._only(only)
+            return codes
+        quantized = keras.KerasTensor(latents.shape, latents.dtype)
+        return (quantized, codes) if return_codes else quantized
+
+
+def _check_mask_shape(mask, latents):
+    """Raises ValueError unless a mask is `[batch]` or `[batch, ...]`."""
+    positions = latents[:-1]
+    fits = 1 <= len(mask) <= len(positions) and all(
+        None in pair or pair[0] in (1, pair[1]) for pair in zip(mask, positions)
+    )
+    if not fits:
+        raise ValueError(
+            f"A mask of latents of shape {tuple(latents)} has their shape "
+            f"without the channels, {tuple(positions)}, or only the batch. "
+            f"Received: a mask of shape {tuple(mask)}."
+        )
+
+
+def _of_shape(tensor, shape):
+    """Returns the tensor, whose sizes a graph then knows.
+
+    `tf.ensure_shape` would be an operation, which TFLite does not have.
+    """
+    tensor.set_shape(shape)
+    return tensor
