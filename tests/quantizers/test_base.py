@@ -1,4 +1,4 @@
-"""Codes in functional models, and graphs that other runtimes can run."""
+"""The base class: other quantizers, functional models, exported graphs."""
 
 import keras
 import numpy as np
@@ -6,13 +6,17 @@ import pytest
 import tensorflow as tf
 
 from support import small
-from support.harness import saved_and_loaded
+from support.quantizer_harness import run_quantizer_test
 from support.static_graphs import operations
-from vqvae_tf.layers import VectorQuantizer, VectorQuantizerEMA
-from vqvae_tf.quantizers import lookup
+from vqvae_tf.quantizers import (
+    Quantizer,
+    VectorQuantizer,
+    VectorQuantizerEMA,
+    lookup,
+)
+from vqvae_tf.quantizers.gradients import mean_squares
 
 K, D = 8, 4
-both = pytest.mark.parametrize("cls", [VectorQuantizer, VectorQuantizerEMA])
 groups = pytest.mark.parametrize("num_codebooks", [1, 2])
 
 
@@ -22,18 +26,92 @@ def latents(shape, num_codebooks=1):
     return tf.constant(0.1 * rng.normal(size=shape), tf.float32)
 
 
-@both
-@groups
-@pytest.mark.parametrize("sizes", [(5,), (2, 3, 4)])
-def test_codes_of_the_call_are_those_of_encode(cls, num_codebooks, sizes):
-    layer = cls(K, D, num_codebooks=num_codebooks)
-    x = latents(sizes, num_codebooks)
-    quantized, codes = layer(x, return_codes=True)
-    assert codes.dtype == tf.int32
-    np.testing.assert_array_equal(codes, layer.encode(x))
-    np.testing.assert_array_equal(quantized, layer(x))
-    (loss,) = layer.losses
-    assert loss > 0
+# Other quantizers -------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable("tests")
+class Residual(Quantizer):
+    """Each codebook quantizes what those before it left over."""
+
+    def __init__(self, num_embeddings, channels, num_codebooks, **kwargs):
+        super().__init__(num_embeddings, channels, num_codebooks, **kwargs)
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.embeddings = self.add_weight(
+            name="embeddings",
+            shape=(self.num_codebooks, self.num_embeddings, self.channels),
+            initializer=keras.initializers.RandomNormal(stddev=0.1, seed=0),
+            dtype="float32",
+            autocast=False,
+        )
+
+    def search(self, z):
+        codes, left = [], z[tf.newaxis]
+        for table in tf.unstack(tf.convert_to_tensor(self.embeddings)):
+            codes.append(lookup.nearest_codes(left, table[tf.newaxis])[0])
+            left -= tf.gather(table, codes[-1])
+        return tf.stack(codes)
+
+    def look_up(self, codes):
+        table = tf.convert_to_tensor(self.embeddings)
+        return tf.add_n(tf.unstack(tf.gather(table, codes, batch_dims=1)))
+
+    def loss(self, z, quantized, codes, weights):
+        return mean_squares(z - quantized, weights)
+
+    def get_config(self):
+        names = ("num_embeddings", "channels", "num_codebooks")
+        own = {name: getattr(self, name) for name in names}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("tests")
+class Ternary(Quantizer):
+    """Rounds each channel, bounded by tanh, to -1, 0 or 1."""
+
+    def __init__(self, channels, **kwargs):
+        super().__init__(3**channels, channels, **kwargs)
+
+    def to_search_space(self, z):
+        return tf.tanh(z)
+
+    def search(self, z):
+        digits = tf.cast(tf.round(z), tf.int32) + 1
+        places = 3 ** tf.range(self.channels)
+        return tf.reduce_sum(digits * places, axis=-1)[tf.newaxis]
+
+    def look_up(self, codes):
+        places = 3 ** tf.range(self.channels)
+        digits = codes[0, :, tf.newaxis] // places % 3 - 1
+        return tf.cast(digits, tf.float32)
+
+    def get_config(self):
+        return {**super().get_config(), "channels": self.channels}
+
+
+@pytest.mark.parametrize(
+    "cls, init_kwargs, options",
+    [
+        (Residual, dict(num_embeddings=8, channels=4, num_codebooks=2), {}),
+        (Ternary, dict(channels=3), dict(scale=1.0, identity_gradient=False)),
+    ],
+)
+def test_a_quantizer_is_a_search_a_look_up_and_a_loss(
+    cls, init_kwargs, options
+):
+    run_quantizer_test(cls, init_kwargs, **options)
+
+
+def test_a_subclass_without_a_search_says_so():
+    for call in (Quantizer(8, 4).encode, Quantizer(8, 4)):
+        with pytest.raises(NotImplementedError, match="implement search"):
+            call(latents((3,)))
+    with pytest.raises(NotImplementedError, match="implement look_up"):
+        Quantizer(8, 4).decode([1, 2])
+
+
+# Codes ------------------------------------------------------------------------
 
 
 def test_codes_of_a_step_are_those_of_its_loss(monkeypatch):
@@ -63,26 +141,6 @@ def functional(cls, num_codebooks, sizes):
         "decoded": quantizer.decode(codes),
     }
     return keras.Model(inputs, outputs)
-
-
-@both
-@groups
-def test_a_functional_model_returns_its_codes(cls, num_codebooks):
-    model = functional(cls, num_codebooks, (None, None))
-    x = latents((2, 3, 5), num_codebooks)
-    loaded = saved_and_loaded(model)
-    for copy in (model, loaded):
-        results, layer = copy(x), copy.get_layer("vq")
-        for name, symbolic in copy.output.items():
-            assert results[name].dtype.name == symbolic.dtype, name
-            assert len(results[name].shape) == len(symbolic.shape), name
-        np.testing.assert_array_equal(results["codes"], layer.encode(x))
-        np.testing.assert_array_equal(results["encoded"], layer.encode(x))
-        np.testing.assert_array_equal(results["quantized"], layer(x))
-        np.testing.assert_array_equal(results["decoded"], layer(x))
-        copy(x)
-        assert len(copy.losses) == 1  # of the call alone
-    np.testing.assert_array_equal(loaded(x)["codes"], model(x)["codes"])
 
 
 def test_encoding_in_a_functional_model_neither_counts_nor_trains():
