@@ -66,7 +66,7 @@ def test_every_size_can_be_set():
 @pytest.mark.parametrize("size", [5, 12])
 def test_another_grid_is_refused(size):
     """Also by a built encoder: 12x12 would be read as four of 6x6."""
-    message = rf"grids of 6 x 6.* Received: .*\(2, {size}, {size}, 3\)"
+    message = rf"inputs of 6 x 6.* Received: .*\(2, {size}, {size}, 3\)"
     layer = make()
     for _ in range(2):
         with pytest.raises(ValueError, match=message):
@@ -120,7 +120,7 @@ def test_three_codes_stand_for_a_map():
     assert codes.shape == (4, 1, 1, 3) and codes.dtype == tf.int32
     assert np.all((codes >= 0) & (codes < 8))
     assert model.decode(codes).shape == (4, 4, 4)
-    with pytest.raises(ValueError, match="grids of 4 x 4"):
+    with pytest.raises(ValueError, match="inputs of 4 x 4"):
         model.encode(np.zeros([2, 8, 8], np.int32))
 
 

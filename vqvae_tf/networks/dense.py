@@ -1,28 +1,83 @@
 """Dense networks: a whole picture to one latent, and back."""
 
-import keras
-import tensorflow as tf
+import math
 
-from vqvae_tf.layers.convolution import check_axes
+import keras
+
 from vqvae_tf.layers.inner_dense import InnerDense
-from vqvae_tf.runtime.freezing import Composite
+from vqvae_tf.networks.stack import LayerStack, check_grid, of_grid
 from vqvae_tf.utils.checks import check_positive
 
 
+class DenseStack(LayerStack):
+    """Hidden dense layers and a linear one, for grids of one size.
+
+    Subclasses have `kind`, a word for errors, and define `grid`, the sides of
+    their inputs, `num_outputs` and `check_size`.
+    """
+
+    arguments = ("output_channels", "picture_size", "hidden_units")
+
+    def __init__(
+        self,
+        output_channels: int,
+        picture_size: int | tuple[int, int],
+        hidden_units: tuple[int, ...] = (500, 500),
+        activation="relu",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.output_channels = check_positive(
+            "output_channels", output_channels
+        )
+        self.picture_size = self.check_size(picture_size)
+        self.hidden_units = _check_units(hidden_units)
+        self.activation = keras.activations.get(activation)
+        dtype = self.dtype_policy
+        self.hidden = [
+            InnerDense(units, self.activation, dtype=dtype, name=f"hidden_{i}")
+            for i, units in enumerate(self.hidden_units)
+        ]
+        self.projection = InnerDense(
+            self.num_outputs, dtype=dtype, name="projection"
+        )
+
+    def in_order(self):
+        return [*self.hidden, self.projection]
+
+    def build(self, input_shape):
+        check_grid(self.kind, self.grid, input_shape)
+        self._features = math.prod(self.grid) * input_shape[-1]
+        self.build_in_order((None, self._features))
+        self.built = True
+
+    def outputs(self, inputs):
+        """Returns `[batch, num_outputs]` of `[batch, *grid, channels]`."""
+        inputs = of_grid(self.kind, self.grid, inputs)
+        x = keras.ops.reshape(inputs, [-1, self._features])
+        for layer in self.in_order():
+            x = layer(x)
+        return x
+
+    def get_config(self):
+        activation = keras.activations.serialize(self.activation)
+        return {**super().get_config(), "activation": activation}
+
+
 @keras.saving.register_keras_serializable("vqvae_tf")
-class DenseEncoder(Composite):
+class DenseEncoder(DenseStack):
     """Maps a whole picture to one latent, by dense layers alone.
 
-    The encoder of the classical autoencoders of digits: 784 pixels, hidden
-    layers, a code. The latent is a grid of one position, so that whatever
-    takes the latents of an `Encoder` takes this one.
+    The encoder of classical autoencoders of digits: 784 pixels, hidden
+    layers, a code. The latent is a grid of one position, so it fits wherever
+    the latents of an `Encoder` do.
 
     Args:
-        output_channels: channels of the latent.
-        picture_size: S, the sides of the (square) pictures.
-        hidden_units: units of each hidden layer, from the picture on.
-        activation: what follows each hidden layer, as of `keras.layers.Dense`;
-            the latent itself is linear.
+        output_channels: int, channels of the latent.
+        picture_size: int, S, the sides of the (square) pictures.
+        hidden_units: units of each hidden layer, starting at the picture.
+        activation: of the hidden layers, as for `keras.layers.Dense`; the
+            latent itself is linear.
 
     Call arguments:
         inputs: float `[batch, S, S, channels]`.
@@ -44,75 +99,47 @@ class DenseEncoder(Composite):
         with neural networks".
     """
 
-    rank = 2
+    kind = "encoder"
 
-    def __init__(
-        self,
-        output_channels,
-        picture_size,
-        hidden_units=(500, 500),
-        activation="relu",
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.output_channels = check_positive(
-            "output_channels", output_channels
-        )
+    @staticmethod
+    def check_size(size):
         # One number, since `downsampling` holds for height and width alike.
-        self.picture_size = check_positive("picture_size", picture_size)
-        self.hidden_units = _check_units(hidden_units)
-        self.activation = keras.activations.get(activation)
-        self.hidden = _hidden_layers(self)
-        self.projection = InnerDense(
-            self.output_channels, dtype=self.dtype_policy, name="projection"
-        )
+        return check_positive("picture_size", size)
+
+    @property
+    def grid(self):
+        return (self.picture_size, self.picture_size)
+
+    @property
+    def num_outputs(self):
+        return self.output_channels
 
     @property
     def downsampling(self) -> int:
         """The picture's side: one latent stands for all of it."""
         return self.picture_size
 
-    def build(self, input_shape):
-        size = self.picture_size
-        _check_grid("encoder", (size, size), input_shape)
-        self._features = size * size * input_shape[-1]
-        _build_chain([*self.hidden, self.projection], self._features)
-        self.built = True
-
     def call(self, inputs):
-        size = self.picture_size
-        inputs = _of_grid("encoder", (size, size), inputs)
-        x = keras.ops.reshape(inputs, [-1, self._features])
-        for layer in self.hidden:
-            x = layer(x)
-        return self.projection(x)[:, None, None, :]
+        return self.outputs(inputs)[:, None, None, :]
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], 1, 1, self.output_channels)
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "output_channels": self.output_channels,
-            "picture_size": self.picture_size,
-            "hidden_units": self.hidden_units,
-            "activation": keras.activations.serialize(self.activation),
-        }
-
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class DenseDecoder(Composite):
+class DenseDecoder(DenseStack):
     """Maps one latent to the parameters of a whole picture.
 
-    What `DenseEncoder` does, the other way round.
+    The reverse of `DenseEncoder`.
 
     Args:
-        output_channels: channels of the output; what the likelihood wants
-            (`likelihood.num_parameters(1)` for grey pictures).
+        output_channels: int, channels of the output: as many as the
+            likelihood has parameters (`likelihood.num_parameters(1)` for grey
+            pictures).
         picture_size: the side of square pictures, or (height, width).
-        hidden_units: units of each hidden layer, from the latent on.
-        activation: what follows each hidden layer, as of `keras.layers.Dense`;
-            the output itself is linear.
+        hidden_units: units of each hidden layer, starting at the latent.
+        activation: of the hidden layers, as for `keras.layers.Dense`; the
+            output itself is linear.
 
     Call arguments:
         inputs: float `[batch, 1, 1, channels]`.
@@ -130,90 +157,29 @@ class DenseDecoder(Composite):
     TensorShape([1, 28, 28, 1])
     """
 
-    rank = 2
+    kind = "decoder"
+    grid = (1, 1)
 
-    def __init__(
-        self,
-        output_channels,
-        picture_size,
-        hidden_units=(500, 500),
-        activation="relu",
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.output_channels = check_positive(
-            "output_channels", output_channels
-        )
-        self.picture_size = _check_sizes(picture_size)
-        self.hidden_units = _check_units(hidden_units)
-        self.activation = keras.activations.get(activation)
-        self.hidden = _hidden_layers(self)
-        height, width = self.picture_size
-        self.projection = InnerDense(
-            height * width * self.output_channels,
-            dtype=self.dtype_policy,
-            name="projection",
-        )
+    @staticmethod
+    def check_size(size):
+        sizes = (size, size) if not hasattr(size, "__len__") else tuple(size)
+        if isinstance(size, str) or len(sizes) != 2:
+            raise ValueError(
+                "picture_size must be a positive integer, or two: (height, "
+                f"width). Received: {size!r}."
+            )
+        return tuple(check_positive("picture_size", n) for n in sizes)
 
-    def build(self, input_shape):
-        _check_grid("decoder", (1, 1), input_shape)
-        self._features = input_shape[-1]
-        _build_chain([*self.hidden, self.projection], self._features)
-        self.built = True
+    @property
+    def num_outputs(self):
+        return math.prod(self.picture_size) * self.output_channels
 
     def call(self, inputs):
-        inputs = _of_grid("decoder", (1, 1), inputs)
-        x = keras.ops.reshape(inputs, [-1, self._features])
-        for layer in self.hidden:
-            x = layer(x)
         shape = [-1, *self.picture_size, self.output_channels]
-        return keras.ops.reshape(self.projection(x), shape)
+        return keras.ops.reshape(self.outputs(inputs), shape)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], *self.picture_size, self.output_channels)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "output_channels": self.output_channels,
-            "picture_size": self.picture_size,
-            "hidden_units": self.hidden_units,
-            "activation": keras.activations.serialize(self.activation),
-        }
-
-
-def _hidden_layers(network):
-    return [
-        InnerDense(
-            units,
-            network.activation,
-            dtype=network.dtype_policy,
-            name=f"hidden_{i}",
-        )
-        for i, units in enumerate(network.hidden_units)
-    ]
-
-
-def _build_chain(layers, features):
-    for layer in layers:
-        layer.build((None, features))
-        features = layer.units
-
-
-def _of_grid(network, sizes, inputs):
-    """Returns the inputs with static sizes; also refuses those of a graph."""
-    _check_grid(network, sizes, inputs.shape)
-    return tf.ensure_shape(inputs, [None, *sizes, None])
-
-
-def _check_grid(network, sizes, shape):
-    check_axes(2, shape)
-    if any(n not in (None, size) for n, size in zip(shape[1:-1], sizes)):
-        raise ValueError(
-            f"The {network} was made for inputs of {sizes[0]} x {sizes[1]}, "
-            f"and dense layers know no other size. Received: inputs of shape "
-            f"{tuple(shape)}."
-        )
 
 
 def _check_units(units):
@@ -223,13 +189,3 @@ def _check_units(units):
             f"(500, 500). Received: {units!r}."
         )
     return tuple(check_positive("Each of hidden_units", n) for n in units)
-
-
-def _check_sizes(size):
-    sizes = (size, size) if not hasattr(size, "__len__") else tuple(size)
-    if isinstance(size, str) or len(sizes) != 2:
-        raise ValueError(
-            "picture_size must be a positive integer, or two: (height, width). "
-            f"Received: {size!r}."
-        )
-    return tuple(check_positive("picture_size", n) for n in sizes)

@@ -1,11 +1,10 @@
 """An encoder of a whole grid to one latent."""
 
 import keras
-import tensorflow as tf
 
-from vqvae_tf.layers.convolution import check_axes
 from vqvae_tf.layers.inner_dense import InnerDense
 from vqvae_tf.networks.encoder import Encoder
+from vqvae_tf.networks.stack import ConvStack, check_grid, of_grid
 from vqvae_tf.runtime.freezing import Composite
 from vqvae_tf.utils.checks import check_positive
 
@@ -14,15 +13,16 @@ from vqvae_tf.utils.checks import check_positive
 class GlobalEncoder(Composite):
     """Maps a whole grid to one latent, which sees all of it.
 
-    An `Encoder` makes the grid coarser, then a dense layer takes all that is
-    left. With a quantizer of G codebooks the latent becomes G codes: the three
-    of the second stage on DeepMind Lab (section 4.2).
+    An `Encoder` makes the grid coarser, then a dense layer reads all that is
+    left. With a quantizer of G codebooks the latent becomes G codes, such as
+    the three of the second stage on DeepMind Lab (section 4.2).
 
     Args:
-        grid_size: S, the sides of the (square) grid.
-        output_channels: channels of the latent: D, or G * D for G codebooks.
+        grid_size: int, S, the sides of the (square) grid.
+        output_channels: int, channels of the latent: D, or G * D for G
+            codebooks; 64 by default.
         hidden_channels, num_downsamples, stage_channels, num_residual_layers,
-            residual_channels, kernel_size: as of `Encoder`.
+            residual_channels, kernel_size: as for `Encoder`.
 
     Call arguments:
         inputs: float `[batch, S, S, channels]`.
@@ -47,14 +47,14 @@ class GlobalEncoder(Composite):
 
     def __init__(
         self,
-        grid_size,
-        output_channels=64,
-        hidden_channels=256,
-        num_downsamples=2,
-        stage_channels=None,
-        num_residual_layers=2,
-        residual_channels=None,
-        kernel_size=4,
+        grid_size: int,
+        output_channels: int = 64,
+        hidden_channels: int = 256,
+        num_downsamples: int = 2,
+        stage_channels: tuple[int, ...] | None = None,
+        num_residual_layers: int = 2,
+        residual_channels: int | None = None,
+        kernel_size: int = 4,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -83,28 +83,20 @@ class GlobalEncoder(Composite):
         return self.grid_size
 
     def build(self, input_shape):
-        self._check_grid(input_shape)
-        grid = (None, self.grid_size, self.grid_size, input_shape[-1])
+        check_grid("encoder", self._sizes, input_shape)
+        grid = (None, *self._sizes, input_shape[-1])
         self.encoder.build(grid)
         coarse = self.encoder.compute_output_shape(grid)
         self._features = coarse[1] * coarse[2] * coarse[3]
         self.projection.build((None, self._features))
         self.built = True
 
-    def _check_grid(self, shape):
-        check_axes(self.rank, shape)
-        sizes = tuple(shape[1:-1])
-        if any(size not in (None, self.grid_size) for size in sizes):
-            raise ValueError(
-                f"The encoder was made for grids of {self.grid_size} x "
-                f"{self.grid_size}. Received: inputs of shape {tuple(shape)}."
-            )
+    @property
+    def _sizes(self):
+        return (self.grid_size, self.grid_size)
 
     def call(self, inputs):
-        # Also here: a larger grid would be read as several.
-        self._check_grid(inputs.shape)
-        grid = [None, self.grid_size, self.grid_size, None]
-        inputs = tf.ensure_shape(inputs, grid)
+        inputs = of_grid("encoder", self._sizes, inputs)
         x = keras.ops.reshape(self.encoder(inputs), [-1, self._features])
         return self.projection(x)[:, None, None, :]
 
@@ -113,13 +105,10 @@ class GlobalEncoder(Composite):
 
     def get_config(self):
         inner = self.encoder.get_config()
-        names = (
-            "hidden_channels num_downsamples stage_channels "
-            "num_residual_layers residual_channels kernel_size"
-        ).split()
+        names = ("num_downsamples", *ConvStack.arguments)
         return {
             **super().get_config(),
             "grid_size": self.grid_size,
             "output_channels": self.output_channels,
-            **{name: inner[name] for name in names},
+            **{name: inner[name] for name in names if name != "rank"},
         }

@@ -1,4 +1,4 @@
-"""What a density of the next frame's codes is told of the past."""
+"""The network that conditions the next frame's codes on the past."""
 
 import keras
 import tensorflow as tf
@@ -10,45 +10,46 @@ from vqvae_tf.layers.preprocessing import CodeEmbedding
 from vqvae_tf.layers.residual import ResidualBlock
 from vqvae_tf.runtime.freezing import Composite
 from vqvae_tf.utils import tensor_checks
-from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.checks import check_positive, check_share
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class PastFrames(Composite):
     """Maps the code maps of past frames, and an action, to a local context.
 
-    Each map is embedded; the maps are laid on top of each other with the
-    position's coordinates and pass through a convolution and residual blocks.
+    The maps are embedded and stacked along the channels, together with each
+    position's coordinates, and pass through a convolution and residual blocks.
     The action is added before every block. In training it is sometimes
-    withheld, so that the same network goes on without actions.
+    withheld, so that the same network also works without actions.
 
     Args:
-        num_embeddings: K, codes are in 0..K-1.
-        num_past: P, the number of past frames.
-        num_actions: actions are integers 0..num_actions-1; None otherwise.
-        action_size: actions are vectors of this size; None otherwise. With
+        num_embeddings: int, K; codes are in 0..K-1.
+        num_past: int, P, the number of past frames.
+        num_actions: int, actions are integers 0..num_actions-1; or None.
+        action_size: int, actions are vectors of this size; or None. With
             neither, there are no actions.
-        embedding_dim: channels of an embedded code.
-        hidden_channels: of the blocks, and of the result.
-        num_residual_layers: the number of blocks.
-        residual_channels: channels inside a block; hidden_channels by default.
-        kernel_size: window of the first convolution.
-        action_dropout: the share of examples whose action is withheld in
-            training.
-        seed: of the withholding.
+        embedding_dim: int, channels of an embedded code.
+        hidden_channels: int, channels of the blocks and of the result.
+        num_residual_layers: int, the number of blocks.
+        residual_channels: int, channels inside a block; `hidden_channels` by
+            default.
+        kernel_size: int, window of the first convolution.
+        action_dropout: float, the share of examples whose action is withheld
+            in training; 0.1 by default.
+        seed: int, of the withholding; a random one by default.
 
     Call arguments:
         context: a dict with `"past"`, integers `[batch, P, height, width]`,
             the oldest frame first, and perhaps `"action"`, integers `[batch]`
             or floats `[batch, action_size]`: what was done at the last frame.
-        training: whether actions are withheld.
+        training: bool, whether actions are withheld.
 
     Returns:
         `{"local": float [batch, height, width, hidden_channels]}`.
 
     Raises:
         ValueError: for another number of frames, actions of another kind, and
-            (eagerly) unknown actions or codes.
+            (in eager mode) unknown actions or codes.
 
     Example:
 
@@ -60,17 +61,17 @@ class PastFrames(Composite):
 
     def __init__(
         self,
-        num_embeddings,
-        num_past,
-        num_actions=None,
-        action_size=None,
-        embedding_dim=32,
-        hidden_channels=128,
-        num_residual_layers=4,
-        residual_channels=None,
-        kernel_size=5,
-        action_dropout=0.1,
-        seed=None,
+        num_embeddings: int,
+        num_past: int,
+        num_actions: int | None = None,
+        action_size: int | None = None,
+        embedding_dim: int = 32,
+        hidden_channels: int = 128,
+        num_residual_layers: int = 4,
+        residual_channels: int | None = None,
+        kernel_size: int = 5,
+        action_dropout: float = 0.1,
+        seed: int | None = None,
         **kwargs,
     ):
         super().__init__(**{"autocast": False, **kwargs})
@@ -86,11 +87,6 @@ class PastFrames(Composite):
             num_actions = check_positive("num_actions", num_actions)
         if action_size is not None:
             action_size = check_positive("action_size", action_size)
-        if not 0 <= action_dropout <= 1:
-            raise ValueError(
-                "action_dropout must be a share in [0, 1]. "
-                f"Received: {action_dropout!r}."
-            )
         self.num_actions = num_actions
         self.action_size = action_size
         self.embedding_dim = check_positive("embedding_dim", embedding_dim)
@@ -98,7 +94,7 @@ class PastFrames(Composite):
         self.num_residual_layers = num_residual_layers
         self.residual_channels = residual_channels
         self.kernel_size = kernel_size
-        self.action_dropout = action_dropout
+        self.action_dropout = check_share("action_dropout", action_dropout)
         self.seed = seed
         self._make_layers()
 
@@ -129,9 +125,9 @@ class PastFrames(Composite):
 
     @property
     def _action_channels(self):
-        """Channels of an action as the network takes it; 0 without any."""
+        """Channels of an action inside the network; 0 without actions."""
         size = self.num_actions or self.action_size
-        # One more says that the action is not known.
+        # One more stands for an unknown action.
         return size + 1 if size else 0
 
     def build(self, input_shape=None):
@@ -157,7 +153,7 @@ class PastFrames(Composite):
         x = tf.reshape(x, [*tf.unstack(sizes[:3]), channels])
         x = tf.concat([x, _coordinates(x)], axis=-1)
         x = self.conv_in(tf.cast(x, self.compute_dtype))
-        # Without any block the action is added all the same.
+        # Without any block the action is added once.
         for i, block in enumerate(self.blocks or [tf.identity]):
             x = block(x if action is None else x + action[i])
         x.set_shape([None, *past.shape[2:], self.hidden_channels])
@@ -213,7 +209,7 @@ class PastFrames(Composite):
         return found
 
     def check_context(self, context):
-        """Raises ValueError for unknown actions or codes; eagerly only."""
+        """Raises ValueError for unknown actions or codes, in eager mode."""
         self._check_past(context.get("past"))
         if context.get("action") is not None:
             self.check_actions(
@@ -221,11 +217,11 @@ class PastFrames(Composite):
             )
 
     def check_actions(self, action):
-        """Returns known actions, int32, or finite ones, float.
+        """Returns actions: int32 in 0..num_actions-1, or finite vectors.
 
         Raises:
-            ValueError: for others; in a graph `InvalidArgumentError` when it
-                runs, for finite ones nothing.
+            ValueError: for others; in a graph, integers raise an
+                `InvalidArgumentError` when it runs, and vectors nothing.
         """
         if self.num_actions is None:
             tensor_checks.check_finite("Actions", action)
