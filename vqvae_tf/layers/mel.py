@@ -1,4 +1,4 @@
-"""Log-mel spectrograms: what judges of speech look at."""
+"""Log-mel spectrograms, and the bands they are made of."""
 
 import math
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from vqvae_tf.utils.checks import check_positive
 
-# Of the matrix from frequencies to bands: 64 MiB.
+# At most 64 MiB of weights from frequencies to bands.
 _MAX_WEIGHTS = 2**24
 
 
@@ -22,60 +22,42 @@ def frame_window(sample_rate: float) -> int:
     return 2 ** round(math.log2(0.032 * sample_rate))
 
 
-@keras.saving.register_keras_serializable("vqvae_tf")
-class LogMel(keras.layers.Layer):
-    """Log of the energy in bands that are even on the mel scale.
-
-    Frame f is the power spectrum of samples `f * hop` to `f * hop + window - 1`
-    under a Hann window, with zeros after the end; triangular bands, evenly
-    spaced at `m = 1127 ln(1 + Hz / 700)`, sum it up.
+class MelFrames(keras.layers.Layer):
+    """What frames of log-mel energies are: their samples and bands.
 
     Args:
-        sample_rate: samples a second.
-        num_mels: bands, M.
-        window: samples of a frame; 256 are 32 ms at 8 kHz.
-        hop: samples between the beginnings of frames; 64 puts one frame to
-            each code of an encoder with six strides of 2.
-        low: lower end of the first band in Hz.
-        high: upper end of the last band; None is half of the sample rate.
-        floor: is added to the energies, so that silence is finite. With 256
-            samples a window a tone of full scale has some 4,000 and what
-            rounding to 16 bits adds 2e-8; of the test recordings of
-            spoken_digit, at peaks of 1, 0.9 % of the energies are below 1e-5.
+        sample_rate: int, samples a second.
+        num_mels: int, M, the number of bands; 40 by default.
+        window: int, samples of a frame; 256, the default, are 32 ms at 8 kHz.
+        hop: int, samples from the start of one frame to that of the next; 64,
+            the default, gives one frame for each code of an encoder with six
+            strides of 2.
+        low: float, lower end of the first band in Hz; 40 by default.
+        high: float, upper end of the last band in Hz; half of the sample rate
+            by default.
+        floor: float, is added to the energies, so that silence is finite;
+            1e-5 by default. In windows of 256 samples a tone of full scale
+            has an energy of some 4,000, and rounding to 16 bits adds 2e-8; of
+            the test recordings of spoken_digit, at peaks of 1, 0.9 % of the
+            energies are below 1e-5.
 
     Attributes:
         bands: float32 `[window // 2 + 1, M]`, the weights of the frequencies.
 
-    Call arguments:
-        waveform: float `[batch, time]`.
-
-    Returns:
-        float32 `[batch, ceil(time / hop), M]`, natural logarithms.
-
     Raises:
         ValueError: for sizes or frequencies that do not fit each other, and
             for more bands than the window's frequencies can fill.
-
-    Example:
-
-    >>> layer = LogMel(sample_rate=8000)
-    >>> mels = layer(tf.zeros([2, 3200]))
-    >>> mels.shape, float(mels[0, 0, 0])
-    (TensorShape([2, 50, 40]), -11.5129...)
-
-    Reference:
-        Davis and Mermelstein 1980, doi:10.1109/TASSP.1980.1163420.
     """
 
     def __init__(
         self,
-        sample_rate,
-        num_mels=40,
-        window=256,
-        hop=64,
-        low=40.0,
-        high=None,
-        floor=1e-5,
+        sample_rate: int,
+        num_mels: int = 40,
+        window: int = 256,
+        hop: int = 64,
+        low: float = 40.0,
+        high: float | None = None,
+        floor: float = 1e-5,
         **kwargs,
     ):
         super().__init__(**{"autocast": False, **kwargs})
@@ -92,23 +74,67 @@ class LogMel(keras.layers.Layer):
             )
         if not floor > 0:
             raise ValueError(f"floor must be above 0. Received: {floor}.")
-        if self.num_mels * (self.window // 2 + 1) > _MAX_WEIGHTS:
+        self.bands = self._band_weights(top)
+
+    def _band_weights(self, top):
+        frequencies = self.window // 2 + 1
+        if self.num_mels * frequencies > _MAX_WEIGHTS:
             raise ValueError(
                 "num_mels bands of window // 2 + 1 frequencies must be at most "
-                f"{_MAX_WEIGHTS:,} weights. Received: num_mels={num_mels}, "
-                f"window={window}."
+                f"{_MAX_WEIGHTS:,} weights. Received: num_mels={self.num_mels}"
+                f", window={self.window}."
             )
-        with tf.init_scope():  # also where a graph is being traced
-            self.bands = tf.signal.linear_to_mel_weight_matrix(
-                self.num_mels, self.window // 2 + 1, self.sample_rate, low, top
+        with tf.init_scope():  # also while a graph is being traced
+            bands = tf.signal.linear_to_mel_weight_matrix(
+                self.num_mels, frequencies, self.sample_rate, self.low, top
             ).numpy()
-        empty = int((self.bands.sum(axis=0) == 0).sum())
+        empty = int((bands.sum(axis=0) == 0).sum())
         if empty:
             raise ValueError(
                 f"{empty} of the bands hold no frequency of the window; take "
                 "fewer bands, a longer window or a higher low. Received: "
-                f"num_mels={num_mels}, window={window}, low={low}."
+                f"num_mels={self.num_mels}, window={self.window}, "
+                f"low={self.low}."
             )
+        return bands
+
+    def sizes(self) -> dict:
+        """Returns the arguments that define the frames."""
+        names = "sample_rate num_mels window hop low high floor".split()
+        return {name: getattr(self, name) for name in names}
+
+    def get_config(self):
+        return {**super().get_config(), **self.sizes()}
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class LogMel(MelFrames):
+    """Log of the energy in bands that are even on the mel scale.
+
+    Frame f is the power spectrum of samples `f * hop` to `f * hop + window - 1`
+    under a Hann window, with zeros after the end; triangular bands, evenly
+    spaced at `m = 1127 ln(1 + Hz / 700)`, sum it up.
+
+    Args:
+        sample_rate, num_mels, window, hop, low, high, floor: as for
+            `MelFrames`, whose attributes and errors it has, too.
+
+    Call arguments:
+        waveform: float `[batch, time]`.
+
+    Returns:
+        float32 `[batch, ceil(time / hop), M]`, natural logarithms.
+
+    Example:
+
+    >>> layer = LogMel(sample_rate=8000)
+    >>> mels = layer(tf.zeros([2, 3200]))
+    >>> mels.shape, float(mels[0, 0, 0])
+    (TensorShape([2, 50, 40]), -11.5129...)
+
+    References:
+        Davis and Mermelstein 1980, doi:10.1109/TASSP.1980.1163420.
+    """
 
     def call(self, waveform):
         spectrum = tf.signal.stft(
@@ -142,11 +168,3 @@ class LogMel(keras.layers.Layer):
         return keras.KerasTensor(
             self.compute_output_shape(waveform.shape), "float32"
         )
-
-    def sizes(self) -> dict:
-        """Returns the arguments that say what frames are."""
-        names = "sample_rate num_mels window hop low high floor".split()
-        return {name: getattr(self, name) for name in names}
-
-    def get_config(self):
-        return {**super().get_config(), **self.sizes()}

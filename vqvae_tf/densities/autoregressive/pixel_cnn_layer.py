@@ -3,17 +3,7 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf.layers.causal_conv import CausalConv1D, VerticalConv2D
-
-
-def gate(x):
-    """Returns `tanh(a) * sigmoid(b)` for the halves a, b of the last axis.
-
-    Eq. 2 of arXiv:1606.05328. `[..., 2 * channels]` to `[..., channels]`.
-    """
-    # Half as long again in bfloat16, where CPUs have no such functions.
-    a, b = tf.split(tf.cast(x, tf.float32), 2, axis=-1)
-    return tf.cast(tf.tanh(a) * tf.sigmoid(b), x.dtype)
+from vqvae_tf.layers.causal_conv import CausalConv1D, VerticalConv2D, gate
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

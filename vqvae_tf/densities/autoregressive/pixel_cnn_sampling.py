@@ -10,7 +10,7 @@ products over buffers that hold the last columns. Everything is two nested
 import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive.loops import LoopHead, linear, loop, put
-from vqvae_tf.densities.autoregressive.pixel_cnn_layer import gate
+from vqvae_tf.layers.causal_conv import gate
 
 
 def run(density, num_samples, height, width, contexts, choose, record=False):

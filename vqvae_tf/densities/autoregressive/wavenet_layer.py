@@ -3,8 +3,7 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf.densities.autoregressive.pixel_cnn_layer import gate
-from vqvae_tf.layers.causal_conv import CausalConv1D
+from vqvae_tf.layers.causal_conv import CausalConv1D, gate
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive.loops import LoopHead, linear, loop, put
-from vqvae_tf.densities.autoregressive.pixel_cnn_layer import gate
+from vqvae_tf.layers.causal_conv import gate
 
 CHUNK = 128  # Positions; a start of the compiled loop costs less than one.
 
