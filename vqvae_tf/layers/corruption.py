@@ -1,9 +1,9 @@
 """Corruptions of the input, for denoising autoencoders.
 
 Each acts on what `preprocess` returns, where pixels are in -1..1 (black and
-white), and on every entry of an example apart, the channels of a pixel too:
-the papers corrupt the components of the input vector, and scikit-image's
-salt-and-pepper noise does the same.
+white), and on every entry independently, also on the channels of one pixel: the
+papers corrupt the components of the input vector, as scikit-image's
+salt-and-pepper noise does.
 
 References:
     Vincent et al. 2008, "Extracting and composing robust features with
@@ -25,17 +25,17 @@ class Corruption(RowNoise):
     Subclasses implement `apply_noise`.
 
     Args:
-        seed: of the noise in training; a random one by default.
+        seed: int, of the noise in training; a random one by default.
 
     Call arguments:
         inputs: float `[batch, *sizes, channels]`, in network units.
-        training: whether anything is corrupted.
+        training: bool, whether to corrupt; False by default.
 
     Returns:
         The same shape and dtype.
     """
 
-    def __init__(self, seed=None, **kwargs):
+    def __init__(self, seed: int | None = None, **kwargs):
         super().__init__(seed, **{"autocast": False, **kwargs})
         self.built = True
 
@@ -43,14 +43,14 @@ class Corruption(RowNoise):
         return self.corrupt(inputs, self.next_seed()) if training else inputs
 
     def corrupt(self, inputs, seed, first_row=None):
-        """Returns corrupted inputs; the same at each call, for evaluation.
+        """Returns corrupted inputs, the same for the same seed.
 
         Args:
             inputs: float `[batch, *sizes, channels]`.
             seed: an integer, or int32 [2].
-            first_row: the number of the first example among all, so that a
-                data set gets the same noise in batches of any size; by
-                default the examples of a (global) batch count from 0.
+            first_row: index of the first example in the data set, so that its
+                noise does not depend on the batch size; by default the
+                examples of a (global) batch count from 0.
         """
         inputs = tf.convert_to_tensor(inputs)
         noise = self.uniform(tf.shape(inputs), seed, first_row)
@@ -74,10 +74,11 @@ class MaskingNoise(Corruption):
     """Sets a share of the entries to one value.
 
     Args:
-        rate: the probability of an entry to be set, each on its own (the
-            papers take this share of each example exactly).
-        value: what it is set to; -1 is black in network units.
-        seed: of the noise in training; a random one by default.
+        rate: float, the probability that an entry is set, independently of
+            the others (the papers take exactly this share of each example).
+        value: float, what it is set to; -1, the default, is black in network
+            units.
+        seed: int, of the noise in training; a random one by default.
 
     Raises:
         ValueError: for a rate outside [0, 1].
@@ -93,7 +94,13 @@ class MaskingNoise(Corruption):
         Vincent et al. 2010, section 3.3: masking noise.
     """
 
-    def __init__(self, rate, value=-1.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        rate: float,
+        value: float = -1.0,
+        seed: int | None = None,
+        **kwargs,
+    ):
         super().__init__(seed, **kwargs)
         self.rate = check_share("rate", rate)
         self.value = value
@@ -112,9 +119,9 @@ class GaussianCorruption(Corruption):
     """Adds normal noise to every entry, without clipping the sum.
 
     Args:
-        stddev: in network units, where black and white are 2 apart: 0.5 is
-            63.75 grey levels.
-        seed: of the noise in training; a random one by default.
+        stddev: float, in network units, where black and white are 2 apart:
+            0.5 is 63.75 grey levels.
+        seed: int, of the noise in training; a random one by default.
 
     Raises:
         ValueError: for a negative stddev.
@@ -130,7 +137,7 @@ class GaussianCorruption(Corruption):
         Vincent et al. 2010, section 3.3: additive isotropic Gaussian noise.
     """
 
-    def __init__(self, stddev, seed=None, **kwargs):
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs):
         super().__init__(seed, **kwargs)
         self.stddev = check_not_negative("stddev", stddev)
 
@@ -148,9 +155,9 @@ class SaltAndPepperNoise(Corruption):
     """Sets a share of the entries to black or white, by a fair coin.
 
     Args:
-        rate: the probability of an entry to be set, each on its own; to -1
-            and 1 with half of it each.
-        seed: of the noise in training; a random one by default.
+        rate: float, the probability that an entry is set, independently of
+            the others; to -1 and 1 with half of it each.
+        seed: int, of the noise in training; a random one by default.
 
     Raises:
         ValueError: for a rate outside [0, 1].
@@ -166,7 +173,7 @@ class SaltAndPepperNoise(Corruption):
         Vincent et al. 2010, section 3.3: salt-and-pepper noise.
     """
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs):
         super().__init__(seed, **kwargs)
         self.rate = check_share("rate", rate)
 

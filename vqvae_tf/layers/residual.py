@@ -6,16 +6,43 @@ from vqvae_tf.layers.convolution import check_axes, check_rank, convolution
 from vqvae_tf.runtime.freezing import Composite
 
 
+class Residual(Composite):
+    """What a residual block and a stack of them share: sizes and shapes."""
+
+    def __init__(
+        self, channels, residual_channels, kernel_size, rank, **kwargs
+    ):
+        super().__init__(**kwargs)
+        check_rank(rank)
+        self.channels = channels
+        self.residual_channels = residual_channels or channels
+        self.kernel_size = kernel_size
+        self.rank = rank
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "residual_channels": self.residual_channels,
+            "kernel_size": self.kernel_size,
+            "rank": self.rank,
+        }
+
+
 @keras.saving.register_keras_serializable("vqvae_tf")
-class ResidualBlock(Composite):
-    """`x + conv1(relu(conv3(relu(x))))`, as section 4.1 of the paper.
+class ResidualBlock(Residual):
+    """`x + conv1(relu(conv3(relu(x))))`, as in section 4.1 of the paper.
 
     Args:
-        channels: the number of channels of input and output.
-        residual_channels: the number of channels between the two
-            convolutions; as many as `channels` by default.
-        kernel_size: of the first convolution; the second is 1 wide.
-        rank: 1, 2 or 3 spatial axes.
+        channels: int, the number of channels of input and output.
+        residual_channels: int, the number of channels between the two
+            convolutions; `channels` by default.
+        kernel_size: int, of the first convolution, 3 by default; that of the
+            second is 1.
+        rank: 1, 2 (the default) or 3 spatial axes.
 
     Call arguments:
         inputs: float `[batch, *sizes, channels]` with `rank` sizes.
@@ -37,23 +64,26 @@ class ResidualBlock(Composite):
     """
 
     def __init__(
-        self, channels, residual_channels=None, kernel_size=3, rank=2, **kwargs
+        self,
+        channels: int,
+        residual_channels: int | None = None,
+        kernel_size: int = 3,
+        rank: int = 2,
+        **kwargs,
     ):
-        super().__init__(**kwargs)
-        check_rank(rank)
-        self.channels = channels
-        self.residual_channels = residual_channels or channels
-        self.kernel_size = kernel_size
-        self.rank = rank
+        super().__init__(
+            channels, residual_channels, kernel_size, rank, **kwargs
+        )
+        dtype = self.dtype_policy
         self.conv_in = convolution(
             rank,
             self.residual_channels,
             kernel_size,
-            dtype=self.dtype_policy,
+            dtype=dtype,
             name="conv_in",
         )
         self.conv_out = convolution(
-            rank, channels, 1, dtype=self.dtype_policy, name="conv_out"
+            rank, channels, 1, dtype=dtype, name="conv_out"
         )
 
     def build(self, input_shape):
@@ -72,26 +102,14 @@ class ResidualBlock(Composite):
         x = self.conv_in(keras.ops.relu(inputs))
         return inputs + self.conv_out(keras.ops.relu(x))
 
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "channels": self.channels,
-            "residual_channels": self.residual_channels,
-            "kernel_size": self.kernel_size,
-            "rank": self.rank,
-        }
-
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class ResidualStack(Composite):
+class ResidualStack(Residual):
     """`num_layers` residual blocks and a final ReLU.
 
     Args:
-        num_layers: the number of blocks; 0 leaves the ReLU alone.
-        channels, residual_channels, kernel_size, rank: as in
+        num_layers: int, the number of blocks; with 0 only the ReLU is left.
+        channels, residual_channels, kernel_size, rank: as for
             `ResidualBlock`.
 
     Call arguments:
@@ -109,28 +127,19 @@ class ResidualStack(Composite):
 
     def __init__(
         self,
-        num_layers,
-        channels,
-        residual_channels=None,
-        kernel_size=3,
-        rank=2,
+        num_layers: int,
+        channels: int,
+        residual_channels: int | None = None,
+        kernel_size: int = 3,
+        rank: int = 2,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        sizes = (channels, residual_channels, kernel_size, rank)
+        super().__init__(*sizes, **kwargs)
         self.num_layers = num_layers
-        self.channels = channels
-        self.residual_channels = residual_channels or channels
-        self.kernel_size = kernel_size
-        self.rank = rank
+        dtype = self.dtype_policy
         self.blocks = [
-            ResidualBlock(
-                channels,
-                residual_channels,
-                kernel_size,
-                rank,
-                dtype=self.dtype_policy,
-                name=f"block_{i}",
-            )
+            ResidualBlock(*sizes, dtype=dtype, name=f"block_{i}")
             for i in range(num_layers)
         ]
 
@@ -145,15 +154,5 @@ class ResidualStack(Composite):
             x = block(x)
         return keras.ops.relu(x)
 
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
-
     def get_config(self):
-        return {
-            **super().get_config(),
-            "num_layers": self.num_layers,
-            "channels": self.channels,
-            "residual_channels": self.residual_channels,
-            "kernel_size": self.kernel_size,
-            "rank": self.rank,
-        }
+        return {"num_layers": self.num_layers, **super().get_config()}
