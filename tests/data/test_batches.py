@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from support.data_helpers import coordinates, noise, numbered
 from vqvae_tf import data
 from vqvae_tf.data import batches as batching, decoding as pictures
-from vqvae_tf.data.pictures import open as images
+from vqvae_tf.data.pictures import batches as picture_batches, open as images
 from vqvae_tf.data.pictures.source import ArrayImages, PackedImages
 
 
@@ -270,7 +270,13 @@ def test_one_hot_refuses(labels):
         data.one_hot(labels, 3)
 
 
-@pytest.mark.parametrize("module", [batching, images, pictures])
+@pytest.mark.parametrize(
+    "module", [batching, picture_batches, images, pictures]
+)
 def test_docstring_examples_run(module):
-    found = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    found = doctest.testmod(
+        module,
+        extraglobs={"np": np},
+        optionflags=doctest.NORMALIZE_WHITESPACE,
+    )
     assert found.attempted > 0 and found.failed == 0

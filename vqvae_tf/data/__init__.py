@@ -7,14 +7,13 @@ from vqvae_tf.data.audio.source import AudioSource, PackedAudio
 from vqvae_tf.data.batches import (
     array_batches,
     array_evaluation_batches,
-    evaluation_batches,
     one_hot,
-    training_batches,
 )
 from vqvae_tf.data.decoding import load_picture, resize_and_crop
 from vqvae_tf.data.episodes.batches import clip_batches, clip_evaluation_batches
 from vqvae_tf.data.episodes.episodes import Episodes
 from vqvae_tf.data.episodes.rlds import open_episodes
+from vqvae_tf.data.pictures.batches import evaluation_batches, training_batches
 from vqvae_tf.data.pictures.open import open_images
 from vqvae_tf.data.pictures.shapes import load_shapes
 from vqvae_tf.data.pictures.source import ImageSource

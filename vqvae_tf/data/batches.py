@@ -11,163 +11,11 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from vqvae_tf.data import decoding as pictures, order
-from vqvae_tf.data.pictures import source as sources
-from vqvae_tf.utils import tensor_checks
+from vqvae_tf.data import order
 from vqvae_tf.utils.checks import check_labels, check_positive
 
-_CROPS = ("random", "center", None)
-
-
-def training_batches(
-    images: sources.ImageSource,
-    batch_size: int,
-    image_size: int | None = None,
-    crop: str | None = "random",
-    resize_range: tuple[int, int] | None = None,
-    flip: bool = True,
-    seed: int = 0,
-    num_classes: int | None = None,
-    skip_steps: int = 0,
-    part: tuple[int, int] = (0, 1),
-) -> tf.data.Dataset:
-    """Endless shuffled, augmented batches: a function of (seed, step).
-
-    With the same arguments step s is the same batch in every run, so a killed
-    training that restarts with `skip_steps=s` sees the data it would have
-    seen. The skipped steps are not read. A source smaller than the batch is
-    repeated inside it (with a warning).
-
-    Args:
-        images: what `open_images` returned.
-        batch_size: global batch size, B.
-        image_size: side S of the square that is cut out; None keeps pictures
-            as they are (all must have one size).
-        crop: "random" or "center" position, or None to squeeze the whole
-            picture to S x S without keeping its aspect. Pictures smaller
-            than S are enlarged until their shorter side is S.
-        resize_range: (low, high), S <= low <= high: the shorter side is
-            drawn from this range, both included, before the crop. None
-            crops at the original scale. Needs a crop.
-        flip: mirror each picture left to right with probability 1/2.
-        seed: integer; decides order and augmentation.
-        num_classes: None, or the width of the one-hot context.
-        skip_steps: number of the first step.
-        part: (index, count) of a worker that reads its rows of each batch
-            alone, B / count of them.
-
-    Returns:
-        An infinite dataset of x, uint8 [B, S, S, C], or with `num_classes`
-        of (x, {"global": float32 [B, num_classes]}).
-
-    Raises:
-        ValueError: arguments do not fit each other or the source.
-
-    Example:
-
-    >>> from vqvae_tf.data.pictures.source import ArrayImages
-    >>> images = ArrayImages("noise", np.zeros([10, 32, 32, 3], np.uint8))
-    >>> batches = training_batches(images, batch_size=4, image_size=24)
-    >>> next(iter(batches)).shape.as_list()
-    [4, 24, 24, 3]
-    """
-    _check_sizes(images, image_size, crop, resize_range)
-    _check_labels(images, num_classes)
-    if images.num_examples < batch_size:
-        logging.warning(
-            "%s holds %d pictures, fewer than a batch of %d: they are "
-            "repeated within each batch.",
-            images.name,
-            images.num_examples,
-            batch_size,
-        )
-    steps = order.training_order(
-        images.num_examples, batch_size, seed, skip_steps
-    )
-    rows = order.own_rows(batch_size, part)
-    indices = steps.map(
-        lambda step, index: (
-            index[rows],
-            order.step_noise([batch_size, 4], seed, step)[rows],
-        )
-    )
-
-    def transform(image, noise):
-        return _augment(image, noise, image_size, crop, resize_range)
-
-    def finish(example, noise):
-        x = example["image"]
-        if flip:
-            x = _flip(x, noise[:, 3])
-        if num_classes is None:
-            return x
-        return x, _class_context(example["label"], num_classes)
-
-    still = image_size is None or _already(images, image_size, resize_range)
-    batches = _fetch(
-        images,
-        indices,
-        batch_size // part[1],
-        None if still else transform,
-        finish,
-    )
-    return pipeline_options(batches)
-
-
-def evaluation_batches(
-    images: sources.ImageSource,
-    batch_size: int,
-    image_size: int | None = None,
-    num_classes: int | None = None,
-) -> tf.data.Dataset:
-    """Batches that hold every picture exactly once, in order.
-
-    The last batch is filled up with repeated rows of weight 0: no picture is
-    dropped and no replica gets an empty shard.
-
-    Args:
-        images: what `open_images` returned.
-        batch_size: global batch size, B.
-        image_size: side S of the result of `resize_and_crop`; None keeps
-            pictures as they are (all must have one size).
-        num_classes: None, or the width of the one-hot context.
-
-    Returns:
-        A finite dataset of (x, context, sample_weight): uint8 [B, S, S, C],
-        {} or {"global": float32 [B, num_classes]}, float32 [B] of 0 and 1
-        whose sum over the dataset is `images.num_examples`.
-
-    Raises:
-        ValueError: arguments do not fit the source.
-
-    Example:
-
-    >>> from vqvae_tf.data.pictures.source import ArrayImages
-    >>> images = ArrayImages("noise", np.zeros([5, 8, 8, 3], np.uint8))
-    >>> [w.numpy().tolist() for x, c, w in evaluation_batches(images, 4)]
-    [[1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0, 0.0]]
-    """
-    _check_sizes(images, image_size, "center", None)
-    _check_labels(images, num_classes)
-    indices = order.evaluation_order(images.num_examples, batch_size)
-
-    def transform(image, weight):
-        return pictures.resize_and_crop(image, image_size)
-
-    def finish(example, weight):
-        if num_classes is None:
-            return example["image"], {}, weight
-        context = _class_context(example["label"], num_classes)
-        return example["image"], context, weight
-
-    still = image_size is None or _already(images, image_size)
-    batches = _fetch(
-        images, indices, batch_size, None if still else transform, finish
-    )
-    steps = -(-images.num_examples // batch_size)
-    return pipeline_options(
-        batches.apply(tf.data.experimental.assert_cardinality(steps))
-    )
+# Of maps whose results keep their order.
+PARALLEL = dict(num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
 def array_batches(
@@ -212,16 +60,15 @@ def array_batches(
     count, (values, extra) = as_tensors(
         values, {"context": context or {}, **given}
     )
-    steps = order.training_order(count, batch_size, seed, skip_steps)
-    rows = order.own_rows(batch_size, part)
+    indices = order.training_rows(count, batch_size, seed, skip_steps, part)
 
-    def batch(step, index):
-        x, found = gather((values, extra), index[rows])
+    def batch(index):
+        x, found = gather((values, extra), index)
         if weight is not None:
             return x, found["context"], found["weight"]
         return x if context is None else (x, found["context"])
 
-    return pipeline_options(steps.map(batch))
+    return pipeline_options(indices.map(batch))
 
 
 def array_evaluation_batches(
@@ -276,65 +123,6 @@ def one_hot(labels, num_classes: int) -> np.ndarray:
     return np.eye(num_classes, dtype=np.float32)[labels]
 
 
-def _fetch(images, indices, batch_size, transform, finish):
-    """Turns (index [B], extra [B, ...]) into `finish(examples, extra)`.
-
-    Pictures of one size that need no `transform` are gathered by the batch,
-    which is many times faster than one by one.
-    """
-    parallel = dict(num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    if transform is None and isinstance(images, sources.ArrayImages):
-        return indices.map(
-            lambda index, extra: finish(images.get(index), extra), **parallel
-        )
-
-    def example(index, extra):
-        found = images.get(index)
-        if transform is not None:
-            found["image"] = transform(found["image"], extra)
-        return found, extra
-
-    examples = indices.unbatch().map(example, **parallel)
-    return examples.batch(batch_size, drop_remainder=True).map(finish)
-
-
-def _augment(image, noise, image_size, crop, resize_range):
-    """Applies the resize and the crop; noise is float32 [4] in [0, 1)."""
-    if crop is None:
-        return tf.ensure_shape(
-            pictures.resize(image, image_size, image_size),
-            [image_size, image_size, image.shape[-1]],
-        )
-    if resize_range is None:
-        side = tf.maximum(tf.reduce_min(tf.shape(image)[:2]), image_size)
-    else:
-        low, high = resize_range
-        drawn = tf.cast(noise[0] * (high - low + 1), tf.int32)
-        side = low + tf.minimum(drawn, high - low)
-    fractions = None if crop == "center" else (noise[1], noise[2])
-    return tf.ensure_shape(
-        pictures.resized_square(image, side, image_size, fractions),
-        [image_size, image_size, image.shape[-1]],
-    )
-
-
-def _flip(x, noise):
-    mirrored = tf.reverse(x, axis=[2])
-    return tf.where(noise[:, None, None, None] < 0.5, mirrored, x)
-
-
-def _class_context(labels, num_classes):
-    # Others would be rows of zeros.
-    labels = tensor_checks.whole_numbers(labels, num_classes, "labels")
-    return {"global": tf.one_hot(labels, num_classes, dtype=tf.float32)}
-
-
-def _already(images, image_size, resize_range=None):
-    """Whether every picture has the wanted size as it is."""
-    square = images.shape[:2] == (image_size, image_size)
-    return square and resize_range in (None, (image_size, image_size))
-
-
 def as_tensors(values, context):
     """Returns the number of rows, and (values, context) as CPU tensors."""
 
@@ -371,44 +159,22 @@ def pipeline_options(batches):
     return batches.with_options(options).prefetch(tf.data.AUTOTUNE)
 
 
-def _check_sizes(images, image_size, crop, resize_range):
-    if crop not in _CROPS:
-        raise ValueError(f"crop must be one of {_CROPS}. Received: {crop!r}.")
-    if image_size is None:
-        if resize_range is not None:
-            raise ValueError(
-                "resize_range needs image_size, the side of the crop. "
-                f"Received: resize_range={resize_range}, image_size=None."
-            )
-        if not images.uniform:
-            raise ValueError(
-                f"{images.name} holds pictures of different sizes; give "
-                "image_size. Received: image_size=None."
-            )
-        return
-    image_size = check_positive("image_size", image_size)
-    if resize_range is None:
-        return
-    low, high = resize_range
-    if crop is None or not image_size <= low <= high:
-        raise ValueError(
-            "resize_range must be (low, high) with image_size <= low <= high, "
-            "and needs a crop. Received: "
-            f"resize_range={resize_range}, image_size={image_size}, "
-            f"crop={crop!r}."
-        )
+def finite(batches, source, batch_size) -> tf.data.Dataset:
+    """Returns the same of batches that hold each example of a source once."""
+    steps = -(-source.num_examples // batch_size)
+    return pipeline_options(
+        batches.apply(tf.data.experimental.assert_cardinality(steps))
+    )
 
 
-def _check_labels(images, num_classes):
-    if num_classes is None:
-        return
-    if images.num_classes is None:
-        raise ValueError(
-            f"{images.name} has no class labels; leave num_classes away. "
-            f"Received: num_classes={num_classes}."
-        )
-    if num_classes < images.num_classes:
-        raise ValueError(
-            f"{images.name} has {images.num_classes} classes; num_classes "
-            f"must be at least that. Received: {num_classes}."
+def tell_if_few(source, batch_size) -> None:
+    """Warns where a source is smaller than a batch."""
+    if source.num_examples < batch_size:
+        logging.warning(
+            "%s holds %d %ss, fewer than a batch of %d: they are repeated "
+            "within each batch.",
+            source.name,
+            source.num_examples,
+            source.unit,
+            batch_size,
         )

@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
 
 from absl import logging
 
@@ -39,6 +41,16 @@ def list_files(
                 links += _walk(start, name, above, extensions, seen, found)
         waiting = sorted(links)
     return sorted(found)
+
+
+def in_threads(function: Callable, items: Sequence, chunk: int) -> Iterator:
+    """Yields `function(item)` for each of a list, working on all cores.
+
+    At most `chunk` results are there at a time, which bounds the memory.
+    """
+    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(items), chunk):
+            yield from pool.map(function, items[start : start + chunk])
 
 
 def natural_key(path):

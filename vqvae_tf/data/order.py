@@ -65,6 +65,38 @@ def training_order(
     )
 
 
+def training_rows(
+    num_examples: int,
+    batch_size: int,
+    seed: int = 0,
+    skip_steps: int = 0,
+    part: tuple[int, int] = (0, 1),
+    noise: tuple[int, ...] | None = None,
+) -> tf.data.Dataset:
+    """Returns a worker's rows of the batches of `training_order`.
+
+    Args:
+        num_examples, batch_size, seed, skip_steps: as of `training_order`.
+        part: as of `own_rows`.
+        noise: the shape of the uniforms that an example needs, or None.
+
+    Returns:
+        Dataset of indices int64 [B / count]; with `noise` of (indices,
+        float32 [B / count, *noise]).
+    """
+    steps = training_order(num_examples, batch_size, seed, skip_steps)
+    rows = own_rows(batch_size, part)
+
+    def own(step, index):
+        if noise is None:
+            return index[rows]
+        # Of the global batch: what a row gets does not depend on the workers.
+        drawn = step_noise([batch_size, *noise], seed, step)
+        return index[rows], drawn[rows]
+
+    return steps.map(own)
+
+
 def own_rows(batch_size: int, part: tuple[int, int]) -> slice:
     """Returns which rows of each batch are those of one of several workers.
 

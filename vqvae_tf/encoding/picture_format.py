@@ -2,9 +2,10 @@
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.data.decoding import resize_and_crop
+from vqvae_tf.data.decoding import load_picture, resize_and_crop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +23,18 @@ class PictureFormat:
     channels: int = 3
     stride: int = 1
 
-    def fit(self, images):
+    def load(self, path) -> np.ndarray:
+        """Reads a picture file as the model takes it; see `load_picture`."""
+        return self.fit(load_picture(path, self.size, self.channels))
+
+    def fit_all(self, images: np.ndarray) -> np.ndarray:
+        """Makes of uint8 `[n, height, width, channels]` what models take."""
+        side = self.size
+        if side is not None and images.shape[1:3] != (side, side):
+            images = np.stack([fitted(image, self) for image in images])
+        return self.fit(images)
+
+    def fit(self, images: np.ndarray) -> np.ndarray:
         """Crops uint8 `[..., height, width, channels]` that has no `size`."""
         if self.size is not None:
             return images

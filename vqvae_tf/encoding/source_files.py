@@ -3,14 +3,12 @@
 import hashlib
 import os
 import re
-from concurrent import futures
 
 import numpy as np
 
-from vqvae_tf import data
 from vqvae_tf.data.decoding import convert_channels
+from vqvae_tf.data.folders import in_threads
 from vqvae_tf.data.pictures import folder as folders, npz
-from vqvae_tf.encoding.picture_format import fitted
 from vqvae_tf.encoding.streams import batched
 from vqvae_tf.utils import npz_files
 from vqvae_tf.utils.paths import printable
@@ -23,12 +21,7 @@ def open_folder(name, options):
 
     Unlike `data.open_images` it decodes no picture before it is encoded.
     """
-    root = options.place(name) if name else options.base
-    if not os.path.isdir(root):
-        raise FileNotFoundError(
-            "No such folder of pictures; give data_dir or TFDS_DATA_DIR. "
-            f"Received: {root!r}."
-        )
+    root = options.folder(name, "pictures")
     found = [
         split
         for split in folders.SPLITS
@@ -48,12 +41,7 @@ class _Folder:
 
     def __init__(self, folder, siblings, form, options):
         self._folder, self._form, self._options = folder, form, options
-        self._files = folders.list_pictures(folder)
-        if not self._files:
-            raise ValueError(
-                f"No picture file ({', '.join(folders.EXTENSIONS)}) in or "
-                f"below the folder. Received: {folder!r}."
-            )
+        self._files = folders.pictures_of(folder)
         names = folders.class_names(siblings)
         self._labels = folders.labels_of(self._files, names)
         self._names = None if self._labels is None else names
@@ -74,7 +62,9 @@ class _Folder:
         yield from batched(self._rows(start, stop), batch_size)
 
     def _rows(self, start, stop):
-        for number, image in self._loaded(start, stop):
+        numbers = range(start, stop)
+        loaded = in_threads(self._load, numbers, _CHUNK)
+        for number, image in zip(numbers, loaded):
             file = self._files[number]
             if isinstance(image, Exception):
                 self._options.refuse(str(image), image)
@@ -84,18 +74,11 @@ class _Folder:
                 row["label"] = self._labels[number : number + 1]
             yield {**row, "name": np.array([file], object)}
 
-    def _loaded(self, start, stop):
-        """Yields (number, picture or exception), decoding on all cores."""
-        with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            for low in range(start, stop, _CHUNK):  # bounds the memory
-                numbers = range(low, min(low + _CHUNK, stop))
-                yield from zip(numbers, pool.map(self._load, numbers))
-
     def _load(self, number):
-        path = os.path.join(self._folder, self._files[number])
-        form = self._form
         try:
-            return form.fit(data.load_picture(path, form.size, form.channels))
+            return self._form.load(
+                os.path.join(self._folder, self._files[number])
+            )
         except (ValueError, FileNotFoundError) as error:
             return error
 
@@ -113,12 +96,7 @@ def _digest(folder, files):
 
 def open_npz(name, options):
     """Opens an npz file; see `code_sources.open_source`."""
-    path = options.place(name)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(
-            "No such npz file; give its folder as data_dir. "
-            f"Received: {path!r}."
-        )
+    path = options.npz_file(name)
     with npz_files.Npz(path) as file:
         arrays = file.names
     splits = []
@@ -195,10 +173,7 @@ class _Npz:
         if images.ndim == 3:
             images = images[..., None]
         images = convert_channels(images, self._form.channels).numpy()
-        size = self._form.size
-        if size is not None and images.shape[1:3] != (size, size):
-            images = np.stack([fitted(image, self._form) for image in images])
-        return self._form.fit(images)
+        return self._form.fit_all(images)
 
 
 def _features(names):

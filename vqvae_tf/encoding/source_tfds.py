@@ -200,12 +200,10 @@ class _Episodes:
             yield self._rows(number, found)
 
     def _rows(self, number, found):
-        frames, size = found["frames"], self._form.size
-        if size is not None and frames.shape[1:3] != (size, size):
-            frames = np.stack([fitted(f, self._form) for f in frames])
+        frames = self._form.fit_all(found["frames"])
         count = len(frames)
         rows = {
-            "image": self._form.fit(frames),
+            "image": frames,
             "episode": np.full(count, number, np.int64),
             "step": np.arange(count, dtype=np.int64),
             "is_last": np.arange(count) == count - 1,

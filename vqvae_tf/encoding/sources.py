@@ -7,7 +7,7 @@ rows of any range of them in batches, always the same ones in the same order.
 import os
 import re
 
-from vqvae_tf.data.pictures.source import OpenOptions
+from vqvae_tf.data.options import OpenOptions
 from vqvae_tf.encoding.source_files import open_folder, open_npz
 from vqvae_tf.encoding.source_tfds import open_tfds
 from vqvae_tf.utils.paths import check_outside, has_ending, resolve

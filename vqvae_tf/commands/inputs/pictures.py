@@ -17,11 +17,7 @@ def read_pictures(inputs, form, on_corrupt="error"):
         form: the `PictureFormat` to bring them to.
         on_corrupt: "error", or "skip" to log what cannot be read.
     """
-
-    def read(path):
-        return form.fit(data.load_picture(path, form.size, form.channels))
-
-    return read_each(inputs, read, on_corrupt)
+    return read_each(inputs, form.load, on_corrupt)
 
 
 def check_source(source):

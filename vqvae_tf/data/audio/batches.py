@@ -7,13 +7,10 @@ the samples.
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from vqvae_tf.data import batches as batching, order
 from vqvae_tf.data.audio.source import AudioSource, PackedAudio
 from vqvae_tf.utils.checks import check_positive
-
-_PARALLEL = dict(num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
 def window_batches(
@@ -63,28 +60,18 @@ def window_batches(
     """
     window = check_positive("window", window)
     _check_labels(audio, labels)
-    if audio.num_examples < batch_size:
-        logging.warning(
-            "%s holds %d recordings, fewer than a batch of %d: they are "
-            "repeated within each batch.",
-            audio.name,
-            audio.num_examples,
-            batch_size,
-        )
-    steps = order.training_order(
-        audio.num_examples, batch_size, seed, skip_steps
+    batching.tell_if_few(audio, batch_size)
+    rows = order.training_rows(
+        audio.num_examples, batch_size, seed, skip_steps, part, noise=()
     )
-    rows = order.own_rows(batch_size, part)
 
-    def place(step, index):
-        noise = order.step_noise([batch_size], seed, step)[rows]
-        index = index[rows]
+    def place(index, noise):
         free = tf.maximum(audio.length(index) - window, 0)
         drawn = tf.cast(noise * tf.cast(free + 1, tf.float32), tf.int64)
         return index, tf.minimum(drawn, free)
 
     rows_each = batch_size // part[1]
-    batches = _windows(audio, steps.map(place), rows_each, window)
+    batches = _windows(audio, rows.map(place), rows_each, window)
     return batching.pipeline_options(
         batches.map(
             lambda index, waveform, mask: (
@@ -150,10 +137,7 @@ def audio_evaluation_batches(
         )
 
     batches = _whole(audio, indices.map(whole), batch_size).map(finish)
-    steps = -(-audio.num_examples // batch_size)
-    return batching.pipeline_options(
-        batches.apply(tf.data.experimental.assert_cardinality(steps))
-    )
+    return batching.finite(batches, audio, batch_size)
 
 
 def _windows(audio, places, batch_size, window):
@@ -161,14 +145,14 @@ def _windows(audio, places, batch_size, window):
     if isinstance(audio, PackedAudio):  # many times faster than one by one
         return places.map(
             lambda index, first: (index, *audio.windows(index, first, window)),
-            **_PARALLEL,
+            **batching.PARALLEL,
         )
 
     def read(index, first):
         found = audio.waveform(index)[first : first + window]
         return index, *_padded(found, window)
 
-    examples = places.unbatch().map(read, **_PARALLEL)
+    examples = places.unbatch().map(read, **batching.PARALLEL)
     return examples.batch(batch_size, drop_remainder=True)
 
 
@@ -180,7 +164,7 @@ def _whole(audio, places, batch_size):
             first = tf.zeros_like(index)
             return index, weight, *audio.windows(index, first, size)
 
-        return places.map(gather, **_PARALLEL)
+        return places.map(gather, **batching.PARALLEL)
 
     def read(index, weight, size):
         found = _padded(audio.waveform(index), size)
@@ -193,7 +177,7 @@ def _whole(audio, places, batch_size):
             tf.repeat(size, batch_size),
         )
     )
-    examples = examples.unbatch().map(read, **_PARALLEL)
+    examples = examples.unbatch().map(read, **batching.PARALLEL)
     return examples.batch(batch_size, drop_remainder=True)
 
 

@@ -9,8 +9,8 @@ from absl import logging
 from vqvae_tf.data.audio import reading as audio_reading
 from vqvae_tf.data.audio.decoding import decode_audio
 from vqvae_tf.data.audio.source import AudioSource, LazyAudio, PackedAudio
-from vqvae_tf.data.folders import list_files
-from vqvae_tf.data.pictures import folder
+from vqvae_tf.data.folders import in_threads, list_files
+from vqvae_tf.data.pictures.folder import split_folder
 from vqvae_tf.utils.checks import check_positive
 from vqvae_tf.utils.paths import expand
 
@@ -66,13 +66,8 @@ def open_audio_folder(name, options) -> AudioSource:
 
     Files are taken in the order of their paths; hidden ones are ignored.
     """
-    root = options.place(name) if name else options.base
-    if not os.path.isdir(root):
-        raise FileNotFoundError(
-            "No such folder of recordings; give data_dir or TFDS_DATA_DIR. "
-            f"Received: {root!r}."
-        )
-    place, siblings = folder.split_folder(root, options.split)
+    root = options.folder(name, "recordings")
+    place, siblings = split_folder(root, options.split)
     places = siblings if options.split == "all" else [place]
     seen = set()  # a split may be a link to another
     files = [file for place in places for file in _recordings(place, seen)]
@@ -84,7 +79,7 @@ def open_audio_folder(name, options) -> AudioSource:
         )
     names = sorted({name for s in siblings for _, name in _recordings(s)})
     collection = audio_reading.Collection(f"folder {place}", options)
-    results = folder.in_threads(_reader(options), files, _CHUNK)
+    results = in_threads(_reader(options), files, _CHUNK)
     collection.add(options.bar(len(files), results, "recordings"))
     collection.warn()
     found = collection.found

@@ -3,12 +3,13 @@
 from vqvae_tf.data.audio import files as audio_files, prepared as audio_tfds
 from vqvae_tf.data.audio.reading import AudioOptions
 from vqvae_tf.data.audio.source import AudioSource
-from vqvae_tf.data.pictures import source as sources
+from vqvae_tf.data.options import CACHE_BYTES, split_source
 
 _OPENERS = {
     "tfds": audio_tfds.open_tfds_audio,
     "folder": audio_files.open_audio_folder,
 }
+_FORMS = 'source must be "tfds:NAME", "folder" or "folder:SUBDIR".'
 
 
 def open_audio(
@@ -20,7 +21,7 @@ def open_audio(
     normalize: str | None = "peak",
     progress: bool = True,
     download: bool = False,
-    cache_bytes: int = sources.CACHE_BYTES,
+    cache_bytes: int = CACHE_BYTES,
 ) -> AudioSource:
     """Opens a set of recordings; each is read once, to know which are sound.
 
@@ -77,12 +78,7 @@ def open_audio(
     >>> audio.num_examples, audio.speaker_names
     (10, ('george', 'jackson', 'nicolas', 'theo', 'yweweler'))
     """
-    kind, name = sources.split_source(source)
-    if kind not in _OPENERS or not (name or kind == "folder"):
-        raise ValueError(
-            'source must be "tfds:NAME", "folder" or "folder:SUBDIR". '
-            f"Received: {source!r}."
-        )
+    kind, name = split_source(source, _OPENERS, ("folder",), _FORMS)
     options = AudioOptions(
         split=split,
         data_dir=data_dir,

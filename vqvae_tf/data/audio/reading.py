@@ -20,7 +20,8 @@ import dataclasses
 import numpy as np
 from absl import logging
 
-from vqvae_tf.data.pictures import source as sources
+from vqvae_tf.data.memory import Kept
+from vqvae_tf.data.options import OpenOptions
 from vqvae_tf.utils.checks import check_positive
 
 # A sample this large is at full scale; this share of them is clipping.
@@ -43,7 +44,7 @@ def check_normalize(normalize):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AudioOptions(sources.OpenOptions):
+class AudioOptions(OpenOptions):
     """The arguments of `open_audio`, checked."""
 
     sample_rate: int
@@ -183,7 +184,7 @@ class Collection:
     def __init__(self, title, options):
         self.title, self.options = title, options
         self.found, self.lengths = [], []
-        self._kept, self._size = [], 0
+        self._kept = Kept(options.cache_bytes)
         self._notes = collections.defaultdict(list)
 
     def add(self, recordings) -> None:
@@ -196,11 +197,7 @@ class Collection:
                 self._notes[note].append(found.key)
             self.found.append(found)
             self.lengths.append(len(found.waveform))
-            self._size += found.waveform.nbytes
-            if self._size <= self.options.cache_bytes:
-                self._kept.append(found.waveform)
-            else:
-                self._kept.clear()
+            self._kept.add(found.waveform)
             found.waveform = None
 
     def warn(self, name=str) -> None:
@@ -218,4 +215,4 @@ class Collection:
     @property
     def waveforms(self):
         """The waveforms, or None where they are beyond the memory bound."""
-        return self._kept if len(self._kept) == len(self.found) else None
+        return self._kept.arrays

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf.data.source import Source
 from vqvae_tf.utils.checks import check_positive
 
 
-class AudioSource:
+class AudioSource(Source):
     """Recordings with their speakers and optional labels, by index.
 
     `open_audio` makes one. Batches come from `window_batches` and
@@ -24,6 +25,8 @@ class AudioSource:
         class_names: tuple of str, or None without labels.
     """
 
+    unit = "recording"
+
     def __init__(
         self,
         name: str,
@@ -34,17 +37,10 @@ class AudioSource:
         labels=None,
         class_names: Sequence[str] | None = None,
     ):
-        if not len(lengths):
-            raise ValueError(
-                "An audio source must hold at least one readable recording. "
-                f"Received: {name} with none."
-            )
-        self.name = name
-        self.num_examples = len(lengths)
+        super().__init__(name, len(lengths), class_names)
         self.sample_rate = int(sample_rate)
         self.lengths = np.array(lengths, np.int64)
         self.speaker_names = tuple(speaker_names)
-        self.class_names = None if class_names is None else tuple(class_names)
         with tf.device("CPU:0"):
             self._lengths = tf.constant(self.lengths)
             self._numbers = {
@@ -56,10 +52,6 @@ class AudioSource:
     @property
     def num_speakers(self) -> int:
         return len(self.speaker_names)
-
-    @property
-    def num_classes(self) -> int | None:
-        return None if self.class_names is None else len(self.class_names)
 
     def numbers(self, index) -> dict[str, tf.Tensor]:
         """Returns speaker and label of an index or of several.
@@ -88,18 +80,6 @@ class AudioSource:
             []}, without those that the source does not have.
         """
         return {"waveform": self.waveform(index), **self.numbers(index)}
-
-    def dataset(self) -> tf.data.Dataset:
-        """Returns all examples once, unbatched, in the order of their index.
-
-        Returns:
-            Dataset of what `get` returns, and "index": int64 [].
-        """
-        return tf.data.Dataset.range(self.num_examples).map(
-            lambda index: {**self.get(index), "index": index},
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
 
 
 class PackedAudio(AudioSource):
@@ -201,7 +181,7 @@ class LazyAudio(AudioSource):
     """Recordings too many for the memory bound: read when asked for.
 
     `read(index)` takes an int64 scalar tensor and returns the waveform,
-    float32 `[lengths[index]]`.
+    float32 `[lengths[index]]`. What follows it is as of `AudioSource`.
     """
 
     def __init__(
@@ -210,20 +190,10 @@ class LazyAudio(AudioSource):
         sample_rate,
         lengths,
         read: Callable[[tf.Tensor], tf.Tensor],
-        speakers=None,
-        speaker_names=(),
-        labels=None,
-        class_names=None,
+        *numbers,
+        **options,
     ):
-        super().__init__(
-            name,
-            sample_rate,
-            lengths,
-            speakers,
-            speaker_names,
-            labels,
-            class_names,
-        )
+        super().__init__(name, sample_rate, lengths, *numbers, **options)
         self._read = read
 
     def waveform(self, index):

@@ -49,11 +49,8 @@ def clip_batches(
     ([4, 1, 1, 1], [4, 2, 1, 1, 1])
     """
     clips, clip = _clips(episodes, num_past)
-    steps = order.training_order(clips, batch_size, seed, skip_steps)
-    rows = order.own_rows(batch_size, part)
-    return batching.pipeline_options(
-        steps.map(lambda step, index: clip(index[rows]))
-    )
+    indices = order.training_rows(clips, batch_size, seed, skip_steps, part)
+    return batching.pipeline_options(indices.map(clip))
 
 
 def clip_evaluation_batches(

@@ -10,10 +10,13 @@ import tensorflow as tf
 
 from vqvae_tf.data.decoding import convert_channels
 from vqvae_tf.data.episodes.episodes import Episodes
-from vqvae_tf.data.pictures import source as sources
+from vqvae_tf.data.options import CACHE_BYTES, OpenOptions, split_source
 from vqvae_tf.data.records import builders, sequential as records
 
 STEPS = "steps"
+_FORM = (
+    'Episodes are opened from "tfds:NAME", a prepared data set in RLDS form.'
+)
 _ALL = 2**30  # a batch of all the steps of an episode
 
 
@@ -35,7 +38,7 @@ def open_episodes(
     progress: bool = True,
     channels: int = 3,
     download: bool = False,
-    cache_bytes: int = sources.CACHE_BYTES,
+    cache_bytes: int = CACHE_BYTES,
 ) -> Episodes:
     """Opens episodes of frames with the actions between them.
 
@@ -64,13 +67,8 @@ def open_episodes(
     >>> episodes.values.shape, episodes.actions.shape, episodes.num_actions
     ((1920, 84, 84, 3), (1920,), 9)
     """
-    kind, name = sources.split_source(source)
-    if kind != "tfds" or not name:
-        raise ValueError(
-            'Episodes are opened from "tfds:NAME", a prepared data set in RLDS '
-            f"form. Received: source={source!r}."
-        )
-    options = sources.OpenOptions(
+    _, name = split_source(source, ("tfds",), (), _FORM)
+    options = OpenOptions(
         split, data_dir, on_corrupt, progress, channels, download, cache_bytes
     )
     builder = builders.open_builder(name, options)
@@ -91,7 +89,7 @@ def load(builder, split, name, options) -> Episodes:
         builder: of tensorflow_datasets.
         split: its description of the split.
         name: of the data set.
-        options: `sources.OpenOptions`.
+        options: `OpenOptions`.
 
     Raises:
         ValueError: for episodes without one uint8 picture a step, one with a
@@ -244,8 +242,3 @@ def _check_shapes(frames, title):
             "Episodes of frames of one size were expected. Received: "
             f"{title} with the sizes {sorted(shapes)}."
         )
-
-
-def frames_of(episodes) -> sources.ImageSource:
-    """Returns the frames of all episodes, as single pictures."""
-    return sources.ArrayImages(episodes.name, episodes.values)

@@ -1,12 +1,13 @@
 """Pictures from a folder of picture files."""
 
 import os
-from concurrent import futures
 
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.data.folders import list_files
+from vqvae_tf.data.folders import in_threads, list_files
+from vqvae_tf.data.memory import Kept
+from vqvae_tf.data.options import OpenOptions
 from vqvae_tf.data.pictures import source as sources
 from vqvae_tf.data.pictures.files import decode_picture
 
@@ -15,27 +16,28 @@ SPLITS = ("train", "validation", "val", "valid", "dev", "test")
 _CHUNK = 256
 
 
-def open_folder(name: str, options: sources.OpenOptions) -> sources.ImageSource:
+def open_folder(name: str, options: OpenOptions) -> sources.ImageSource:
     """Opens "folder:name"; see `open_images`.
 
     Files are taken in the order of their paths; hidden ones are ignored. All
     are decoded once, to know which are sound.
     """
-    root = options.place(name) if name else options.base
-    if not os.path.isdir(root):
-        raise FileNotFoundError(
-            "No such folder of pictures; give data_dir or TFDS_DATA_DIR. "
-            f"Received: {root!r}."
-        )
+    root = options.folder(name, "pictures")
     folder, siblings = split_folder(root, options.split)
+    files = pictures_of(folder)
+    names = class_names(siblings)
+    return _verified(f"folder {folder}", folder, files, names, options)
+
+
+def pictures_of(folder: str) -> list[str]:
+    """Returns the same as `list_pictures`; raises ValueError for none."""
     files = list_pictures(folder)
     if not files:
         raise ValueError(
             f"No picture file ({', '.join(EXTENSIONS)}) in or below the "
             f"folder. Received: {folder!r}."
         )
-    names = class_names(siblings)
-    return _verified(f"folder {folder}", folder, files, names, options)
+    return files
 
 
 def list_pictures(folder: str) -> list[str]:
@@ -100,22 +102,18 @@ def labels_of(files, names):
 
 def _verified(title, folder, files, names, options):
     """Decodes every file once; keeps the pictures if they fit the bound."""
-    sound, shapes, kept, size = [], [], [], 0
+    sound, shapes, kept = [], [], Kept(options.cache_bytes)
     for file, picture in _decode_all(folder, files, options):
         if isinstance(picture, Exception):
             options.refuse(str(picture), picture)
             continue
         sound.append(file)
         shapes.append(picture.shape)
-        size += picture.nbytes
-        if size <= options.cache_bytes:
-            kept.append(picture)
-        else:
-            kept.clear()
+        kept.add(picture)
     labels = labels_of(sound, names)
     names = None if labels is None else names
-    if len(kept) == len(sound):
-        return sources.in_memory(title, kept, labels, names)
+    if kept.arrays is not None:
+        return sources.in_memory(title, kept.arrays, labels, names)
     paths = [os.path.join(folder, file) for file in sound]
     return sources.LazyImages(
         title,
@@ -137,16 +135,6 @@ def _decode_all(folder, files, options):
             return file, error
 
     return options.bar(len(files), in_threads(decode, files, _CHUNK))
-
-
-def in_threads(function, items, chunk):
-    """Yields `function(item)` for each of a list, working on all cores.
-
-    At most `chunk` results are there at a time, which bounds the memory.
-    """
-    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(items), chunk):
-            yield from pool.map(function, items[start : start + chunk])
 
 
 def _reader(paths, labels, channels):

@@ -1,10 +1,9 @@
 """Pictures from an npz file."""
 
-import os
-
 import numpy as np
 
 from vqvae_tf.data import decoding as pictures
+from vqvae_tf.data.options import OpenOptions
 from vqvae_tf.data.pictures import source as sources
 from vqvae_tf.utils import npz_files
 
@@ -13,14 +12,9 @@ MAX_CLASSES = 2**20
 _AT_ONCE = 256  # pictures that are converted together
 
 
-def open_npz(name: str, options: sources.OpenOptions) -> sources.ImageSource:
+def open_npz(name: str, options: OpenOptions) -> sources.ImageSource:
     """Opens "npz:name"; see `open_images`. The arrays are held in memory."""
-    path = options.place(name)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(
-            "No such npz file; give its folder as data_dir. "
-            f"Received: {path!r}."
-        )
+    path = options.npz_file(name)
     images, labels = _read(path, options.split)
     if images.ndim == 3:
         images = images[..., None]

@@ -1,12 +1,8 @@
 """`open_images`: pictures from TFDS, a folder, an npz file, or generated."""
 
-from vqvae_tf.data.pictures import (
-    folder,
-    npz,
-    prepared,
-    shapes,
-    source as sources,
-)
+from vqvae_tf.data.options import CACHE_BYTES, OpenOptions, split_source
+from vqvae_tf.data.pictures import folder, npz, prepared, shapes
+from vqvae_tf.data.pictures.source import ImageSource
 
 _OPENERS = {
     "tfds": prepared.open_tfds,
@@ -14,6 +10,10 @@ _OPENERS = {
     "npz": npz.open_npz,
     "shapes": shapes.open_shapes,
 }
+_FORMS = (
+    'source must be "tfds:NAME", "folder", "folder:SUBDIR", "npz:FILE" or '
+    '"shapes".'
+)
 
 
 def open_images(
@@ -24,8 +24,8 @@ def open_images(
     progress: bool = True,
     channels: int = 3,
     download: bool = False,
-    cache_bytes: int = sources.CACHE_BYTES,
-) -> sources.ImageSource:
+    cache_bytes: int = CACHE_BYTES,
+) -> ImageSource:
     """Opens a set of pictures.
 
     Args:
@@ -70,14 +70,8 @@ def open_images(
     >>> open_images("npz:x.npz", "train", data_dir).num_examples
     6
     """
-    kind, name = sources.split_source(source)
-    nameless = kind in ("folder", "shapes")
-    if kind not in _OPENERS or not (name or nameless):
-        raise ValueError(
-            'source must be "tfds:NAME", "folder", "folder:SUBDIR", "npz:FILE" '
-            f'or "shapes". Received: {source!r}.'
-        )
-    options = sources.OpenOptions(
+    kind, name = split_source(source, _OPENERS, ("folder", "shapes"), _FORMS)
+    options = OpenOptions(
         split, data_dir, on_corrupt, progress, channels, download, cache_bytes
     )
     return _OPENERS[kind](name, options)

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from vqvae_tf.data import decoding as pictures
 from vqvae_tf.data.episodes import rlds
+from vqvae_tf.data.options import OpenOptions
 from vqvae_tf.data.pictures import source as sources
 from vqvae_tf.data.records import builders
 from vqvae_tf.data.records.random_access import RandomRecords
@@ -12,7 +13,7 @@ from vqvae_tf.data.records.random_access import RandomRecords
 _READ = 64  # pictures that are fetched at once
 
 
-def open_tfds(name: str, options: sources.OpenOptions) -> sources.ImageSource:
+def open_tfds(name: str, options: OpenOptions) -> sources.ImageSource:
     """Opens "tfds:name"; see `open_images`.
 
     Pictures are decoded by tensorflow_datasets, so they equal those of
@@ -23,7 +24,8 @@ def open_tfds(name: str, options: sources.OpenOptions) -> sources.ImageSource:
     builder = builders.open_builder(name, options)
     split = builders.find_split(builder, name, options.split)
     if rlds.is_rlds(builder):
-        return rlds.frames_of(rlds.load(builder, split, name, options))
+        episodes = rlds.load(builder, split, name, options)
+        return sources.ArrayImages(episodes.name, episodes.values)
     image_key, label_key = feature_keys(builder.info.features, f"tfds:{name}")
     features = only(builder.info.features, image_key, label_key)
     shape = (*features[image_key].shape[:2], options.channels)

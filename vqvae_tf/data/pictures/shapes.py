@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from vqvae_tf.data import decoding as pictures
-from vqvae_tf.data.pictures import source as sources
+from vqvae_tf.data.options import OpenOptions
+from vqvae_tf.data.pictures.source import ArrayImages, ImageSource
 
 SHAPES = ("square", "ellipse", "heart")
 SIDE = 32  # of a picture, in pixels
@@ -90,7 +91,7 @@ def load_shapes(split: str = "all") -> Shapes:
     return Shapes(images[..., None], factors.astype(np.int64), NAMES, SIZES)
 
 
-def open_shapes(name: str, options: sources.OpenOptions) -> sources.ImageSource:
+def open_shapes(name: str, options: OpenOptions) -> ImageSource:
     """Opens "shapes"; see `open_images`. The classes are the three shapes."""
     if name:
         raise ValueError(
@@ -101,7 +102,7 @@ def open_shapes(name: str, options: sources.OpenOptions) -> sources.ImageSource:
     if options.channels != 1:
         images = pictures.convert_channels(images, options.channels).numpy()
     title = f"shapes ({options.split})"
-    return sources.ArrayImages(title, images, factors[:, 0], SHAPES)
+    return ArrayImages(title, images, factors[:, 0], SHAPES)
 
 
 def _rows(split):

@@ -1,21 +1,14 @@
 """Random access to the examples of a picture data set."""
 
-import dataclasses
-import numbers
-import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
-from vqvae_tf.data.pictures.files import check_channels
-
-# Decoded pictures are kept in memory up to this many bytes a source.
-CACHE_BYTES = 512 * 2**20
+from vqvae_tf.data.source import Source
 
 
-class ImageSource:
+class ImageSource(Source):
     """Pictures with optional class labels, addressed by index.
 
     `open_images` makes one. Batches come from `training_batches` and
@@ -28,7 +21,12 @@ class ImageSource:
             pictures differ (or may differ) in size.
         class_names: tuple of str, or None without labels.
         num_classes: its length, or None.
+
+    Example `index` is {"image": uint8 [h, w, c], "label": int64 []}, without
+    a label where the source has none.
     """
+
+    unit = "picture"
 
     def __init__(
         self,
@@ -37,46 +35,13 @@ class ImageSource:
         shape: tuple[int | None, int | None, int],
         class_names: Sequence[str] | None = None,
     ):
-        if num_examples < 1:
-            raise ValueError(
-                "A picture source must hold at least one readable picture. "
-                f"Received: {name} with none."
-            )
-        self.name = name
-        self.num_examples = int(num_examples)
+        super().__init__(name, num_examples, class_names)
         self.shape = tuple(shape)
-        self.class_names = None if class_names is None else tuple(class_names)
-
-    @property
-    def num_classes(self) -> int | None:
-        return None if self.class_names is None else len(self.class_names)
 
     @property
     def uniform(self) -> bool:
         """Whether all pictures have one size."""
         return None not in self.shape
-
-    def get(self, index) -> dict[str, tf.Tensor]:
-        """Returns example `index` (an int64 scalar tensor), in a graph or not.
-
-        Returns:
-            {"image": uint8 [h, w, c], "label": int64 []}, no label where the
-            source has none.
-        """
-        raise NotImplementedError
-
-    def dataset(self) -> tf.data.Dataset:
-        """Returns all examples once, unbatched, in the order of their index.
-
-        Returns:
-            Dataset of {"image": uint8 [h, w, c], "label": int64 [],
-            "index": int64 []}; no label where the source has none.
-        """
-        return tf.data.Dataset.range(self.num_examples).map(
-            lambda index: {**self.get(index), "index": index},
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
 
 
 class ArrayImages(ImageSource):
@@ -187,89 +152,3 @@ def _example(image, labels, index):
     if labels is None:
         return {"image": image}
     return {"image": image, "label": tf.gather(labels, index)}
-
-
-def split_source(source) -> tuple[str, str]:
-    """Returns the kind of a source and its name, of "kind:name".
-
-    Raises:
-        ValueError: it is no string.
-    """
-    if not isinstance(source, str):
-        raise ValueError(
-            'source must be a string such as "tfds:cifar10", "folder" or '
-            f'"npz:FILE"; a path goes into data_dir. Received: {source!r}.'
-        )
-    kind, _, name = source.partition(":")
-    return kind, name
-
-
-@dataclasses.dataclass(frozen=True)
-class OpenOptions:
-    """The arguments of `open_images` and `open_episodes`, checked."""
-
-    split: str
-    data_dir: str | None = None
-    on_corrupt: str = "error"
-    progress: bool = True
-    channels: int = 3
-    download: bool = False
-    cache_bytes: int = CACHE_BYTES
-
-    def __post_init__(self):
-        if self.on_corrupt not in ("error", "skip"):
-            raise ValueError(
-                'on_corrupt must be "error" or "skip". '
-                f"Received: {self.on_corrupt!r}."
-            )
-        check_channels(self.channels)
-        if not isinstance(self.split, str) or not self.split:
-            raise ValueError(
-                'split must be the name of a split, such as "train", or "all". '
-                f"Received: {self.split!r}."
-            )
-        if not isinstance(self.data_dir, str | os.PathLike | None):
-            raise ValueError(
-                f"data_dir must be a path or None. Received: {self.data_dir!r}."
-            )
-        is_size = isinstance(self.cache_bytes, numbers.Real)
-        if not is_size or not self.cache_bytes >= 0:
-            raise ValueError(
-                "cache_bytes must be a number of bytes. "
-                f"Received: {self.cache_bytes!r}."
-            )
-
-    def place(self, name) -> str:
-        """Returns the path of a name that may be relative to `base`."""
-        return os.path.join(self.base, os.path.expanduser(name))
-
-    @property
-    def base(self) -> str:
-        """The folder that relative paths start from."""
-        return os.path.expanduser(
-            self.data_dir or os.environ.get("TFDS_DATA_DIR") or "."
-        )
-
-    def bar(self, total, iterable=None, unit="pictures"):
-        """Returns a tqdm progress bar that shows after a second."""
-        from tqdm import tqdm
-
-        return tqdm(
-            iterable,
-            total=total,
-            unit=f" {unit}",
-            delay=1,
-            mininterval=0.5,
-            leave=False,
-            disable=not self.progress,
-        )
-
-    def refuse(self, message: str, cause: Exception | None = None) -> None:
-        """Raises ValueError on a corrupt picture, or logs that it is left."""
-        if self.on_corrupt == "error":
-            raise ValueError(
-                f'{message} Repair or remove it, or use on_corrupt="skip" '
-                "(vqvae-tf evaluate, encode: --on_corrupt=skip; train: "
-                "--config.data.on_corrupt=skip)."
-            ) from cause
-        logging.warning("Skipped: %s", message)

@@ -3,11 +3,11 @@
 import os
 import re
 
-from vqvae_tf.data.pictures import source as sources
+from vqvae_tf.data.options import OpenOptions
 from vqvae_tf.utils.messages import first_line
 
 
-def open_builder(name: str, options: sources.OpenOptions):
+def open_builder(name: str, options: OpenOptions):
     """Returns the builder of a prepared data set.
 
     Raises:
