@@ -60,7 +60,7 @@ def test_card_with_prior():
     text = cards.card(config, {**FIGURES, **PRIOR}, "6 steps of 4")
     assert text.startswith("# small\n\nA small model.\n")
     assert "![samples](samples.png)" in text
-    assert "A column for each class." in text
+    assert "one column per class." in text
     assert 'LatentGenerator.from_preset("small")' in text
     assert "| the prior, bits/code | 5.250 |" in text
     assert "Seed 0, 6 steps of 4, dtype policy float32." in text
@@ -116,7 +116,7 @@ def test_card_of_a_changed_recipe_makes_no_claims():
         command,
         "mixed_bfloat16",
     )
-    words = ("857", "two CPU cores", "ImageNet", "42.6", "not from the data")
+    words = ("857", "two CPU cores", "ImageNet", "42.6", "not part of the data")
     assert [word for word in words if word in text] == []
     assert text.startswith(
         "# vqvae_photo128, changed\n\nA VQ-VAE of 128x128 pictures"

@@ -15,40 +15,40 @@ HUB = "hf://"
 # sha256 of metadata.json of each preset that comes with the package.
 BUILT_IN = {
     "ae_mnist": (
-        "3ded4716d88f4b14a8fa860325e0ae2af139df3d404107250bd77f191b97dc68"
+        "e5ed419170faa9541b7ea2a208396f4c927c4124c0d3cb6d5755246b33244692"
     ),
     "beta_vae_shapes": (
-        "a7d08f4b9af0a4d5f4e0581d669c7e0536a39bef505db69d05f2b27e3a4e2fd1"
+        "f0518f4f946546b8f580c5192f47f257e69d9f1082c4665aaca580ed3404aec0"
     ),
     "dae_mnist": (
-        "fe76ab215fd77427ab2ad929fe8673f091c3e36a2cf2821caf24b2a6443c6042"
+        "aadd06b633d78d7a6c68c5b00e4cbd3b29377410008866db8ebceb227a96ab2f"
     ),
     "likelihood_vqvae_cifar10": (
-        "afeafa90f9f8ddd4a83a9ba6557ef3d998467f1484471c592447595f6d4f4095"
+        "5f96f9cf96791775be5d756f2331f284616b0c736aae749eaf2690fac73475fb"
     ),
     "vae_cifar10": (
-        "48bdd4d935f8de762b50d638e7406abfec66653e395ed100b554e51131ffab54"
+        "e98df3502bfe0ddb1acf7f0d6faef74b2480f7e31d30b9456d5c391434d68643"
     ),
     "vae_mnist": (
-        "ea393c1082d9e717fa5cf4ccea1915ca9a15a07284b7a9419ea3e3101164e936"
+        "450a6b13fd9f2605bdba0fcb6fecd8dc72bad8a2b4259b211da368641a406380"
     ),
     "video_dmlab84": (
-        "4272cbac60a016b2da78608eea5d5ca32e58c709a98a68ad588ca7589d7d8f38"
+        "da30f7da42d23b9c87cc0d7eef8bc24cbb23add92ee9be3de97cd7555a916a30"
     ),
     "vqvae_cifar10": (
-        "5402b7922918674cf3d561cd829f82faec951cb1cd9218e3216c2a83ee7b4ccb"
+        "7a39711e508075655fdd845ff4872dab5019e745789eada5c2383596954aaf5a"
     ),
     "vqvae_dmlab84": (
-        "c36b690e92618a86d067a4d4d2e4f1514295b87442a62c760a4b66b99616b189"
+        "7d5879d73a041f98f829870a43fdd04d8e88838ff4a4d0a7a97b3348d0d9d2b9"
     ),
     "vqvae_dmlab84_global": (
-        "9dc893be8d147b09365ec91d645148224990cf684aa90764daf2ff8e519789f2"
+        "61e7284ed5816ff6cf17be701299ad35800df05b09287cff07166c85b65b7873"
     ),
     "vqvae_photo128": (
-        "a245454478a590ed1452e0c8fe34a407607d66729855549207e1d53a58c4f1c8"
+        "fb1d57e0bf630e08f204662e11520a606a606e12d5184efd30cb0c4428a2a405"
     ),
     "vqvae_speech8k": (
-        "953eacd073c45874e60e417c359e1e6d67528bb4025f5a5f6e7e69c2ad8f1abd"
+        "f93a27924ba1cd56d4c780a5c1cfb4d51a4d8b81fc402a065ea06171aa086f69"
     ),
 }
 

@@ -87,12 +87,12 @@ def card(config, figures, steps, path=None, command=None, policy=None) -> str:
 
 ## Data
 
-{options.source}, split `{options.train_split}`; figures on
+Trained on split `{options.train_split}` of {options.source}; figures are for
 `{options.eval_split}` ({figures["examples"]} examples). {words}
 
 ## Figures
 
-`vqvae-tf evaluate {shlex.quote(name)} --data_dir=DIR` measures them again:
+To measure them again: `vqvae-tf evaluate {shlex.quote(name)} --data_dir=DIR`
 
 | figure on `{options.eval_split}` | value |
 | --- | --- |
@@ -126,4 +126,4 @@ def _training_text(config, steps, command, built_in, policy):
         facts += f", from the weights of {config.start}"
     if command is None:
         return f"S{facts.removeprefix('s')}."
-    return f"`{command} --workdir=DIR`, {facts}."
+    return f"`{command} --workdir=DIR`: {facts}."

@@ -28,6 +28,6 @@ def get_config():
         data="",
         training="Encoder, decoder, likelihood, optimizer, data order and "
         "steps are those of the other autoencoders of CIFAR-10.",
-        limits="It has no prior: it reconstructs, and does not sample.",
+        limits="It has no prior, so it cannot sample.",
     )
     return config

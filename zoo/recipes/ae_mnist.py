@@ -42,7 +42,7 @@ def get_config():
         data="MNIST.",
         training="Encoder, decoder, likelihood, optimizer, data order and "
         "steps are those of the other autoencoders of digits.",
-        limits="It has no prior: it reconstructs, and does not sample.",
+        limits="It has no prior, so it cannot sample.",
         samples="digits",
     )
     return config

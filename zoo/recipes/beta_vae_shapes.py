@@ -44,8 +44,8 @@ def get_config():
         "beta-VAE of beta = 10.",
         data="Drawn by the package: a square, an ellipse or a heart of six "
         "sizes, eight orientations and 256 places.",
-        limits="Made to measure disentanglement against known factors; it "
-        "knows one white shape on black alone.",
+        limits="Made to measure disentanglement against known factors; it only "
+        "knows one white shape on black.",
         samples="shapes",
     )
     return config

@@ -43,11 +43,11 @@ def get_config():
     config.card.update(
         summary="28x28 digits, drawn in black and white, to 50 Gaussian "
         "latents: a VAE.",
-        data="MNIST; each grey pixel is white with its level's probability, "
-        "drawn anew at every step.",
+        data="MNIST; each grey pixel is white with a probability given by its "
+        "level, drawn anew at every step.",
         training="100 passes over the training set.",
-        limits="A model for comparisons, trained in minutes; it knows digits "
-        "alone.",
+        limits="A model for comparisons, trained in minutes; it only knows "
+        "digits.",
         samples="digits",
     )
     return config

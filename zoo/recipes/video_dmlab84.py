@@ -52,13 +52,13 @@ def get_config():
         summary="The next 84x84 frame of DeepMind Lab, in 21x21 codes of "
         "vqvae_dmlab84, given six frames and one of nine actions; rollouts of "
         "any length.",
-        data="146 episodes of 128 frames train it, 15 others test it; a random "
-        "policy, one frame for four game frames.",
+        data="Trained on 146 episodes of 128 frames, tested on 15 others; a "
+        "random policy, one frame for four game frames.",
         training="Trained in bfloat16 on two CPU cores.",
-        limits="Six frames are all that it remembers: what leaves the view "
-        "comes back as something else. Fine textures change from frame to "
-        "frame. Greedy rollouts lose them, and small things, within a few "
-        "frames, and their walls bend or grow. Actions are numbered as in "
+        limits="It remembers only six frames: what leaves the view comes "
+        "back as something else. Fine textures change from frame to frame. "
+        "Greedy rollouts lose them, and small things, within a few frames, "
+        "and their walls bend or grow. Actions are numbered as in "
         "vqvae_tf.samples.clips.ACTIONS.",
         samples="dmlab",
     )

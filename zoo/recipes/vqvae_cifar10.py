@@ -65,7 +65,8 @@ def get_config():
         training="Autoencoder and prior were trained in bfloat16 on two CPU "
         "cores.",
         limits="A small model: reconstructions keep shapes and colours and "
-        "lose texture, samples show their class at a glance at best. Pictures "
-        "of other sizes (multiples of 4) work, those of other kinds less well.",
+        "lose texture, samples show their class at a glance at best. "
+        "Pictures of other sizes (multiples of 4) work; other kinds of "
+        "pictures work less well.",
     )
     return config

@@ -62,7 +62,7 @@ def get_config():
     config.card.update(
         summary="84x84 frames of DeepMind Lab to 21x21 codes of K=512 (3,969 "
         "bits, 42.7 times fewer), with a PixelCNN prior over the codes.",
-        data="146 episodes of 128 frames train it, 15 others test it: 17 "
+        data="Trained on 146 episodes of 128 frames, tested on 15 others: 17 "
         "levels, a random policy, one frame for four game frames.",
         training="Autoencoder and prior were trained in bfloat16 on two CPU "
         "cores.",

@@ -75,10 +75,11 @@ def get_config():
         summary="A whole 84x84 frame of DeepMind Lab in three codes of K=512 "
         "(27 bits): a second VQ-VAE on the 21x21 codes of vqvae_dmlab84, with "
         "a PixelCNN decoder, and a prior over the three.",
-        data="146 episodes of 128 frames train it, 15 others test it.",
+        data="Trained on 146 episodes of 128 frames, tested on 15 others.",
         training="Both parts were trained in bfloat16 on two CPU cores.",
-        limits="27 bits tell the kind of place, not always rightly, and the "
-        "rough lie of walls, not the view: what was seen is drawn anew.",
+        limits="27 bits encode the kind of place (not always correctly) and "
+        "roughly where the walls are, but not the view, which is drawn "
+        "anew.",
         samples="dmlab",
     )
     return config

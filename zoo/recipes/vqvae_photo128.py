@@ -64,13 +64,13 @@ def get_config():
         summary="128x128 crops of photos to 32x32 codes of K=512 (9,216 bits, "
         "42.6 times fewer), with a PixelCNN prior over the codes.",
         data="857 photos, one of each of 857 ImageNet classes, shorter side "
-        "160 pixels, random crops; their source states no licence, so none is "
-        "shown here. Figures are of 100 other photos, shorter side resized to "
-        "128 (antialiased, bilinear), centre crop.",
+        "160 pixels, random crops; their source states no licence, so none "
+        "is shown here. Figures are for 100 other photos, shorter side "
+        "resized to 128 (antialiased, bilinear), centre crop.",
         training="Autoencoder and prior were trained in bfloat16 on two CPU "
         "cores.",
-        limits="857 photos teach a decoder, not the world: samples of the "
-        "prior have the texture of photos and no objects. Larger pictures "
+        limits="857 photos suffice for a decoder, not for a prior: samples "
+        "have the texture of photos and no objects. Larger pictures "
         "(multiples of 4) can be encoded and decoded.",
     )
     return config

@@ -97,10 +97,10 @@ def get_config():
         "WaveNet prior over the codes.",
         data="The Free Spoken Digit Dataset, v1.0.9 (CC BY-SA 4.0): five "
         "speakers; recordings 0 to 4 of each speaker and digit are the test "
-        "set. Of each recording the mean is taken away, and it is scaled to a "
+        "set. Each recording has its mean subtracted and is scaled to a "
         "peak of 1.",
-        training="In float32, on two CPU cores. The first 2,316 steps of all "
-        "together were under the learning rates of a run of 20,000.",
+        training="In float32, on two CPU cores. The first 2,316 steps of the "
+        "joint training used the learning rates of a run of 20,000 steps.",
         limits="Knows ten English words in five voices.",
         samples="voices",
     )

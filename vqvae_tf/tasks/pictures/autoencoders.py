@@ -63,13 +63,13 @@ def shown(config, source, other) -> str:
     """
     below = "each above its\nreconstruction"
     if config.corruption.name is not None:
-        below = "below each\nwhat it was corrupted to, and below that what is "
-        below += "made of this"
+        below = "below each\nits corrupted version, and below that the model's "
+        below += "output"
     text = "![originals above reconstructions](reconstructions.png)\n\n"
     text += f"{source}, {below}.{other}\n"
     if has_prior(config):
         text += "\n![samples](samples.png)\n\n"
-        text += "Samples: latents from the prior, decoded.\n"
+        text += "Samples: latents drawn from the prior and decoded.\n"
     return text
 
 

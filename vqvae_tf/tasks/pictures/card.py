@@ -20,7 +20,9 @@ def summary(config, has_prior) -> str:
 def shown(config, has_prior, built_in) -> str:
     """Returns the part of a card with its pictures."""
     photos = config.card.samples == "photos"
-    other = " They are not from the data below." if built_in and photos else ""
+    other = (
+        " They are not part of the data below." if built_in and photos else ""
+    )
     source = card_samples.SOURCES[config.card.samples]
     if config.bottleneck.name is not None:
         return autoencoders.shown(config, source, other)
@@ -36,11 +38,11 @@ reconstruction.{other}
 
 def samples_text(num_classes) -> str:
     """Returns the part of a card with its samples, drawn by class or not."""
-    columns = " A column for each class." if num_classes else ""
+    columns = ", one column per class" if num_classes else ""
     return f"""
 ![samples](samples.png)
 
-Samples: codes from the prior, decoded.{columns}
+Samples: codes drawn from the prior and decoded{columns}.
 """
 
 

@@ -18,8 +18,8 @@ def summary(config, has_prior) -> str:
     prior = f", with a {config.prior.name} prior" if has_prior else ""
     return (
         f"A VQ-VAE of speech at {rate} Hz with K={options.num_embeddings} "
-        f"codes and a decoder that is told which of {config.data.num_speakers} "
-        f"speakers speaks{prior}."
+        f"codes and a decoder conditioned on one of {config.data.num_speakers} "
+        f"speakers{prior}."
     )
 
 
@@ -31,23 +31,22 @@ def shown(config, has_prior, built_in) -> str:
     text = """![spectrograms](reconstructions.png)
 
 Five test recordings (CC BY-SA 4.0, `vqvae_tf/samples/voices/LICENCES.md`);
-below, drawn from their codes; below that, from the same codes in the next
-speaker's voice{fast}. To be heard one after the other, with half a second
-between them:
+below, their reconstructions; below that, the same codes in the next speaker's
+voice{fast}. To listen, with pauses of half a second:
 [originals](originals.wav), [from their codes](reconstructions.wav),
 [in another voice](conversions.wav){fast_file}.
 """
     has_fast = has_fast_decoder(config)
     text = text.format(
-        fast="; last, the same by the fast decoder, a network that tells "
-        "the\nspectrogram, and Griffin-Lim" * has_fast,
+        fast="; last, the same by the fast decoder (a network that predicts "
+        "the\nspectrogram, and Griffin-Lim)" * has_fast,
         fast_file=", [the same, fast](fast_conversions.wav)" * has_fast,
     )
     if has_prior:
         text += """
 ![spectrograms of samples](samples.png)
 
-Samples: codes from the prior, a speaker each. [To be heard](samples.wav).
+Samples: codes drawn from the prior, one speaker each ([listen](samples.wav)).
 """
     return text
 

@@ -22,16 +22,17 @@ def summary(config, has_prior) -> str:
 
 def shown(config, has_prior, built_in) -> str:
     """Returns the part of a card with its pictures."""
-    return f"""![frames and what their codes keep](reconstructions.png)
+    return f"""![frames and their reconstructions](reconstructions.png)
 
-{source_of_frames(config)}; below each all of its
-codes, decoded; below that, twice, a code map drawn from its global codes.
+{source_of_frames(config)}; below each its
+reconstruction from all codes; below that, two code maps drawn from its global
+codes, decoded.
 
 ![swapped codes](swaps.png)
 
-In each row a frame; drawn from its own global codes; with one after the other
-taken from the other frame; and with one after the other set to 0. The noise is
-the same.
+Each row shows a frame; a draw from its own global codes; draws with one code at
+a time taken from the other frame; and draws with one code at a time set to 0.
+All draws use the same noise.
 {samples_text(None)}"""
 
 

@@ -26,13 +26,13 @@ def shown(config, has_prior, built_in) -> str:
         long += " Below, looking left while going forward."
     return f"""![rollouts](rollouts.gif)
 
-{source_of_frames(config)}, a column each. Rows: what came; {rows}.
+{source_of_frames(config)}, one column each. Rows: the true frames; {rows}.
 The first {config.context.num_past} frames are given.
 
 ![futures](rollouts.png)
 
-Every second frame of what came; below it a rollout at temperature 0, each code
-the most probable one; below that, one that is drawn.
+Every second true frame; below, a rollout at temperature 0, which takes the most
+probable value of each code; below that, a sampled rollout.
 
 ![long rollouts](long.gif)
 
