@@ -15,7 +15,6 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf import LatentGenerator, data, recipes
-from vqvae_tf.densities.base import LN2
 from vqvae_tf.encoding import arrays as encoding
 from vqvae_tf.evaluation import two_levels as code_evaluation
 from vqvae_tf.recipes import building
@@ -25,6 +24,7 @@ from vqvae_tf.tasks import run as training
 from vqvae_tf.tasks.base_model import load_base
 from vqvae_tf.tasks.pictures import recipe, training as pictures
 from vqvae_tf.training import fitting
+from vqvae_tf.utils import units
 from vqvae_tf.utils.paths import expand
 
 NAME = "vqvae_dmlab84_global"
@@ -70,7 +70,7 @@ def bits_alone(decoder, codes, batch_size=64):
     for i in range(0, len(codes), batch_size):
         part = codes[i : i + batch_size]
         ones = np.ones([len(part), 1, 1, decoder.local_channels], np.float32)
-        bits.append(-log_prob(part, {"local": ones}).numpy() / LN2)
+        bits.append(units.bits(-log_prob(part, {"local": ones}).numpy()))
     return np.concatenate(bits)
 
 

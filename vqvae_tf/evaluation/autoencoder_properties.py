@@ -1,5 +1,7 @@
 """What each member of the autoencoder family promises, measured on data."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import tensorflow as tf
 
@@ -7,6 +9,7 @@ from vqvae_tf.bottlenecks import KSparse, Sparse
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.statistics import Distortion, examples
 from vqvae_tf.layers import Contractive
+from vqvae_tf.models import Autoencoder
 from vqvae_tf.runtime import random
 
 _PROBES = 16
@@ -30,7 +33,9 @@ FIGURES = (
 )
 
 
-def evaluate(model, batches, seed=0, progress=True) -> dict:
+def evaluate(
+    model: Autoencoder, batches: Iterable, seed: int = 0, progress: bool = True
+) -> dict[str, float]:
     """Measures what a model's parts are there for.
 
     Args:
@@ -48,12 +53,12 @@ def evaluate(model, batches, seed=0, progress=True) -> dict:
         `mean_activation` and `near_rho`, the share of the units whose mean
         over all examples is within 20 % of rho. With `KSparse`
         `active_in_training` and `active`, non-zero units of an example in
-        training and out of it (the mean; -1 if examples differ). Without a
+        training and in inference (-1 if examples differ). Without a
         prior `contraction`, the Frobenius norm of the encoder's Jacobian (the
         root of its mean square over the first 3,000 examples, estimated by 16
         probes each) over sqrt(tr Cov z), which makes it independent of the
-        scale of z; of an encoder that gives all examples the same z there is
-        none.
+        scale of z; it is left out where all
+        examples have the same z.
 
     References:
         Rifai et al. 2011, "Contractive auto-encoders", section 5.2.
@@ -75,7 +80,7 @@ def evaluate(model, batches, seed=0, progress=True) -> dict:
 
 
 class _Denoising:
-    """The PSNR that a corruption costs, and what is won back."""
+    """The PSNR of corrupted inputs and of their reconstructions."""
 
     def __init__(self, model):
         self.model = model
@@ -148,12 +153,12 @@ class _Active:
 
 
 class _Contraction:
-    """The encoder's Jacobian, over the spread of what it gives."""
+    """The encoder's Jacobian, over the spread of the latents."""
 
     def __init__(self, model):
         self.model = model
         norm = Contractive(1.0, "hutchinson", _PROBES)
-        # A graph leaves out the gradients of weights, half of the work.
+        # A graph prunes the gradients of weights, half of the work.
         self.norm = tf.function(
             lambda inputs: norm(self._encode, inputs), reduce_retracing=True
         )

@@ -1,5 +1,8 @@
 """Figures of autoencoders on held-out data: distortion, bounds, codes' cost."""
 
+from collections.abc import Iterable
+
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.bottlenecks import log_mean_exp
@@ -11,6 +14,7 @@ from vqvae_tf.evaluation.statistics import (
     half_interval,
     ssim,
 )
+from vqvae_tf.models import Autoencoder
 from vqvae_tf.runtime import random
 from vqvae_tf.utils.checks import check_positive
 
@@ -18,7 +22,7 @@ from vqvae_tf.utils.checks import check_positive
 _AT_ONCE = 640
 
 
-# The bounds of `pictures` under other names: these latents are no codes.
+# The bounds of `pictures` under other names: these latents are not codes.
 RENAMED = (
     Figure("reconstruction_bits_per_dim", "-log2 p(x given z)", "bits/dim"),
     Figure(
@@ -54,8 +58,13 @@ FIGURES = (
 
 
 def evaluate(
-    model, batches, num_samples=1, seed=0, progress=True, rows=None
-) -> dict:
+    model: Autoencoder,
+    batches: Iterable,
+    num_samples: int = 1,
+    seed: int = 0,
+    progress: bool = True,
+    rows: dict[str, np.ndarray] | None = None,
+) -> dict[str, float]:
     """Measures an autoencoder on data, each example counted once.
 
     Args:
@@ -70,7 +79,7 @@ def evaluate(
 
     Returns:
         A dict of floats. `examples`; `mse` in squared pixel levels, `nmse`,
-        `psnr` and `ssim` of the reconstruction from `encode`, as of
+        `psnr` and `ssim` of the reconstruction from `encode`, as in
         `evaluation.evaluate`. With a prior, of the bound of one draw
         `bits_per_dim`, its parts `reconstruction_bits_per_dim` and
         `prior_bits_per_dim` (log q(z | x) - log p(z)), and
@@ -96,11 +105,11 @@ def evaluate(
     return totals.figures()
 
 
-def batch_seed(seed, batch) -> tf.Tensor:
+def batch_seed(seed: int, batch: int) -> tf.Tensor:
     """Returns the seed of a batch, by its number.
 
-    `random.fold_in` of it and 0 is the observation's, of 1 + s that of a chunk
-    of draws from draw s on.
+    Folding in 0 gives the seed of the observation, 1 + s that of a chunk of
+    draws from draw s on.
     """
     return random.fold_in(random.make_seed(seed), batch)
 

@@ -1,6 +1,7 @@
-"""Models beside others: by example, or by pairs of runs."""
+"""Compares models: by example, or by pairs of runs."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,14 +21,14 @@ class Interval(NamedTuple):
     half: float
 
 
-def of_runs(values) -> Interval:
+def of_runs(values: Sequence[float]) -> Interval:
     """Returns the mean of few runs' figures, by Student's t.
 
     Args:
-        values: float `[n]`, of runs with seeds of their own.
+        values: float `[n]`, of runs with different seeds; n at least 2.
 
     Raises:
-        ValueError: of fewer than two.
+        ValueError: for fewer than two values.
 
     Example:
 
@@ -35,7 +36,7 @@ def of_runs(values) -> Interval:
     >>> f"{found.mean:.1f} ± {found.half:.2f}"
     '3.0 ± 1.96'
     """
-    # Here, as it is slow to import and seldom needed.
+    # Slow to import and seldom needed.
     import tensorflow_probability as tfp
 
     values = np.asarray(values, np.float64)
@@ -52,12 +53,14 @@ def of_runs(values) -> Interval:
     return Interval(float(values.mean()), float(half))
 
 
-def by_run(figures, others=None) -> dict:
+def by_run(
+    figures: Sequence[dict], others: Sequence[dict] | None = None
+) -> dict[str, Interval]:
     """Returns the interval of each figure that all runs have.
 
     Args:
         figures: dicts of figures, two or more.
-        others: as many; of each figure less that of the other in its place.
+        others: as many dicts, which are subtracted pair by pair; or None.
 
     Returns:
         A dict of `Interval`, by the figures' names.
@@ -76,7 +79,9 @@ def by_run(figures, others=None) -> dict:
     return {n: of_runs([a[n] - b[n] for a, b in pairs]) for n in names}
 
 
-def by_example(rows, others) -> dict:
+def by_example(
+    rows: dict[str, np.ndarray], others: dict[str, np.ndarray]
+) -> dict[tuple[str, str], Interval]:
     """Returns the intervals of the differences of bounds, example by example.
 
     Examples differ much more from each other than models do, so these
@@ -87,11 +92,11 @@ def by_example(rows, others) -> dict:
             names; the `rows` of `evaluation.evaluate`.
 
     Returns:
-        A dict of `Interval`, of each of the first less each of the others, by
-        pairs of names.
+        The `Interval` of each of the rows minus each of the others, by pairs
+        of names.
 
     Raises:
-        ValueError: for other numbers of examples.
+        ValueError: for different numbers of examples.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""How much of log p(x) the codes of the encoder leave out.
+"""How much of log p(x) the encoder's codes alone leave out.
 
 `log p(x) >= log sum_z p(x | z) p(z)` over any set of codes z. The VQ-VAE's
 bound takes the encoder's codes alone, "log p(x) ~ log p(x | z_q) p(z_q)"
@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.evaluation.figure import Figure
-from vqvae_tf.models import LatentGenerator
+from vqvae_tf.models import VQVAE, LatentGenerator
 from vqvae_tf.utils.checks import check_positive
 
 _AT_ONCE = 128  # decodings
@@ -42,18 +42,20 @@ FIGURES = (
 )
 
 
-def neighbour_bound(model, x, num_nearest=3) -> dict:
+def neighbour_bound(
+    model: VQVAE | LatentGenerator, x: np.ndarray, num_nearest: int = 3
+) -> dict[str, np.ndarray]:
     """Sums over the codes and those that differ from them in one place.
 
-    In each place of the code map (and in each codebook) stands one of the
-    `num_nearest` next nearest embeddings instead: 1 + num_nearest * P * G sets
-    of codes for P places, each of which is decoded.
+    Each code of the map in turn is replaced by the `num_nearest` next nearest
+    embeddings: 1 + num_nearest * P * G sets of codes for P places and G
+    codebooks, each of which is decoded.
 
     Args:
         model: a `VQVAE` (with a uniform prior) or a `LatentGenerator` without
             context.
         x: pictures `[batch, height, width, channels]` in 0..255.
-        num_nearest: embeddings beside the nearest, below K.
+        num_nearest: how many embeddings after the nearest, below K.
 
     Returns:
         A dict of float64 [batch], in nats: `codes`, log p(x | z_q) p(z_q), and

@@ -1,11 +1,11 @@
 """Figures on held-out data: distortion, code usage, bits."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.densities.base import LN2
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.statistics import (
     Bounds,
@@ -16,7 +16,8 @@ from vqvae_tf.evaluation.statistics import (
     ssim,
     unigram_bits,
 )
-from vqvae_tf.models import LatentGenerator
+from vqvae_tf.models import VQVAE, LatentGenerator
+from vqvae_tf.utils.units import bits
 
 FIGURES = (
     Figure("psnr", "PSNR, pooled over pixels", "dB", 2, 0.02),
@@ -49,8 +50,12 @@ FIGURES = (
 
 
 def evaluate(
-    model, batches, training_counts=None, progress=True, rows=None
-) -> dict:
+    model: VQVAE | LatentGenerator,
+    batches: Iterable,
+    training_counts=None,
+    progress: bool = True,
+    rows: dict[str, np.ndarray] | None = None,
+) -> dict[str, float]:
     """Measures a model on data, each example counted once.
 
     Args:
@@ -153,14 +158,16 @@ class _Totals:
             )
         if "log_pz" in bounds:
             log_pz = bounds.nats("log_pz").mean()
-            figures["prior_bits_per_code"] = -log_pz / LN2 / self._codes_each()
+            figures["prior_bits_per_code"] = bits(-log_pz, self._codes_each())
             figures["prior_bits_per_dim"] = bounds.bits(log_pz)
             figures["bits_per_dim"] = of_each["bits_per_dim"].mean()
         figures = {name: float(value) for name, value in figures.items()}
         return {"examples": self.examples, **figures}
 
 
-def count_codes(autoencoder, batches, progress: bool = True) -> np.ndarray:
+def count_codes(
+    autoencoder: VQVAE, batches: Iterable, progress: bool = True
+) -> np.ndarray:
     """Counts the codes of (x, context, sample_weight) batches.
 
     Args:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.densities.base import LN2
 from vqvae_tf.quantizers import lookup, usage
 from vqvae_tf.utils.progress import bar
+from vqvae_tf.utils.units import bits
 
 _SSIM_WINDOW = 11
 
@@ -207,4 +207,4 @@ class Bounds:
             nats: log-likelihoods of examples, such as those of `nats`.
         """
         count = len(next(iter(self._rows.values())))
-        return -nats * (count / (self._values * LN2))
+        return bits(-nats, self._values / count)

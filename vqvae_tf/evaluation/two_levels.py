@@ -1,12 +1,13 @@
-"""Figures of a second stage: what a few codes say of a code map."""
+"""Figures of a second stage: what a few codes tell about a code map."""
 
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.densities.base import LN2
 from vqvae_tf.encoding import arrays as encoding
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.statistics import CodeCounts, Distortion
+from vqvae_tf.models import VQVAE, LatentGenerator
+from vqvae_tf.utils import units
 from vqvae_tf.utils.progress import bar
 
 # InfoNCE takes half the square of this many evaluations, and tries these
@@ -46,7 +47,9 @@ FIGURES = (
 )
 
 
-def evaluate(model, frames, progress=True) -> dict:
+def evaluate(
+    model: LatentGenerator, frames: np.ndarray, progress: bool = True
+) -> dict[str, float]:
     """Measures a two-level model on held-out frames.
 
     Args:
@@ -70,7 +73,7 @@ def evaluate(model, frames, progress=True) -> dict:
     bits = MapBits(inner.autoencoder)
     swapped = np.roll(latents, len(latents) // 2, axis=0)
     given = bits(codes, latents).mean()
-    prior = -_batched(inner.prior.log_prob, latents).mean() / LN2
+    prior = units.bits(-_batched(inner.prior.log_prob, latents).mean())
     chosen = _spread(len(codes), CONTRASTED)
     return {
         "examples": len(codes),
@@ -96,7 +99,7 @@ class MapBits:
         latents: the global codes, int32 `[n, 1, 1, G]`.
     """
 
-    def __init__(self, autoencoder):
+    def __init__(self, autoencoder: VQVAE):
         decoder, quantizer = autoencoder.decoder, autoencoder.quantizer
         self._log_prob = tf.function(
             lambda codes, latents: decoder.log_prob(
@@ -105,16 +108,18 @@ class MapBits:
             reduce_retracing=True,
         )
 
-    def __call__(self, codes, latents):
-        return -_batched(self._log_prob, codes, latents) / LN2
+    def __call__(self, codes, latents) -> np.ndarray:
+        return units.bits(-_batched(self._log_prob, codes, latents))
 
 
-def infonce(bits, codes, latents, progress=True) -> float:
+def infonce(
+    bits: MapBits, codes: np.ndarray, latents: np.ndarray, progress: bool = True
+) -> float:
     """Returns a lower bound on the information of latents about codes, in bits.
 
     The mean of log2 (f(x_i, z_i) / mean_j f(x_i, z_j)) with the critic f =
-    p(x | z) ** (1 / t): by itself (t = 1) a model is too sure to tell like
-    frames apart. Odd and even rows are two sets; each takes the t that is best
+    p(x | z) ** (1 / t): at t = 1 a model is too sure to tell similar frames
+    apart. Odd and even rows are two sets; each takes the t that is best
     for the other, so that the bound holds.
 
     Args:
@@ -145,14 +150,14 @@ def _scores(bits, codes, latents, progress):
     rows = []
     for i in bar(range(len(codes)), progress):
         repeated = np.repeat(codes[i : i + 1], len(codes), axis=0)
-        rows.append(-bits(repeated, latents) * LN2)
+        rows.append(-bits(repeated, latents) * units.LN2)
     return np.stack(rows)
 
 
 def _bound(scores):
     top = scores.max(axis=1, keepdims=True)
     mean = top[:, 0] + np.log(np.exp(scores - top).mean(axis=1))
-    return np.mean(np.diag(scores) - mean) / LN2
+    return units.bits(np.mean(np.diag(scores) - mean))
 
 
 def _global_psnr(model, frames):
@@ -166,7 +171,7 @@ def _global_psnr(model, frames):
     return distortion.psnr
 
 
-def usage(autoencoder, codes) -> np.ndarray:
+def usage(autoencoder: VQVAE, codes: np.ndarray) -> np.ndarray:
     """Returns the share of each codebook's codes that a set uses.
 
     Args:

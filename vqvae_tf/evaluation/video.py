@@ -1,11 +1,16 @@
 """Figures of video: the next frame's bits, and rollouts against the truth."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.densities.base import LN2
+from vqvae_tf import data
+from vqvae_tf.data import Episodes
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.statistics import psnr
+from vqvae_tf.models import VideoGenerator
+from vqvae_tf.utils import units
 from vqvae_tf.utils.checks import check_labels, check_positive
 from vqvae_tf.utils.progress import bar
 
@@ -48,37 +53,41 @@ FIGURES = (
 )
 
 
-def log_prob_graph(video):
+def log_prob_graph(video: VideoGenerator) -> Callable:
     """Returns log p(codes | past, action) of a model of video as a graph."""
     return tf.function(video.prior.log_prob, reduce_retracing=True)
 
 
 def next_frame_bits(
-    video, coded, action=None, batch_size=64, progress=True, log_prob=None
-):
-    """Measures how well each frame is foreseen.
+    video: VideoGenerator,
+    coded: Episodes,
+    action: int | str | None = None,
+    batch_size: int = 64,
+    progress: bool = True,
+    log_prob: Callable | None = None,
+) -> np.ndarray:
+    """Measures how well each frame is predicted.
 
     Args:
         video: a `VideoGenerator`.
         coded: `data.Episodes` of code maps.
-        action: what to tell the prior: None for the true action, "unknown",
+        action: what the prior is told: None for the true action, "unknown",
             or an integer for all frames.
         batch_size: how many frames at once.
         progress: show a progress bar, where stderr is a terminal.
-        log_prob: the `log_prob_graph` that several calls share.
+        log_prob: a `log_prob_graph` that several calls share; by default a
+            new one.
 
     Returns:
         -log2 p(codes | past, action) of each frame that has `num_past` before
         it, float64 `[clips]`, in the order of `coded.clip_starts(num_past+1)`.
     """
-    from vqvae_tf import data
-
     batch_size = check_positive("batch_size", batch_size)
     if action not in (None, "unknown") and video.num_actions:
         action = int(check_labels("action", action, video.num_actions))
     log_prob = log_prob or log_prob_graph(video)
     batches = data.clip_evaluation_batches(coded, video.num_past, batch_size)
-    bits = []
+    found = []
     for codes, context, weight in bar(batches, progress):
         context = dict(context)
         if action == "unknown":
@@ -87,17 +96,19 @@ def next_frame_bits(
             context["action"] = tf.fill(
                 [batch_size], tf.cast(action, context["action"].dtype)
             )
-        found = -log_prob(codes, context).numpy() / LN2
-        bits.append(found[weight.numpy() > 0])
-    return np.concatenate(bits).astype(np.float64)
+        log_p = log_prob(codes, context).numpy()
+        found.append(units.bits(-log_p)[weight.numpy() > 0])
+    return np.concatenate(found).astype(np.float64)
 
 
-def true_actions(coded, num_past) -> np.ndarray:
+def true_actions(coded: Episodes, num_past: int) -> np.ndarray:
     """Returns the action before each frame of `next_frame_bits`."""
     return coded.actions[coded.clip_starts(num_past + 1) + num_past - 1]
 
 
-def moving_clips(frames, num_past, steps=STEPS, spacing=4) -> np.ndarray:
+def moving_clips(
+    frames: Episodes, num_past: int, steps: int = STEPS, spacing: int = 4
+) -> np.ndarray:
     """Finds clips that change much, and in which nobody respawns.
 
     Args:
@@ -131,11 +142,11 @@ def moving_clips(frames, num_past, steps=STEPS, spacing=4) -> np.ndarray:
     return starts
 
 
-def is_jump(values) -> np.ndarray:
+def is_jump(values: np.ndarray) -> np.ndarray:
     """Tells which frames do not follow from the one before them.
 
-    Both tests are needed: a wall at close range has little that correlates,
-    and a quick turn changes most colours.
+    Both tests are needed: a wall at close range has little structure to
+    correlate, and a quick turn changes most colours.
 
     Args:
         values: uint8 `[n, height, width, channels]`.
@@ -180,7 +191,9 @@ def _overlaps(before, after, largest):
         yield shift, a, b
 
 
-def best_shift(before, after, largest=None):
+def best_shift(
+    before: np.ndarray, after: np.ndarray, largest: int | None = None
+) -> tuple[int, float]:
     """Finds how far a picture moved sideways, by correlation.
 
     Args:
@@ -202,8 +215,15 @@ def best_shift(before, after, largest=None):
     return shift, scores[shift]
 
 
-def rollouts(video, frames, coded, starts, steps=STEPS, progress=True) -> dict:
-    """Compares rollouts with what came, and with repeating the last frame.
+def rollouts(
+    video: VideoGenerator,
+    frames: Episodes,
+    coded: Episodes,
+    starts: np.ndarray,
+    steps: int = STEPS,
+    progress: bool = True,
+) -> dict[str, np.ndarray]:
+    """Compares rollouts with the true frames, and with repeating the last one.
 
     Args:
         video: a `VideoGenerator`.
@@ -271,8 +291,10 @@ def _accuracy(codes, truth):
     return (codes == truth).mean(axis=(-2, -1)).sum(axis=0)
 
 
-def turning_starts(frames, num_past, turns, least=2) -> np.ndarray:
-    """Finds starts whose given frames show that turning turns the view.
+def turning_starts(
+    frames: Episodes, num_past: int, turns: Sequence[int], least: int = 2
+) -> np.ndarray:
+    """Finds starts whose first frames show that turning moves the view.
 
     Players who are out of the game stand still, whatever they do.
 
@@ -296,8 +318,15 @@ def turning_starts(frames, num_past, turns, least=2) -> np.ndarray:
     return starts[seen]
 
 
-def opposite_turns(video, past, left, right, steps=4, seed=0) -> float:
-    """Returns the share of starts at which turning moves the picture rightly.
+def opposite_turns(
+    video: VideoGenerator,
+    past: np.ndarray,
+    left: int,
+    right: int,
+    steps: int = 4,
+    seed: int = 0,
+) -> float:
+    """Returns the share of starts where the picture moves with the turn.
 
     From the same frames, `steps` times `left` must move the picture to the
     right, and as many times `right` to the left, by the sum of shifts from

@@ -3,10 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.densities.base import LN2
 from vqvae_tf.encoding import recordings
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.speech.coded import Coded
+from vqvae_tf.utils.units import bits
 
 # Other speakers that a recording is heard as, at most.
 OTHER_VOICES = 4
@@ -99,15 +99,16 @@ def likelihoods(
                 waveform, mask, _stacked(values, rows), speakers[rows]
             )
     own = given[:, 0]
-    scale = -1 / LN2 / audio.lengths.sum()
+    samples = audio.lengths.sum()
+    nats = {"reconstruction": own}
+    nats |= dict(zip(("shuffled", "other_codes"), given_wrong.T))
+    if voices > 1:
+        nats["other_speaker"] = given[:, 1:].mean(axis=1)
     figures = {
-        "reconstruction_bits_per_sample": own.sum() * scale,
-        "shuffled_bits_per_sample": given_wrong[:, 0].sum() * scale,
-        "other_codes_bits_per_sample": given_wrong[:, 1].sum() * scale,
+        f"{name}_bits_per_sample": bits(-log_p.sum(), samples)
+        for name, log_p in nats.items()
     }
     if voices > 1:
-        others = given[:, 1:].mean(axis=1)
-        figures["other_speaker_bits_per_sample"] = others.sum() * scale
         figures["speaker_by_likelihood"] = np.mean(given.argmax(axis=1) == 0)
     return {name: float(value) for name, value in figures.items()}
 
@@ -170,4 +171,4 @@ def prior_figures(
         values = _stacked(coded.codes, rows)
         nats -= float(np.sum(prior.log_prob(values, context)))
     total = sum(sequence.size for sequence in coded.codes)
-    return {"prior_bits_per_code": nats / LN2 / total}
+    return {"prior_bits_per_code": bits(nats, total)}
