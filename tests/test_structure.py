@@ -35,13 +35,6 @@ def module_of(path):
 
 MODULES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
-# Still to be mended: whoever does removes the line.
-LAZY = (
-    "vqvae_tf.commands.table",
-    "vqvae_tf.commands.evaluate",
-    "vqvae_tf.encoding.arrays",
-    "vqvae_tf.evaluation.video",
-)
 
 
 def imported(tree):
@@ -90,21 +83,63 @@ def test_imports_make_no_circle():
         pytest.fail(" <- ".join(error.args[1]))
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        pytest.param(
-            name,
-            marks=pytest.mark.xfail(reason="still to be mended")
-            if name in LAZY
-            else (),
-        )
-        for name in MODULES
-    ],
-)
+@pytest.mark.parametrize("module", MODULES)
 def test_own_modules_are_imported_at_the_top(module):
     """Only heavy packages of others may wait for a call."""
     for node in ast.walk(TREES[module]):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             found = [*imported(node)]
             assert not found, f"{node.name} imports {', '.join(found)}"
+
+
+# Sizes ------------------------------------------------------------------------
+
+ALL = [*MODULES.values(), *sorted((ROOT / "vqvae_tf_cli").glob("*.py"))]
+LINES, FUNCTION_LINES, ARGUMENTS = 400, 60, 12
+
+
+def functions(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node
+
+
+def lines_of(function):
+    """How many lines a function has, its docstring not counted."""
+    total = function.end_lineno - function.lineno + 1
+    if ast.get_docstring(function) is None:
+        return total
+    return total - (function.body[0].end_lineno - function.body[0].lineno + 1)
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_and_functions_are_short(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= LINES
+    for function in functions(ast.parse(text)):
+        assert lines_of(function) <= FUNCTION_LINES, function.name
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_constructors_take_few_arguments_by_position(module):
+    for function in functions(TREES[module]):
+        if function.name == "__init__":
+            given = [*function.args.posonlyargs, *function.args.args][1:]
+            assert len(given) <= ARGUMENTS, f"line {function.lineno}"
+
+
+def test_the_kind_of_a_recipe_is_compared_in_one_place():
+    """In the registry, by its name; tasks answer all that depends on it."""
+    names = {"pictures", "codes", "video", "speech"}
+    found = []
+    for module, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Compare) and "kind" in ast.unparse(node):
+                words = {
+                    leaf.value
+                    for leaf in ast.walk(node)
+                    if isinstance(leaf, ast.Constant)
+                }
+                if words & names:
+                    found.append(f"{module}: {ast.unparse(node)}")
+    assert not found

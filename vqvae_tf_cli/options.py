@@ -1,0 +1,141 @@
+"""The flags of all commands."""
+
+import math
+import re
+
+from absl import flags, logging  # noqa: F401  (logging defines --verbosity)
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("data_dir", None, "the data's folder; or TFDS_DATA_DIR")
+flags.DEFINE_string("workdir", None, "the run's directory")
+flags.DEFINE_string("output", None, "the file or folder to write")
+flags.DEFINE_integer("num", 16, "how many pictures, or recordings", 1, 10_000)
+flags.DEFINE_integer(
+    "seed", 0, "equal seeds draw equal samples", -(2**31), 2**31 - 1
+)
+flags.DEFINE_integer("label", None, "the class, 0 and up; all by default", 0)
+flags.DEFINE_float(
+    "temperature", 1.0, "of prior and speech decoder; lower is safer", 0.0
+)
+flags.DEFINE_string("speaker", None, "who speaks: a name, or a number")
+flags.DEFINE_bool(
+    "fast",
+    False,
+    "of speech: decode in a moment, but rough, by the fast decoder",
+)
+flags.DEFINE_bool(
+    "jit_sampling",
+    None,
+    "of speech: steps of the decoder are compiled where the model runs, by "
+    "default they are not; see docs/serving.md",
+)
+flags.DEFINE_integer("top_k", None, "draw from so many likeliest codes", 1)
+flags.DEFINE_float("top_p", None, "draw from so much probability mass")
+flags.DEFINE_list(
+    "actions",
+    None,
+    "one a frame, such as 4,4,4,0; by default the clip's own; none for none",
+)
+flags.DEFINE_integer(
+    "num_frames",
+    None,
+    "how many frames, by default one an action, or 10",
+    1,
+    10_000,
+)
+flags.DEFINE_integer("num_futures", 1, "how many continuations", 1, 1_000)
+flags.DEFINE_enum(
+    "stage",
+    "all",
+    ["all", "autoencoder"],
+    "autoencoder stops before the prior",
+)
+flags.DEFINE_enum(
+    "strategy",
+    "one",
+    ["one", "mirrored", "multiworker", "tpu"],
+    "one device; mirrored: all of this machine; multiworker: the machines of "
+    "TF_CONFIG; tpu: that of TPU_NAME, or of this virtual machine",
+)
+flags.DEFINE_enum(
+    "on_corrupt",
+    "error",
+    ["error", "skip"],
+    "what to do with a picture or recording that cannot be read",
+)
+flags.DEFINE_enum(
+    "size",
+    "preset",
+    ["preset", "native"],
+    "preset: the central square, resized to the preset's size; native: each "
+    "picture's own size, cropped to a multiple of the model's stride",
+)
+flags.DEFINE_string(
+    "split",
+    "all",
+    "names joined by commas, such as train,test; of tfds sets also slices, "
+    "such as train[:10%]; all is each that there is",
+)
+flags.DEFINE_enum(
+    "format", "tfrecord", ["tfrecord", "array_record"], "of the shards"
+)
+flags.DEFINE_integer(
+    "num_shards",
+    None,
+    "of each split, by default one for 10,000 pictures or 100 episodes",
+    1,
+    99_999,  # of five digits in the files' names
+)
+flags.DEFINE_integer(
+    "batch_size", 64, "pictures that are encoded at once", 1, 65_536
+)
+flags.DEFINE_string("eval_split", None, "by default that of the card")
+flags.DEFINE_integer(
+    "bound_samples", None, "draws of a VAE's bound, by default the card's", 1
+)
+flags.DEFINE_list(
+    "against",
+    None,
+    "presets of the same data to compare with, as many as are measured, joined "
+    "by commas",
+)
+flags.DEFINE_integer(
+    "model_version", 1, "the version's sub-folder", 1, 2**63 - 1
+)
+flags.DEFINE_integer(
+    "max_batch", None, "examples of a request, by default 256; 0: no bound", 0
+)
+flags.DEFINE_integer(
+    "max_pixels", None, "of a request, by default 8388608; 0: no bound", 0
+)
+flags.DEFINE_integer(
+    "max_samples",
+    None,
+    "pictures or frames that a request has drawn, by default 256; of speech "
+    "samples of waveforms, by default 524288; 0: no bound",
+    0,
+)
+
+
+def _is_actions(words):
+    if words is None or words == ["none"]:
+        return True
+    return bool(words) and all(
+        re.fullmatch(r" *\d{1,9} *", word) for word in words
+    )
+
+
+# What bounds do not say: of NaN no comparison holds.
+flags.register_validator(
+    "temperature", math.isfinite, "it must be a finite number of at least 0"
+)
+flags.register_validator(
+    "top_p",
+    lambda value: value is None or 0 < value <= 1,
+    "it must be above 0 and at most 1",
+)
+flags.register_validator(
+    "actions",
+    _is_actions,
+    "they must be integers of at least 0, such as 4,4,0, or none",
+)
