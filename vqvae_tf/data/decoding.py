@@ -176,7 +176,7 @@ def resize_and_crop(image, size: int) -> tf.Tensor:
 
     Raises:
         ValueError: `image` is not a uint8 picture, or `size` is not positive
-            or of more than `picture_files.MAX_PIXELS` pixels.
+            or of more than `data.pictures.files.MAX_PIXELS` pixels.
 
     Example:
 

@@ -106,7 +106,7 @@ def run(job, options=None):
         The runner's result, when the pipeline has ended.
 
     Raises:
-        ValueError, FileNotFoundError: as `code_sets.encode_dataset`.
+        ValueError, FileNotFoundError: as `encoding.dataset.encode_dataset`.
     """
     if FileSystems.get_scheme(job.output) is None:  # no bucket
         check_apart(job.source, job.output, job.data_dir)

@@ -17,7 +17,7 @@ _CHUNK = 64  # pictures that are read at once
 
 
 def open_folder(name, options):
-    """Opens a folder of pictures; see `code_sources.open_source`.
+    """Opens a folder of pictures; see `encoding.sources.open_source`.
 
     Unlike `data.open_images` it decodes no picture before it is encoded.
     """
@@ -95,7 +95,7 @@ def _digest(folder, files):
 
 
 def open_npz(name, options):
-    """Opens an npz file; see `code_sources.open_source`."""
+    """Opens an npz file; see `encoding.sources.open_source`."""
     path = options.npz_file(name)
     with npz_files.Npz(path) as file:
         arrays = file.names

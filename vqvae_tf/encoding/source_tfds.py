@@ -19,7 +19,7 @@ _SEEN = 2**20  # bytes of each file, to tell it from one that was made again
 
 
 def open_tfds(name, options):
-    """Opens "tfds:name"; see `code_sources.open_source`."""
+    """Opens "tfds:name"; see `encoding.sources.open_source`."""
     builder = builders.open_builder(name, options)
 
     def open_split(split, form):

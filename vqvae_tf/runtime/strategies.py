@@ -24,7 +24,7 @@ def make_strategy(name="one", tpu=None) -> tf.distribute.Strategy:
             of this virtual machine, by default.
 
     Returns:
-        A strategy for `training.train`, or for `with strategy.scope():` around
+        A strategy for `tasks.run.train`, or for `with strategy.scope():` around
         the making and compiling of a model.
 
     Raises:

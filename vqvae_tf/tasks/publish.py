@@ -16,7 +16,7 @@ def publish(config, model, folder, data_dir=None, command=None):
 
     Args:
         config: its recipe.
-        model: what `training.train` returned.
+        model: what `tasks.run.train` returned.
         folder: the preset's folder.
         data_dir: where the data lies.
         command: the command that trained it, without --workdir, for the card.

@@ -146,7 +146,7 @@ def figures(
 
     Args:
         audio_train, audio_test: sources with speakers, classes, or both.
-        train_codes, test_codes: their codes; of `speech_codes.encode`.
+        train_codes, test_codes: their codes; of `encoding.recordings.encode`.
         num_embeddings: K.
         hop: samples of a code.
         progress: show progress bars.
