@@ -119,7 +119,7 @@ def _of_one_kind(config):
         for key in known.keys():
             if key != "kind":
                 known[key] = config[key]
-    with known.data.ignore_type():
+    with known.data.unlocked():
         for key in set(every.data.keys()) - set(of.defaults().data.keys()):
             del known.data[key]
     return known
