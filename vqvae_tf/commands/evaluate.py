@@ -4,6 +4,11 @@ import dataclasses
 
 from absl import flags
 
+from vqvae_tf import presets, tasks
+from vqvae_tf.commands import data_dir as cli_data
+from vqvae_tf.evaluation import comparison, figures as figure_table, statistics
+from vqvae_tf.tasks import card as cards
+
 FLAGS = flags.FLAGS
 
 # What must be alike where examples are compared, and what those presets mean
@@ -19,8 +24,6 @@ _SAME_DATA = {
 
 def evaluate(*names):
     """Measures presets, and compares them with their cards and each other."""
-    from vqvae_tf.evaluation import comparison
-
     against = FLAGS.against or []
     if against and len(against) != len(names):
         raise ValueError(
@@ -67,9 +70,6 @@ class _Run:
 
 
 def _describe(name):
-    from vqvae_tf import presets
-    from vqvae_tf.commands import data_dir as cli_data
-
     metadata = presets.verify(presets.find_preset(name))
     data = _described_data(name, metadata)
     cli_data.check_data_dir("evaluate", data)
@@ -86,8 +86,6 @@ def _describe(name):
 
 def _described_data(preset, metadata):
     """Returns what data the metadata say that figures are of."""
-    from vqvae_tf import tasks
-
     description = metadata.get("data")
     if not isinstance(description, dict):
         description = {}
@@ -113,7 +111,6 @@ def _check_same_data(first, *others):
                     f"Received: {first.name} with {key}={a!r}, {other.name} "
                     f"with {b!r}."
                 )
-    from vqvae_tf import tasks
 
     task = tasks.of_description(first.data)
     if len(others) == 1 and FLAGS.against and not task.has_rows:
@@ -135,10 +132,6 @@ def _check_draws(runs):
 
 def _measure(run):
     """Prints a preset's figures; returns whether its card says others."""
-    from vqvae_tf import presets, tasks
-    from vqvae_tf.evaluation import figures as figure_table
-    from vqvae_tf.tasks import card as cards
-
     print(f"{run.name} on {run.data['source']}, ", end="")
     resized = cards.resizing(run.data)
     words = f", {resized}" if resized else ""
@@ -166,8 +159,6 @@ def _print_intervals(title, intervals):
 
     Not those of figures that are intervals, or numbers of draws, themselves.
     """
-    from vqvae_tf.evaluation import figures as figure_table
-
     intervals = {
         name: found
         for name, found in intervals.items()
@@ -183,12 +174,6 @@ def _print_intervals(title, intervals):
 
 
 def _print_by_example(run, other):
-    from vqvae_tf.evaluation import (
-        comparison,
-        figures as figure_table,
-        statistics,
-    )
-
     differences = comparison.by_example(run.rows, other.rows)
     if not differences:
         print("No bounds of both to compare, example by example.")

@@ -5,6 +5,22 @@ import shlex
 
 from absl import flags
 
+from vqvae_tf import presets, recipes
+from vqvae_tf.commands import (
+    demo as demonstration,
+    evaluate as evaluation,
+    pictures,
+    speech,
+    video,
+)
+from vqvae_tf.commands.data_dir import check_data_dir
+from vqvae_tf.commands.inputs.recordings import is_speech
+from vqvae_tf.evaluation.figures import table
+from vqvae_tf.export.saved_model import check_target, export as write
+from vqvae_tf.recipes.flags import override
+from vqvae_tf.runtime import strategies
+from vqvae_tf.tasks import run as training
+from vqvae_tf.tasks.publish import publish
 from vqvae_tf.utils.errors import explain as explain
 
 FLAGS = flags.FLAGS
@@ -12,9 +28,6 @@ FLAGS = flags.FLAGS
 
 def list_presets():
     """Prints the zoo's presets and their figures."""
-    from vqvae_tf import presets
-    from vqvae_tf.evaluation import figures as figure_table
-
     for name in sorted(presets.BUILT_IN):
         folder = presets.find_preset(name)
         metadata = presets.load_metadata(folder)
@@ -23,7 +36,7 @@ def list_presets():
         )
         print(f"{name}  ({metadata['class']}, {parameters / 1e6:.1f} M)")
         print(f"  {metadata.get('summary', '')}")
-        for title, value in figure_table.table(metadata["metrics"]):
+        for title, value in table(metadata["metrics"]):
             print(f"  {title:50} {value}")
         print()
 
@@ -35,19 +48,13 @@ def train(recipe, overrides):
         recipe: a recipe's file, or the name of a built-in one.
         overrides: arguments `--config.KEY=VALUE`.
     """
-    from vqvae_tf import presets, recipes
-    from vqvae_tf.commands import data_dir as cli_data
-    from vqvae_tf.recipes import flags as recipe_flags
-    from vqvae_tf.runtime import strategies
-    from vqvae_tf.tasks import publish as publishing, run as training
-
     strategy = strategies.make_strategy(FLAGS.strategy)  # before all else
     config = recipes.read_recipe(recipes.find_recipe(recipe))
-    config = recipe_flags.override(config, overrides)
+    config = override(config, overrides)
     config = recipes.check_recipe(config)
     if FLAGS.stage == "all":
         presets.check_replaceable(pathlib.Path(FLAGS.workdir, "preset"))
-    cli_data.check_data_dir("train", config.data)
+    check_data_dir("train", config.data)
     with training.reserved(FLAGS.workdir, strategy):
         model = training.train(
             config, FLAGS.workdir, FLAGS.data_dir, FLAGS.stage, strategy
@@ -55,67 +62,35 @@ def train(recipe, overrides):
         if FLAGS.stage == "all" and strategies.is_chief(strategy):
             folder = pathlib.Path(FLAGS.workdir) / "preset"
             words = ["vqvae-tf", "train", f"--config={recipe}", *overrides]
-            publishing.publish(
-                config, model, folder, FLAGS.data_dir, shlex.join(words)
-            )
+            publish(config, model, folder, FLAGS.data_dir, shlex.join(words))
             print(f"Saved the preset {folder}.")
     # If the chief is started again, it needs the others.
     strategies.wait_for_all(strategy)
 
 
-def evaluate(*presets):
-    """Measures presets' figures again, and compares them."""
-    from vqvae_tf.commands import evaluate as cli_evaluate
-
-    return cli_evaluate.evaluate(*presets)
-
-
 def _by_medium(name, *of_speech):
-    """Returns the command of `cli_speech` or `cli_pictures`, by its preset.
+    """Returns the command of `speech` or `pictures`, by its preset.
 
     Args:
         of_speech: its flags that mean nothing for pictures.
     """
 
     def run(preset, *arguments):
-        from vqvae_tf.commands import (
-            pictures as cli_pictures,
-            speech as cli_speech,
-        )
-        from vqvae_tf.commands.inputs import recordings as audio_inputs
-
-        if audio_inputs.is_speech(preset):
-            return getattr(cli_speech, name)(preset, *arguments)
+        if is_speech(preset):
+            return getattr(speech, name)(preset, *arguments)
         for flag in of_speech:
             if FLAGS[flag].present:
                 raise ValueError(
                     f"--{flag} is for presets of speech here. Received: "
                     f"--{flag} and {preset}."
                 )
-        return getattr(cli_pictures, name)(preset, *arguments)
+        return getattr(pictures, name)(preset, *arguments)
 
     return run
 
 
-def convert(preset, *inputs):
-    """Writes recordings in another speaker's voice."""
-    from vqvae_tf.commands import speech as cli_speech
-
-    cli_speech.convert(preset, *inputs)
-
-
-def rollout(preset, *source):
-    """Writes a film of what a model of video makes of a clip."""
-    from vqvae_tf.commands import video as cli_video
-
-    cli_video.rollout(preset, *source)
-
-
 def export(preset, target):
     """Writes a SavedModel in TensorFlow Serving's layout."""
-    from vqvae_tf import presets
-    from vqvae_tf.export.saved_model import check_target, export as write
-
     check_target(target, FLAGS.model_version)  # before the model is loaded
     path = write(
         presets.load(preset),
@@ -131,23 +106,21 @@ def export(preset, target):
 
 def demo():
     """Runs the demonstration."""
-    from vqvae_tf.commands import demo as demonstration
-
     demonstration.run(pathlib.Path(FLAGS.output or "demo"))
 
 
 COMMANDS = {
     "list": list_presets,
     "train": train,
-    "evaluate": evaluate,
+    "evaluate": evaluation.evaluate,
     "sample": _by_medium("sample", "speaker", "fast"),
     "reconstruct": _by_medium(
         "reconstruct", "speaker", "fast", "temperature", "seed"
     ),
     "encode": _by_medium("encode"),
     "decode": _by_medium("decode", "speaker", "fast", "temperature", "seed"),
-    "convert": convert,
-    "rollout": rollout,
+    "convert": speech.convert,
+    "rollout": video.rollout,
     "export": export,
     "demo": demo,
 }
