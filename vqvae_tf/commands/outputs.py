@@ -40,7 +40,7 @@ class Outputs:
         endings: of the files that folders are read for, such as (".png",).
     """
 
-    def __init__(self, command, inputs=(), endings=()):
+    def __init__(self, command: str, inputs=(), endings=()):
         self.mark = f"Made by vqvae-tf {command}."
         self._command, self._endings = command, tuple(endings)
         inputs = [os.fspath(expand(path)) for path in inputs]
@@ -69,7 +69,7 @@ class Outputs:
             if os.path.lexists(path):
                 self._check_replaceable(path)
 
-    def check_folder(self, path):
+    def check_folder(self, path: str | pathlib.Path):
         """Raises ValueError if a folder to write to is, or is in, an input."""
         for folder in self._folders:
             check_outside(path, folder)
@@ -117,22 +117,22 @@ class Outputs:
 
     # Writing ----------------------------------------------------------------
 
-    def picture(self, path, picture):
+    def picture(self, path: str | pathlib.Path, picture):
         """Writes a picture; see `sheets.save_picture`."""
         self.check(path)
         sheets.save_picture(path, picture, self.mark)
 
-    def animation(self, path, frames):
+    def animation(self, path: str | pathlib.Path, frames: np.ndarray):
         """Writes a film; see `sheets.save_animation`."""
         self.check(path)
         sheets.save_animation(path, frames, mark=self.mark)
 
-    def wav(self, path, waveform, sample_rate):
+    def wav(self, path: str | pathlib.Path, waveform, sample_rate: int):
         """Writes a recording; see `wav.save_wav`."""
         self.check(path)
         save_wav(path, waveform, sample_rate, self.mark)
 
-    def shown(self, path, shown):
+    def shown(self, path: str | pathlib.Path, shown):
         """Writes what a card shows, as its ending says."""
         if has_ending(path, ".wav"):
             self.wav(path, *shown)
@@ -141,7 +141,7 @@ class Outputs:
         else:
             self.picture(path, shown)
 
-    def npz(self, path, **arrays):
+    def npz(self, path: str | pathlib.Path, **arrays):
         """Writes arrays to an npz file, compressed."""
         self.check(path)
         with write_atomically(path) as temporary:
@@ -150,7 +150,7 @@ class Outputs:
             with zipfile.ZipFile(temporary, "a") as archive:
                 archive.comment = self.mark.encode()
 
-    def text(self, path, text):
+    def text(self, path: str | pathlib.Path, text: str):
         """Writes a text, with the mark as its last line."""
         self.check(path)
         with write_atomically(path) as temporary:

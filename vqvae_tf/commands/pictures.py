@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 
+import keras
 import numpy as np
 from absl import flags
 
@@ -30,7 +31,7 @@ FLAGS = flags.FLAGS
 _OF_CODES = ("label", "top_k", "top_p")
 
 
-def sample(preset):
+def sample(preset: str):
     """Writes a sheet of samples."""
     output = FLAGS.output or "samples.png"
     _check_picture_suffix(output)
@@ -85,7 +86,7 @@ def _check_label(classes):
         )
 
 
-def reconstruct(preset, *inputs):
+def reconstruct(preset: str, *inputs):
     """Writes each picture beside its reconstruction."""
     output = FLAGS.output or "reconstructions"
     outputs = Outputs("reconstruct", inputs, PICTURES.extensions)
@@ -115,7 +116,7 @@ def _load_for_pictures(preset):
     return model, picture_format(model, metadata)
 
 
-def encode(preset, source, target):
+def encode(preset: str, source: str, target: str):
     """Writes codes: of a data set to a folder, of pictures to an npz file.
 
     Of an autoencoder that has none it writes the latents, to an npz file.
@@ -171,7 +172,7 @@ def _encode_pictures(preset, source, target):
     print(f"Wrote the {name} of {len(names)} pictures to {target}.")
 
 
-def decode(preset, source, target):
+def decode(preset: str, source: str, target: str):
     """Writes the pictures of codes, or latents: one PNG each, or an npz."""
     outputs = Outputs("decode", [source])
     if pathlib.Path(source).is_dir():
@@ -227,7 +228,13 @@ def _decode_dataset(preset, source, target, outputs):
     print(f"Wrote {count} pictures to {target}.")
 
 
-def decoded(model, preset, folder, split, batch_size=16):
+def decoded(
+    model: keras.Model,
+    preset: str,
+    folder: str | pathlib.Path,
+    split: str,
+    batch_size: int = 16,
+):
     """Yields the name of a PNG and its picture, for each example.
 
     Args:

@@ -41,7 +41,7 @@ def list_presets():
         print()
 
 
-def train(recipe, overrides):
+def train(recipe: str, overrides: list[str]):
     """Trains a recipe and writes WORKDIR/preset.
 
     Args:
@@ -75,7 +75,7 @@ def _by_medium(name, *of_speech):
         of_speech: its flags that mean nothing for pictures.
     """
 
-    def run(preset, *arguments):
+    def run(preset: str, *arguments):
         if is_speech(preset):
             return getattr(speech, name)(preset, *arguments)
         for flag in of_speech:
@@ -89,7 +89,7 @@ def _by_medium(name, *of_speech):
     return run
 
 
-def export(preset, target):
+def export(preset: str, target: str):
     """Writes a SavedModel in TensorFlow Serving's layout."""
     check_target(target, FLAGS.model_version)  # before the model is loaded
     path = write(

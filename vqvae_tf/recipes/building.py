@@ -3,13 +3,14 @@
 import copy
 
 import keras
+from ml_collections import ConfigDict
 
 from vqvae_tf.recipes import classes, registry
 from vqvae_tf.recipes.warm_start import warm_start
 from vqvae_tf.utils.messages import first_line
 
 
-def make(config, section, **overrides):
+def make(config: ConfigDict, section: str, **overrides):
     """Makes an object of the class that a section names.
 
     Args:
@@ -39,7 +40,7 @@ def make(config, section, **overrides):
         ) from error
 
 
-def make_autoencoder(config) -> keras.Model:
+def make_autoencoder(config: ConfigDict) -> keras.Model:
     """Builds the model of a recipe's first stage, with its variables."""
     model = registry.of(config).make_autoencoder(config)
     model.build()
@@ -47,7 +48,7 @@ def make_autoencoder(config) -> keras.Model:
     return model
 
 
-def make_prior(config) -> keras.Model | None:
+def make_prior(config: ConfigDict) -> keras.Model | None:
     """Builds the recipe's prior with its variables; None where it has none."""
     if config.prior.name is None:
         return None
@@ -57,14 +58,16 @@ def make_prior(config) -> keras.Model | None:
     return prior
 
 
-def start(config, model, part, required=True):
+def start(
+    config: ConfigDict, model: keras.Model, part: str, required: bool = True
+):
     """Gives a model the weights that the recipe starts from; `warm_start`."""
     if config.start is not None:
         own = classes.own_classes(config)
         warm_start(model, config.start, part, required, custom_objects=own)
 
 
-def prior_of_codes(config):
+def prior_of_codes(config: ConfigDict):
     """Makes a prior over the codes of the recipe's quantizer."""
     quantizer = config.quantizer
     count = config.data.get("num_classes")
@@ -77,7 +80,7 @@ def prior_of_codes(config):
     )
 
 
-def make_optimizer(training) -> keras.optimizers.Optimizer:
+def make_optimizer(training: ConfigDict) -> keras.optimizers.Optimizer:
     """Adam with a linear warm-up and a cosine decay, as the recipe says."""
     # Keras computes in the dtype of the weights. In bfloat16 0.999 is 1, by
     # which the correction for the first steps makes every step 0.

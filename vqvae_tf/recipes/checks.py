@@ -1,6 +1,7 @@
 """Whether a recipe is one: its keys, their values, and how they fit."""
 
 import json
+import pathlib
 
 import ml_collections
 import numpy as np
@@ -11,7 +12,7 @@ from vqvae_tf.recipes.files import built_in, find_recipe, read_recipe
 from vqvae_tf.runtime import dtype_policies
 
 
-def load_recipe(path) -> ConfigDict:
+def load_recipe(path: str | pathlib.Path) -> ConfigDict:
     """Reads a recipe file and checks it.
 
     Args:
@@ -25,7 +26,7 @@ def load_recipe(path) -> ConfigDict:
     return check_recipe(read_recipe(find_recipe(path)))
 
 
-def kind(config) -> str:
+def kind(config: ConfigDict) -> str:
     """Returns what a recipe makes: one of the kinds of `defaults`."""
     return registry.of(config).name
 
@@ -50,7 +51,7 @@ def own_keys(config: dict | ConfigDict, of: registry.Kind) -> dict:
     return {**kept, "kind": of.name}
 
 
-def to_json(config) -> str:
+def to_json(config: ConfigDict) -> str:
     """Returns a recipe as JSON, without `card`: words, which may change."""
     recipe = own_keys(config, registry.of(config))
     recipe.pop("card")
@@ -61,13 +62,13 @@ def _as_json(value):
     return value.item() if isinstance(value, np.generic) else list(value)
 
 
-def is_built_in(config) -> bool:
+def is_built_in(config: ConfigDict) -> bool:
     """Returns whether a recipe is one of the zoo's, unchanged but for words."""
     path = built_in().get(config.name)
     return path is not None and to_json(load_recipe(path)) == to_json(config)
 
 
-def check_recipe(config) -> ConfigDict:
+def check_recipe(config: ConfigDict) -> ConfigDict:
     """Returns a recipe with the keys of its kind alone, checked.
 
     Args:

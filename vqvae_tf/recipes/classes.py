@@ -4,6 +4,7 @@ import importlib
 import inspect
 
 import keras
+from ml_collections import ConfigDict
 
 from vqvae_tf import densities, layers, networks, quantizers
 from vqvae_tf.recipes import registry
@@ -24,7 +25,7 @@ def sections() -> dict:
     return _COMMON | registry.parts()
 
 
-def find_class(section, name) -> type:
+def find_class(section: str, name: str) -> type:
     """Returns the class that a section's `name` means.
 
     Args:
@@ -57,7 +58,7 @@ def find_class(section, name) -> type:
     )
 
 
-def is_own(name) -> bool:
+def is_own(name: str) -> bool:
     """Returns whether a name is the path to a class of somebody's own."""
     return isinstance(name, str) and (":" in name or "." in name)
 
@@ -82,7 +83,7 @@ def _own_class(section, name):
     return found
 
 
-def own_classes(config) -> dict[str, type]:
+def own_classes(config: ConfigDict) -> dict[str, type]:
     """Returns the classes of its author's that a recipe names.
 
     They are what `presets.load` takes as `custom_objects`.
@@ -97,7 +98,7 @@ def own_classes(config) -> dict[str, type]:
     return found
 
 
-def check_given(section, name, given):
+def check_given(section: str, name: str, given: list[str]):
     """Raises ValueError where a class is not given what it needs.
 
     Args:
@@ -121,7 +122,7 @@ def check_given(section, name, given):
         )
 
 
-def arguments(section, name) -> set[str]:
+def arguments(section: str, name: str) -> set[str]:
     """Returns the keys that a section may have beside its `name`, and that."""
     names = {"name"}
     for base in find_class(section, name).__mro__:

@@ -21,7 +21,7 @@ def built_in() -> dict[str, pathlib.Path]:
     return {path.stem: path for path in sorted(folder.glob("*.py"))}
 
 
-def find_recipe(name) -> pathlib.Path:
+def find_recipe(name: str) -> pathlib.Path:
     """Returns a recipe's file.
 
     Args:
@@ -48,7 +48,7 @@ def find_recipe(name) -> pathlib.Path:
     )
 
 
-def read_recipe(path) -> ml_collections.ConfigDict:
+def read_recipe(path: str | pathlib.Path) -> ml_collections.ConfigDict:
     """Reads a recipe file, whose keys may still be changed, and then checked.
 
     Args:

@@ -10,7 +10,7 @@ from vqvae_tf import recipes
 from vqvae_tf.recipes import rules as recipe_rules
 
 
-def override(config, arguments) -> ConfigDict:
+def override(config: ConfigDict, arguments: list[str]) -> ConfigDict:
     """Returns a recipe with the values of arguments.
 
     Args:

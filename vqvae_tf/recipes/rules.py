@@ -42,17 +42,19 @@ class Rule:
         )
 
 
-def whole(low, high=2**31 - 1) -> Rule:
+def whole(low: int | float | None, high=2**31 - 1) -> Rule:
     """Returns the rule of integers in [low, high], at most those of int32."""
 
-    def holds(value):
+    def holds(value: object):
         is_whole = isinstance(value, numbers.Integral)
         return is_whole and not isinstance(value, bool) and low <= value <= high
 
     return Rule(f"an integer of at least {low} and at most {high}", holds)
 
 
-def real(low=None, high=None, above=None, below=None) -> Rule:
+def real(
+    low: int | float | None = None, high=None, above=None, below=None
+) -> Rule:
     """Returns the rule of finite numbers within bounds.
 
     What they are computed in is float32 or less: what it has no number for is
@@ -66,7 +68,7 @@ def real(low=None, high=None, above=None, below=None) -> Rule:
     }
     said = [f"{k} {v}" for k, v in words.items() if v is not None]
 
-    def holds(value):
+    def holds(value: object):
         return (
             isinstance(value, numbers.Real)
             and not isinstance(value, bool)
@@ -133,7 +135,7 @@ _KEYS = {
 }
 
 
-def of_training(section) -> dict[str, Rule]:
+def of_training(section: str) -> dict[str, Rule]:
     """Returns the rules of a stage's section, by the full names of keys."""
     return {f"{section}.{key}": rule for key, rule in _TRAINING.items()}
 
@@ -180,13 +182,13 @@ def _keys():
     return _KEYS | registry.rules()
 
 
-def may_be_none(key) -> bool:
+def may_be_none(key: str) -> bool:
     """Returns whether None keeps the rule of a key, "data.num_classes"."""
     rule = _keys().get(key, _ARGUMENTS.get(key.rpartition(".")[2]))
     return rule is not None and rule.holds(None)
 
 
-def plain(value):
+def plain(value: object):
     """Returns a value with Python's numbers in the place of numpy's."""
     if isinstance(value, np.generic):
         return value.item()
@@ -195,7 +197,7 @@ def plain(value):
     return value
 
 
-def make_plain(section):
+def make_plain(section: str):
     """Puts Python's numbers in the place of numpy's, in all sections."""
     for key in section.keys():
         value = section[key]
@@ -212,7 +214,7 @@ def _has_numpy(value):
     return isinstance(value, np.generic)
 
 
-def check_sections(config, known):
+def check_sections(config: ConfigDict, known: ConfigDict):
     """Raises RecipeError unless all sections and keys are there, as such."""
     for name, expected in known.items():
         is_section = isinstance(expected, ConfigDict)
@@ -256,7 +258,7 @@ def _refuse_section(key, found):
     )
 
 
-def check_values(config, parts):
+def check_values(config: ConfigDict, parts: list[str]):
     """Raises ValueError where a key's value is none that it may have.
 
     Args:

@@ -113,7 +113,7 @@ def training(**items) -> ConfigDict:
     return plain(**{**options, **items})
 
 
-def is_training(config) -> bool:
+def is_training(config: ConfigDict) -> bool:
     """Returns whether a section is one of a stage's training."""
     return "learning_rate" in config and "steps_per_epoch" in config
 

@@ -4,13 +4,20 @@ import pathlib
 import tempfile
 import warnings
 
+import keras
 import numpy as np
 from absl import logging
 
 from vqvae_tf import presets
 
 
-def warm_start(model, start, part, required=True, custom_objects=None):
+def warm_start(
+    model: keras.Model,
+    start: str,
+    part: str,
+    required: bool = True,
+    custom_objects: dict | None = None,
+):
     """Gives a model the weights of a preset where they fit.
 
     Layers are matched by their places in the model. Those of other shapes keep

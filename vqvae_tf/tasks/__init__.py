@@ -4,6 +4,9 @@ A new modality is a folder here, with its recipe, training, figures and card,
 and a line in this file.
 """
 
+import keras
+from ml_collections import ConfigDict
+
 from vqvae_tf import recipes
 from vqvae_tf.recipes import registry
 from vqvae_tf.tasks import pictures, speech, two_levels, video
@@ -22,7 +25,7 @@ for _task in (pictures.TASK, two_levels.TASK, video.TASK, speech.TASK):
     register(_task)
 
 
-def of(config) -> Task:
+def of(config: ConfigDict) -> Task:
     """Returns the task of a recipe."""
     return TASKS[recipes.kind(config)]
 
@@ -36,7 +39,7 @@ def of_description(description: dict) -> Task:
 
 
 def measure(
-    model,
+    model: keras.Model,
     description: dict,
     data_dir: str | None = None,
     progress: bool = True,

@@ -1,10 +1,13 @@
 """The preset that a recipe stands on: whose codes are its data."""
 
+import keras
+from ml_collections import ConfigDict
+
 from vqvae_tf import presets
 from vqvae_tf.recipes import classes
 
 
-def check_named(config, section):
+def check_named(config: ConfigDict, section: str):
     """Raises ValueError unless a recipe of codes names its base.
 
     Args:
@@ -20,7 +23,7 @@ def check_named(config, section):
         )
 
 
-def load_base(config):
+def load_base(config: ConfigDict):
     """Returns the autoencoder of the preset that the recipe stands on.
 
     Raises:
@@ -38,7 +41,7 @@ def load_base(config):
     return base
 
 
-def check_base(base, model):
+def check_base(base: keras.Model, model: keras.Model):
     """Raises ValueError unless a model is of the codes of `base`.
 
     Args:

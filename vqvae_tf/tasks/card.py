@@ -1,7 +1,10 @@
 """From a trained recipe to a preset's model card: figures and words."""
 
+import pathlib
 import re
 import shlex
+
+from ml_collections import ConfigDict
 
 from vqvae_tf import recipes, tasks
 from vqvae_tf.data.decoding import RESIZE_FILTER
@@ -10,7 +13,7 @@ from vqvae_tf.evaluation.figures import table
 _PRIOR_FIGURES = {"prior_bits_per_code", "global_prior_bits"}
 
 
-def describe(config) -> dict:
+def describe(config: ConfigDict) -> dict:
     """Returns a recipe's kind and data section as plain JSON values."""
     description = {
         key: list(value) if isinstance(value, tuple) else value
@@ -19,7 +22,7 @@ def describe(config) -> dict:
     return {**description, "kind": recipes.kind(config)}
 
 
-def resizing(description) -> str | None:
+def resizing(description: dict) -> str | None:
     """Returns how pictures get their size, in words; None for speech.
 
     Args:
@@ -30,7 +33,7 @@ def resizing(description) -> str | None:
     return f"pictures of other sizes resized to {size} ({RESIZE_FILTER})"
 
 
-def summary(config, has_prior) -> str:
+def summary(config: ConfigDict, has_prior: bool) -> str:
     """Returns what the model is, in the recipe's words where they hold."""
     return _own_words(config).summary or tasks.of(config).summary(
         config, has_prior
@@ -51,7 +54,14 @@ def _own_words(config):
     return notes
 
 
-def card(config, figures, steps, path=None, command=None, policy=None) -> str:
+def card(
+    config: ConfigDict,
+    figures: dict,
+    steps: int,
+    path: str | pathlib.Path | None = None,
+    command: str | None = None,
+    policy: str | None = None,
+) -> str:
     """Writes the README.md of a preset.
 
     Args:

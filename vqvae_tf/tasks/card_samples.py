@@ -1,6 +1,7 @@
 """What the package carries for cards to show, and what they say of it."""
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from vqvae_tf import data, recipes
 from vqvae_tf.data.decoding import convert_channels
@@ -20,7 +21,7 @@ SOURCES = {
 }
 
 
-def known_images(kind, size, channels=3) -> np.ndarray:
+def known_images(kind: str, size: int, channels: int = 3) -> np.ndarray:
     """Returns twelve pictures that the package carries.
 
     Args:
@@ -55,7 +56,7 @@ _STORED = {
 }
 
 
-def shows_dmlab(config) -> bool:
+def shows_dmlab(config: ConfigDict) -> bool:
     """Returns whether a card shows the clips that the package carries.
 
     Those are of 84x84 pixels in colour, with nine actions.
@@ -71,7 +72,7 @@ def shows_dmlab(config) -> bool:
     )
 
 
-def source_of_frames(config) -> str:
+def source_of_frames(config: ConfigDict) -> str:
     """Returns what frames a card shows, in words."""
     if shows_dmlab(config):
         return SOURCES["dmlab"]

@@ -1,6 +1,10 @@
 """From a trained recipe to a preset: measure, draw, write the card."""
 
 import math
+import pathlib
+
+import keras
+from ml_collections import ConfigDict
 
 from vqvae_tf import presets, recipes, tasks
 from vqvae_tf.data.decoding import RESIZE_FILTER
@@ -11,7 +15,13 @@ from vqvae_tf.training.divergence import NotFinite
 from vqvae_tf.training.stages import PRIOR, steps_text
 
 
-def publish(config, model, folder, data_dir=None, command=None):
+def publish(
+    config: ConfigDict,
+    model: keras.Model,
+    folder: str | pathlib.Path,
+    data_dir: str | None = None,
+    command: str | None = None,
+):
     """Writes a trained model as a preset, with figures, card and pictures.
 
     Args:

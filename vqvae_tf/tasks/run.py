@@ -15,11 +15,13 @@ checkpoint:
 
 import contextlib
 import functools
+import pathlib
 
 import keras
 import ml_collections
 import tensorflow as tf
 from absl import logging
+from ml_collections import ConfigDict
 
 from vqvae_tf import recipes, tasks
 from vqvae_tf.runtime import dtype_policies, strategies
@@ -30,7 +32,13 @@ from vqvae_tf.utils.locking import locked
 from vqvae_tf.utils.paths import check_utf8, expand
 
 
-def train(config, workdir, data_dir=None, stage="all", strategy=None):
+def train(
+    config: ConfigDict,
+    workdir: str | pathlib.Path,
+    data_dir: str | None = None,
+    stage: str = "all",
+    strategy: tf.distribute.Strategy | None = None,
+):
     """Trains a recipe, or goes on with it, and saves a preset.
 
     Args:
@@ -59,7 +67,9 @@ def train(config, workdir, data_dir=None, stage="all", strategy=None):
         return _train(config, workdir, data_dir, stage, strategy)
 
 
-def reserved(workdir, strategy=None):
+def reserved(
+    workdir: str | pathlib.Path, strategy: tf.distribute.Strategy | None = None
+):
     """Keeps other runs out of a directory, in a `with` block.
 
     Of several workers the chief does so for all, who share the directory.

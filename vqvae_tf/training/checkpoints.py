@@ -9,9 +9,11 @@ own; at the end of an epoch there are none to keep. They are written first:
 where there is a ckpt-STEP, there are all parts.
 """
 
+import pathlib
 import re
 import shutil
 
+import keras
 import tensorflow as tf
 from absl import logging
 
@@ -36,7 +38,7 @@ class Checkpoints:
         directory: where to save; on several machines, one that all of them see.
     """
 
-    def __init__(self, model, directory):
+    def __init__(self, model: keras.Model, directory: pathlib.Path):
         self.directory = expand(directory)
         self.strategy = model.distribute_strategy
         self._variables = (model.weights, model.optimizer)
@@ -65,7 +67,7 @@ class Checkpoints:
 
     # Saving -----------------------------------------------------------------
 
-    def save(self, step, within_epoch=True):
+    def save(self, step: int, within_epoch=True):
         """Saves the state after `step` steps; later ones are removed.
 
         Args:
@@ -171,7 +173,7 @@ class Checkpoints:
             )
         return 0
 
-    def restore_metrics(self, step):
+    def restore_metrics(self, step: int):
         """Restores what the epoch's metrics were after `step` steps, if any.
 
         Those of another number of replicas cannot be divided among these: a

@@ -24,16 +24,16 @@ class StopAtNotFinite(keras.callbacks.Callback):
         step: the steps that are done.
     """
 
-    def __init__(self, checkpoints, step):
+    def __init__(self, checkpoints, step: int):
         super().__init__()
         self.checkpoints, self.step = checkpoints, step
         self._loss = None
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None):
         self.step += 1
         self._loss = (logs or {}).get("loss")  # not read: that would wait
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None):
         self._loss = (logs or {}).get("loss", self._loss)
         self.check()
 

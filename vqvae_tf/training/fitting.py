@@ -1,12 +1,14 @@
 """Fitting one model of a run: checkpoints, history, summaries, going on."""
 
 import functools
+import pathlib
 import time
 
 import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
+from ml_collections import ConfigDict
 
 from vqvae_tf.recipes import building
 from vqvae_tf.runtime import strategies
@@ -19,7 +21,13 @@ from vqvae_tf.utils.progress import verbosity
 AGREE_STEPS, AGREE_SECONDS = 20, 5.0
 
 
-def fit(model, training, batches, directory, pictures):
+def fit(
+    model: keras.Model,
+    training: ConfigDict,
+    batches,
+    directory: pathlib.Path,
+    pictures,
+):
     """Fits one stage up to its number of steps, from its last checkpoint.
 
     Killed at any moment and called again, it ends with the same variables,
@@ -82,11 +90,11 @@ def _fit(model, training, batches, done, callbacks):
 class StopAfter(keras.callbacks.Callback):
     """Ends a fit after so many epochs, of the total that it shows."""
 
-    def __init__(self, epochs):
+    def __init__(self, epochs: int):
         super().__init__()
         self.left = epochs
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None):
         self.left -= 1
         self.model.stop_training = self.left == 0
 
@@ -109,7 +117,9 @@ class Keeper(keras.callbacks.Callback):
         check: called before saving; an error keeps it from that.
     """
 
-    def __init__(self, checkpoints, training, step, request, check):
+    def __init__(
+        self, checkpoints, training: ConfigDict, step: int, request, check
+    ):
         super().__init__()
         self.checkpoints = checkpoints
         self.training = training
@@ -120,18 +130,18 @@ class Keeper(keras.callbacks.Callback):
         self.first = step
         self.agree_at = step + 1
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None):
         # Keras has set them back just now.
         if self.step % self.training.steps_per_epoch:
             self.checkpoints.restore_metrics(self.step)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None):
         self.step += 1
         # At an epoch's end its records come first, in `on_epoch_end`.
         if not self._ends_epoch():
             self._keep()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None):
         self._keep()
 
     def _ends_epoch(self):
@@ -185,7 +195,9 @@ class Records(keras.callbacks.Callback):
             written with the metrics.
     """
 
-    def __init__(self, directory, step, training, pictures):
+    def __init__(
+        self, directory: pathlib.Path, step: int, training: ConfigDict, pictures
+    ):
         super().__init__()
         history.cut_summaries(directory, step)
         self.history = history.History(directory / "history.jsonl", step)
@@ -194,10 +206,10 @@ class Records(keras.callbacks.Callback):
         self.training = training
         self.pictures = pictures
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None):
         self.step += 1
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None):
         rate = float(tf.convert_to_tensor(self.model.optimizer.learning_rate))
         row = {**(logs or {}), "learning_rate": rate}
         found = self.pictures()

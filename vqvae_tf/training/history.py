@@ -23,7 +23,7 @@ class History:
         step: the step that training goes on from; later lines are dropped.
     """
 
-    def __init__(self, path, step):
+    def __init__(self, path: str | pathlib.Path, step: int):
         self.path = expand(path)
         remove_leftovers(path)
         kept = [row for row in read_history(path) if row["step"] <= step]
@@ -31,7 +31,7 @@ class History:
             text = "".join(json.dumps(row) + "\n" for row in kept)
             pathlib.Path(temporary).write_text(text)
 
-    def add(self, step, metrics):
+    def add(self, step: int, metrics):
         """Adds the line of an epoch that ended with `step`."""
         row = {"step": step, **{k: float(v) for k, v in metrics.items()}}
         with open(self.path, "a") as file:
@@ -40,7 +40,7 @@ class History:
             os.fsync(file.fileno())
 
 
-def read_history(path) -> list[dict]:
+def read_history(path: str | pathlib.Path) -> list[dict]:
     """Returns the lines of a history: dicts of `step` and metrics.
 
     A last line that was cut off in writing is left out.
@@ -55,7 +55,7 @@ def read_history(path) -> list[dict]:
     return rows
 
 
-def cut_summaries(directory, step):
+def cut_summaries(directory: pathlib.Path, step: int):
     """Drops what TensorBoard's files say of later steps than `step`.
 
     Args:

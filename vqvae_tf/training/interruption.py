@@ -14,7 +14,7 @@ class Interrupted(KeyboardInterrupt):
         signal: the signal's number.
     """
 
-    def __init__(self, message, number):
+    def __init__(self, message, number: int):
         super().__init__(message)
         self.signal = number
 
@@ -30,7 +30,7 @@ class Request:
         self.signal = None
         self._before = {}
 
-    def note(self, number, frame=None):
+    def note(self, number: int, frame=None):
         """Notes a signal; a second one has its usual effect, at once."""
         self.signal = number
         self.restore()

@@ -30,7 +30,7 @@ class Stage:
     batches: Callable
     logged: Callable[[], dict]
 
-    def carry_out(self, workdir):
+    def carry_out(self, workdir: pathlib.Path):
         """Fits the model; see `fitting.fit`."""
         fitting.fit(
             self.model,
@@ -55,7 +55,7 @@ class Encoding:
     model: keras.Model
     encode: Callable[[keras.Model], dict]
 
-    def carry_out(self, workdir) -> dict:
+    def carry_out(self, workdir: pathlib.Path) -> dict:
         """Returns the arrays."""
         return once(workdir / self.file, self.model, self.encode)
 

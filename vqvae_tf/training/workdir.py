@@ -28,7 +28,7 @@ _UNTRAINED = (
 )
 
 
-def check_empty(workdir, stages):
+def check_empty(workdir: pathlib.Path, stages: set[str]):
     """Raises ValueError where a new run would find files of other origin.
 
     Args:
@@ -47,7 +47,9 @@ def check_empty(workdir, stages):
         )
 
 
-def compare_recipe(config, workdir, plans: tuple[Plan, ...]):
+def compare_recipe(
+    config: ConfigDict, workdir: pathlib.Path, plans: tuple[Plan, ...]
+):
     """Raises ValueError if the directory holds a run of another recipe.
 
     Args:
@@ -75,7 +77,7 @@ def compare_recipe(config, workdir, plans: tuple[Plan, ...]):
         )
 
 
-def noted_policy(workdir) -> str | None:
+def noted_policy(workdir: pathlib.Path) -> str | None:
     """Returns the dtype policy of the run in a directory, or None.
 
     That of a new run, and one that was noted as "auto" by hand, is None: it is
@@ -85,7 +87,7 @@ def noted_policy(workdir) -> str | None:
     return policy if policy in dtype_policies.POLICIES else None
 
 
-def note_recipe(config, workdir):
+def note_recipe(config: ConfigDict, workdir: pathlib.Path):
     """Writes the recipe into the run's directory, on the chief."""
     path, text = workdir / RECIPE, recipes.to_json(config)
     if not strategies.is_chief() or path.exists() and path.read_text() == text:

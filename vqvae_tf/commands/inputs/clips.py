@@ -1,6 +1,8 @@
 """The clips and actions that a command is given."""
 
+import keras
 import numpy as np
+from ml_collections import ConfigDict
 
 from vqvae_tf import data
 from vqvae_tf.commands.inputs.files import PICTURES
@@ -12,7 +14,9 @@ from vqvae_tf.utils.npz_files import read_npz
 from vqvae_tf.utils.paths import expand
 
 
-def read_clip(source, video) -> tuple[np.ndarray, np.ndarray | None]:
+def read_clip(
+    source: str | None, video: keras.Model
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Reads frames, and the actions taken at them where there are any.
 
     Args:
@@ -77,7 +81,7 @@ def _from_npz(path):
     return frames, actions
 
 
-def future_actions(video, chosen, num_frames, known):
+def future_actions(video: keras.Model, chosen, num_frames, known: ConfigDict):
     """Returns what is done from the last given frame on, and for how long.
 
     Args:
@@ -119,7 +123,7 @@ def future_actions(video, chosen, num_frames, known):
     return actions[:steps], steps
 
 
-def film(frames, futures, num_past) -> np.ndarray:
+def film(frames: np.ndarray, futures, num_past) -> np.ndarray:
     """Lays what came and the futures side by side, frame by frame.
 
     Args:

@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 
 from vqvae_tf import presets
@@ -10,7 +11,7 @@ from vqvae_tf.presets import identity as preset_identity
 from vqvae_tf.utils.npz_files import Npz
 
 
-def read_codes(source, wanted) -> dict[str, np.ndarray]:
+def read_codes(source: str, wanted) -> dict[str, np.ndarray]:
     """Reads an npz file of codes or latents.
 
     Args:
@@ -48,7 +49,7 @@ def read_codes(source, wanted) -> dict[str, np.ndarray]:
     return arrays
 
 
-def array_name(model) -> str:
+def array_name(model: keras.Model) -> str:
     """Returns what a model's latents are called in an npz file.
 
     Args:
@@ -60,13 +61,13 @@ def array_name(model) -> str:
     return "latents" if isinstance(model, Autoencoder) else "codes"
 
 
-def array_name_of(preset) -> str:
+def array_name_of(preset: str) -> str:
     """Returns the same of a preset, by its configuration alone."""
     is_autoencoder = class_name(preset) == Autoencoder.__name__
     return "latents" if is_autoencoder else "codes"
 
 
-def class_name(preset) -> str | None:
+def class_name(preset: str) -> str | None:
     """Returns the class of a preset's model, by its configuration alone.
 
     Args:
@@ -85,7 +86,7 @@ def class_name(preset) -> str | None:
         return None
 
 
-def checked_latents(model, latents, source) -> np.ndarray:
+def checked_latents(model: keras.Model, latents, source: str) -> np.ndarray:
     """Returns latents, float32 `[batch, *grid, channels]`, of an npz file.
 
     Args:
@@ -116,7 +117,7 @@ def checked_latents(model, latents, source) -> np.ndarray:
     return latents.astype(np.float32)
 
 
-def check_sampling(model, chosen):
+def check_sampling(model: keras.Model, chosen):
     """Raises ValueError where an `Autoencoder` cannot draw as it is asked.
 
     Args:

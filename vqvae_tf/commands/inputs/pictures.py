@@ -20,7 +20,7 @@ def read_pictures(inputs, form, on_corrupt="error"):
     return read_each(inputs, form.load, on_corrupt)
 
 
-def check_source(source):
+def check_source(source: str):
     """Raises FileNotFoundError where there is nothing for `picture_batches`."""
     if has_ending(source, ".npz"):
         if not pathlib.Path(source).is_file():
@@ -29,7 +29,9 @@ def check_source(source):
         PICTURES.list_inputs([source])
 
 
-def picture_batches(source, form, on_corrupt="error", batch_size=16):
+def picture_batches(
+    source: str, form, on_corrupt="error", batch_size: int = 16
+):
     """Yields names and uint8 `[batch, height, width, channels]`.
 
     Args:

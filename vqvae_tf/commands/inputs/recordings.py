@@ -1,5 +1,6 @@
 """The recordings, codes and speakers that a command is given."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -14,7 +15,7 @@ from vqvae_tf.utils.padding import pad
 _HEARD = 16384
 
 
-def is_speech(preset) -> bool:
+def is_speech(preset: str) -> bool:
     """Returns whether a preset's model is one of waveforms.
 
     Args:
@@ -27,14 +28,14 @@ def is_speech(preset) -> bool:
     return class_name(preset) == SpeechVQVAE.__name__
 
 
-def loudness(preset) -> str | None:
+def loudness(preset: str) -> str | None:
     """Returns how a preset's recordings were scaled: "peak", or None."""
     described = presets.load_metadata(presets.find_preset(preset)).get("data")
     described = described if isinstance(described, dict) else {}
     return described.get("normalize", "peak")
 
 
-def read_recordings(inputs, sample_rate, normalize, on_corrupt="error"):
+def read_recordings(inputs, sample_rate: int, normalize, on_corrupt="error"):
     """Returns an iterator of (name, float32 `[time]`) at a model's sample rate.
 
     Args:
@@ -53,7 +54,7 @@ def read_recordings(inputs, sample_rate, normalize, on_corrupt="error"):
 # Codes ------------------------------------------------------------------------
 
 
-def pack(codes, lengths, names, preset=None) -> dict:
+def pack(codes: np.ndarray, lengths, names, preset: str | None = None) -> dict:
     """Returns the arrays of a codes file.
 
     Args:
@@ -81,7 +82,9 @@ def pack(codes, lengths, names, preset=None) -> dict:
     return arrays
 
 
-def unpack(source, model, preset=None) -> tuple[list, list, list]:
+def unpack(
+    source: str, model: keras.Model, preset: str | None = None
+) -> tuple[list, list, list]:
     """Reads a codes file that `pack` made, or one with `codes` alone.
 
     Args:
@@ -134,7 +137,7 @@ def unpack(source, model, preset=None) -> tuple[list, list, list]:
 # Speakers ---------------------------------------------------------------------
 
 
-def speaker_number(model, given) -> int:
+def speaker_number(model: keras.Model, given: list[str]) -> int:
     """Returns the number of a speaker that is given by name or number.
 
     Args:
@@ -164,7 +167,7 @@ def speaker_number(model, given) -> int:
     )
 
 
-def likeliest_speaker(model, waveform, codes) -> int:
+def likeliest_speaker(model: keras.Model, waveform, codes: np.ndarray) -> int:
     """Returns the number of the speaker under whom a recording is likeliest.
 
     Args:

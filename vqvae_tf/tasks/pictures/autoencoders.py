@@ -1,9 +1,11 @@
 """What a card says of an autoencoder that is no VQ-VAE."""
 
+from ml_collections import ConfigDict
+
 from vqvae_tf import bottlenecks
 
 
-def summary(config) -> str:
+def summary(config: ConfigDict) -> str:
     """Returns what the model of a recipe with a `bottleneck` is.
 
     Example:
@@ -48,12 +50,12 @@ def _member(config):
     return f"A {' '.join(words) or 'plain'} autoencoder"
 
 
-def has_prior(config) -> bool:
+def has_prior(config: ConfigDict) -> bool:
     """Returns whether the recipe's bottleneck has a prior."""
     return getattr(bottlenecks, config.bottleneck.name).has_prior
 
 
-def shown(config, source, other) -> str:
+def shown(config: ConfigDict, source: str, other: str) -> str:
     """Returns the part of a card with its pictures.
 
     Args:
@@ -73,7 +75,7 @@ def shown(config, source, other) -> str:
     return text
 
 
-def use_text(name, config) -> str:
+def use_text(name: str, config: ConfigDict) -> str:
     """Returns how an autoencoder is used, in Python."""
     lines = [
         "from vqvae_tf import Autoencoder",

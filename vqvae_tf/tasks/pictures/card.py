@@ -1,10 +1,13 @@
 """What a card says and shows of a model of pictures."""
 
+import keras
+from ml_collections import ConfigDict
+
 from vqvae_tf.tasks import card_samples
 from vqvae_tf.tasks.pictures import autoencoders, sheets
 
 
-def summary(config, has_prior) -> str:
+def summary(config: ConfigDict, has_prior: bool) -> str:
     """Returns what the model of a recipe of pictures is."""
     if config.bottleneck.name is not None:
         return autoencoders.summary(config)
@@ -17,7 +20,7 @@ def summary(config, has_prior) -> str:
     )
 
 
-def shown(config, has_prior, built_in) -> str:
+def shown(config: ConfigDict, has_prior: bool, built_in: bool) -> str:
     """Returns the part of a card with its pictures."""
     photos = config.card.samples == "photos"
     other = (
@@ -36,7 +39,7 @@ reconstruction.{other}
     return text
 
 
-def samples_text(num_classes) -> str:
+def samples_text(num_classes: int | None) -> str:
     """Returns the part of a card with its samples, drawn by class or not."""
     columns = ", one column per class" if num_classes else ""
     return f"""
@@ -46,7 +49,7 @@ Samples: codes drawn from the prior and decoded{columns}.
 """
 
 
-def use_text(name, config, has_prior) -> str:
+def use_text(name: str, config: ConfigDict, has_prior: bool) -> str:
     """Returns how a model of pictures is used, in Python."""
     if config.bottleneck.name is not None:
         return autoencoders.use_text(name, config)
@@ -58,7 +61,9 @@ codes = model.encode(images)  # uint8 in, int32 codes out
 pictures = model.decode(codes)"""
 
 
-def draw(model, config, data_dir=None) -> dict:
+def draw(
+    model: keras.Model, config: ConfigDict, data_dir: str | None = None
+) -> dict:
     """Returns a card's files; see `Task.draw`. They show the package's own."""
     images = card_samples.known_images(
         config.card.samples, config.data.image_size, config.data.channels

@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 import numpy as np
 
 from vqvae_tf import data
@@ -17,7 +18,11 @@ from vqvae_tf.tasks.pictures.recipe import eval_batches
 
 
 def measure(
-    model, description, data_dir=None, progress=True, rows=None
+    model: keras.Model,
+    description: dict,
+    data_dir: str | None = None,
+    progress: bool = True,
+    rows: dict | None = None,
 ) -> dict:
     """Measures a model on the held-out split of `description`.
 
@@ -60,7 +65,7 @@ def _neighbour_gain(model, batches):
     pictures, _, weight = next(iter(batches))
     pictures = pictures.numpy()[weight.numpy() > 0]
 
-    def gain(model):
+    def gain(model: keras.Model):
         found = neighbour_bound(model, pictures)
         nats = np.mean(found["neighbours"] - found["codes"])
         return float(nats / (pictures[0].size * np.log(2)))

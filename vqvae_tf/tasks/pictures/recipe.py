@@ -3,6 +3,8 @@
 import math
 import sys
 
+from ml_collections import ConfigDict
+
 from vqvae_tf import bottlenecks, data, densities, layers
 from vqvae_tf.data.pictures.files import MAX_PIXELS
 from vqvae_tf.models import VQVAE, Autoencoder
@@ -57,7 +59,7 @@ def picture_keys() -> dict:
     )
 
 
-def check(config):
+def check(config: ConfigDict):
     """Raises ValueError for pictures or parts that do not fit."""
     check_pictures(config)
     if config.bottleneck.name is not None:
@@ -78,7 +80,7 @@ def check(config):
             )
 
 
-def check_pictures(config):
+def check_pictures(config: ConfigDict):
     """Raises ValueError unless the size and channels of pictures are given."""
     size, channels = config.data.image_size, config.data.channels
     # A model takes any size; figures, card and samples are of one.
@@ -114,7 +116,7 @@ PICTURE_RULES = {
 }
 
 
-def make_autoencoder(config):
+def make_autoencoder(config: ConfigDict):
     """Makes the recipe's VQ-VAE, or an autoencoder with another bottleneck."""
     size = config.data.image_size
     options = {
@@ -136,7 +138,7 @@ def _make_decoder(config):
     return densities.FactorizedDensity(network, likelihood)
 
 
-def open_split(description, split, data_dir=None):
+def open_split(description: dict, split: str, data_dir: str | None = None):
     """Opens the data that a preset's metadata, or a recipe, describes."""
     return data.open_images(
         description["source"],
@@ -149,7 +151,12 @@ def open_split(description, split, data_dir=None):
     )
 
 
-def eval_batches(description, split, data_dir=None, batch_size=20):
+def eval_batches(
+    description: dict,
+    split: str,
+    data_dir: str | None = None,
+    batch_size: int = 20,
+):
     """Returns the evaluation batches that a preset's metadata describes."""
     return data.evaluation_batches(
         open_split(description, split, data_dir),
@@ -159,7 +166,9 @@ def eval_batches(description, split, data_dir=None, batch_size=20):
     )
 
 
-def first_pictures(config, images, count=8):
+def first_pictures(
+    config: ConfigDict, images: data.ImageSource, count: int = 8
+):
     """Returns the first pictures of a split, as evaluation sees them."""
     batches = data.evaluation_batches(images, count, config.data.image_size)
     return next(iter(batches))[0]

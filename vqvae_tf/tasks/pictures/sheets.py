@@ -1,5 +1,6 @@
 """Sheets of pictures: what a model reconstructs, and what it samples."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -10,7 +11,9 @@ from vqvae_tf.models import Autoencoder, LatentGenerator
 from vqvae_tf.utils.checks import check_labels, check_positive
 
 
-def rows(model, images, seed=0) -> list[np.ndarray]:
+def rows(
+    model: keras.Model, images: np.ndarray, seed: int = 0
+) -> list[np.ndarray]:
     """Returns pictures, and what a model makes of each.
 
     Args:
@@ -49,14 +52,14 @@ def _pixels(inputs):
     return levels.clip(0, 255).astype(np.uint8)
 
 
-def can_sample(model) -> bool:
+def can_sample(model: keras.Model) -> bool:
     """Returns whether a model draws pictures: whether it has a prior."""
     if isinstance(model, Autoencoder):
         return model.bottleneck.has_prior
     return isinstance(model, LatentGenerator)
 
 
-def reconstruction_sheet(model, images):
+def reconstruction_sheet(model: keras.Model, images: np.ndarray):
     """Pictures, each above its reconstruction; see `rows`."""
     stacked = sheets.stacked(rows(model, images), columns=6)
     return _readable(stacked, images.shape[1])
@@ -67,7 +70,13 @@ def _readable(sheet, image_size):
     return sheets.enlarge(sheet, max(1, 64 // image_size))
 
 
-def sample_sheet(generator, count=None, seed=0, label=None, **options):
+def sample_sheet(
+    generator: keras.Model,
+    count: int | None = None,
+    seed: int = 0,
+    label: int | None = None,
+    **options,
+):
     """A sheet of samples; with classes one column for each, or one class.
 
     Args:

@@ -2,7 +2,9 @@
 
 import functools
 
+import keras
 import numpy as np
+from ml_collections import ConfigDict
 
 from vqvae_tf import data
 from vqvae_tf.encoding import arrays as encoding
@@ -17,7 +19,7 @@ from vqvae_tf.training.workdir import CODES
 PLANS = (Plan("autoencoder", "training"), PRIOR)
 
 
-def stages(config, data_dir, with_prior):
+def stages(config: ConfigDict, data_dir: str | None, with_prior: bool):
     """Yields the stages of a recipe; see `Task.stages`."""
     images = open_split(config.data, config.data.train_split, data_dir)
     held_out = open_split(config.data, config.data.eval_split, data_dir)
@@ -47,7 +49,13 @@ def stages(config, data_dir, with_prior):
     return generator
 
 
-def prior_stage(config, prior, codes, samples, **options) -> Stage:
+def prior_stage(
+    config: ConfigDict,
+    prior: keras.Model,
+    codes: np.ndarray,
+    samples,
+    **options,
+) -> Stage:
     """Returns the stage of a prior over codes in memory.
 
     Args:
@@ -97,7 +105,9 @@ def _batches(config, images, training, **options):
     )
 
 
-def encode(config, autoencoder, images) -> dict:
+def encode(
+    config: ConfigDict, autoencoder: keras.Model, images: data.ImageSource
+) -> dict:
     """Encodes the training set, several times with other crops on request.
 
     Returns:

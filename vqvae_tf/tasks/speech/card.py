@@ -1,6 +1,8 @@
 """What a card says and shows of a model of speech."""
 
+import keras
 import numpy as np
+from ml_collections import ConfigDict
 
 from vqvae_tf.data.audio import reading as audio_reading
 from vqvae_tf.media import sheets, spectrograms
@@ -12,7 +14,7 @@ from vqvae_tf.tasks.speech.recipe import has_fast_decoder
 _COUNT = 5
 
 
-def summary(config, has_prior) -> str:
+def summary(config: ConfigDict, has_prior: bool) -> str:
     """Returns what the model of a recipe of speech is."""
     rate, options = config.data.sample_rate, config.quantizer
     prior = f", with a {config.prior.name} prior" if has_prior else ""
@@ -23,7 +25,7 @@ def summary(config, has_prior) -> str:
     )
 
 
-def shown(config, has_prior, built_in) -> str:
+def shown(config: ConfigDict, has_prior: bool, built_in: bool) -> str:
     """Returns the part of a card with its pictures and recordings."""
     del built_in
     if not shows_voices(config):
@@ -51,12 +53,12 @@ Samples: codes drawn from the prior, one speaker each ([listen](samples.wav)).
     return text
 
 
-def shows_voices(config) -> bool:
+def shows_voices(config: ConfigDict) -> bool:
     """Returns whether a card shows the recordings that the package carries."""
     return config.card.samples == "voices" and config.data.sample_rate == 8000
 
 
-def use_text(name, config, has_prior) -> str:
+def use_text(name: str, config: ConfigDict, has_prior: bool) -> str:
     """Returns how a model of speech is used, in Python."""
     lines = [
         "from vqvae_tf import SpeechVQVAE",
@@ -87,7 +89,9 @@ def use_text(name, config, has_prior) -> str:
 # Pictures and recordings ------------------------------------------------------
 
 
-def draw(model, config, data_dir=None) -> dict:
+def draw(
+    model: keras.Model, config: ConfigDict, data_dir: str | None = None
+) -> dict:
     """Returns a card's files: uint8 pictures, and (waveform, rate) pairs.
 
     Args:
@@ -121,7 +125,7 @@ def draw(model, config, data_dir=None) -> dict:
     return files
 
 
-def known_voices(count) -> list[np.ndarray]:
+def known_voices(count: int) -> list[np.ndarray]:
     """Returns recordings of the package, of mean 0 and a peak of 1."""
     return [
         audio_reading.loudness(voice.waveform, "peak")
@@ -157,7 +161,7 @@ def _samples(model):
     }
 
 
-def sheet(rows, sample_rate) -> np.ndarray:
+def sheet(rows: dict | None, sample_rate: int) -> np.ndarray:
     """Draws spectrograms: rows of waveforms, as wide as the longest.
 
     Args:
@@ -176,7 +180,7 @@ def sheet(rows, sample_rate) -> np.ndarray:
     return sheets.grid(np.stack(pictures), columns=len(rows[0]))
 
 
-def joined(waves, sample_rate):
+def joined(waves: list, sample_rate: int):
     """Returns (all waveforms with half a second between them, rate)."""
     silence = np.zeros([sample_rate // 2], np.float32)
     parts = [part for wave in waves for part in (wave, silence)]

@@ -1,5 +1,7 @@
 """The figures of models of speech."""
 
+import keras
+
 from vqvae_tf.data.audio.source import evenly_spaced
 from vqvae_tf.encoding import recordings
 from vqvae_tf.evaluation.speech import evaluate as evaluation, judges, probes
@@ -7,7 +9,11 @@ from vqvae_tf.tasks.speech.recipe import open_split
 
 
 def measure(
-    model, description, data_dir=None, progress=True, rows=None
+    model: keras.Model,
+    description: dict,
+    data_dir: str | None = None,
+    progress: bool = True,
+    rows: dict | None = None,
 ) -> dict:
     """Measures a model on the held-out recordings of `description`.
 

@@ -1,5 +1,8 @@
 """Recipes of speech: a VQ-VAE of waveforms, and a prior over its codes."""
 
+import keras
+from ml_collections import ConfigDict
+
 from vqvae_tf import data as sources, densities, layers
 from vqvae_tf.layers.mel import frame_window
 from vqvae_tf.models import SpeechVQVAE
@@ -48,7 +51,7 @@ def defaults():
     )
 
 
-def check(config):
+def check(config: ConfigDict):
     """Raises ValueError for data or parts that do not fit."""
     for key in ("sample_rate", "window", "num_speakers"):
         value = config.data[key]
@@ -98,7 +101,7 @@ def _check_helper(section, options, name, derived):
         )
 
 
-def make_autoencoder(config) -> SpeechVQVAE:
+def make_autoencoder(config: ConfigDict) -> SpeechVQVAE:
     """Makes the recipe's VQ-VAE of waveforms, without a fast decoder."""
     companding = building.make(config, "preprocess") or layers.MuLaw()
     encoder, data = building.make(config, "encoder", rank=1), config.data
@@ -125,7 +128,9 @@ def make_autoencoder(config) -> SpeechVQVAE:
     )
 
 
-def with_fast_decoder(config, autoencoder) -> SpeechVQVAE:
+def with_fast_decoder(
+    config: ConfigDict, autoencoder: keras.Model
+) -> SpeechVQVAE:
     """Returns a model of speech with the recipe's fast decoder, if it has one.
 
     All else are the parts of the model that is given.
@@ -138,7 +143,7 @@ def with_fast_decoder(config, autoencoder) -> SpeechVQVAE:
     return model
 
 
-def has_fast_decoder(config) -> bool:
+def has_fast_decoder(config: ConfigDict) -> bool:
     """Returns whether the model of a recipe of speech has one."""
     if config.fast_decoder.name is not None:
         return True
@@ -158,7 +163,7 @@ def _stride(config):
     return 2 ** config.encoder.get("num_downsamples", 2)
 
 
-def open_split(description, split, data_dir=None):
+def open_split(description: dict, split: str, data_dir: str | None = None):
     """Opens the recordings that a recipe, or a preset's metadata, describes."""
     return sources.open_audio(
         description["source"],

@@ -5,7 +5,9 @@ Section 4.3 of arXiv:1711.00937.
 
 import functools
 
+import keras
 import numpy as np
+from ml_collections import ConfigDict
 
 from vqvae_tf import data
 from vqvae_tf.data.audio.source import evenly_spaced
@@ -45,7 +47,7 @@ PLANS = (
 )
 
 
-def stages(config, data_dir, with_prior):
+def stages(config: ConfigDict, data_dir: str | None, with_prior: bool):
     """Yields the stages of a recipe; see `Task.stages`."""
     audio = open_split(config.data, config.data.train_split, data_dir)
     held_out = open_split(config.data, config.data.eval_split, data_dir)
@@ -119,7 +121,9 @@ def _speaker_names(config, audio):
     return tuple(audio.speaker_names)
 
 
-def encode(model, audio, passes=1, longest=None) -> dict:
+def encode(
+    model: keras.Model, audio, passes: int = 1, longest: int | None = None
+) -> dict:
     """Encodes recordings, as often as there are passes.
 
     Args:
@@ -147,7 +151,7 @@ def encode(model, audio, passes=1, longest=None) -> dict:
 # What to log ------------------------------------------------------------------
 
 
-def held_out_bits(model, audio) -> dict:
+def held_out_bits(model: keras.Model, audio) -> dict:
     """Returns the `likelihoods` of held-out recordings, for the course.
 
     None of a single one, which has no other's codes.
@@ -159,7 +163,9 @@ def held_out_bits(model, audio) -> dict:
     return {f"held_out_{name}": value for name, value in found.items()}
 
 
-def spectrum_sheet(model, audio, fast=False, count=4):
+def spectrum_sheet(
+    model: keras.Model, audio, fast: bool = False, count: int = 4
+):
     """Draws log-mel frames, below each what the auxiliary decoder tells.
 
     Or, with `fast`, the fast one.
@@ -182,7 +188,7 @@ def spectrum_sheet(model, audio, fast=False, count=4):
     return sheets.enlarge(sheets.stacked(rows, columns=count), 2)
 
 
-def reconstruction_sheet(model, audio, count=4):
+def reconstruction_sheet(model: keras.Model, audio, count: int = 4):
     """Draws spectrograms of recordings, below each that of its codes."""
     batch = next(iter(data.audio_evaluation_batches(audio, count)))
     waveform, context, mask = batch
@@ -197,7 +203,7 @@ def reconstruction_sheet(model, audio, count=4):
     return sheets.stacked(rows, columns=count)
 
 
-def code_sheet(prior, count=8):
+def code_sheet(prior: keras.Model, count: int = 8):
     """Draws sequences of codes from the prior as grey levels, row by row."""
     codes = prior.sample(count, seed=0).numpy()
     levels = codes * (255.0 / (prior.num_embeddings - 1))

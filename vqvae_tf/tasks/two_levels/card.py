@@ -1,6 +1,8 @@
 """What a card says and shows of a model with codes of codes."""
 
+import keras
 import numpy as np
+from ml_collections import ConfigDict
 
 from vqvae_tf.media import sheets
 from vqvae_tf.samples.clips import known_frames
@@ -10,7 +12,7 @@ from vqvae_tf.tasks.pictures.recipe import first_pictures, open_split
 from vqvae_tf.tasks.pictures.sheets import sample_sheet
 
 
-def summary(config, has_prior) -> str:
+def summary(config: ConfigDict, has_prior: bool) -> str:
     """Returns what the model of a recipe of codes is."""
     prior = f", with a {config.prior.name} prior" if has_prior else ""
     return (
@@ -20,7 +22,7 @@ def summary(config, has_prior) -> str:
     )
 
 
-def shown(config, has_prior, built_in) -> str:
+def shown(config: ConfigDict, has_prior: bool, built_in: bool) -> str:
     """Returns the part of a card with its pictures."""
     return f"""![frames and their reconstructions](reconstructions.png)
 
@@ -36,7 +38,7 @@ All draws use the same noise.
 {samples_text(None)}"""
 
 
-def use_text(name, config, has_prior) -> str:
+def use_text(name: str, config: ConfigDict, has_prior: bool) -> str:
     """Returns how a model with codes of codes is used, in Python."""
     return f"""from vqvae_tf import LatentGenerator
 
@@ -47,7 +49,9 @@ global_codes = model.prior.encode(codes)  # [batch, 1, 1, codebooks]
 frames = model.decode(model.prior.decode(global_codes))"""
 
 
-def draw(model, config, data_dir=None) -> dict:
+def draw(
+    model: keras.Model, config: ConfigDict, data_dir: str | None = None
+) -> dict:
     """Returns a card's files; see `Task.draw`."""
     frames, two = known_frames(), known_frames(2, apart=True)
     if not shows_dmlab(config):
@@ -61,7 +65,7 @@ def draw(model, config, data_dir=None) -> dict:
     }
 
 
-def from_global(model, global_codes, seed=0):
+def from_global(model: keras.Model, global_codes: np.ndarray, seed: int = 0):
     """Returns frames drawn from global codes, int32 `[batch, 1, 1, G]`."""
     inner = model.prior.autoencoder
     local = inner.quantizer.decode(global_codes)
@@ -69,7 +73,7 @@ def from_global(model, global_codes, seed=0):
     return model.decode(codes).numpy()
 
 
-def global_sheet(model, frames) -> np.ndarray:
+def global_sheet(model: keras.Model, frames: np.ndarray) -> np.ndarray:
     """Draws frames; below each all its codes; below, twice its few codes."""
     codes = model.encode(frames)
     global_codes = model.prior.encode(codes)
@@ -78,7 +82,7 @@ def global_sheet(model, frames) -> np.ndarray:
     return sheets.grid(np.concatenate(rows), columns=len(frames))
 
 
-def swap_sheet(model, frames) -> np.ndarray:
+def swap_sheet(model: keras.Model, frames: np.ndarray) -> np.ndarray:
     """Draws what each global code changes.
 
     For each frame a row: the frame; drawn from its own codes; with one code

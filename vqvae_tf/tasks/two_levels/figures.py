@@ -1,5 +1,6 @@
 """The figures of models with codes of codes."""
 
+import keras
 import numpy as np
 
 from vqvae_tf.encoding import arrays as encoding
@@ -8,7 +9,11 @@ from vqvae_tf.tasks.pictures.recipe import eval_batches
 
 
 def measure(
-    model, description, data_dir=None, progress=True, rows=None
+    model: keras.Model,
+    description: dict,
+    data_dir: str | None = None,
+    progress: bool = True,
+    rows: dict | None = None,
 ) -> dict:
     """Measures a two-level model; see `Task.measure`.
 

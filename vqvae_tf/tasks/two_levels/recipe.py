@@ -1,5 +1,7 @@
 """Recipes of codes: a second VQ-VAE over the code maps of a preset."""
 
+from ml_collections import ConfigDict
+
 from vqvae_tf.models import VQVAE
 from vqvae_tf.recipes import building, registry, schema
 from vqvae_tf.tasks import base_model
@@ -23,13 +25,13 @@ def defaults():
     )
 
 
-def check(config):
+def check(config: ConfigDict):
     """Raises ValueError unless the recipe says what its codes are."""
     pictures.check_pictures(config)
     base_model.check_named(config, "preprocess")
 
 
-def make_autoencoder(config):
+def make_autoencoder(config: ConfigDict):
     """Makes the VQ-VAE of code maps."""
     quantizer = building.make(config, "quantizer")
     decoder = building.make(

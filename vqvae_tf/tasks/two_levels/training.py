@@ -7,6 +7,7 @@ and a PixelCNN models the map given the three.
 import functools
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from vqvae_tf import data
 from vqvae_tf.encoding import arrays as encoding
@@ -22,7 +23,7 @@ from vqvae_tf.training.workdir import BASE_CODES, CODES
 __all__ = ["PLANS", "stages"]
 
 
-def stages(config, data_dir, with_prior):
+def stages(config: ConfigDict, data_dir: str | None, with_prior: bool):
     """Yields the stages of a recipe; see `Task.stages`."""
     base = load_base(config)
     images = open_split(config.data, config.data.train_split, data_dir)

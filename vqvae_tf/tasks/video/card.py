@@ -1,6 +1,8 @@
 """What a card says and shows of a model of video."""
 
+import keras
 import numpy as np
+from ml_collections import ConfigDict
 
 from vqvae_tf.media import sheets
 from vqvae_tf.samples.clips import ACTIONS, sample_clips
@@ -8,7 +10,7 @@ from vqvae_tf.tasks.card_samples import shows_dmlab, source_of_frames
 from vqvae_tf.tasks.video.recipe import far_apart, open_split, suited
 
 
-def summary(config, has_prior) -> str:
+def summary(config: ConfigDict, has_prior: bool) -> str:
     """Returns what the model of a recipe of video is."""
     size = config.data.image_size
     return (
@@ -17,7 +19,7 @@ def summary(config, has_prior) -> str:
     )
 
 
-def shown(config, has_prior, built_in) -> str:
+def shown(config: ConfigDict, has_prior: bool, built_in: bool) -> str:
     """Returns the part of a card with its pictures."""
     rows = "two rollouts with\nits actions"
     long = "Fifty frames without actions."
@@ -40,7 +42,7 @@ probable value of each code; below that, a sampled rollout.
 """
 
 
-def use_text(name, config, has_prior) -> str:
+def use_text(name: str, config: ConfigDict, has_prior: bool) -> str:
     """Returns how a model of video is used, in Python."""
     return f"""from vqvae_tf import VideoGenerator
 
@@ -49,7 +51,9 @@ model = VideoGenerator.from_preset("{name}")
 frames = model.rollout(context_frames, actions, seed=0)"""
 
 
-def draw(model, config, data_dir=None) -> dict:
+def draw(
+    model: keras.Model, config: ConfigDict, data_dir: str | None = None
+) -> dict:
     """Returns a card's files; see `Task.draw`."""
     if shows_dmlab(config):
         return _video(model)
@@ -83,7 +87,12 @@ def _after(video, clips, actions):
     return None if actions is None else actions[:, video.num_past - 1 : -1]
 
 
-def rollout_film(video, clips, actions, seed=0) -> np.ndarray:
+def rollout_film(
+    video: keras.Model,
+    clips: np.ndarray,
+    actions: np.ndarray | None,
+    seed: int = 0,
+) -> np.ndarray:
     """Films what came and what the model makes of it.
 
     Columns are clips. Rows: what came; a rollout with the same actions; one
@@ -124,7 +133,12 @@ def _film(rows):
     )
 
 
-def rollout_sheet(video, clips, actions, seed=0) -> np.ndarray:
+def rollout_sheet(
+    video: keras.Model,
+    clips: np.ndarray,
+    actions: np.ndarray | None,
+    seed: int = 0,
+) -> np.ndarray:
     """Draws every other frame of clips; below, what the model makes of them.
 
     Under each clip two rollouts with its actions: at temperature 0, and drawn.
@@ -141,7 +155,9 @@ def rollout_sheet(video, clips, actions, seed=0) -> np.ndarray:
     return sheets.grid(rows.reshape(-1, *rows.shape[3:]), columns)
 
 
-def long_film(video, clips, steps=50, seed=0) -> np.ndarray:
+def long_film(
+    video: keras.Model, clips: np.ndarray, steps: int = 50, seed: int = 0
+) -> np.ndarray:
     """Films `steps` frames without actions, and turning, from each clip."""
     past = clips[:, : video.num_past]
     turn = np.full([len(clips), steps], ACTIONS.index("look left and forward"))

@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 import numpy as np
 
 from vqvae_tf.encoding import arrays as encoding
@@ -10,7 +11,11 @@ from vqvae_tf.tasks.video.recipe import future, open_split, suited
 
 
 def measure(
-    model, description, data_dir=None, progress=True, rows=None
+    model: keras.Model,
+    description: dict,
+    data_dir: str | None = None,
+    progress: bool = True,
+    rows: dict | None = None,
 ) -> dict:
     """Measures a model of video; see `Task.measure`.
 

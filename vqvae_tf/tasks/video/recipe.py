@@ -2,7 +2,9 @@
 
 import sys
 
+import keras
 import numpy as np
+from ml_collections import ConfigDict
 
 from vqvae_tf import data, densities, networks
 from vqvae_tf.evaluation.video import STEPS
@@ -26,13 +28,13 @@ def defaults():
     )
 
 
-def check(config):
+def check(config: ConfigDict):
     """Raises ValueError unless the recipe says what its codes are."""
     pictures.check_pictures(config)
     base_model.check_named(config, "context")
 
 
-def make_prior(config):
+def make_prior(config: ConfigDict):
     """Makes the prior of the next frame, and the network of past frames."""
     network = building.make(config, "context")
     density = building.make(
@@ -46,7 +48,7 @@ def make_prior(config):
     )
 
 
-def open_split(description, split, data_dir=None):
+def open_split(description: dict, split: str, data_dir: str | None = None):
     """Opens the episodes that a preset's metadata, or a recipe, describes."""
     return data.open_episodes(
         description["source"],
@@ -59,7 +61,7 @@ def open_split(description, split, data_dir=None):
     )
 
 
-def suited(video, episodes):
+def suited(video: keras.Model, episodes):
     """Returns episodes as a model of video takes them.
 
     Args:
@@ -117,13 +119,13 @@ def _kind(of):
     return f"the actions {low}..{of.num_actions - 1}"
 
 
-def future(video, episodes) -> int:
+def future(video: keras.Model, episodes) -> int:
     """Returns how many frames rollouts go on for: 10, or all there are."""
     available = int(episodes.lengths.max()) - video.num_past
     return min(STEPS, available)
 
 
-def far_apart(video, episodes, count=4):
+def far_apart(video: keras.Model, episodes, count: int = 4):
     """Returns `count` clips that lie far apart.
 
     Returns:

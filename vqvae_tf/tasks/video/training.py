@@ -2,7 +2,9 @@
 
 import functools
 
+import keras
 import numpy as np
+from ml_collections import ConfigDict
 
 from vqvae_tf import data
 from vqvae_tf.encoding import arrays as encoding
@@ -17,7 +19,7 @@ from vqvae_tf.training.workdir import CODES
 PLANS = (Plan("prior", "prior_training", keys=("prior.", "marginals")),)
 
 
-def stages(config, data_dir, with_prior):
+def stages(config: ConfigDict, data_dir: str | None, with_prior: bool):
     """Yields the stage of a recipe, whose autoencoder is its base's.
 
     See `Task.stages`.
@@ -52,7 +54,7 @@ def stages(config, data_dir, with_prior):
     return video
 
 
-def rollout_sheet(video, episodes) -> np.ndarray:
+def rollout_sheet(video: keras.Model, episodes) -> np.ndarray:
     """Draws what came and, below, a rollout, of clips far apart."""
     frames, actions = far_apart(video, episodes)
     past = video.num_past
