@@ -1,4 +1,4 @@
-"""What stands between an encoder and a decoder, one class a model family."""
+"""What stands between encoder and decoder: one class for each model family."""
 
 from vqvae_tf.bottlenecks.base import Bottleneck
 from vqvae_tf.bottlenecks.categorical import IndependentCategorical

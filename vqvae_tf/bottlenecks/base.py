@@ -9,10 +9,10 @@ from vqvae_tf.utils.messages import with_article
 
 
 class Draw(typing.NamedTuple):
-    """Draws of what the decoder gets.
+    """Samples of what the decoder gets.
 
     Attributes:
-        z: float32 `[S, B, *grid, C]`, S draws for each example.
+        z: float32 `[S, B, *grid, C]`, S samples for each example.
         log_ratio: float32 `[S, B]`, log p(z) - log q(z | x) in nats; 0
             without a prior.
     """
@@ -24,13 +24,20 @@ class Draw(typing.NamedTuple):
 class Bottleneck(keras.layers.Layer):
     """Turns an encoder's latents into what the decoder gets.
 
-    Subclasses implement `encode`; those that draw z also `sample`, those with
-    a cost of their own `penalty`. Computed in float32 whatever the policy.
-    An `Autoencoder` calls these methods: the layer itself is not called.
+    Subclasses implement `encode`; those that sample z also `sample`, those
+    with a cost of their own `penalty`. All is computed in float32 whatever the
+    dtype policy. An `Autoencoder` calls these methods, never the layer itself.
 
-    Shapes and words:
+    Shapes:
         latents: float `[B, *grid, channels]`, the encoder's output.
-        z: float32 `[S, B, *grid, C]`, S draws for each example.
+        z: float32 `[S, B, *grid, C]`, S samples for each example.
+
+    Attributes:
+        metric_names: tuple of str, the metrics it adds to the model's.
+        has_prior: bool, whether `log_ratio` is defined, so that a bound can
+            be reported.
+        num_samples: int, S in training.
+        resample: bool, whether the decoder is trained on one of them.
 
     Example: the signs of the latents.
 
@@ -42,35 +49,31 @@ class Bottleneck(keras.layers.Layer):
     [[[[1.0, -1.0]]]]
     """
 
-    # Metrics that it adds to the model's.
     metric_names = ()
-    # Whether `log_ratio` means something, so that a bound can be reported.
     has_prior = False
-    # S, draws for each example in training.
     num_samples = 1
-    # Whether the decoder is trained on one of them.
     resample = False
 
     def __init__(self, **kwargs):
         super().__init__(**{"autocast": False, "dtype": "float32", **kwargs})
 
     def build(self, input_shape=None):
-        """Creates the variables: here none."""
+        """Creates the variables; by default there are none."""
         self.built = True
 
     def call(self, latents):
         raise ValueError(
             "A bottleneck is no layer of a chain: its methods are called by an "
-            "Autoencoder, which adds what it costs to the loss. Call encode "
+            "Autoencoder, which adds its penalty to the loss. Call encode "
             "for the representation, or sample for draws. Received: a call "
             f"of {with_article(self)}."
         )
 
     def num_channels(self, channels: int) -> int:
-        """Returns how many channels z has for so many channels of latents."""
+        """Returns how many channels z has, given the latents' number."""
         return channels
 
-    def encode(self, latents):
+    def encode(self, latents) -> tf.Tensor:
         """Returns the representation, without noise.
 
         Args:
@@ -83,18 +86,24 @@ class Bottleneck(keras.layers.Layer):
             f"{type(self).__name__} must implement encode."
         )
 
-    def sample(self, latents, num_samples=1, training=False, seed=None):
-        """Returns z, and the log-ratio of its prior and posterior: a `Draw`.
+    def sample(
+        self,
+        latents,
+        num_samples: int = 1,
+        training: bool = False,
+        seed=None,
+    ) -> Draw:
+        """Returns z, and the log-ratio of its prior and posterior.
 
         Args:
             latents: float `[B, *grid, channels]`.
-            num_samples: S; without noise there is one z, and S is 1.
-            training: whether this is a step of training.
-            seed: of the draws, an integer or int32 [2].
+            num_samples: S; 1 without noise, which has only one z.
+            training: whether this is a training step.
+            seed: of the samples, an integer or int32 [2].
         """
         return self.as_one_draw(self.encode(latents))
 
-    def as_one_draw(self, z):
+    def as_one_draw(self, z) -> Draw:
         """Returns z `[B, *grid, C]` as `sample` does, with S = 1."""
         return Draw(z[tf.newaxis], tf.zeros([1, tf.shape(z)[0]]))
 
@@ -103,12 +112,12 @@ class Bottleneck(keras.layers.Layer):
 
         Args:
             latents: float `[B, *grid, channels]`.
-            weight: float [B], what each example counts (0 is padding), or
+            weight: float [B], the weight of each example (0 is padding), or
                 None for all 1.
-            training: whether this is a step of training.
+            training: whether this is a training step.
 
         Returns:
-            A float32 scalar in nats, of the mean example, and a dict of
+            A float32 scalar in nats, the mean over examples, and a dict of
             metrics, each a value or a pair (value, weight).
         """
         return tf.zeros([]), {}

@@ -1,4 +1,4 @@
-"""Discrete latents that are drawn: the bottleneck of VIMCO."""
+"""Discrete latents that are sampled: the bottleneck of VIMCO."""
 
 import math
 
@@ -14,23 +14,23 @@ from vqvae_tf.utils.checks import check_positive
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class IndependentCategorical(Stochastic):
-    """Codes drawn from a softmax each, embedded; p(codes) is uniform.
+    """Codes sampled from a softmax each, and embedded; p(codes) is uniform.
 
     The latents are those of a VQ-VAE, `[batch, *grid]` codes in 0..K-1 of each
-    of G codebooks, with a posterior that is no point and trained by the
-    multi-sample bound of VIMCO. The encoder gives the logits, G * K channels.
+    of G codebooks, but with a posterior that is not a point, trained by the
+    multi-sample bound of VIMCO. The encoder outputs the logits, G * K channels.
 
     Args:
-        num_embeddings: K.
-        embedding_dim: D, channels of a code's embedding.
-        num_codebooks: G; z has G * D channels.
-        num_samples: S of the bound, at least 2.
-        estimator, seed, resample: as of `Stochastic`; "vimco" only.
+        num_embeddings: int, K.
+        embedding_dim: int, D, channels of a code's embedding.
+        num_codebooks: int, G, 1 by default; z has G * D channels.
+        num_samples: int, S of the bound, at least 2; 10 by default.
+        estimator, seed, resample: as for `Stochastic`; "vimco" only.
 
     Metrics: `kl`, nats for each example.
 
     Raises:
-        ValueError: for latents of other channels than G * K.
+        ValueError: for latents that do not have G * K channels.
 
     Example: 8x8 latents of three codes in 0..15.
 
@@ -51,13 +51,13 @@ class IndependentCategorical(Stochastic):
 
     def __init__(
         self,
-        num_embeddings,
-        embedding_dim,
-        num_codebooks=1,
-        num_samples=10,
-        estimator="vimco",
-        seed=None,
-        resample=False,
+        num_embeddings: int,
+        embedding_dim: int,
+        num_codebooks: int = 1,
+        num_samples: int = 10,
+        estimator: str = "vimco",
+        seed: int | None = None,
+        resample: bool = False,
         **kwargs,
     ):
         super().__init__(estimator, num_samples, seed, resample, **kwargs)
@@ -144,10 +144,10 @@ class IndependentCategorical(Stochastic):
 def _inverse_cdf(log_probs, noise):
     """Draws codes `[*shape, S]` from `[*shape, K]` and uniforms `[*shape, S]`.
 
-    One number for a code, where Gumbel noise would take K.
+    It takes one random number for each code, where Gumbel noise takes K.
     """
     upto = tf.cumsum(tf.exp(tf.stop_gradient(log_probs)), axis=-1)
-    # The last sum is 1 but for rounding: no draw may lie above.
+    # The last sum is 1 up to rounding; no number may lie above it.
     upto = tf.reshape(upto[..., :-1], [-1, upto.shape[-1] - 1])
     values = tf.reshape(noise, [-1, noise.shape[-1]])
     codes = tf.searchsorted(upto, values, side="right")

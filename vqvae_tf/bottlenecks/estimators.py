@@ -1,6 +1,6 @@
-"""Bounds on log p(x) from several samples, and what their training follows.
+"""Bounds on log p(x) from several samples, and surrogates to train them.
 
-All take log-weights `[S, B]`, `log p(x, z_s) - log q(z_s | x)` of S draws for
+All take log-weights `[S, B]`, `log p(x, z_s) - log q(z_s | x)` of S samples for
 each of B examples.
 """
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 def log_mean_exp(log_weights) -> tf.Tensor:
-    """Returns the importance-weighted bound of S draws, float32 [B] nats.
+    """Returns the importance-weighted bound of S samples, float32 [B] nats.
 
     Its expectation grows with S, from the ELBO at S = 1 towards log p(x).
 
@@ -30,23 +30,23 @@ def log_mean_exp(log_weights) -> tf.Tensor:
 
 
 def vimco_surrogate(log_weights, log_q) -> tf.Tensor:
-    """Returns what has the bound's value, and the gradient of VIMCO.
+    """Returns a surrogate: the bound's value with the gradient of VIMCO.
 
-    Each draw is credited with what the bound gains over one in which the
-    geometric mean of the other draws' weights stands in its place, a baseline
-    that does not depend on it: the estimate has no bias.
+    Each sample is credited with the bound's gain over one in which the
+    geometric mean of the other samples' weights takes its place. This baseline
+    does not depend on the sample, so the estimate is unbiased.
 
     Args:
         log_weights: float `[S, B]` with S > 1, whose gradient reaches the
-            parameters of p and q directly, not through the draws.
-        log_q: float `[S, B]`, log q(z_s | x) at draws without gradient, but
-            for a term that is constant.
+            parameters of p and q directly, not through the samples.
+        log_q: float `[S, B]`, log q(z_s | x) up to a constant, at samples
+            that have no gradient.
 
     Returns:
         float32 [B] nats.
 
     Raises:
-        ValueError: for fewer than two draws.
+        ValueError: for fewer than two samples.
 
     References:
         Mnih and Rezende 2016, arXiv:1602.06725, eq. 5-9.
@@ -64,7 +64,7 @@ def vimco_surrogate(log_weights, log_q) -> tf.Tensor:
 
 
 def _without_each(log_weights):
-    """The bound with the mean of the others for each draw, `[S, B]`."""
+    """Returns the bounds with each sample replaced by the others' mean."""
     count = log_weights.shape[0]
     others = tf.reduce_sum(log_weights, axis=0) - log_weights
     own = tf.eye(count, dtype=tf.bool)[:, :, tf.newaxis]

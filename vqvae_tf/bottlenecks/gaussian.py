@@ -18,22 +18,23 @@ _UNIT = math.log(math.expm1(1.0))  # softplus of it is 1
 class DiagonalGaussian(Stochastic):
     """q(z | x) = N(mean, diag(scale^2)), p(z) = N(0, I).
 
-    The encoder gives `[mean, raw scale]`, twice as many channels as z has.
+    The encoder outputs `[mean, raw scale]`, twice as many channels as z has.
 
     Args:
-        beta: what a nat of the KL divergence costs; 1 is the VAE.
-        capacity: C in nats; where given the cost is `beta * |KL - C|`, so
-            that the code may carry C nats for nothing.
-        capacity_steps: C grows from 0 to `capacity` in so many steps.
-        estimator, num_samples, seed, resample: as of `Stochastic`. beta and
-            capacity are of the "elbo" only.
+        beta: float, the price of a nat of the KL divergence; 1, the default,
+            is the VAE.
+        capacity: float, C in nats, or None, the default. If given, the cost
+            is `beta * |KL - C|`, so the code may carry C nats for free.
+        capacity_steps: int, C grows from 0 to `capacity` in this many steps.
+        estimator, num_samples, seed, resample: as for `Stochastic`. Only
+            "elbo" has beta and capacity.
 
     Metrics: `kl`, nats for each example, and with a capacity what it is now,
     `capacity`.
 
     Raises:
-        ValueError: for an odd number of channels, or arguments that do not
-            go together.
+        ValueError: for an odd number of channels, or arguments that exclude
+            each other.
 
     Example: 8x8 latents of two dimensions.
 
@@ -51,13 +52,13 @@ class DiagonalGaussian(Stochastic):
 
     def __init__(
         self,
-        beta=1.0,
-        capacity=None,
-        capacity_steps=100_000,
-        estimator="elbo",
-        num_samples=1,
-        seed=None,
-        resample=False,
+        beta: float = 1.0,
+        capacity: float | None = None,
+        capacity_steps: int = 100_000,
+        estimator: str = "elbo",
+        num_samples: int = 1,
+        seed: int | None = None,
+        resample: bool = False,
         **kwargs,
     ):
         super().__init__(estimator, num_samples, seed, resample, **kwargs)
@@ -142,7 +143,7 @@ class DiagonalGaussian(Stochastic):
         return self.beta * tf.abs(kl - self.current_capacity())
 
     def current_capacity(self):
-        """Returns C in nats at the present step, float32 scalar."""
+        """Returns C in nats at the current step, float32 scalar."""
         done = tf.cast(tf.convert_to_tensor(self.step), tf.float32)
         share = tf.minimum(done / self.capacity_steps, 1.0)
         return self.capacity * share

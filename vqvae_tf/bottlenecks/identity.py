@@ -11,8 +11,8 @@ class Identity(Bottleneck):
     """Hands the latents on, through an activation if there is one.
 
     Args:
-        activation: None, or a name or function as Keras knows, such as
-            "relu" or "sigmoid".
+        activation: None, or an activation that Keras knows by name, such as
+            "relu" or "sigmoid", or a function.
 
     Example:
 

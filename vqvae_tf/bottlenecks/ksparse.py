@@ -9,17 +9,18 @@ from vqvae_tf.utils.checks import check_positive
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class KSparse(Bottleneck):
-    """Keeps the k largest activations of an example, and its gradient there.
+    """Keeps the k largest activations of an example, and their gradients.
 
-    A unit is one position and channel; the k largest are those of all units
+    A unit is one position and channel; the k largest are taken over all units
     of an example, by value (not by magnitude: activations are linear). Exactly
-    k are kept: of equal ones those that stand first.
+    k are kept: among equal ones, those that come first.
 
     Args:
-        k: how many are kept in training.
-        test_factor: outside of training `round(test_factor * k)` are kept,
-            at most all: the paper's alpha k. It takes an alpha of at least 1
-            by validation and names none for all data; 1.5 is our default.
+        k: int, how many are kept in training.
+        test_factor: float, at least 1. Outside training
+            `round(test_factor * k)` are kept, at most all: the paper's
+            alpha k. The paper chooses alpha by validation and names none for
+            all data; 1.5 is our default.
 
     Raises:
         ValueError: for k below 1 or a test_factor below 1; for latents of
@@ -39,7 +40,7 @@ class KSparse(Bottleneck):
         section 2.1.
     """
 
-    def __init__(self, k, test_factor=1.5, **kwargs):
+    def __init__(self, k: int, test_factor: float = 1.5, **kwargs):
         super().__init__(**kwargs)
         self.k = check_positive("k", k)
         if not isinstance(test_factor, (int, float)) or test_factor < 1:
@@ -51,7 +52,7 @@ class KSparse(Bottleneck):
 
     @property
     def test_k(self) -> int:
-        """How many activations are kept outside of training."""
+        """How many activations are kept outside training."""
         return round(self.test_factor * self.k)
 
     def encode(self, latents):

@@ -11,11 +11,11 @@ ACTIVATIONS = ("sigmoid", "hard_sigmoid")
 
 
 def bernoulli_kl(p: float, q: tf.Tensor) -> tf.Tensor:
-    """Returns KL(p || q) of two coins, in nats, shaped as q.
+    """Returns KL(p || q) of two Bernoulli distributions, in nats, like q.
 
     Args:
         p: in (0, 1).
-        q: float32 in 0..1; it counts as at least 1e-7 away from both.
+        q: float32 in 0..1, clipped to 1e-7..1 - 1e-7.
 
     Example:
 
@@ -29,17 +29,18 @@ def bernoulli_kl(p: float, q: tf.Tensor) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class Sparse(Bottleneck):
-    """Activations in 0..1 that are pulled to a small mean by a KL divergence.
+    """Activations in 0..1 whose mean a KL divergence pulls to a small value.
 
     A unit is one position and channel. The penalty is
     `weight * sum over units of KL(rho || mean)`, with a unit's mean over the
     *global* batch: activations are summed over all replicas before the KL.
-    The larger the batch, the better the mean of rare activations.
+    The larger the batch, the better the estimate for rare activations.
 
     Args:
-        rho: the mean activation aimed at, in (0, 1).
-        weight: the beta of the literature, at least 0.
-        activation: "sigmoid" or "hard_sigmoid", whose values are in 0..1.
+        rho: float, the target mean activation, in (0, 1).
+        weight: float, the beta of the literature, at least 0.
+        activation: "sigmoid" (the default) or "hard_sigmoid", whose values
+            are in 0..1.
 
     Metrics: `sparsity_kl`, the sum over units in nats, and `mean_activation`,
     over the units and the batch.
@@ -60,7 +61,9 @@ class Sparse(Bottleneck):
 
     metric_names = ("sparsity_kl", "mean_activation")
 
-    def __init__(self, rho, weight, activation="sigmoid", **kwargs):
+    def __init__(
+        self, rho: float, weight: float, activation: str = "sigmoid", **kwargs
+    ):
         super().__init__(**kwargs)
         if not isinstance(rho, float) or not 0 < rho < 1:
             raise ValueError(
@@ -91,7 +94,7 @@ class Sparse(Bottleneck):
         )
         mean = tf.math.divide_no_nan(sums, total)
         kl = tf.reduce_sum(bernoulli_kl(self.rho, mean))
-        # Every replica has the global values: each counts by its own rows.
+        # Every replica has the global values, weighted by its own rows.
         return self.weight * kl, {
             "sparsity_kl": (kl, rows),
             "mean_activation": (tf.reduce_mean(mean), rows),

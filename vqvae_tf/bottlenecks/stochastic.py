@@ -1,4 +1,4 @@
-"""What bottlenecks that draw their latents share: draws, bounds, surrogates."""
+"""What stochastic bottlenecks share: samples, bounds, surrogates."""
 
 import functools
 
@@ -21,23 +21,24 @@ def distributions():
 
 
 class Stochastic(RowNoise, Bottleneck):
-    """A posterior q(z | x), a prior p(z), and the bound that is maximised.
+    """A posterior q(z | x), a prior p(z), and the bound that is maximized.
 
-    Subclasses implement `draw_from_noise`, `encode`, `kl_divergence` and
-    `prior_sample`.
+    Subclasses implement `draw_from_noise`, `noise_shape`, `encode`,
+    `kl_divergence` and `prior_sample`.
 
     Args:
-        estimator: "elbo" (the mean over draws, with the KL divergence in
-            closed form), "iwae" (log-mean-exp over draws, both through
-            draws that are functions of the parameters) or "vimco"
-            (log-mean-exp over draws that are not).
-        num_samples: S, draws for each example in training.
-        seed: of the draws in training; a random one by default.
-        resample: train the decoder on one of an example's draws, taken by
-            its weight, instead of on all of them by their weights. That is
-            the same on average, and saves S - 1 of S backward passes through
-            the decoder. With "vimco" only: the others' gradients pass through
-            the draws.
+        estimator: "elbo" (the default: the mean over samples, with the KL
+            divergence in closed form), "iwae" (log-mean-exp over samples
+            that are functions of the parameters) or "vimco" (log-mean-exp
+            over samples that are not).
+        num_samples: int, S, samples for each example in training; 1 by
+            default.
+        seed: int, of the samples in training; a random one by default.
+        resample: bool, whether to train the decoder on one of an example's
+            samples, chosen by weight, instead of on all of them by their
+            weights; False by default. The expectation is the same, and S - 1
+            of S backward passes through the decoder are saved. With "vimco"
+            only: the other estimators' gradients pass through the samples.
 
     Raises:
         ValueError: for an estimator that the posterior does not allow.
@@ -48,10 +49,10 @@ class Stochastic(RowNoise, Bottleneck):
 
     def __init__(
         self,
-        estimator="elbo",
-        num_samples=1,
-        seed=None,
-        resample=False,
+        estimator: str = "elbo",
+        num_samples: int = 1,
+        seed: int | None = None,
+        resample: bool = False,
         **kwargs,
     ):
         super().__init__(seed, **kwargs)
@@ -75,12 +76,12 @@ class Stochastic(RowNoise, Bottleneck):
             )
 
     def sample(self, latents, num_samples=1, training=False, seed=None):
-        """Draws z from the posterior.
+        """Samples z from the posterior.
 
         Args:
             latents: float `[B, *grid, channels]`, the encoder's output.
             num_samples: S.
-            training: draw anew each time; otherwise from `seed`.
+            training: whether each call samples anew; otherwise by `seed`.
             seed: an integer, or int32 [2]; 0 by default.
 
         Returns:
@@ -104,7 +105,7 @@ class Stochastic(RowNoise, Bottleneck):
         return self.draw_from_noise(latents, tf.transpose(noise, axes))
 
     def noise_shape(self, shape):
-        """Returns the shape of the uniform numbers of one draw of a row.
+        """Returns the shape of the uniform numbers for one sample of a row.
 
         Args:
             shape: a list, of the latents `[B, *grid, channels]`; entries are
@@ -127,7 +128,7 @@ class Stochastic(RowNoise, Bottleneck):
         )
 
     def prior_sample(self, shape, seed, temperature=1.0):
-        """Draws z from the prior.
+        """Samples z from the prior.
 
         Args:
             shape: `[batch, *grid, C]`.
@@ -142,13 +143,13 @@ class Stochastic(RowNoise, Bottleneck):
         )
 
     def objective(self, log_px, draw, latents, training=False):
-        """Returns the surrogate to maximise, the bound, and metrics.
+        """Returns the surrogate to maximize, the bound, and metrics.
 
         Args:
             log_px: float `[S, B]` nats, log p(x | z_s).
             draw: the `Draw` of z.
             latents: float `[B, *grid, channels]`.
-            training: whether the step counts for an annealed capacity.
+            training: whether the step counts towards an annealed capacity.
 
         Returns:
             surrogate and bound, float32 [B] nats, and a dict of metrics.
@@ -161,12 +162,12 @@ class Stochastic(RowNoise, Bottleneck):
         bound = estimators.log_mean_exp(log_weights)
         if self.estimator == "iwae":
             return bound, bound, {"kl": kl}
-        # p(z) is fixed, and z too: this has the gradient of log q(z | x).
+        # p(z) and z are fixed, so its gradient is that of log q(z | x).
         surrogate = estimators.vimco_surrogate(log_weights, -draw.log_ratio)
         return surrogate, bound, {"kl": kl}
 
     def choose(self, log_px, draw):
-        """Returns one draw of each example, taken by its weight.
+        """Returns one sample of each example, chosen by weight.
 
         Args:
             log_px: float `[S, B]` nats, log p(x | z_s).
@@ -183,7 +184,7 @@ class Stochastic(RowNoise, Bottleneck):
         return tf.gather_nd(draw.z, tf.stack([chosen, rows], axis=-1))[None]
 
     def kl_cost(self, kl, training):
-        """Returns what the KL divergence costs, [B]; by default itself."""
+        """Returns the cost of the KL divergence, [B]; by default itself."""
         return kl
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""A classifier that the latents learn to deceive."""
+"""An adversarial classifier that latents learn to fool."""
 
 import keras
 import tensorflow as tf
@@ -10,17 +10,19 @@ from vqvae_tf.utils.checks import check_not_negative, check_positive
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class LabelAdversary(Composite):
-    """Learns a label from latents, and has their encoder unlearn it.
+    """Learns a label from latents, and makes the encoder remove it.
 
-    A small convolutional classifier of the sequence is trained to tell the
-    label (a speaker, say). The gradient that it sends back to the latents is
-    reversed and weighed: the encoder leaves out what the label could be told
-    by, where the rest of its loss does not need it.
+    A small convolutional classifier of the sequence is trained to predict the
+    label (a speaker, say). The gradient it sends back to the latents is
+    reversed and weighted, so the encoder drops what gives the label away,
+    unless the rest of its loss needs it.
 
     Args:
-        num_classes: S, of the labels.
-        channels: of the classifier's two convolutions of window 3.
-        weight: of the reversed gradient; 0 only observes.
+        num_classes: int, S, the number of labels.
+        channels: int, of the classifier's two convolutions of window 3; 128
+            by default.
+        weight: float, of the reversed gradient; 0.03 by default, 0 only
+            observes.
 
     Call arguments:
         latents: float `[batch, time, channels]`.
@@ -28,13 +30,13 @@ class LabelAdversary(Composite):
         mask: float `[batch, time]`, 0 at padding, or None.
 
     Returns:
-        The cross-entropy in nats and whether the label was told, both float32
-        `[batch]`. The first is to be added to the loss.
+        The cross-entropy in nats and whether the prediction was right, both
+        float32 `[batch]`. The first is to be added to the loss.
 
     Raises:
         ValueError: for sizes below 1, or a negative weight.
 
-    Example: latents that are the label say it less and less.
+    Example: latents that equal the label reveal it less after a step.
 
     >>> layer = LabelAdversary(2, channels=8, weight=1.0)
     >>> latents = tf.Variable(tf.one_hot([[0, 0], [1, 1]], 2))
@@ -49,10 +51,16 @@ class LabelAdversary(Composite):
 
     References:
         Ganin and Lempitsky 2015, arXiv:1409.7495, section 3.2 (the reversal).
-        Mor et al. 2018, arXiv:1805.07848, section 3 (of a WaveNet's encoder).
+        Mor et al. 2018, arXiv:1805.07848, section 3 (for a WaveNet's encoder).
     """
 
-    def __init__(self, num_classes, channels=128, weight=0.03, **kwargs):
+    def __init__(
+        self,
+        num_classes: int,
+        channels: int = 128,
+        weight: float = 0.03,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.num_classes = check_positive("num_classes", num_classes)
         self.channels = check_positive("channels", channels)
@@ -111,7 +119,7 @@ def _reversed_gradient(x, weight):
 
     @tf.custom_gradient
     def identity(x):
-        # Not -weight: TensorFlow would take a -0.0 for every 0.0 from then on.
+        # Not -weight: TensorFlow would use -0.0 for every 0.0 from then on.
         return tf.identity(x), lambda dy: -(weight * dy)
 
     return identity(x)

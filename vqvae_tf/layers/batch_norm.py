@@ -1,4 +1,4 @@
-"""Batch normalisation that knows of padding and of other replicas."""
+"""Batch normalization that handles padding and several replicas."""
 
 import keras
 import tensorflow as tf
@@ -11,22 +11,24 @@ from vqvae_tf.utils.checks import check_share
 class BatchNorm(keras.layers.Layer):
     """Gives each channel mean 0 and variance 1, without scale or offset.
 
-    As `keras.layers.BatchNormalization(center=False, scale=False)`, but of the
-    positions of all replicas that a mask leaves in; Keras' takes a mask or
-    the other replicas into account, not both.
+    Like `keras.layers.BatchNormalization(center=False, scale=False)`, but over
+    the positions of all replicas that a mask keeps; Keras' layer handles a
+    mask or other replicas, not both.
 
     Args:
-        momentum: of the moving averages, which are taken out of training.
-        epsilon: added to the variance. Small, or a loss that shrinks the
-            inputs (a quantizer's commitment) could do so unseen.
+        momentum: float in [0, 1], of the moving averages, which are used
+            outside training; 0.99 by default.
+        epsilon: float, added to the variance; 1e-6 by default. It must be
+            small, or a loss that shrinks the inputs (a quantizer's
+            commitment) could do so unnoticed.
 
     Call arguments:
         inputs: float `[batch, *sizes, channels]`.
-        training: whether to take the batch's mean and variance.
+        training: bool, whether to use the batch's mean and variance.
         weight: float `[batch, *sizes]` or `[batch]`, 0 at padding; or None.
 
     Returns:
-        Of the shape and dtype of the inputs; computed in float32.
+        A tensor of the shape and dtype of the inputs; computed in float32.
 
     Raises:
         ValueError: for a momentum outside [0, 1].
@@ -42,7 +44,7 @@ class BatchNorm(keras.layers.Layer):
         Ioffe and Szegedy 2015, arXiv:1502.03167.
     """
 
-    def __init__(self, momentum=0.99, epsilon=1e-6, **kwargs):
+    def __init__(self, momentum: float = 0.99, epsilon: float = 1e-6, **kwargs):
         super().__init__(**{"autocast": False, **kwargs})
         self.momentum = check_share("momentum", momentum)
         self.epsilon = epsilon
@@ -54,7 +56,7 @@ class BatchNorm(keras.layers.Layer):
                 name=name,
                 initializer=initializer,
                 trainable=False,
-                # Replicas have the same.
+                # All replicas have the same.
                 aggregation="only_first_replica",
                 **options,
             )

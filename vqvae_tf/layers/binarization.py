@@ -1,4 +1,4 @@
-"""Binary pictures, drawn anew from grey ones at every step."""
+"""Binary pictures, resampled from grey ones at every step."""
 
 import keras
 import tensorflow as tf
@@ -8,18 +8,19 @@ from vqvae_tf.layers.row_noise import RowNoise
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class Binarization(RowNoise):
-    """Draws each pixel white with the probability of its grey level.
+    """Makes each pixel white with the probability of its grey level.
 
-    "Dynamic" binarisation of MNIST: a picture is another one at each step of
-    training. Out of training the draws follow from `seed` of the call alone.
+    "Dynamic" binarization of MNIST: each training step sees other pictures.
+    Outside training the draws depend only on the `seed` of the call.
 
     Args:
-        seed: of the draws in training; a random one by default.
+        seed: int, of the draws in training; a random one by default.
 
     Call arguments:
         x: uint8 or float `[batch, *sizes, channels]` in 0..255.
-        training: draw anew.
-        seed: of the draws out of training, an integer or int32 [2].
+        training: bool, whether to draw anew; False by default.
+        seed: of the draws outside training, an integer or int32 [2]; 0 by
+            default.
 
     Returns:
         float32 of the same shape, 0 or 255.
@@ -34,7 +35,7 @@ class Binarization(RowNoise):
         Murray 2008, "On the quantitative analysis of deep belief networks".
     """
 
-    def __init__(self, seed=None, **kwargs):
+    def __init__(self, seed: int | None = None, **kwargs):
         super().__init__(seed, **{"autocast": False, **kwargs})
 
     def call(self, x, training=False, seed=0):

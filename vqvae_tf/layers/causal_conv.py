@@ -25,7 +25,7 @@ def gate(x) -> tf.Tensor:
 
 
 class _CausalConv(keras.layers.Layer):
-    """What the two layers share: a kernel, a bias, `valid` after padding."""
+    """A kernel and a bias, of causal convolutions of any rank."""
 
     def __init__(self, filters, include_current=True, use_bias=True, **kwargs):
         super().__init__(**kwargs)
@@ -37,7 +37,7 @@ class _CausalConv(keras.layers.Layer):
     def _add_weights(self, window, channels):
         if channels is None:
             raise ValueError(
-                f"{type(self).__name__} needs to know the number of input "
+                f"{type(self).__name__} must know the number of input "
                 "channels. Received: inputs whose last axis is None."
             )
         self.kernel = self.add_weight(
@@ -79,18 +79,18 @@ class _CausalConv(keras.layers.Layer):
 class CausalConv1D(_CausalConv):
     """Convolves along the last axis but one, each position with its past.
 
-    With `n = kernel_size` and `d = dilation_rate`, output `t` is made of the
-    inputs `t - (n-1) d, ..., t - d, t`; without `include_current` of those one
+    With `n = kernel_size` and `d = dilation_rate`, output `t` depends on the
+    inputs `t - (n-1) d, ..., t - d, t`; without `include_current` on those one
     step earlier, `t-1 - (n-1) d, ..., t-1` (a type A mask). For images, where
     the axis is the width, this is the horizontal stack of the gated PixelCNN;
     for waveforms, the dilated convolution of WaveNet.
 
     Args:
-        filters: the number of output channels.
-        kernel_size: the number of positions seen (all of them in the past).
-        dilation_rate: the distance between two of them.
-        include_current: whether output t may see input t.
-        use_bias: whether a bias is added.
+        filters: int, the number of output channels.
+        kernel_size: int, the number of positions seen (all in the past).
+        dilation_rate: int, the distance between two of them; 1 by default.
+        include_current: bool, whether output t sees input t; True by default.
+        use_bias: bool, whether a bias is added; True by default.
 
     Call arguments:
         inputs: float `[batch, *leading, time, channels]`; leading axes, such
@@ -117,11 +117,11 @@ class CausalConv1D(_CausalConv):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        dilation_rate=1,
-        include_current=True,
-        use_bias=True,
+        filters: int,
+        kernel_size: int,
+        dilation_rate: int = 1,
+        include_current: bool = True,
+        use_bias: bool = True,
         **kwargs,
     ):
         super().__init__(filters, include_current, use_bias, **kwargs)
@@ -184,8 +184,8 @@ def _convolve(x, kernel, rate):
 
 
 def _gradients(x, kernel, dy, rate):
-    """Returns those of `_convolve` to x and kernel, for that to its result."""
-    # The result is shorter by a multiple of the rate, and so padded alike.
+    """Returns the gradients of `_convolve` to x and kernel, given dy."""
+    # dy is shorter by a multiple of the rate, so the same padding fits.
     padding = [[0, -tf.shape(x)[1] % rate]]
     x = tf.space_to_batch(x, [rate], padding)
     dy = tf.space_to_batch(dy, [rate], padding)
@@ -205,16 +205,16 @@ class VerticalConv2D(_CausalConv):
     """Convolves images, each row with the rows above it, all columns alike.
 
     The vertical stack of the gated PixelCNN: with `kernel_size=(n, k)` the
-    output in row r, column c is made of the rows `r-n+1, ..., r` (without
+    output in row r, column c depends on the rows `r-n+1, ..., r` (without
     `include_current`: `r-n, ..., r-1`) and the columns `c - k//2, ...,
-    c + k//2`. As rows above are known entirely, no column is hidden and there
+    c + k//2`. Rows above are known entirely, so no column is hidden and there
     is no blind spot.
 
     Args:
-        filters: the number of output channels.
-        kernel_size: (rows, columns); the number of columns is odd.
-        include_current: whether row r may see row r.
-        use_bias: whether a bias is added.
+        filters: int, the number of output channels.
+        kernel_size: (rows, columns), integers; the number of columns is odd.
+        include_current: bool, whether row r sees row r; True by default.
+        use_bias: bool, whether a bias is added; True by default.
 
     Call arguments:
         inputs: float `[batch, height, width, channels]`.
@@ -241,10 +241,10 @@ class VerticalConv2D(_CausalConv):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        include_current=True,
-        use_bias=True,
+        filters: int,
+        kernel_size: tuple[int, int],
+        include_current: bool = True,
+        use_bias: bool = True,
         **kwargs,
     ):
         super().__init__(filters, include_current, use_bias, **kwargs)

@@ -1,4 +1,4 @@
-"""The contractive penalty: how much the representation follows the input."""
+"""The contractive penalty on the sensitivity of a representation."""
 
 import keras
 import tensorflow as tf
@@ -16,33 +16,33 @@ class Contractive(RowNoise):
 
     For inputs x `[B, *sizes, channels]` and representations h(x) `[B, ...]` it
     is `weight * sum_ij (d h_i / d x_j)^2` of each example, in nats. It is
-    differentiable: the encoder's variables get the gradient in a tape around
-    the call.
+    differentiable: a tape around the call gives gradients to the encoder's
+    variables.
 
     Args:
-        weight: the paper's lambda, at least 0.
-        method: "exact" forms the whole Jacobian, one backward pass for each
-            unit of h, all of them at once (memory and time grow with the
-            units: for small or dense encoders). "hutchinson" estimates the
-            norm without bias as the mean of `|v^T J|^2` over probes v of
+        weight: float, the paper's lambda, at least 0.
+        method: "exact" (the default) forms the whole Jacobian, one backward
+            pass for each unit of h, all at once (memory and time grow with
+            the units: for small or dense encoders). "hutchinson" estimates
+            the norm without bias as the mean of `|v^T J|^2` over probes v of
             random signs, one backward pass each, whatever the units. The
             variance of one probe is 2 sum_(i != k) (J J^T)_ik^2.
-        num_probes: how many probes for "hutchinson".
-        seed: of the probes in training; a random one by default.
-        relative: divide by the sum of the variances of the units of h over
-            the *global* batch, so that the penalty is the same where h is
-            scaled. The paper ties the decoder's weights to the encoder's;
-            where they are free, h can be made as small as one likes at no
+        num_probes: int, how many probes for "hutchinson"; 1 by default.
+        seed: int, of the probes in training; a random one by default.
+        relative: bool, whether to divide by the sum of the variances of the
+            units of h over the *global* batch; False by default. The penalty
+            is then the same however h is scaled. The paper ties the decoder's
+            weights to the encoder's; where they are free, h can shrink at no
             cost, and nothing is contracted. A batch of one costs 0.
 
     Call arguments:
         encode: a function of float inputs that returns h, each row from its
             own input alone (no batch normalisation).
         inputs: float `[B, *sizes, channels]`.
-        training: whether probes are drawn anew; otherwise the same ones are
-            taken at each call.
-        weight: None, or `[B]`, 0 for rows of padding: they are not in the
-            variances.
+        training: bool, whether probes are drawn anew; otherwise each call
+            uses the same ones.
+        weight: None, or `[B]`, 0 for rows of padding, which the variances
+            leave out.
 
     Returns:
         float32 [B] nats.
@@ -66,11 +66,11 @@ class Contractive(RowNoise):
 
     def __init__(
         self,
-        weight,
-        method="exact",
-        num_probes=1,
-        seed=None,
-        relative=False,
+        weight: float,
+        method: str = "exact",
+        num_probes: int = 1,
+        seed: int | None = None,
+        relative: bool = False,
         **kwargs,
     ):
         if method not in METHODS:
@@ -86,7 +86,7 @@ class Contractive(RowNoise):
         self.relative = bool(relative)
         self.built = True
 
-    # Not by `call`: Keras takes tensors alone for positional arguments.
+    # Not `call`: Keras allows only tensors as positional arguments.
     def __call__(self, encode, inputs, training=False, weight=None):
         inputs = tf.convert_to_tensor(inputs)
         if self.method == "exact":
@@ -102,7 +102,7 @@ class Contractive(RowNoise):
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(inputs)
             units = _flat(encode(inputs))
-        # batch_jacobian would give zeros where there is no gradient.
+        # batch_jacobian returns zeros where there is no gradient.
         _dependent(tape.gradient(units, inputs))
         return _squares(tape.batch_jacobian(units, inputs)), units
 

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-# Up to so many channels a convolution that doubles sizes has a quicker form.
+# Up to this many channels, doubling sizes has a faster form.
 _FEW_CHANNELS = 8
 
 _CONVOLUTIONS = {
@@ -34,18 +34,17 @@ def transposed_convolution(rank: int, filters: int, kernel_size: int, **kwargs):
     return _TRANSPOSED[rank](filters, kernel_size, padding="same", **kwargs)
 
 
-# Files of weights name layers by their class: Keras' name, for Keras' weights.
+# Weight files name layers by class: Keras' name, so that Keras' weights fit.
 @keras.saving.register_keras_serializable("vqvae_tf")
 class Conv2DTranspose(keras.layers.Conv2DTranspose):
     """A 4x4 transposed convolution of stride 2, to few channels.
 
     It has the weights, results and gradients of `keras.layers.Conv2DTranspose`
-    with `padding="same"`, and computes its results as a 2x2 convolution to the
-    four pixels that lie between four inputs: to 3 channels in half the time,
-    on CPU.
+    with `padding="same"`, but computes its results as a 2x2 convolution to the
+    four pixels between four inputs: with 3 channels, in half the time on CPU.
 
     Args:
-        filters: the number of channels of the output.
+        filters: int, the number of output channels.
         **kwargs: the bias, activation, initializers and so on of
             `keras.layers.Conv2DTranspose`.
 
@@ -65,7 +64,7 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
         Shi et al. 2016, arXiv:1609.05158 and arXiv:1609.07009.
     """
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters: int, **kwargs):
         super().__init__(filters, **_FIXED, **kwargs)
 
     def call(self, inputs):
@@ -79,7 +78,7 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
         return {k: v for k, v in config.items() if k not in _FIXED}
 
 
-# What may not be asked for; else a TypeError of two values.
+# Not arguments: giving one is a TypeError.
 _FIXED = {
     "kernel_size": 4,
     "strides": 2,
@@ -94,7 +93,7 @@ _FIXED = {
 def _double(x, kernel):
     """`[B, H, W, C]` and `[4, 4, F, C]` to `[B, 2 * H, 2 * W, F]`."""
     filters, channels = kernel.shape[2:]
-    # Output rows 2i - 1 and 2i are made of inputs i - 1 and i, by the rows 2, 3
+    # Output rows 2i - 1 and 2i depend on inputs i - 1 and i, through rows 2, 3
     # and 0, 1 of the kernel; columns likewise.
     blocks = tf.reshape(kernel, [2, 2, 2, 2, filters, channels])
     blocks = tf.transpose(tf.reverse(blocks, [0, 2]), [0, 2, 5, 1, 3, 4])
@@ -103,7 +102,7 @@ def _double(x, kernel):
     y = tf.nn.depth_to_space(y, 2)[:, 1:-1, 1:-1]
 
     def gradient(dy):
-        # Those of the transposed convolution; they are quick enough.
+        # As of the transposed convolution; these are fast enough.
         dx = tf.nn.conv2d(dy, kernel, 2, "SAME")
         dkernel = tf.raw_ops.Conv2DBackpropFilter(
             input=dy,

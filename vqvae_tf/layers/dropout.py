@@ -1,4 +1,4 @@
-"""Dropout that does not depend on how a batch is split."""
+"""Dropout that does not depend on how a batch is split over replicas."""
 
 import keras
 import tensorflow as tf
@@ -11,17 +11,20 @@ from vqvae_tf.utils.checks import check_share
 class Dropout(RowNoise):
     """Sets a share of the activations to 0 in training, and scales the rest.
 
-    As `keras.layers.Dropout`, but the noise of an example follows from the
-    seed, the number of the call and the example's place in the *global* batch:
-    on one replica or many the same activations are dropped.
+    Like `keras.layers.Dropout`, but the noise of an example depends only on
+    the seed, the number of the call and the example's index in the *global*
+    batch: one replica drops the same activations as many.
 
     Args:
-        rate: the share to drop, in [0, 1].
-        seed: an integer; a random one by default.
+        rate: float, the share to drop, in [0, 1].
+        seed: int, a random one by default.
 
     Call arguments:
         inputs: float `[batch, ...]`.
-        training: whether anything is dropped.
+        training: bool, whether anything is dropped; False by default.
+
+    Returns:
+        A tensor of the shape and dtype of the inputs.
 
     Raises:
         ValueError: for a rate outside [0, 1].
@@ -38,7 +41,7 @@ class Dropout(RowNoise):
         networks from overfitting".
     """
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs):
         rate = check_share("rate", rate)
         super().__init__(seed, noisy=bool(rate), **kwargs)
         self.rate = rate

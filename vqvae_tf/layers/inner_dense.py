@@ -1,10 +1,10 @@
-"""The dense layers inside of others, which stay in floating point."""
+"""Dense layers inside other layers, which stay in floating point."""
 
 import keras
 
 
 class InnerDense(keras.layers.Dense):
-    """`keras.layers.Dense` as part of a layer, whose config has no word of it.
+    """`keras.layers.Dense` as part of a layer, whose config does not list it.
 
     Example:
 
@@ -13,16 +13,16 @@ class InnerDense(keras.layers.Dense):
     """
 
     def quantize(self, mode=None, type_check=True, config=None):
-        """Raises ValueError: what is saved could not be loaded again."""
+        """Raises ValueError: the saved model could not be loaded."""
         raise ValueError(
             f"{self.name} is a dense layer inside of another layer of "
-            "vqvae_tf, whose configuration does not keep that it was "
-            "quantized: the model could be saved, and not be loaded. Leave it "
-            "out by filters=, or export the model, and quantize that. "
+            "vqvae_tf, whose configuration does not record that it was "
+            "quantized: the model could be saved, but not loaded. Exclude it "
+            "by filters=, or export the model, and quantize that. "
             f"Received: quantize({mode!r})."
         )
 
 
-# In files of weights Keras calls what is in a list by the name of its class;
-# that of presets that were saved before must stay.
+# Keras names layers in lists by their class in weight files; presets saved with
+# `keras.layers.Dense` must still load.
 InnerDense.__name__ = "Dense"

@@ -1,4 +1,4 @@
-"""Mu-law companding: a waveform as levels that are fine where it is quiet."""
+"""Mu-law companding: levels of a waveform, finer where it is quiet."""
 
 import keras
 import numpy as np
@@ -14,11 +14,11 @@ class MuLaw(keras.layers.Layer):
 
     `f(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu)` with `mu = K - 1` spreads
     quiet samples over [-1, 1], and level `l` stands for the companded values
-    nearest to `2 l / mu - 1`. The layer itself is a model's `preprocess`: its
-    output is the companded waveform with an axis of channels.
+    nearest to `2 l / mu - 1`. The layer itself serves as a model's
+    `preprocess`: its output is the companded waveform with a channel axis.
 
     Args:
-        num_levels: K, at least 2.
+        num_levels: int, K, at least 2; 256 by default.
 
     Call arguments:
         x: float `[batch, time]` in [-1, 1].
@@ -40,7 +40,7 @@ class MuLaw(keras.layers.Layer):
         van den Oord et al. 2016, arXiv:1609.03499, section 2.2.
     """
 
-    def __init__(self, num_levels=256, **kwargs):
+    def __init__(self, num_levels: int = 256, **kwargs):
         super().__init__(**{"autocast": False, **kwargs})
         self.num_levels = check_positive("num_levels", num_levels)
         if num_levels < 2:
@@ -49,19 +49,19 @@ class MuLaw(keras.layers.Layer):
             )
 
     @property
-    def mu(self):
+    def mu(self) -> float:
         return self.num_levels - 1.0
 
     def call(self, x):
         return self.compand(x)[..., tf.newaxis]
 
-    def compand(self, x):
+    def compand(self, x) -> tf.Tensor:
         """Returns f(x), float32 in [-1, 1] of the waveform's shape."""
         x = tf.cast(x, tf.float32)
         size = tf.math.log1p(self.mu * tf.abs(x)) / np.log1p(self.mu)
         return tf.sign(x) * size
 
-    def encode(self, waveform):
+    def encode(self, waveform) -> tf.Tensor:
         """Returns the levels of a waveform, int32 of its shape.
 
         Samples beyond -1 and 1 are clipped.
@@ -74,16 +74,16 @@ class MuLaw(keras.layers.Layer):
         steps = tf.clip_by_value(tf.round(steps), 0.0, self.mu)
         return tf.cast(steps, tf.int32)
 
-    def decode(self, levels):
+    def decode(self, levels) -> tf.Tensor:
         """Returns the waveform of levels, float32 of their shape in [-1, 1].
 
-        That is where f is in the middle of the level's bin.
+        Each level becomes the centre of its bin, before companding.
 
         Raises:
             ValueError: for levels outside 0..K-1; in a graph
                 `InvalidArgumentError` when it runs.
         """
-        # A table, since the last bit of exp differs between modes.
+        # A table, since the last bit of exp differs between eager mode and XLA.
         y = np.linspace(-1.0, 1.0, self.num_levels)
         size = np.expm1(abs(y) * np.log1p(self.mu)) / self.mu
         table = np.clip(np.sign(y) * size, -1.0, 1.0)
@@ -98,7 +98,7 @@ class MuLaw(keras.layers.Layer):
         return keras.KerasTensor(self.compute_output_shape(x.shape), "float32")
 
     def check(self, x):
-        """Looks at a concrete waveform and refuses what cannot be meant.
+        """Checks the values of a waveform.
 
         Args:
             x: an array or eager tensor, `[batch, time]`.

@@ -1,4 +1,4 @@
-"""What a model does to its data before the encoder sees them."""
+"""From data as stored to the encoder's inputs."""
 
 import keras
 import numpy as np
@@ -36,16 +36,16 @@ class PixelScaling(keras.layers.Layer):
         return tuple(input_shape)
 
     def check(self, x):
-        """Looks at concrete pixels and refuses what cannot be meant.
+        """Checks the values of pixels.
 
         Args:
             x: an array or eager tensor of pixels.
 
         Raises:
             ValueError: for an empty batch, NaN or infinite values, values
-                outside 0..255, float values all in [-1, 1] of which some are
-                fractional (pictures scaled already), and values that are all
-                0 or 1, and some of each (binary pictures).
+                outside 0..255, float values all in [-1, 1] and not all whole
+                (pictures already scaled), and values that are all 0 or 1,
+                with some of each (binary pictures).
         """
         x = np.asarray(x)
         if x.size == 0:
@@ -101,8 +101,8 @@ class CodeEmbedding(keras.layers.Layer):
     """Embeds codes, so that a VQ-VAE can be stacked on another one's codes.
 
     Args:
-        num_embeddings: K, codes are in 0..K-1.
-        embedding_dim: D.
+        num_embeddings: int, K; codes are in 0..K-1.
+        embedding_dim: int, D, the size of an embedding.
 
     Call arguments:
         x: integers `[batch, *grid]`.
@@ -116,7 +116,7 @@ class CodeEmbedding(keras.layers.Layer):
     TensorShape([1, 21, 21, 16])
     """
 
-    def __init__(self, num_embeddings, embedding_dim, **kwargs):
+    def __init__(self, num_embeddings: int, embedding_dim: int, **kwargs):
         super().__init__(**{"autocast": False, **kwargs})
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
@@ -131,8 +131,8 @@ class CodeEmbedding(keras.layers.Layer):
         self.built = True
 
     def call(self, x):
-        # The reshape gives a dense gradient: Keras clips sparse ones wrongly
-        # where a row occurs more than once.
+        # The reshape makes the gradient dense: Keras clips sparse gradients
+        # wrongly where a row occurs more than once.
         table = tf.reshape(self.embeddings, [-1, self.embedding_dim])
         codes = tensor_checks.whole_numbers(x, self.num_embeddings, floats=True)
         return tf.cast(tf.gather(table, codes), tf.float32)

@@ -1,4 +1,4 @@
-"""Noise of a layer that does not depend on how a batch is split."""
+"""Noise that does not depend on how a batch is split over replicas."""
 
 import keras
 import tensorflow as tf
@@ -10,16 +10,16 @@ from vqvae_tf.utils.checks import check_seed
 class RowNoise(keras.layers.Layer):
     """A layer whose noise belongs to the rows of the *global* batch.
 
-    The noise of an example follows from the seed, the number of the call and
-    the example's place among those of all replicas: one replica or many draw
-    the same. What was drawn is saved with the layer's variables, so that a
-    training that goes on from a file draws what it would have drawn.
+    The noise of an example depends only on the seed, the number of the call
+    and the example's index among those of all replicas: one replica draws the
+    same as many. The number of calls is saved with the layer's variables, so
+    resumed training draws what it would have drawn.
 
-    Subclasses that have another base too are `class Other(RowNoise, Base)`.
+    Subclasses with a second base are `class Other(RowNoise, Base)`.
 
     Args:
-        seed: an integer; a random one by default.
-        noisy: False for a layer that draws nothing, and so has no state.
+        seed: int, at least 0; a random one by default.
+        noisy: bool, False for a layer that draws nothing and has no state.
 
     Example:
 
@@ -32,15 +32,15 @@ class RowNoise(keras.layers.Layer):
     True
     """
 
-    def __init__(self, seed=None, noisy=True, **kwargs):
+    def __init__(self, seed: int | None = None, noisy: bool = True, **kwargs):
         super().__init__(**kwargs)
-        self.seed = check_seed(seed, low=0)  # as Keras takes them
+        self.seed = check_seed(seed, low=0)  # the range Keras allows
         self.seed_generator = None
         if noisy:
             self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     def next_seed(self) -> tf.Tensor:
-        """Returns the seed of this call, int32 [2], another at each call."""
+        """Returns the seed of this call, int32 [2], another for each call."""
         seed = tf.cast(self.seed_generator.next(), tf.uint32)
         return tf.bitcast(seed, tf.int32)
 
@@ -49,9 +49,9 @@ class RowNoise(keras.layers.Layer):
 
         Args:
             shape: `[rows, ...]`, integers or an int32 tensor.
-            seed: an integer or int32 [2], as of `next_seed`.
-            first_row: where the rows stand among all; by default where this
-                replica's stand in the global batch.
+            seed: an integer or int32 [2], as returned by `next_seed`.
+            first_row: index of the first row; by default, that of this
+                replica's rows in the global batch.
 
         Returns:
             float32 of that shape in the open interval (0, 1).
@@ -61,7 +61,7 @@ class RowNoise(keras.layers.Layer):
             first_row = replicas.first_row(shape[0])
         return random.uniform_rows(shape, random.make_seed(seed), first_row)
 
-    # Keras saves no state of random numbers.
+    # Keras does not save the state of seed generators.
     def save_own_variables(self, store):
         super().save_own_variables(store)
         if self.seed_generator is not None:

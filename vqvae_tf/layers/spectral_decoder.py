@@ -1,4 +1,4 @@
-"""Feed-forward decoders of log-mel frames, beside one of waveforms."""
+"""A feed-forward decoder from latents to log-mel frames."""
 
 import keras
 import tensorflow as tf
@@ -9,41 +9,45 @@ from vqvae_tf.layers.mel import LogMel
 from vqvae_tf.runtime.freezing import Composite
 from vqvae_tf.utils.checks import check_not_negative, check_positive
 
-# The mean log energy of a band in recordings of peak 1, roughly: where the
-# frames begin.
+# Initial bias of the frames: roughly the mean log energy of bands in recordings
+# of peak 1.
 _TYPICAL = -2.5
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class SpectralDecoder(Composite):
-    """Tells the log-mel spectrogram from latents, and who speaks.
+    """Predicts the log-mel spectrogram from latents, and perhaps the speaker.
 
-    As an auxiliary decoder it asks of the codes, while a model is trained, what
-    a WaveNet, which sees the past samples, can long do without. As a fast
-    decoder it makes waveforms of its frames. There is a frame for each latent,
-    of the samples around those that the latent stands for.
+    As an auxiliary decoder in training it forces the codes to carry spectral
+    information that a WaveNet, which sees the past samples, can ignore for a
+    long time. As a fast decoder it turns its frames into waveforms. There is
+    one frame for each latent, of the samples around those that it stands for.
 
     Args:
-        sample_rate: of the waveforms, in Hz.
-        hop: samples of a latent: the product of the encoder's strides.
-        window: samples of a frame, at least hop; for waveforms twice that.
-        num_mels: bands, M.
-        channels: of the network's convolutions of window 3.
-        dilation_rates: one for each convolution. A frame is told from as many
-            latents on either side as their sum.
-        weight: of the loss.
+        sample_rate: int, of the waveforms, in Hz.
+        hop: int, samples of a latent: the product of the encoder's strides;
+            64 by default.
+        window: int, samples of a frame, at least hop, and twice that for
+            waveforms; 256 by default.
+        num_mels: int, M, the number of bands; 40 by default.
+        channels: int, of the network's convolutions of window 3; 128 by
+            default.
+        dilation_rates: one for each convolution; (1, 1) by default. A frame
+            depends on their sum of latents on either side.
+        weight: float, of the loss; 1 by default.
 
     Attributes:
+        mels: the `LogMel` whose frames are predicted.
         vocoder: a `GriffinLim` of these frames; None for a hop of more than
             half of the window.
 
     Call arguments:
         latents: float `[batch, n, channels]`.
         speakers: one-hot, float `[batch, S]`, or None.
-        mask: float `[batch, n]`, 0 at padding, which is not heard; or None.
+        mask: float `[batch, n]`, 0 at padding, which is ignored; or None.
 
     Returns:
-        float32 `[batch, n, M]`, natural logarithms as of `LogMel`.
+        float32 `[batch, n, M]`, natural logarithms as returned by `LogMel`.
 
     Raises:
         ValueError: for sizes below 1, no convolution, a window below hop, or a
@@ -64,13 +68,13 @@ class SpectralDecoder(Composite):
 
     def __init__(
         self,
-        sample_rate,
-        hop=64,
-        window=256,
-        num_mels=40,
-        channels=128,
-        dilation_rates=(1, 1),
-        weight=1.0,
+        sample_rate: int,
+        hop: int = 64,
+        window: int = 256,
+        num_mels: int = 40,
+        channels: int = 128,
+        dilation_rates: tuple[int, ...] = (1, 1),
+        weight: float = 1.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -79,10 +83,10 @@ class SpectralDecoder(Composite):
         )
         if self.mels.window < self.mels.hop:
             raise ValueError(
-                "window must be at least hop, or samples are heard by no "
-                f"frame. Received: window={window}, hop={hop}."
+                "window must be at least hop, or samples are in no frame. "
+                f"Received: window={window}, hop={hop}."
             )
-        # Of a shorter window the phases are not tied to each other.
+        # With a shorter window the phases are not tied to each other.
         self.vocoder = None
         if 2 * self.mels.hop <= self.mels.window:
             sizes = self.mels.sizes()
@@ -147,11 +151,11 @@ class SpectralDecoder(Composite):
     def errors(self, latents, speakers, waveform, mask=None):
         """Returns how far the frames are from those of a waveform.
 
-        A frame that is cut by the waveform's ends, or by padding, does not
-        count: a cut sounds like a click.
+        Frames cut by the waveform's ends, or by padding, do not count: a cut
+        sounds like a click.
 
         Args:
-            latents, speakers: as of a call.
+            latents, speakers: as for a call.
             waveform: float `[batch, n * hop]`.
             mask: float `[batch, n]`, 0 at padding, or None.
 
@@ -169,10 +173,10 @@ class SpectralDecoder(Composite):
         )
 
     def waveform(self, latents, speakers=None, mask=None):
-        """Returns waveforms of the frames, by `vocoder`, all at once.
+        """Returns waveforms of the frames, made by `vocoder` all at once.
 
         Args:
-            latents, speakers: as of a call.
+            latents, speakers: as for a call.
             mask: float `[batch, n]`, 0 at padding, which is at the end and
                 becomes silence; or None.
 
@@ -180,8 +184,8 @@ class SpectralDecoder(Composite):
             float32 `[batch, n * hop]` in [-1, 1].
 
         Raises:
-            ValueError: where `vocoder` is None, the hop being more than half
-                of the window.
+            ValueError: where `vocoder` is None, since the hop is more than
+                half of the window.
         """
         if self.vocoder is None:
             raise ValueError(
@@ -192,8 +196,9 @@ class SpectralDecoder(Composite):
         last = tf.fill([tf.shape(latents)[0], 1], count - 1)
         if mask is not None:
             last = tf.cast(tf.reduce_sum(mask, 1, keepdims=True), tf.int32) - 1
-        # The latents at the ends go on, by as many frames as are cut there,
-        # which were not trained; beyond that there are none, as in training.
+        # Frames cut by the ends are not trained. The first and last latents
+        # are repeated for as many frames, so that those are not needed; beyond
+        # that there are no latents, as in training.
         beyond = self._cut_frames()
         places = tf.range(-beyond, count + beyond)[tf.newaxis]
         heard = tf.cast(places <= last + beyond, tf.float32)
@@ -206,7 +211,7 @@ class SpectralDecoder(Composite):
         return self.vocoder(frames)
 
     def whole_frames(self, mask):
-        """Returns where all that a frame hears is left in by a mask.
+        """Returns which frames have all their samples kept by a mask.
 
         Args:
             mask: float `[batch, n]`, 0 at padding.
@@ -222,7 +227,7 @@ class SpectralDecoder(Composite):
         return 1 - tf.nn.max_pool1d(absent, reach, 1, "VALID")[..., 0]
 
     def _cut_frames(self):
-        """Returns how many frames hear beyond an end of the waveform."""
+        """Returns how many frames reach beyond one end of the waveform."""
         return -(-(self.mels.window - self.mels.hop) // (2 * self.mels.hop))
 
     def get_config(self):
