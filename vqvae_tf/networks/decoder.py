@@ -61,17 +61,9 @@ class Decoder(ConvStack):
         rank: int = 2,
         **kwargs,
     ):
-        super().__init__(
-            hidden_channels=hidden_channels,
-            stage_channels=stages(
-                stage_channels, num_upsamples - 1, hidden_channels
-            ),
-            num_residual_layers=num_residual_layers,
-            residual_channels=residual_channels,
-            kernel_size=kernel_size,
-            rank=rank,
-            **kwargs,
-        )
+        widths = stages(stage_channels, num_upsamples - 1, hidden_channels)
+        sizes = (num_residual_layers, residual_channels, kernel_size, rank)
+        super().__init__(hidden_channels, widths, *sizes, **kwargs)
         self.output_channels = output_channels
         self.num_upsamples = num_upsamples
         self.conv_in = self.make_conv(hidden_channels, 3, "conv_in")

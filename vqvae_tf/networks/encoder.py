@@ -76,17 +76,9 @@ class Encoder(ConvStack):
         batch_norm: bool = False,
         **kwargs,
     ):
-        super().__init__(
-            hidden_channels=hidden_channels,
-            stage_channels=stages(
-                stage_channels, num_downsamples - 1, hidden_channels
-            ),
-            num_residual_layers=num_residual_layers,
-            residual_channels=residual_channels,
-            kernel_size=kernel_size,
-            rank=rank,
-            **kwargs,
-        )
+        widths = stages(stage_channels, num_downsamples - 1, hidden_channels)
+        sizes = (num_residual_layers, residual_channels, kernel_size, rank)
+        super().__init__(hidden_channels, widths, *sizes, **kwargs)
         self.output_channels = output_channels
         self.num_downsamples = num_downsamples
         self.batch_norm = bool(batch_norm)

@@ -71,7 +71,6 @@ class ConvStack(LayerStack):
 
     def __init__(
         self,
-        *,
         hidden_channels,
         stage_channels,
         num_residual_layers,
