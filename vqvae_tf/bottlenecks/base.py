@@ -107,7 +107,9 @@ class Bottleneck(keras.layers.Layer):
         """Returns z `[B, *grid, C]` as `sample` does, with S = 1."""
         return Draw(z[tf.newaxis], tf.zeros([1, tf.shape(z)[0]]))
 
-    def penalty(self, latents, weight=None, training=False):
+    def penalty(
+        self, latents, weight=None, training=False
+    ) -> tuple[tf.Tensor, dict]:
         """Returns what is added to the loss, and metrics.
 
         Args:

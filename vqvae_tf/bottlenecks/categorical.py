@@ -72,7 +72,7 @@ class IndependentCategorical(Stochastic):
         )
         self.built = True
 
-    def num_channels(self, channels):
+    def num_channels(self, channels) -> int:
         wanted = self.num_codebooks * self.num_embeddings
         if channels != wanted:
             raise ValueError(
@@ -81,7 +81,7 @@ class IndependentCategorical(Stochastic):
             )
         return self.num_codebooks * self.embedding_dim
 
-    def log_probs(self, latents):
+    def log_probs(self, latents) -> tf.Tensor:
         """Returns log q(code | x), float32 `[B, *grid, G, K]`."""
         self.num_channels(latents.shape[-1])
         shape = [self.num_codebooks, self.num_embeddings]
@@ -89,15 +89,15 @@ class IndependentCategorical(Stochastic):
         logits = tf.reshape(tf.cast(latents, tf.float32), shape)
         return tf.nn.log_softmax(logits)
 
-    def codes(self, latents):
+    def codes(self, latents) -> tf.Tensor:
         """Returns the most probable codes, int32 `[B, *grid, G]`."""
         return tf.argmax(self.log_probs(latents), -1, tf.int32)
 
-    def encode(self, latents):
+    def encode(self, latents) -> tf.Tensor:
         """Returns the embedding of the most probable codes."""
         return self.embed(self.codes(latents))
 
-    def embed(self, codes):
+    def embed(self, codes) -> tf.Tensor:
         """Returns float32 `[..., G * D]` of codes `[..., G]`."""
         offset = self.num_embeddings * tf.range(self.num_codebooks)
         table = tf.reshape(self.embeddings, [-1, self.embedding_dim])

@@ -97,7 +97,7 @@ class DiagonalGaussian(Stochastic):
             )
         self.built = True
 
-    def num_channels(self, channels):
+    def num_channels(self, channels) -> int:
         if channels % 2:
             raise ValueError(
                 "A Gaussian has a mean and a scale for each latent: the "
@@ -113,7 +113,7 @@ class DiagonalGaussian(Stochastic):
         scale = tf.math.softplus(raw + _UNIT) + _MIN_SCALE
         return distributions().Normal(mean, scale)
 
-    def encode(self, latents):
+    def encode(self, latents) -> tf.Tensor:
         """Returns the posterior's mean, float32 `[B, *grid, C]`."""
         return self.posterior(latents).mean()
 
@@ -142,7 +142,7 @@ class DiagonalGaussian(Stochastic):
             return self.beta * kl
         return self.beta * tf.abs(kl - self.current_capacity())
 
-    def current_capacity(self):
+    def current_capacity(self) -> tf.Tensor:
         """Returns C in nats at the current step, float32 scalar."""
         done = tf.cast(tf.convert_to_tensor(self.step), tf.float32)
         share = tf.minimum(done / self.capacity_steps, 1.0)

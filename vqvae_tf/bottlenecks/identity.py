@@ -24,7 +24,7 @@ class Identity(Bottleneck):
         super().__init__(**kwargs)
         self.activation = keras.activations.get(activation)
 
-    def encode(self, latents):
+    def encode(self, latents) -> tf.Tensor:
         return self.activation(tf.cast(latents, tf.float32))
 
     def get_config(self):

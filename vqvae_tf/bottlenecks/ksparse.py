@@ -55,7 +55,7 @@ class KSparse(Bottleneck):
         """How many activations are kept outside training."""
         return round(self.test_factor * self.k)
 
-    def encode(self, latents):
+    def encode(self, latents) -> tf.Tensor:
         return self._keep(latents, self.test_k)
 
     def sample(self, latents, num_samples=1, training=False, seed=None):

@@ -79,11 +79,13 @@ class Sparse(Bottleneck):
         self.weight = check_not_negative("weight", weight)
         self.activation = activation
 
-    def encode(self, latents):
+    def encode(self, latents) -> tf.Tensor:
         activation = keras.activations.get(self.activation)
         return activation(tf.cast(latents, tf.float32))
 
-    def penalty(self, latents, weight=None, training=False):
+    def penalty(
+        self, latents, weight=None, training=False
+    ) -> tuple[tf.Tensor, dict]:
         activations = self.encode(latents)
         if weight is None:
             weight = tf.ones([tf.shape(activations)[0]])

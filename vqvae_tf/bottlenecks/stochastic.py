@@ -75,7 +75,7 @@ class Stochastic(RowNoise, Bottleneck):
                 f"estimator={estimator!r}."
             )
 
-    def sample(self, latents, num_samples=1, training=False, seed=None):
+    def sample(self, latents, num_samples=1, training=False, seed=None) -> Draw:
         """Samples z from the posterior.
 
         Args:
@@ -104,7 +104,7 @@ class Stochastic(RowNoise, Bottleneck):
         axes = [1, 0, *range(2, len(noise.shape))]
         return self.draw_from_noise(latents, tf.transpose(noise, axes))
 
-    def noise_shape(self, shape):
+    def noise_shape(self, shape) -> list:
         """Returns the shape of the uniform numbers for one sample of a row.
 
         Args:
@@ -121,13 +121,13 @@ class Stochastic(RowNoise, Bottleneck):
             f"{type(self).__name__} must implement draw_from_noise."
         )
 
-    def kl_divergence(self, latents):
+    def kl_divergence(self, latents) -> tf.Tensor:
         """Returns KL(q(z | x) || p(z)), float32 [B] nats."""
         raise NotImplementedError(
             f"{type(self).__name__} must implement kl_divergence."
         )
 
-    def prior_sample(self, shape, seed, temperature=1.0):
+    def prior_sample(self, shape, seed, temperature=1.0) -> tf.Tensor:
         """Samples z from the prior.
 
         Args:
@@ -142,7 +142,9 @@ class Stochastic(RowNoise, Bottleneck):
             f"{type(self).__name__} must implement prior_sample."
         )
 
-    def objective(self, log_px, draw, latents, training=False):
+    def objective(
+        self, log_px, draw, latents, training=False
+    ) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Returns the surrogate to maximize, the bound, and metrics.
 
         Args:
@@ -166,7 +168,7 @@ class Stochastic(RowNoise, Bottleneck):
         surrogate = estimators.vimco_surrogate(log_weights, -draw.log_ratio)
         return surrogate, bound, {"kl": kl}
 
-    def choose(self, log_px, draw):
+    def choose(self, log_px, draw) -> tf.Tensor:
         """Returns one sample of each example, chosen by weight.
 
         Args:
@@ -183,7 +185,7 @@ class Stochastic(RowNoise, Bottleneck):
         rows = tf.range(tf.shape(chosen)[0])
         return tf.gather_nd(draw.z, tf.stack([chosen, rows], axis=-1))[None]
 
-    def kl_cost(self, kl, training):
+    def kl_cost(self, kl, training) -> tf.Tensor:
         """Returns the cost of the KL divergence, [B]; by default itself."""
         return kl
 

@@ -138,7 +138,7 @@ class CausalConv1D(_CausalConv):
         before = [[0, 0]] * (len(inputs.shape) - 2) + [[reach, 0], [0, 0]]
         return self.valid(tf.pad(inputs, before))
 
-    def valid(self, inputs):
+    def valid(self, inputs) -> tf.Tensor:
         """Convolves without padding: `(n-1) * d` fewer positions come out."""
         shape = tf.shape(inputs)
         x = tf.reshape(inputs, [-1, shape[-2], inputs.shape[-1]])
@@ -263,7 +263,7 @@ class VerticalConv2D(_CausalConv):
             inputs, above = inputs[:, :-1], above + 1
         return self.valid(tf.pad(inputs, [[0, 0], [above, 0], [0, 0], [0, 0]]))
 
-    def valid(self, inputs):
+    def valid(self, inputs) -> tf.Tensor:
         """Convolves without padding rows: `n - 1` fewer rows come out."""
         side = self.kernel_size[1] // 2
         x = tf.pad(inputs, [[0, 0], [0, 0], [side, side], [0, 0]])

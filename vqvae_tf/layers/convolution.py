@@ -18,13 +18,17 @@ _TRANSPOSED = {
 }
 
 
-def convolution(rank: int, filters: int, kernel_size: int, **kwargs):
+def convolution(
+    rank: int, filters: int, kernel_size: int, **kwargs
+) -> keras.layers.Layer:
     """Returns a `padding="same"` convolution layer over `rank` axes."""
     check_rank(rank)
     return _CONVOLUTIONS[rank](filters, kernel_size, padding="same", **kwargs)
 
 
-def transposed_convolution(rank: int, filters: int, kernel_size: int, **kwargs):
+def transposed_convolution(
+    rank: int, filters: int, kernel_size: int, **kwargs
+) -> keras.layers.Layer:
     """Returns a `padding="same"` transposed convolution over `rank` axes."""
     check_rank(rank)
     doubling = (rank, kernel_size, kwargs.get("strides")) == (2, 4, 2)
@@ -116,7 +120,7 @@ def _double(x, kernel):
     return y, gradient
 
 
-def check_rank(rank):
+def check_rank(rank) -> None:
     """Raises ValueError unless rank is 1, 2 or 3."""
     if rank not in _CONVOLUTIONS:
         raise ValueError(
@@ -125,7 +129,7 @@ def check_rank(rank):
         )
 
 
-def check_axes(rank, input_shape):
+def check_axes(rank, input_shape) -> None:
     """Raises ValueError unless the shape is that of data of this rank."""
     if len(input_shape) != rank + 2:
         raise ValueError(

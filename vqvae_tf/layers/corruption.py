@@ -42,7 +42,7 @@ class Corruption(RowNoise):
     def call(self, inputs, training=False):
         return self.corrupt(inputs, self.next_seed()) if training else inputs
 
-    def corrupt(self, inputs, seed, first_row=None):
+    def corrupt(self, inputs, seed, first_row=None) -> tf.Tensor:
         """Returns corrupted inputs, the same for the same seed.
 
         Args:
@@ -56,7 +56,7 @@ class Corruption(RowNoise):
         noise = self.uniform(tf.shape(inputs), seed, first_row)
         return self.apply_noise(inputs, noise)
 
-    def apply_noise(self, inputs, noise):
+    def apply_noise(self, inputs, noise) -> tf.Tensor:
         """Corrupts by uniform numbers, float32 of the shape of `inputs`."""
         raise NotImplementedError(
             f"{type(self).__name__} must implement apply_noise."
@@ -105,7 +105,7 @@ class MaskingNoise(Corruption):
         self.rate = check_share("rate", rate)
         self.value = value
 
-    def apply_noise(self, inputs, noise):
+    def apply_noise(self, inputs, noise) -> tf.Tensor:
         value = tf.cast(self.value, inputs.dtype)
         return tf.where(noise < self.rate, value, inputs)
 
@@ -141,7 +141,7 @@ class GaussianCorruption(Corruption):
         super().__init__(seed, **kwargs)
         self.stddev = check_not_negative("stddev", stddev)
 
-    def apply_noise(self, inputs, noise):
+    def apply_noise(self, inputs, noise) -> tf.Tensor:
         return inputs + tf.cast(
             self.stddev * tf.math.ndtri(noise), inputs.dtype
         )
@@ -177,7 +177,7 @@ class SaltAndPepperNoise(Corruption):
         super().__init__(seed, **kwargs)
         self.rate = check_share("rate", rate)
 
-    def apply_noise(self, inputs, noise):
+    def apply_noise(self, inputs, noise) -> tf.Tensor:
         extreme = tf.where(noise < self.rate / 2, -1.0, 1.0)
         return tf.where(
             noise < self.rate, tf.cast(extreme, inputs.dtype), inputs

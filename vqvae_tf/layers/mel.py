@@ -148,7 +148,7 @@ class LogMel(MelFrames):
         power += tf.square(tf.math.imag(spectrum))
         return tf.math.log(tf.tensordot(power, self.bands, 1) + self.floor)
 
-    def frame_mask(self, mask):
+    def frame_mask(self, mask) -> tf.Tensor:
         """Returns which frames begin within the recordings.
 
         Args:

@@ -97,7 +97,7 @@ class MuLaw(keras.layers.Layer):
     def compute_output_spec(self, x):
         return keras.KerasTensor(self.compute_output_shape(x.shape), "float32")
 
-    def check(self, x):
+    def check(self, x) -> None:
         """Checks the values of a waveform.
 
         Args:
@@ -133,7 +133,7 @@ class MuLaw(keras.layers.Layer):
                 "clip or scale what is too loud."
             )
 
-    def check_rank(self, x):
+    def check_rank(self, x) -> None:
         """Raises ValueError unless x has the axes [batch, time]."""
         if len(x.shape) != 2:
             raise ValueError(

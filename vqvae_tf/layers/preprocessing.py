@@ -35,7 +35,7 @@ class PixelScaling(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
 
-    def check(self, x):
+    def check(self, x) -> None:
         """Checks the values of pixels.
 
         Args:
@@ -143,7 +143,7 @@ class CodeEmbedding(keras.layers.Layer):
     def compute_output_spec(self, x):
         return keras.KerasTensor(self.compute_output_shape(x.shape), "float32")
 
-    def check(self, x):
+    def check(self, x) -> None:
         """Raises ValueError for codes outside 0..K-1, or not integers."""
         tensor_checks.whole_numbers(x, self.num_embeddings)
 

@@ -135,7 +135,7 @@ class SpectralDecoder(Composite):
             x = layer(x * mask)
         return tf.cast(self.frames(x), tf.float32)
 
-    def targets(self, waveform):
+    def targets(self, waveform) -> tf.Tensor:
         """Returns the frames around each latent's samples.
 
         Args:
@@ -148,7 +148,7 @@ class SpectralDecoder(Composite):
         count = tf.shape(waveform)[1] // self.mels.hop
         return self.mels(tf.pad(waveform, [[0, 0], [before, 0]]))[:, :count]
 
-    def errors(self, latents, speakers, waveform, mask=None):
+    def errors(self, latents, speakers, waveform, mask=None) -> tf.Tensor:
         """Returns how far the frames are from those of a waveform.
 
         Frames cut by the waveform's ends, or by padding, do not count: a cut
@@ -172,7 +172,7 @@ class SpectralDecoder(Composite):
             tf.reduce_sum(error * whole, axis=1), tf.reduce_sum(whole, axis=1)
         )
 
-    def waveform(self, latents, speakers=None, mask=None):
+    def waveform(self, latents, speakers=None, mask=None) -> tf.Tensor:
         """Returns waveforms of the frames, made by `vocoder` all at once.
 
         Args:
@@ -210,7 +210,7 @@ class SpectralDecoder(Composite):
             frames = tf.where(mask[..., tf.newaxis] > 0, frames, silence)
         return self.vocoder(frames)
 
-    def whole_frames(self, mask):
+    def whole_frames(self, mask) -> tf.Tensor:
         """Returns which frames have all their samples kept by a mask.
 
         Args:

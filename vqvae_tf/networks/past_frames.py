@@ -208,7 +208,7 @@ class PastFrames(Composite):
             found["action"] = tf.TensorSpec([None, self.action_size])
         return found
 
-    def check_context(self, context):
+    def check_context(self, context) -> None:
         """Raises ValueError for unknown actions or codes, in eager mode."""
         self._check_past(context.get("past"))
         if context.get("action") is not None:
@@ -216,7 +216,7 @@ class PastFrames(Composite):
                 tensor_checks.as_tensor("Actions", context["action"])
             )
 
-    def check_actions(self, action):
+    def check_actions(self, action) -> tf.Tensor:
         """Returns actions: int32 in 0..num_actions-1, or finite vectors.
 
         Raises:

@@ -30,7 +30,7 @@ class LayerStack(Composite):
         self.build_in_order(input_shape)
         self.built = True
 
-    def build_in_order(self, shape):
+    def build_in_order(self, shape) -> None:
         """Builds each layer for what the one before it returns."""
         for layer in self.in_order():
             layer.build(shape)
@@ -87,13 +87,15 @@ class ConvStack(LayerStack):
         self.kernel_size = kernel_size
         self.rank = rank
 
-    def make_conv(self, filters, kernel_size, name, make=convolution, **kwargs):
+    def make_conv(
+        self, filters, kernel_size, name, make=convolution, **kwargs
+    ) -> keras.layers.Layer:
         """Returns a convolution of the network's rank and dtype."""
         dtype = self.dtype_policy
         kwargs = {"dtype": dtype, "name": name, **kwargs}
         return make(self.rank, filters, kernel_size, **kwargs)
 
-    def make_residuals(self):
+    def make_residuals(self) -> ResidualStack:
         """Returns the residual blocks."""
         return ResidualStack(
             self.num_residual_layers,
@@ -122,7 +124,7 @@ def stages(channels, count: int, default: int) -> tuple[int, ...]:
 # Grids of one size ------------------------------------------------------------
 
 
-def check_grid(network, sizes, shape):
+def check_grid(network, sizes, shape) -> None:
     """Raises ValueError unless inputs have these sizes, or unknown ones."""
     check_axes(2, shape)
     if any(n not in (None, size) for n, size in zip(shape[1:-1], sizes)):

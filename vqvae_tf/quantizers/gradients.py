@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 @tf.custom_gradient
-def with_finite_gradient(x):
+def with_finite_gradient(x) -> tf.Tensor:
     """Returns x, whose gradient is 0 where it would not be finite."""
 
     def gradient(dy):
@@ -14,12 +14,12 @@ def with_finite_gradient(x):
 
 
 @tf.custom_gradient
-def straight_through(latents, quantized):
+def straight_through(latents, quantized) -> tf.Tensor:
     """Returns `quantized`; its gradient goes to `latents`, unchanged."""
     return tf.identity(quantized), lambda gradient: (gradient, None)
 
 
-def mean_squares(difference, weights):
+def mean_squares(difference, weights) -> tf.Tensor:
     """Mean of squares over `[..., N, D]`, row n weighted by `weights[n]`."""
     if weights is None:
         size = tf.cast(tf.size(difference), tf.float32)
