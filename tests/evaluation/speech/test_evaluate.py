@@ -276,8 +276,9 @@ def test_all_figures_are_on_the_card(model, audio):
     labels = dict(zip(audio.lengths.tolist(), speech_codes.speakers(audio)))
     judge = Hears("speaker", speech.SPEAKERS, labels)
     judge.labels = speech_codes.speakers
+    coded = Coded.of(model, audio, **QUIET)
     figures = speech_evaluation.evaluate(
-        generator, audio, audio, [judge], batch_size=4, **QUIET
+        generator, coded, coded, [judge], batch_size=4, **QUIET
     )
     assert figures["converted_speaker_accuracy"] == 0.0
     assert figures["reconstructed_speaker_accuracy"] == 1.0
@@ -291,12 +292,11 @@ def test_all_figures_are_on_the_card(model, audio):
     assert 0 <= figures["sampled_speaker_accuracy"] <= 1
     assert figure_table.compare(figures, figures) == []
     # By hand, one recording after the other.
-    codes = speech_codes.encode(model, audio, **QUIET)
     nats = sum(
         prior.log_prob(code[None], {"global": alone(audio, row)[2]})[0]
-        for row, code in enumerate(codes)
+        for row, code in enumerate(coded.codes)
     )
-    by_hand = -float(nats) / math.log(2) / sum(map(len, codes))
+    by_hand = -float(nats) / math.log(2) / sum(map(len, coded.codes))
     assert figures["prior_bits_per_code"] == pytest.approx(by_hand)
 
 
@@ -309,8 +309,9 @@ def test_what_the_fast_decoder_makes_is_judged_too(model, audio):
     labels = dict(zip(audio.lengths.tolist(), speech_codes.speakers(audio)))
     judge = Hears("speaker", speech.SPEAKERS, labels)
     judge.labels = speech_codes.speakers
+    coded = Coded.of(model, audio, **QUIET)
     figures = speech_evaluation.evaluate(
-        model, audio, audio, [judge], batch_size=4, **QUIET
+        model, coded, coded, [judge], batch_size=4, **QUIET
     )
     known = set(figures) & set(figure_table.FIGURES)
     fast = {name.removeprefix("fast_") for name in known if "fast_" in name}
@@ -323,7 +324,6 @@ def test_what_the_fast_decoder_makes_is_judged_too(model, audio):
     # The cards of before have none of them.
     old = {k: v for k, v in figures.items() if "fast_" not in k}
     assert figure_table.compare(figures, old) == []
-    coded = Coded.of(model, audio, **QUIET)
     drawn = speech_drawn.reconstructions(
         coded, fast=True, batch_size=4, **QUIET
     )

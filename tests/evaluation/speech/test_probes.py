@@ -1,12 +1,15 @@
 """The probes of what sequences of codes tell."""
 
+import types
+
 import numpy as np
 import pytest
 
 from support import speech
 from vqvae_tf.data.audio.source import PackedAudio
-from vqvae_tf.evaluation import classifiers as sequences
+from vqvae_tf.evaluation import classifiers
 from vqvae_tf.evaluation.speech import judges as speech_judges
+from vqvae_tf.evaluation.speech.coded import Coded
 from vqvae_tf.evaluation.speech.probes import (
     Probed,
     figures,
@@ -101,7 +104,11 @@ def test_figures_are_of_codes_and_of_frames():
         ]
         for audio in nobody
     ]
-    found = figures(*nobody, *codes, 3, **QUICK)
+    coder = types.SimpleNamespace(
+        quantizer=types.SimpleNamespace(num_embeddings=3), downsampling=64
+    )
+    parts = [Coded(coder, *part) for part in zip(nobody, codes)]
+    found = figures(*parts, **QUICK)
     assert found.pop("probe_class_codes") == 1.0
     assert found.pop("probe_class_mels") >= 0.95
     assert found == {
@@ -130,7 +137,7 @@ def test_mean_and_spread_are_those_of_the_seeds():
 def test_batches_of_like_lengths_hold_every_sequence_once():
     rng = np.random.default_rng(0)
     values = [np.full(rng.integers(1, 90), i) for i in range(64)]
-    batches, steps = sequences.training_batches(
+    batches, steps = classifiers.training_batches(
         values, np.arange(64, dtype=np.int32), 8, seed=1
     )
     assert steps == 8

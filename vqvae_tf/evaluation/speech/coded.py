@@ -13,7 +13,7 @@ from vqvae_tf.models import VQVAE
 from vqvae_tf.utils.progress import bar
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Coded:
     """A source of recordings and their codes by a model.
 

@@ -6,7 +6,6 @@ All are over the recordings themselves: padding counts nowhere.
 from collections.abc import Sequence
 
 from vqvae_tf.data.audio.source import AudioSource
-from vqvae_tf.encoding import recordings
 from vqvae_tf.evaluation.speech import (
     codes as of_codes,
     drawn,
@@ -27,10 +26,9 @@ FIGURES = (
 
 def evaluate(
     model,
-    audio_test: AudioSource,
-    audio_train: AudioSource,
+    test: Coded,
+    train: Coded,
     judges: Sequence[Judge] = (),
-    codes=None,
     temperature: float = 1.0,
     seed: int = 0,
     batch_size: int = 128,
@@ -41,13 +39,10 @@ def evaluate(
     Args:
         model: a `VQVAE` of waveforms whose decoder is given the speaker, or
             a `LatentGenerator` of one.
-        audio_test: the recordings that it is measured on.
-        audio_train: the recordings that it was trained on, whose codes are
-            counted.
+        test: the recordings that it is measured on, with its codes.
+        train: the recordings that it was trained on, whose codes are counted.
         judges: results of `judges.train_judge`; without judges there are no
             figures of classes and speakers.
-        codes: the codes of `audio_test` and of `audio_train`, as from
-            `encoding.recordings.encode`, which by default makes them.
         temperature: float, of what is drawn.
         seed: integer, of what is drawn.
         batch_size: how many waveforms are drawn at once.
@@ -63,32 +58,26 @@ def evaluate(
         ValueError: for a source of another rate or of other speakers than the
             model's, or a judge of others.
     """
-    autoencoder = model.autoencoder
     prior = model.prior if isinstance(model, LatentGenerator) else None
-    for audio in (audio_test, audio_train):
-        check_source(autoencoder, audio)
-    judged = [(judge, judge.labels(audio_test)) for judge in judges]
+    for coded in (test, train):
+        check_source(model.autoencoder, coded.audio)
+    judged = [(judge, judge.labels(test.audio)) for judge in judges]
     drawing = dict(
         temperature=temperature,
         seed=seed,
         batch_size=batch_size,
         progress=progress,
     )
-    codes, trained = codes or (
-        recordings.encode(autoencoder, audio, progress)
-        for audio in (audio_test, audio_train)
-    )
-    coded = Coded(autoencoder, audio_test, codes)
-    figures = of_codes.code_statistics(coded, trained)
+    figures = of_codes.code_statistics(test, train.codes)
     if prior is not None:
-        figures |= of_likelihoods.prior_figures(prior, coded, progress)
-    figures |= of_likelihoods.likelihoods(coded, seed, progress)
-    figures |= drawn.drawn_figures(coded, judged, **drawing)
-    figures |= drawn.accuracies("", coded.waveforms, judged)
+        figures |= of_likelihoods.prior_figures(prior, test, progress)
+    figures |= of_likelihoods.likelihoods(test, seed, progress)
+    figures |= drawn.drawn_figures(test, judged, **drawing)
+    figures |= drawn.accuracies("", test.waveforms, judged)
     if judged and prior is not None:
-        figures |= samples.sample_figures(model, audio_test, judged, **drawing)
+        figures |= samples.sample_figures(model, test.audio, judged, **drawing)
     figures = {name: float(value) for name, value in figures.items()}
-    return {"examples": audio_test.num_examples, **figures}
+    return {"examples": test.audio.num_examples, **figures}
 
 
 def check_source(autoencoder, audio: AudioSource):

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf.evaluation import classifiers as sequences
+from vqvae_tf.evaluation import classifiers
 from vqvae_tf.layers.mel import LogMel, frame_window
 
 
@@ -15,7 +15,7 @@ def judge_network(sample_rate, num_classes, seed=0) -> keras.Model:
     mask = keras.Input([None], name="mask")
     frames, kept = _Frames(mels, name="frames")([waveform, mask])
     frames = _Masks(seed, name="masks")(frames)
-    found = sequences.classify(
+    found = classifiers.classify(
         frames,
         kept,
         num_classes,

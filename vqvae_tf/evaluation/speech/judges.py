@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.data.audio.source import AudioSource
-from vqvae_tf.evaluation import classifiers as sequences
+from vqvae_tf.evaluation import classifiers
 from vqvae_tf.evaluation.speech.judge_network import judge_network
 from vqvae_tf.runtime.precision import float32_policy
 from vqvae_tf.utils.checks import check_positive
@@ -76,7 +76,7 @@ class Judge:
     def probabilities(self, recordings) -> np.ndarray:
         """Returns `predict` of waveforms `[time]` of differing length."""
         recordings = [np.asarray(r, np.float32) for r in recordings]
-        return sequences.predictions(self.model, recordings)
+        return classifiers.predictions(self.model, recordings)
 
     def accuracy(self, recordings, labels) -> float:
         """Returns the share of recordings whose label is the most probable.
@@ -88,7 +88,7 @@ class Judge:
         Raises:
             ValueError: for labels that do not fit.
         """
-        labels = sequences.check_labels(recordings, labels, len(self.names))
+        labels = classifiers.check_labels(recordings, labels, len(self.names))
         found = self.probabilities(recordings).argmax(axis=1)
         return float(np.mean(found == labels))
 
@@ -178,10 +178,10 @@ def train_judge(
     names, labels = target_labels(audio, target)
     epochs = check_positive("epochs", epochs)
     recordings = waveforms_of(audio)
-    labels = sequences.check_labels(recordings, labels, len(names))
+    labels = classifiers.check_labels(recordings, labels, len(names))
     with float32_policy():
         model = judge_network(audio.sample_rate, len(names), seed)
-    batches, steps = sequences.training_batches(
+    batches, steps = classifiers.training_batches(
         recordings,
         labels,
         batch_size=32,

@@ -11,9 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.evaluation import classifiers as sequences
+from vqvae_tf.evaluation import classifiers
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.speech import judges as speech_judges
+from vqvae_tf.evaluation.speech.coded import Coded
 from vqvae_tf.layers.mel import LogMel, frame_window
 from vqvae_tf.runtime.precision import float32_policy
 from vqvae_tf.utils.checks import check_positive
@@ -114,8 +115,8 @@ def probe(
         num_classes = int(np.max(train_labels)) + 1
     train = _checked(train_sequences, num_embeddings)
     test = _checked(test_sequences, num_embeddings)
-    labels = sequences.check_labels(train, train_labels, num_classes)
-    answers = sequences.check_labels(test, test_labels, num_classes)
+    labels = classifiers.check_labels(train, train_labels, num_classes)
+    answers = classifiers.check_labels(test, test_labels, num_classes)
     if len(train) < 2:
         raise ValueError(
             "A probe needs at least two training sequences, of which one says "
@@ -126,69 +127,61 @@ def probe(
         with float32_policy():
             model = _network(train, num_embeddings, num_classes, seed)
         _fit(model, train, labels, seed, epochs)
-        found = sequences.predictions(model, test).argmax(axis=1)
+        found = classifiers.predictions(model, test).argmax(axis=1)
         accuracies.append(float(np.mean(found == answers)))
     most = np.bincount(labels).argmax()
     return Probed(tuple(accuracies), float(np.mean(answers == most)))
 
 
 def figures(
-    audio_train,
-    audio_test,
-    train_codes,
-    test_codes,
-    num_embeddings,
-    hop=64,
-    progress=True,
-    **options,
-) -> dict:
+    train: Coded, test: Coded, progress: bool = True, **options
+) -> dict[str, float]:
     """Probes codes for what is said and by whom, beside log-mel frames.
 
     Args:
-        audio_train, audio_test: sources with speakers, classes, or both.
-        train_codes, test_codes: their codes; of `encoding.recordings.encode`.
-        num_embeddings: K.
-        hop: samples of a code.
+        train: training recordings with speakers, classes, or both.
+        test: test recordings of the same speakers and classes.
         progress: show progress bars.
         options: further arguments of `probe`.
 
     Returns:
-        A dict of floats: for "class" and "speaker", where the sources have
-        two at least, `probe_TARGET_codes` and `probe_TARGET_mels`, the mean
-        accuracy over seeds, `..._spread`, its standard deviation, and
+        For "class" and "speaker", where the training recordings have two at
+        least, `probe_TARGET_codes` and `probe_TARGET_mels`, the mean accuracy
+        over seeds, `..._spread`, its standard deviation, and
         `probe_TARGET_majority`.
     """
-    train_mels, test_mels = (
-        log_mel_frames(
-            speech_judges.waveforms_of(audio), audio.sample_rate, hop
-        )
-        for audio in (audio_train, audio_test)
-    )
+    parts = (train, test)
+    given = {
+        "codes": [coded.codes for coded in parts],
+        "mels": [
+            log_mel_frames(
+                coded.waveforms, coded.audio.sample_rate, coded.stride
+            )
+            for coded in parts
+        ],
+    }
+    sizes = {"codes": train.autoencoder.quantizer.num_embeddings, "mels": None}
     found = {}
     for target in speech_judges.TARGETS:
-        names = "class_names" if target == "class" else "speaker_names"
-        count = len(getattr(audio_train, names) or ())
-        if count < 2:
+        names = getattr(train.audio, f"{target}_names") or ()
+        if len(names) < 2:
             continue
         labels, answers = (
-            speech_judges.target_labels(audio, target)[1]
-            for audio in (audio_train, audio_test)
+            speech_judges.target_labels(coded.audio, target)[1]
+            for coded in parts
         )
-        for given, train, test, size in (
-            ("codes", train_codes, test_codes, num_embeddings),
-            ("mels", train_mels, test_mels, None),
-        ):
+        for kind, (sequences, others) in given.items():
             probed = probe(
-                train,
+                sequences,
                 labels,
-                test,
+                others,
                 answers,
-                size,
-                count,
+                sizes[kind],
+                len(names),
                 progress=progress,
                 **options,
             )
-            name = f"probe_{target}_{given}"
+            name = f"probe_{target}_{kind}"
             found[name] = probed.accuracy
             found[f"{name}_spread"] = probed.spread
         found[f"probe_{target}_majority"] = probed.majority
@@ -277,7 +270,7 @@ def _network(train, num_embeddings, num_classes, seed, channels=64):
             keras.initializers.RandomNormal(stddev=1.0, seed=seed),
         )(x + np.arange(groups) * num_embeddings)
         x = keras.ops.mean(x, axis=2)
-    found = sequences.classify(
+    found = classifiers.classify(
         x,
         mask,
         num_classes,
@@ -292,7 +285,7 @@ def _network(train, num_embeddings, num_classes, seed, channels=64):
 def _fit(model, train, labels, seed, epochs):
     order = np.random.default_rng(seed).permutation(len(train))
     held, rest = np.split(order, [max(1, round(_HELD_OUT * len(order)))])
-    batches, steps = sequences.training_batches(
+    batches, steps = classifiers.training_batches(
         [train[row] for row in rest], labels[rest], batch_size=32, seed=seed
     )
     values, mask = pad([train[row] for row in held])

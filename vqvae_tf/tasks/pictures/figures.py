@@ -15,6 +15,7 @@ from vqvae_tf.evaluation import (
 from vqvae_tf.evaluation.neighbour_bound import neighbour_bound
 from vqvae_tf.models import Autoencoder, LatentGenerator
 from vqvae_tf.tasks.pictures.recipe import eval_batches
+from vqvae_tf.utils.units import bits
 
 
 def measure(
@@ -68,7 +69,7 @@ def _neighbour_gain(model, batches):
     def gain(model: keras.Model):
         found = neighbour_bound(model, pictures)
         nats = np.mean(found["neighbours"] - found["codes"])
-        return float(nats / (pictures[0].size * np.log(2)))
+        return float(bits(nats, pictures[0].size))
 
     figures = {
         "neighbour_pictures": len(pictures),

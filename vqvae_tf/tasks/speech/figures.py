@@ -3,8 +3,8 @@
 import keras
 
 from vqvae_tf.data.audio.source import evenly_spaced
-from vqvae_tf.encoding import recordings
 from vqvae_tf.evaluation.speech import evaluate as evaluation, judges, probes
+from vqvae_tf.evaluation.speech.coded import Coded
 from vqvae_tf.tasks.speech.recipe import open_split
 
 
@@ -44,25 +44,11 @@ def measure(
         judges.train_judge(train_split, target, progress=progress)
         for target in targets
     ]
-    autoencoder = model.autoencoder
-    train_codes, test_codes = (
-        recordings.encode(autoencoder, audio, progress)
+    train, test = (
+        Coded.of(model.autoencoder, audio, progress)
         for audio in (train_split, held_out)
     )
-    figures = evaluation.evaluate(
-        model,
-        held_out,
-        train_split,
-        trained,
-        codes=(test_codes, train_codes),
-        progress=progress,
-    )
-    return figures | probes.figures(
-        train_split,
-        held_out,
-        train_codes,
-        test_codes,
-        autoencoder.quantizer.num_embeddings,
-        hop=autoencoder.stride,
-        progress=progress,
-    )
+    return {
+        **evaluation.evaluate(model, test, train, trained, progress=progress),
+        **probes.figures(train, test, progress),
+    }

@@ -12,7 +12,6 @@ from ml_collections import ConfigDict
 from vqvae_tf import data
 from vqvae_tf.data.audio.source import evenly_spaced
 from vqvae_tf.encoding import recordings
-from vqvae_tf.evaluation import classifiers as sequences
 from vqvae_tf.evaluation.speech.coded import Coded
 from vqvae_tf.evaluation.speech.likelihoods import likelihoods
 from vqvae_tf.media import sheets, spectrograms
@@ -22,6 +21,7 @@ from vqvae_tf.tasks.pictures.training import prior_stage
 from vqvae_tf.tasks.speech.recipe import open_split, with_fast_decoder
 from vqvae_tf.training.stages import PRIOR, Encoding, Plan, Stage
 from vqvae_tf.training.workdir import CODES
+from vqvae_tf.utils.padding import pad
 
 # Held-out recordings that an epoch's end is measured on.
 _LOGGED = 32
@@ -144,7 +144,7 @@ def encode(
             model, audio, shift=i * model.stride // passes
         )
     ]
-    codes, mask = sequences.pad(codes)
+    codes, mask = pad(codes)
     return {"codes": codes.astype(np.uint16), "mask": mask}
 
 
