@@ -1,4 +1,4 @@
-"""Figures of models, measured on data that these have not seen."""
+"""Figures of models on held-out data."""
 
 from vqvae_tf.evaluation.pictures import evaluate
 

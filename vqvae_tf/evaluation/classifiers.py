@@ -1,10 +1,11 @@
-"""Sequences of differing length, and small classifiers of them.
+"""Small classifiers of sequences of different lengths, for judges and probes.
 
-What judges and probes share. Padding is masked everywhere: what a classifier
-says of a sequence does not depend on what it is batched with.
+Padding is masked everywhere: the prediction for a sequence does not depend on
+what it is batched with.
 """
 
 import itertools
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -13,12 +14,12 @@ import tensorflow as tf
 from vqvae_tf.utils import checks
 from vqvae_tf.utils.padding import pad
 
-# Batches are of like lengths: sorted within so many.
+# Batches have similar lengths: sequences are sorted within so many batches.
 _POOL = 8
 
 
-def check_labels(sequences, labels, num_classes) -> np.ndarray:
-    """Returns labels as int32; raises ValueError unless one a sequence."""
+def check_labels(sequences: Sequence, labels, num_classes: int) -> np.ndarray:
+    """Returns labels as int32, or raises ValueError unless all have one."""
     labels = np.asarray(labels)
     if not len(sequences) or labels.shape != (len(sequences),):
         raise ValueError(
@@ -34,19 +35,26 @@ def check_labels(sequences, labels, num_classes) -> np.ndarray:
     return checks.check_labels("Labels", labels, num_classes).astype(np.int32)
 
 
-def training_batches(sequences, labels, batch_size, seed, change=None):
-    """Endless shuffled batches of sequences of like lengths.
+def training_batches(
+    sequences: Sequence,
+    labels: np.ndarray,
+    batch_size: int,
+    seed: int,
+    change: Callable | None = None,
+) -> tuple[tf.data.Dataset, int]:
+    """Endless shuffled batches of sequences of similar lengths.
 
     Args:
         sequences: arrays `[time, ...]`, alike but for `time`.
         labels: int32 `[n]`.
         batch_size: B; all n where there are fewer.
-        seed: integer; decides order and changes.
-        change: None, or `change(sequence, rng)` returns a changed one.
+        seed: integer; determines order and changes.
+        change: a function of a sequence and a NumPy generator that returns a
+            changed sequence; or None.
 
     Returns:
         The dataset of ({"values": `[B, T, ...]`, "mask": `[B, T]`}, int32
-        `[B]`), and how many of its batches are an epoch.
+        `[B]`), and the number of batches in an epoch.
     """
     size = min(batch_size, len(sequences))
     example = np.asarray(sequences[0])
@@ -74,7 +82,7 @@ def training_batches(sequences, labels, batch_size, seed, change=None):
 
 
 def _epoch(sequences, size, rng):
-    """Returns each batch's rows: whole ones alone, in random order."""
+    """Returns the rows of each full batch, in random order."""
     order = rng.permutation(len(sequences))
     batches = []
     for first in range(0, len(order), size * _POOL):
@@ -87,8 +95,10 @@ def _epoch(sequences, size, rng):
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def predictions(model, sequences, batch_size=64) -> np.ndarray:
-    """Returns what a classifier says of each sequence, `[n, classes]`."""
+def predictions(
+    model: keras.Model, sequences: Sequence, batch_size: int = 64
+) -> np.ndarray:
+    """Returns a classifier's probabilities, float32 `[n, classes]`."""
     order = np.argsort([len(sequence) for sequence in sequences], kind="stable")
     results = [None] * len(order)
     call = _any_size(model, np.asarray(sequences[0]))
@@ -110,11 +120,20 @@ def _any_size(model, example):
             tf.TensorSpec([None, None]),
         ],
     )
-    # TensorFlow takes several of this name for one that is traced in vain.
+    # TensorFlow mistakes functions of one name for one that is retraced, and
+    # warns; concrete functions are exempt.
     return function.get_concrete_function()
 
 
-def classify(frames, mask, num_classes, channels, dilations, dropout, seed):
+def classify(
+    frames: keras.KerasTensor,
+    mask: keras.KerasTensor,
+    num_classes: int,
+    channels: int,
+    dilations: Sequence[int],
+    dropout: float,
+    seed: int,
+) -> keras.KerasTensor:
     """Builds a convolutional classifier with masked mean pooling.
 
     A projection, residual blocks of two convolutions of window 3 each, the
@@ -137,7 +156,7 @@ def classify(frames, mask, num_classes, channels, dilations, dropout, seed):
 
     def conv(x, size, dilation=1):
         init = keras.initializers.HeNormal(next(seeds))
-        # What a normalisation makes of padding is not 0.
+        # Normalization makes padding nonzero.
         x = keras.layers.Multiply()([x, kept])
         return keras.layers.Conv1D(
             channels,
@@ -150,7 +169,7 @@ def classify(frames, mask, num_classes, channels, dilations, dropout, seed):
     x = conv(frames, 1)
     for dilation in dilations:
         y = keras.layers.Dropout(dropout, seed=next(seeds))(x)
-        # Of each frame alone: means over a batch would hold its padding.
+        # Not batch normalization, whose means would include padding.
         y = keras.layers.LayerNormalization()(y)
         y = conv(keras.ops.relu(y), 3, dilation)
         y = conv(keras.ops.relu(y), 3, dilation)

@@ -1,6 +1,6 @@
 """What single codes stand for: the paper's probe of phonemes.
 
-Each code is mapped to the label that it met most often in the training part,
+Each code is mapped to the label that it most often has in the training part,
 and this map is scored on the test part (van den Oord et al. 2017,
 arXiv:1711.00937, section 4.3: 49.3 % of 41 phonemes, where the most frequent
 one alone gives 7.2 %).
@@ -30,20 +30,20 @@ class Interval:
 def read_alignment(path, unit=1.0) -> list[Interval]:
     """Reads an alignment: a line `start end label` for each interval.
 
-    Fields are separated by blanks, tabs or commas; empty lines and those that
-    start with # are left out.
+    Fields are separated by blanks, tabs or commas; empty lines and lines that
+    start with # are skipped.
 
     Args:
         path: the text file.
-        unit: seconds for each unit of the times; of TIMIT's, which are
-            samples, 1 / 16000.
+        unit: seconds per unit of the times; 1 / 16000 for TIMIT, whose times
+            are samples.
 
     Returns:
         The intervals, sorted by their start.
 
     Raises:
-        ValueError: for a line of another form, an interval that does not end
-            after its start, and intervals that overlap.
+        ValueError: for a malformed line, an interval that does not end after
+            its start, and intervals that overlap.
     """
     intervals, path = [], expand(path)
     for number, line in enumerate(path.read_text().split("\n")):

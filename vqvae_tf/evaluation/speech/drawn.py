@@ -1,7 +1,7 @@
-"""Waveforms that decoders draw: how near they are, and how judges hear them.
+"""Waveforms that decoders draw: their distance, and how judges hear them.
 
-`judged` are pairs of a `judges.Judge` and the labels, integers `[n]`, that are
-right of n recordings.
+`judged` are pairs of a `judges.Judge` and the correct labels of n recordings,
+integers `[n]`.
 """
 
 import numpy as np
@@ -14,12 +14,12 @@ from vqvae_tf.evaluation.speech.spectral_distance import log_spectral_distance
 from vqvae_tf.layers.mel import frame_window
 from vqvae_tf.utils.checks import check_labels, check_positive
 
-# What comes before the keys of each decoder's figures, and how to say it.
+# Each decoder's prefix of keys, and its name in titles.
 _DECODERS = (("", ""), ("fast_", " by the fast decoder"))
 
 
 def _judged(decoder, how):
-    """Returns how often a judge is right of what a decoder draws."""
+    """Returns the figures of judges, of what one decoder draws."""
     drawn = [
         ("reconstructed_", "reconstructions", ("",)),
         ("converted_", "conversions to each other speaker", ("", "_least")),
@@ -42,7 +42,7 @@ def _judged(decoder, how):
     )
 
 
-# One level that rounding moves changes all that is drawn after it, hence the
+# Rounding that changes one level changes everything drawn after it, hence the
 # wide tolerances.
 FIGURES = (
     *(
@@ -87,7 +87,7 @@ def drawn_figures(coded: Coded, judged, **drawing) -> dict[str, float]:
 
 
 def reconstructions(coded: Coded, **drawing) -> list[np.ndarray]:
-    """Draws each recording anew, given its codes and its speaker.
+    """Decodes the codes of each recording in its own speaker's voice.
 
     Args:
         coded: recordings and their codes.

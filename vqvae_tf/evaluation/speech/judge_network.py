@@ -7,7 +7,9 @@ from vqvae_tf.evaluation import classifiers
 from vqvae_tf.layers.mel import LogMel, frame_window
 
 
-def judge_network(sample_rate, num_classes, seed=0) -> keras.Model:
+def judge_network(
+    sample_rate: int, num_classes: int, seed: int = 0
+) -> keras.Model:
     """Returns an untrained judge; frames are 32 ms, half of them new."""
     window = frame_window(sample_rate)
     mels = LogMel(sample_rate, window=window, hop=window // 2, name="mels")
@@ -69,10 +71,10 @@ class _Frames(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("vqvae_tf", "JudgeMasks")
 class _Masks(keras.layers.Layer):
-    """Sets a stretch of frames and one of bands to 0, in training alone.
+    """Sets a stretch of frames and one of bands to 0, in training only.
 
-    Each up to a fifth of the axis, of a length and at a place drawn anew for
-    each recording.
+    Each is up to a fifth of the axis long; length and place are drawn for each
+    recording.
     """
 
     def __init__(self, seed=0, **kwargs):

@@ -1,8 +1,8 @@
 """Judges of speech: classifiers trained on real recordings alone.
 
-They say of a reconstruction or a conversion which class and which speaker it
-sounds like. They never hear a model's output while they are trained, and no
-choice in them is made by it.
+They tell which class and which speaker a reconstruction or a conversion sounds
+like. They never hear a model's output in training, and none of their settings
+was chosen by it.
 """
 
 import dataclasses
@@ -109,11 +109,13 @@ class Judge:
         return labels
 
 
-def target_labels(audio: AudioSource, target: str):
+def target_labels(
+    audio: AudioSource, target: str
+) -> tuple[tuple[str, ...], np.ndarray]:
     """Returns the names of classes or speakers, and int32 labels `[n]`.
 
     Raises:
-        ValueError: for another target, or one that the source does not have.
+        ValueError: for an unknown target, or one that the source lacks.
     """
     if target not in TARGETS:
         raise ValueError(
@@ -153,7 +155,7 @@ def train_judge(
     Args:
         audio: training recordings, of `open_audio`.
         target: "class" or "speaker", what is to be told.
-        seed: integer; decides weights, order and noise.
+        seed: integer; determines weights, order and noise.
         epochs: how often each recording is heard.
         progress: show Keras' progress bar, on a terminal.
 
@@ -198,7 +200,7 @@ def train_judge(
         batches,
         steps_per_epoch=steps,
         epochs=epochs,
-        shuffle=False,  # they are
+        shuffle=False,  # already shuffled
         verbose=int(progress and sys.stdout.isatty()),
     )
     return Judge(model, target, names, audio.sample_rate)

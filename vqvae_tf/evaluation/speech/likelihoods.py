@@ -1,4 +1,4 @@
-"""How probable models find recordings of speech, and their codes."""
+"""Likelihoods of recordings of speech, and of their codes."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,7 +8,7 @@ from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.speech.coded import Coded
 from vqvae_tf.utils.units import bits
 
-# Other speakers that a recording is heard as, at most.
+# How many other speakers a recording is scored or converted with, at most.
 OTHER_VOICES = 4
 
 
@@ -52,7 +52,7 @@ FIGURES = (
 def likelihoods(
     coded: Coded, seed: int = 0, progress: bool = True
 ) -> dict[str, float]:
-    """Asks the decoder how probable recordings are, given right and wrong.
+    """Compares likelihoods given the right and wrong codes and speakers.
 
     Args:
         coded: recordings, two at least, and their codes.

@@ -1,11 +1,13 @@
-"""What judges hear in speech that is drawn from a prior."""
+"""How judges hear speech that is sampled from a prior."""
 
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf.data.audio.source import AudioSource
 from vqvae_tf.encoding import recordings
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.speech.judges import waveforms_of
+from vqvae_tf.models import LatentGenerator
 from vqvae_tf.quantizers.usage import perplexity
 from vqvae_tf.utils.checks import check_labels, check_positive
 
@@ -32,28 +34,32 @@ FIGURES = (
 )
 
 
-def sample_figures(model, audio, judged, count=100, **drawing) -> dict:
-    """Asks judges about samples; nobody has said what these should be.
+def sample_figures(
+    model: LatentGenerator,
+    audio: AudioSource,
+    judged,
+    count: int = 100,
+    **drawing,
+) -> dict[str, float]:
+    """Asks judges about samples, which have no right class.
 
-    Each speaker speaks as often, for as long as the median recording.
+    All speakers speak equally often, for as long as the median recording.
 
     Args:
         model: a `LatentGenerator` of waveforms.
         audio: the recordings to compare with.
-        judged: pairs of a `judges.Judge` and labels, which are not
-            looked at.
-        count: how many samples.
+        judged: pairs of a `judges.Judge` and labels, which are ignored.
+        count: the number of samples.
         drawing: temperature, seed, batch_size, progress of
             `encoding.recordings.decode`.
 
     Returns:
         For a judge of classes `class_confidence`, the mean probability of the
         most probable class of the recordings, `sampled_class_confidence`, that
-        of the samples, and `sampled_classes`, the perplexity of the mean of
-        what it says of samples: as many as there are classes where all are
-        drawn equally often, and surely. For one of speakers
-        `sampled_speaker_accuracy`, the share that sound like the speaker that
-        the decoder was told.
+        of the samples, and `sampled_classes`, the perplexity of the judge's
+        mean prediction for samples: the number of classes if all are heard
+        equally often. For a judge of speakers `sampled_speaker_accuracy`, the
+        share that sound like the speaker that the decoder was given.
     """
     speakers = np.arange(check_positive("count", count)) % max(
         1, audio.num_speakers
@@ -76,12 +82,17 @@ def sample_figures(model, audio, judged, count=100, **drawing) -> dict:
 
 
 def samples(
-    model, audio, speakers, temperature=1.0, seed=0, **drawing
+    model: LatentGenerator,
+    audio: AudioSource,
+    speakers: np.ndarray,
+    temperature: float = 1.0,
+    seed: int = 0,
+    **drawing,
 ) -> list[np.ndarray]:
-    """Draws codes from the prior, and waveforms of them by the speakers.
+    """Draws codes from the prior, and decodes them in the speakers' voices.
 
     Args:
-        model, audio, drawing: as of `sample_figures`.
+        model, audio, drawing: see `sample_figures`.
         speakers: integers `[n]`.
         temperature, seed: of prior and decoder.
 
