@@ -24,6 +24,7 @@ from vqvae_tf.tasks import run as training
 from vqvae_tf.tasks.base_model import load_base
 from vqvae_tf.tasks.pictures import recipe, training as pictures
 from vqvae_tf.training import fitting
+from vqvae_tf.training.cache import once
 from vqvae_tf.utils import units
 from vqvae_tf.utils.paths import expand
 
@@ -33,7 +34,7 @@ NAME = "vqvae_dmlab84_global"
 def training_codes(config, base, data_dir, workdir):
     """Returns the code maps that trained the preset, int32 [n, 21, 21]."""
     images = recipe.open_split(config.data, "train", data_dir)
-    return encoding.once(
+    return once(
         workdir / "base_codes.npz",
         base,
         lambda model: pictures.encode(config, model, images),

@@ -1,4 +1,4 @@
-"""The training set as codes, encoded once and kept in a file."""
+"""Batches and arrays in memory to codes."""
 
 import keras
 import numpy as np
@@ -8,30 +8,7 @@ from absl import logging
 from vqvae_tf import data
 from vqvae_tf.runtime import strategies
 from vqvae_tf.runtime.precision import in_float32
-from vqvae_tf.utils.files import remove_leftovers, save_npz
-from vqvae_tf.utils.npz_files import read_npz
 from vqvae_tf.utils.progress import verbosity
-
-
-def once(path, autoencoder, encode) -> dict:
-    """Returns the arrays of an npz file, which is made if need be.
-
-    Of several workers, the chief makes it, and the others wait.
-
-    Args:
-        path: the file.
-        autoencoder: a `VQVAE`.
-        encode: a function of a float32 copy of it that returns the arrays.
-    """
-    # On all workers: each must make the variables of the copy.
-    autoencoder = in_float32(autoencoder)
-    if strategies.is_chief() and not path.exists():
-        remove_leftovers(path)
-        save_npz(path, **encode(autoencoder))
-    strategies.wait_for_all()
-    return read_npz(
-        path, "the encoded training set (remove it, and it is made again)"
-    )
 
 
 def encode_batches(autoencoder, batches, steps) -> tuple[np.ndarray, list]:

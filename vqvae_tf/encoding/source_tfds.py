@@ -32,7 +32,30 @@ def open_tfds(name, options):
     return open_split, [s for s in splits if splits[s].num_examples]
 
 
-class _Pictures:
+class _Units:
+    """The units of a split, each of them a record.
+
+    Args:
+        builder: of tensorflow_datasets.
+        records: the split's `Records`.
+        title: of data set and split, for messages.
+        form: the `PictureFormat` to bring pictures to.
+        options: `OpenOptions`.
+    """
+
+    def __init__(self, builder, records, title, form, options):
+        self._builder, self._records = builder, records
+        self._title, self._form, self._options = title, form, options
+
+    def __len__(self):
+        return len(self._records)
+
+    @property
+    def origin(self):
+        return _origin(self._builder, self._records)
+
+
+class _Pictures(_Units):
     """Pictures with their label and their record's name.
 
     Records are parsed and decoded a batch at a time, which takes a third of
@@ -42,25 +65,17 @@ class _Pictures:
     unit = "pictures"
 
     def __init__(self, builder, records, title, form, options):
-        self._builder, features = builder, builder.info.features
+        super().__init__(builder, records, title, form, options)
+        features = builder.info.features
         keys = prepared.feature_keys(features, title)
         self._image, self._label = keys
         self._features = prepared.only(features, *keys)
-        self._records, self._title = records, title
-        self._form, self._options = form, options
         # Traced once, not for each shard.
         self._decode = tf.function(
             self._decode_batch,
             input_signature=[tf.TensorSpec([None], tf.string)],
             autograph=False,
         )
-
-    def __len__(self):
-        return len(self._records)
-
-    @property
-    def origin(self):
-        return _origin(self._builder, self._records)
 
     @property
     def features(self):
@@ -123,7 +138,7 @@ class _Pictures:
         return fitted(image, self._form)
 
 
-class _Episodes:
+class _Episodes(_Units):
     """Frames with the number of their episode, their step and action.
 
     An episode is decoded as a whole; rows go on from one to the next.
@@ -132,18 +147,10 @@ class _Episodes:
     unit = "episodes"
 
     def __init__(self, builder, records, title, form, options):
-        self._builder, self._records = builder, records
-        self._title, self._form, self._options = title, form, options
+        super().__init__(builder, records, title, form, options)
         self._path = rlds.picture_path(
             builder.info.features[rlds.STEPS].feature, title
         )
-
-    def __len__(self):
-        return len(self._records)
-
-    @property
-    def origin(self):
-        return _origin(self._builder, self._records)
 
     @property
     def features(self):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Generator
 import keras
 from ml_collections import ConfigDict
 
-from vqvae_tf.encoding.arrays import once
 from vqvae_tf.training import fitting
+from vqvae_tf.training.cache import once
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,37 @@
+"""Arrays that a run makes once, and keeps in a file."""
+
+import pathlib
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from vqvae_tf.runtime import strategies
+from vqvae_tf.runtime.precision import in_float32
+from vqvae_tf.utils.files import remove_leftovers, save_npz
+from vqvae_tf.utils.npz_files import read_npz
+
+
+def once(
+    path: pathlib.Path,
+    autoencoder: keras.Model,
+    encode: Callable[[keras.Model], dict],
+) -> dict[str, np.ndarray]:
+    """Returns the arrays of an npz file, which is made unless it is there.
+
+    Of several workers, the chief makes it, and the others wait.
+
+    Args:
+        path: the file.
+        autoencoder: a `VQVAE`.
+        encode: a function of a float32 copy of it that returns the arrays.
+    """
+    # On all workers: each must make the variables of the copy.
+    autoencoder = in_float32(autoencoder)
+    if strategies.is_chief() and not path.exists():
+        remove_leftovers(path)
+        save_npz(path, **encode(autoencoder))
+    strategies.wait_for_all()
+    return read_npz(
+        path, "the encoded training set (remove it, and it is made again)"
+    )
