@@ -1,15 +1,16 @@
-"""What a command writes: over nothing that it was given or did not make.
+"""What a command writes, without overwriting its input or files of others.
 
-Every file of a command bears the command's name, where its format has room for
-it: text of a PNG or GIF, a comment of a JPEG or an npz file, and so on. A file
-that is there already is replaced if it bears that name, so that a command can
-be called twice; anything else is somebody's.
+Every file is marked with the command that made it, where its format has room:
+text of a PNG or GIF, a comment of a JPEG or an npz file, and so on. An existing
+file is replaced if it has this command's mark, so that a command can be called
+twice; any other is left alone.
 """
 
 import contextlib
 import os
 import pathlib
 import zipfile
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -24,9 +25,9 @@ from vqvae_tf.utils.paths import (
     has_ending,
 )
 
-# A mark is within so many bytes of the file's start, or of its end.
+# A mark lies within so many bytes of the file's start or end.
 _WITHIN = 4096
-# What file systems take.
+# The limit of common file systems.
 _LONGEST_NAME = 255
 
 
@@ -40,7 +41,12 @@ class Outputs:
         endings: of the files that folders are read for, such as (".png",).
     """
 
-    def __init__(self, command: str, inputs=(), endings=()):
+    def __init__(
+        self,
+        command: str,
+        inputs: Iterable[str | os.PathLike] = (),
+        endings: Iterable[str] = (),
+    ):
         self.mark = f"Made by vqvae-tf {command}."
         self._command, self._endings = command, tuple(endings)
         inputs = [os.fspath(expand(path)) for path in inputs]
@@ -58,7 +64,7 @@ class Outputs:
             with contextlib.suppress(OSError, ValueError):
                 self._given[_identity(path)] = path
 
-    def check(self, *paths):
+    def check(self, *paths) -> None:
         """Raises ValueError where a file to write is not free to be written.
 
         Args:
@@ -69,7 +75,7 @@ class Outputs:
             if os.path.lexists(path):
                 self._check_replaceable(path)
 
-    def check_folder(self, path: str | pathlib.Path):
+    def check_folder(self, path: str | os.PathLike) -> None:
         """Raises ValueError if a folder to write to is, or is in, an input."""
         for folder in self._folders:
             check_outside(path, folder)
@@ -105,7 +111,7 @@ class Outputs:
             )
 
     def _made(self, path) -> bool:
-        """Returns whether a file bears this command's mark."""
+        """Returns whether a file has this command's mark."""
         if not path.is_file():
             return False  # a pipe, say, or a link to nothing
         with open(path, "rb") as file:
@@ -117,22 +123,24 @@ class Outputs:
 
     # Writing ----------------------------------------------------------------
 
-    def picture(self, path: str | pathlib.Path, picture):
+    def picture(self, path: str | os.PathLike, picture: np.ndarray) -> None:
         """Writes a picture; see `sheets.save_picture`."""
         self.check(path)
         sheets.save_picture(path, picture, self.mark)
 
-    def animation(self, path: str | pathlib.Path, frames: np.ndarray):
+    def animation(self, path: str | os.PathLike, frames: np.ndarray) -> None:
         """Writes a film; see `sheets.save_animation`."""
         self.check(path)
         sheets.save_animation(path, frames, mark=self.mark)
 
-    def wav(self, path: str | pathlib.Path, waveform, sample_rate: int):
+    def wav(
+        self, path: str | os.PathLike, waveform: np.ndarray, sample_rate: int
+    ) -> None:
         """Writes a recording; see `wav.save_wav`."""
         self.check(path)
         save_wav(path, waveform, sample_rate, self.mark)
 
-    def shown(self, path: str | pathlib.Path, shown):
+    def shown(self, path: str | os.PathLike, shown) -> None:
         """Writes what a card shows, as its ending says."""
         if has_ending(path, ".wav"):
             self.wav(path, *shown)
@@ -141,7 +149,7 @@ class Outputs:
         else:
             self.picture(path, shown)
 
-    def npz(self, path: str | pathlib.Path, **arrays):
+    def npz(self, path: str | os.PathLike, **arrays) -> None:
         """Writes arrays to an npz file, compressed."""
         self.check(path)
         with write_atomically(path) as temporary:
@@ -150,7 +158,7 @@ class Outputs:
             with zipfile.ZipFile(temporary, "a") as archive:
                 archive.comment = self.mark.encode()
 
-    def text(self, path: str | pathlib.Path, text: str):
+    def text(self, path: str | os.PathLike, text: str) -> None:
         """Writes a text, with the mark as its last line."""
         self.check(path)
         with write_atomically(path) as temporary:

@@ -7,11 +7,14 @@ DATA), so a batch size divisible by the number of replicas never gives a
 replica an empty shard; inside a strategy's scope this is checked.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from vqvae_tf.data import order
+from vqvae_tf.data.source import Source
 from vqvae_tf.utils.checks import check_labels, check_positive
 
 # Of maps whose results keep their order.
@@ -19,13 +22,13 @@ PARALLEL = dict(num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
 def array_batches(
-    values,
+    values: np.ndarray | dict,
     batch_size: int,
     seed: int = 0,
     context: dict | None = None,
     skip_steps: int = 0,
     part: tuple[int, int] = (0, 1),
-    weight=None,
+    weight: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Endless shuffled batches of arrays in memory, such as code maps.
 
@@ -38,7 +41,7 @@ def array_batches(
         context: None, or a dict of arrays [n, ...], for instance
             {"global": one_hot(labels, num_classes)}.
         skip_steps: number of the first step.
-        part: as of `training_batches`.
+        part: as in `training_batches`.
         weight: None, or an array [n] or [n, ...] of sample weights, or of
             masks of positions.
 
@@ -72,7 +75,7 @@ def array_batches(
 
 
 def array_evaluation_batches(
-    values, batch_size: int, context: dict | None = None
+    values: np.ndarray | dict, batch_size: int, context: dict | None = None
 ) -> tf.data.Dataset:
     """Batches of arrays in memory that hold every row exactly once, in order.
 
@@ -101,7 +104,7 @@ def array_evaluation_batches(
     )
 
 
-def one_hot(labels, num_classes: int) -> np.ndarray:
+def one_hot(labels: Sequence[int] | np.ndarray, num_classes: int) -> np.ndarray:
     """Returns float32 [n, num_classes] for integer labels [n].
 
     Raises:
@@ -123,7 +126,7 @@ def one_hot(labels, num_classes: int) -> np.ndarray:
     return np.eye(num_classes, dtype=np.float32)[labels]
 
 
-def as_tensors(values, context):
+def as_tensors(values, context: dict | None) -> tuple[int, tuple]:
     """Returns the number of rows, and (values, context) as CPU tensors."""
 
     def convert(array):
@@ -149,7 +152,7 @@ def gather(arrays, index):
     return tf.nest.map_structure(lambda a: tf.gather(a, index), arrays)
 
 
-def pipeline_options(batches):
+def pipeline_options(batches: tf.data.Dataset) -> tf.data.Dataset:
     """Returns batches in a fixed order, prefetched, split by data."""
     options = tf.data.Options()
     options.deterministic = True
@@ -159,7 +162,9 @@ def pipeline_options(batches):
     return batches.with_options(options).prefetch(tf.data.AUTOTUNE)
 
 
-def finite(batches, source, batch_size) -> tf.data.Dataset:
+def finite(
+    batches: tf.data.Dataset, source: Source, batch_size: int
+) -> tf.data.Dataset:
     """Returns the same of batches that hold each example of a source once."""
     steps = -(-source.num_examples // batch_size)
     return pipeline_options(
@@ -167,7 +172,7 @@ def finite(batches, source, batch_size) -> tf.data.Dataset:
     )
 
 
-def tell_if_few(source, batch_size) -> None:
+def tell_if_few(source: Source, batch_size: int) -> None:
     """Warns where a source is smaller than a batch."""
     if source.num_examples < batch_size:
         logging.warning(

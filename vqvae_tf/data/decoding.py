@@ -47,7 +47,9 @@ def load_picture(
     return picture
 
 
-def convert_channels(images, channels: int) -> tf.Tensor:
+def convert_channels(
+    images: np.ndarray | tf.Tensor, channels: int
+) -> tf.Tensor:
     """Converts uint8 [..., h, w, 1, 3 or 4] to `channels` (1 or 3) channels.
 
     Grey is repeated, alpha laid over white, and RGB becomes grey by PIL's
@@ -74,7 +76,9 @@ def convert_channels(images, channels: int) -> tf.Tensor:
     return tf.cast(tf.bitwise.right_shift(luma + 0x8000, 16), tf.uint8)
 
 
-def resize(image: tf.Tensor, height, width) -> tf.Tensor:
+def resize(
+    image: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor
+) -> tf.Tensor:
     """Resizes uint8 [h, w, c] to [height, width, c], bilinear, antialiased.
 
     Equals PIL's `resize(..., BILINEAR)` up to its rounding between the two
@@ -89,10 +93,15 @@ def resize(image: tf.Tensor, height, width) -> tf.Tensor:
     return tf.cond(same, lambda: tf.identity(image), resized)
 
 
-def resized_square(image: tf.Tensor, side, size, fractions=None) -> tf.Tensor:
+def resized_square(
+    image: tf.Tensor,
+    side: int | tf.Tensor,
+    size: int | tf.Tensor,
+    fractions: tuple | None = None,
+) -> tf.Tensor:
     """Resizes so that min(h, w) is `side`, and cuts a square out of that.
 
-    As `resize` and a slice of its result, but only the square is computed.
+    The same as `resize` and a slice, but only the square is computed.
 
     Args:
         image: uint8 [h, w, c].
@@ -162,7 +171,7 @@ _central_square = tf.function(
 )
 
 
-def resize_and_crop(image, size: int) -> tf.Tensor:
+def resize_and_crop(image: np.ndarray | tf.Tensor, size: int) -> tf.Tensor:
     """Makes a square of a picture: shorter side to `size`, central crop.
 
     Smaller pictures are enlarged. This is what evaluation does.

@@ -53,7 +53,7 @@ def in_threads(function: Callable, items: Sequence, chunk: int) -> Iterator:
             yield from pool.map(function, items[start : start + chunk])
 
 
-def natural_key(path):
+def natural_key(path: str | os.PathLike) -> tuple:
     """Returns a key that sorts paths by the numbers in their names.
 
     For files that follow each other in time. Where the order means nothing,
@@ -83,7 +83,7 @@ def _walk(start, name, above, extensions, seen, found):
         start: its real path.
         name: its path inside the folder that was asked for.
         above: the real folders of the links that led here.
-        extensions, seen: as of `list_files`.
+        extensions, seen: as in `list_files`.
         found: the list to add to.
 
     Returns:

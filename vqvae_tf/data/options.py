@@ -3,7 +3,7 @@
 import dataclasses
 import numbers
 import os
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 from absl import logging
 
@@ -77,7 +77,7 @@ class OpenOptions:
                 f"Received: {self.cache_bytes!r}."
             )
 
-    def place(self, name) -> str:
+    def place(self, name: str | os.PathLike) -> str:
         """Returns the path of a name that may be relative to `base`."""
         return os.path.join(self.base, os.path.expanduser(name))
 
@@ -120,7 +120,12 @@ class OpenOptions:
             self.data_dir or os.environ.get("TFDS_DATA_DIR") or "."
         )
 
-    def bar(self, total, iterable=None, unit="pictures"):
+    def bar(
+        self,
+        total: int,
+        iterable: Iterable | None = None,
+        unit: str = "pictures",
+    ):
         """Returns a tqdm progress bar that shows after a second."""
         from tqdm import tqdm
 

@@ -1,12 +1,16 @@
 """Which example comes when: a function of the seed and the step alone."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.utils.checks import check_positive
 
 
-def epoch_order(num_examples: int, seed: int, epoch) -> tf.Tensor:
+def epoch_order(
+    num_examples: int, seed: int, epoch: int | tf.Tensor
+) -> tf.Tensor:
     """Returns the int64 [num_examples] permutation of one epoch."""
     bits = tf.random.stateless_uniform(
         [num_examples],
@@ -19,7 +23,9 @@ def epoch_order(num_examples: int, seed: int, epoch) -> tf.Tensor:
     return tf.cast(tf.argsort(bits, stable=True), tf.int64)
 
 
-def step_noise(shape, seed: int, step) -> tf.Tensor:
+def step_noise(
+    shape: Sequence[int], seed: int, step: int | tf.Tensor
+) -> tf.Tensor:
     """Returns float32 uniforms in [0, 1) for the augmentation of one step."""
     # Negative numbers, so that no step shares its seed with an epoch.
     stream = -1 - tf.cast(step, tf.int64)
@@ -76,8 +82,8 @@ def training_rows(
     """Returns a worker's rows of the batches of `training_order`.
 
     Args:
-        num_examples, batch_size, seed, skip_steps: as of `training_order`.
-        part: as of `own_rows`.
+        num_examples, batch_size, seed, skip_steps: as in `training_order`.
+        part: as in `own_rows`.
         noise: the shape of the uniforms that an example needs, or None.
 
     Returns:
@@ -137,7 +143,7 @@ def evaluation_order(num_examples: int, batch_size: int) -> tf.data.Dataset:
     return tf.data.Dataset.range(steps).map(batch)
 
 
-def check_order(batch_size, seed=0, skip_steps=0) -> None:
+def check_order(batch_size: int, seed: int = 0, skip_steps: int = 0) -> None:
     """Raises ValueError for a bad batch size, seed or first step."""
     integers = (int, np.integer)
     batch_size = check_positive("batch_size", batch_size)

@@ -11,8 +11,10 @@ from vqvae_tf.runtime.precision import in_float32
 from vqvae_tf.utils.progress import verbosity
 
 
-def encode_batches(autoencoder, batches, steps) -> tuple[np.ndarray, list]:
-    """Encodes batches by the float32 model, as codes will be made in use.
+def encode_batches(
+    autoencoder: keras.Model, batches: tf.data.Dataset, steps: int
+) -> tuple[np.ndarray, list]:
+    """Encodes batches with the float32 model, as in later use.
 
     Args:
         autoencoder: a `VQVAE`.
@@ -42,7 +44,9 @@ def encode_batches(autoencoder, batches, steps) -> tuple[np.ndarray, list]:
     return np.concatenate(codes), contexts
 
 
-def encode_array(autoencoder, values, batch_size=64) -> np.ndarray:
+def encode_array(
+    autoencoder: keras.Model, values: np.ndarray, batch_size: int = 64
+) -> np.ndarray:
     """Encodes an array in memory, in order."""
     batches = data.array_evaluation_batches(values, batch_size)
     codes, _ = encode_batches(autoencoder, batches, len(batches))

@@ -3,7 +3,7 @@
     python -m vqvae_tf.encoding.beam --preset=vqvae_cifar10 \
         --source=tfds:cifar10 --output=codes --runner=DirectRunner
 
-Arguments that are not of this module go to Beam: --runner and its options.
+Arguments that this module does not know go to Beam: --runner and its options.
 The result is that of `vqvae-tf encode`, file by file. A shard is the unit of
 work: a worker reads its range of the source itself, encodes it in batches and
 writes it, so that no picture goes through Beam and a retried or restarted
@@ -54,7 +54,7 @@ class EncodeShard(beam.DoFn):
     Elements: `Shard`. Outputs: (`Shard`, its `Content`).
     """
 
-    def __init__(self, job, code_shapes):
+    def __init__(self, job: Job, code_shapes: dict[str, tuple]):
         self._job, self._shapes = job, code_shapes
         self._handle = shared.Shared()
 
@@ -72,7 +72,7 @@ class EncodeShard(beam.DoFn):
         yield shard, found
 
 
-def build(pipeline, job, plan):
+def build(pipeline: beam.Pipeline, job: Job, plan: Plan) -> beam.PCollection:
     """Adds the steps to a pipeline.
 
     Args:
@@ -93,8 +93,8 @@ def build(pipeline, job, plan):
     )
 
 
-def run(job, options=None):
-    """Encodes a data set; called again, it goes on where it was.
+def run(job: Job, options: PipelineOptions | None = None):
+    """Encodes a data set; called again, it continues where it stopped.
 
     Args:
         job: a `Job`, whose preset, source and output must be where every
@@ -138,7 +138,7 @@ def _place_metadata(found, plan, output):
     code_sets.place_metadata(
         plan, contents, lambda file: files.place(file, output, file.name)
     )
-    # What workers left that were killed.
+    # Left by workers that were killed.
     files.remove(output, UNFINISHED)
     return sum(content.examples for content in contents.values())
 
@@ -177,7 +177,7 @@ def _parser():
     return parser
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
     """Runs the command line."""
     logging.getLogger().setLevel(logging.INFO)
     known, rest = _parser().parse_known_args(argv)

@@ -1,10 +1,14 @@
 """Files of coded data sets, wherever Apache Beam can write."""
 
 import contextlib
+import os
 import pathlib
 import shutil
 import tempfile
 import uuid
+from collections.abc import Iterable
+
+from vqvae_tf.encoding.shards import Content, Shard
 
 try:
     from apache_beam.io.filesystem import CompressionTypes
@@ -18,7 +22,7 @@ from vqvae_tf.encoding import shards as code_shards
 from vqvae_tf.encoding.shards import UNFINISHED
 
 
-def place_text(text, output, name):
+def place_text(text: str, output: str, name: str) -> None:
     """Writes a text to a file of the output; see `place`."""
     with tempfile.TemporaryDirectory() as temporary:
         file = pathlib.Path(temporary) / name
@@ -26,7 +30,7 @@ def place_text(text, output, name):
         place(file, output, name)
 
 
-def write(output, shard, batches):
+def write(output: str, shard: Shard, batches: Iterable[dict]) -> Content:
     """Writes a shard on the worker's disk, then moves it to the output."""
     with tempfile.TemporaryDirectory() as temporary:
         content = code_shards.write_shard(temporary, shard, batches)
@@ -38,7 +42,7 @@ def write(output, shard, batches):
     return content
 
 
-def whole(output, shard):
+def whole(output: str, shard: Shard) -> Content | None:
     """Returns the content of a shard that is there and whole, or None."""
     names = (shard.file, shard.note)
     paths = [FileSystems.join(output, *name.split("/")) for name in names]
@@ -53,7 +57,7 @@ def whole(output, shard):
         return code_shards.whole(temporary, shard)
 
 
-def place(file, output, name):
+def place(file: str | os.PathLike, output: str, name: str) -> None:
     """Copies a local file to the output, where it appears when complete."""
     target = FileSystems.join(output, *name.split("/"))
     # Of its own, since a runner may try a shard in two places at once.
@@ -77,7 +81,7 @@ def place(file, output, name):
         FileSystems.rename([temporary], [target])
 
 
-def remove(output, name):
+def remove(output: str, name: str) -> None:
     """Removes a file or folder of the output, if it is there."""
     with contextlib.suppress(OSError):
         FileSystems.delete([FileSystems.join(output, name)])

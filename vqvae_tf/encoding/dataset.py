@@ -11,14 +11,16 @@ dataset_info.json, features.json, metadata.json   written at the end, for tfds
 """
 
 import contextlib
+import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import logging
 
 from vqvae_tf.encoding import shards as code_shards
-from vqvae_tf.encoding.job import Job
+from vqvae_tf.encoding.job import Job, OpenJob
 from vqvae_tf.encoding.plan import LAST, Plan
 from vqvae_tf.encoding.reading import (
     load_codes,
@@ -26,6 +28,7 @@ from vqvae_tf.encoding.reading import (
     open_codes,
     read_plan,
 )
+from vqvae_tf.encoding.shards import Content, Shard
 from vqvae_tf.encoding.sources import check_apart
 from vqvae_tf.utils.files import write_atomically
 from vqvae_tf.utils.locking import locked
@@ -41,9 +44,9 @@ __all__ = [
 
 
 def encode_dataset(
-    preset,
+    preset: str | os.PathLike,
     source: str,
-    folder,
+    folder: str | os.PathLike,
     split: str = "all",
     data_dir: str | None = None,
     file_format: str = "tfrecord",
@@ -54,15 +57,15 @@ def encode_dataset(
 ) -> dict:
     """Encodes a data set to a folder of shards.
 
-    Called again after a kill it keeps the shards that are whole and makes the
-    others; the result is that of a run that was not stopped, byte by byte.
+    Called again after a kill, it keeps the shards that are whole and makes the
+    others; the result is that of an uninterrupted run, byte for byte.
 
     Args:
         preset: as for `presets.find_preset`.
         source: "tfds:NAME", pictures or episodes; a folder or npz file; or
             "folder:SUBDIR", "npz:FILE" in `data_dir`.
         folder: where to write; new, empty, or begun by the same call.
-        split: names joined by commas, or "all"; each becomes one of the
+        split: names joined by commas, or "all"; each becomes a split of the
             result.
         data_dir: where to look; by default TFDS_DATA_DIR.
         file_format: "tfrecord" or "array_record".
@@ -139,7 +142,12 @@ def _shards_of(opened, plan, bar):
     return contents, kept
 
 
-def make_shards(folder, shards, opened, code_shapes):
+def make_shards(
+    folder: str | os.PathLike,
+    shards: Sequence[Shard],
+    opened: OpenJob,
+    code_shapes: dict[str, tuple],
+) -> Iterator[tuple[Shard, Content]]:
     """Yields each shard, and its content once it is written.
 
     Args:
@@ -156,7 +164,11 @@ def make_shards(folder, shards, opened, code_shapes):
             yield shard, code_shards.write_shard(folder, shard, batches)
 
 
-def place_metadata(plan, contents, place):
+def place_metadata(
+    plan: Plan,
+    contents: dict[Shard, Content],
+    place: Callable[[pathlib.Path], None],
+) -> None:
     """Writes what tensorflow_datasets needs to read the shards.
 
     Args:

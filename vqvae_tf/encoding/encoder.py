@@ -1,5 +1,8 @@
 """A preset's encoder, from batches of pictures to codes."""
 
+import os
+
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -11,28 +14,28 @@ from vqvae_tf.runtime.precision import in_float32
 
 
 class CodeEncoder:
-    """Encodes batches of pictures, by the float32 model.
+    """Encodes batches of pictures with the float32 model.
 
     Args:
-        preset: as for `presets.find_preset`; a `VQVAE`, or what has one, a
-            `LatentGenerator` of one or two levels or a `VideoGenerator`.
-        batch_size: rows of a batch. A smaller one is filled up, so that there
-            is one graph, and the codes of a picture do not depend on how many
-            come with it.
+        preset: as for `presets.find_preset`; a `VQVAE`, or a model built on
+            one: a `LatentGenerator` of one or two levels or a
+            `VideoGenerator`.
+        batch_size: rows of a batch. Smaller batches are padded, so that one
+            graph serves all and a picture's codes do not depend on its batch.
 
     Attributes:
         form: the `PictureFormat` that it takes.
-        identity: what tells the preset from another one.
+        identity: what distinguishes the preset from others.
 
     Raises:
-        PresetError: if there is no such preset, or it is altered.
-        ValueError: if its data are no pictures, or its latents no codes.
+        PresetError: there is no such preset, or it was altered.
+        ValueError: its data are not pictures, or its latents are not codes.
     """
 
-    def __init__(self, preset, batch_size):
+    def __init__(self, preset: str | os.PathLike, batch_size: int):
         self.batch_size = batch_size
         folder = presets.find_preset(preset)
-        # All of one and the same preset, should it be replaced meanwhile.
+        # All from the same files, even if the preset is replaced meanwhile.
         digest = presets.sha256(folder / presets.METADATA)
         metadata = presets.verify(folder, digest)
         model = presets.load(folder, sha256=digest)
@@ -63,7 +66,7 @@ class CodeEncoder:
             else {**found, "global_codes": above.quantizer}
         )
 
-    def __call__(self, images) -> dict[str, np.ndarray]:
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Returns the codes of uint8 `[rows, height, width, channels]`.
 
         Returns:
@@ -78,7 +81,7 @@ class CodeEncoder:
         found = self.function(tf.constant(images))
         return {name: codes.numpy()[:rows] for name, codes in found.items()}
 
-    def shapes(self, image_shape) -> dict:
+    def shapes(self, image_shape: tuple[int, ...]) -> dict:
         """Returns the shape of each kind of codes of one picture."""
         spec = tf.TensorSpec([self.batch_size, *image_shape], tf.uint8)
         graph = self.function.get_concrete_function(spec)
@@ -101,7 +104,7 @@ class CodeEncoder:
         }
 
 
-def code_dtype(quantizer) -> np.dtype:
+def code_dtype(quantizer: keras.layers.Layer) -> np.dtype:
     """Returns the smallest integer type of tfds that holds the codes.
 
     Example:

@@ -3,12 +3,12 @@
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from vqvae_tf.encoding.encoder import CodeEncoder
-from vqvae_tf.encoding.shards import FORMATS
+from vqvae_tf.encoding.shards import FORMATS, Shard
 from vqvae_tf.encoding.sources import open_source
 from vqvae_tf.encoding.streams import ahead, mapped
 from vqvae_tf.utils.checks import check_positive
@@ -90,7 +90,9 @@ class OpenJob:
     encoder: CodeEncoder
     readers: dict
 
-    def batches(self, shards, code_shapes) -> Iterator[dict | None]:
+    def batches(
+        self, shards: Iterable[Shard], code_shapes: dict[str, tuple]
+    ) -> Iterator[dict | None]:
         """Yields the batches of each shard, codes for pictures, and None after.
 
         Reading goes on in a thread and encoding in two others, a few batches

@@ -1,7 +1,9 @@
 """The pictures that a model takes: their size and channels."""
 
 import dataclasses
+import os
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -23,7 +25,7 @@ class PictureFormat:
     channels: int = 3
     stride: int = 1
 
-    def load(self, path) -> np.ndarray:
+    def load(self, path: str | os.PathLike) -> np.ndarray:
         """Reads a picture file as the model takes it; see `load_picture`."""
         return self.fit(load_picture(path, self.size, self.channels))
 
@@ -49,7 +51,7 @@ class PictureFormat:
         return images[..., top : top + height, left : left + width, :]
 
 
-def fitted(image, form: PictureFormat) -> tf.Tensor:
+def fitted(image: np.ndarray | tf.Tensor, form: PictureFormat) -> tf.Tensor:
     """Brings uint8 `[height, width, channels]` to what the model takes."""
     if form.size is not None:
         return resize_and_crop(image, form.size)
@@ -59,7 +61,7 @@ def fitted(image, form: PictureFormat) -> tf.Tensor:
     return tf.slice(image, [top[0], top[1], 0], [cut[0], cut[1], -1])
 
 
-def picture_format(model, metadata) -> PictureFormat:
+def picture_format(model: keras.Model, metadata: dict) -> PictureFormat:
     """Returns what pictures a preset's model takes.
 
     Args:

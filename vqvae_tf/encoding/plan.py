@@ -1,4 +1,4 @@
-"""What a coded data set is to be: decided once, compared at each restart."""
+"""The plan of a coded data set: made once, compared at each restart."""
 
 import hashlib
 import json
@@ -6,9 +6,11 @@ import math
 import os
 import pathlib
 import re
+from collections.abc import Iterable
 
 from vqvae_tf._versions import __version__
 from vqvae_tf.encoding.encoder import code_dtype
+from vqvae_tf.encoding.job import OpenJob
 from vqvae_tf.encoding.shards import CODES, DATASET, Shard
 from vqvae_tf.encoding.streams import shard_ranges
 from vqvae_tf.utils import scratch
@@ -17,7 +19,7 @@ from vqvae_tf.utils.locking import LOCK
 
 PLAN = "encoding.json"
 LAST = "dataset_info.json"  # there when the data set is complete
-# Few enough to be made again after a kill, many enough to fill batches.
+# Few enough to encode again after a kill, enough to fill batches.
 UNITS_A_SHARD = {"pictures": 10_000, "episodes": 100}
 
 
@@ -34,7 +36,7 @@ class Plan:
         code_shapes: the shape of each kind of codes of an example.
     """
 
-    def __init__(self, opened):
+    def __init__(self, opened: OpenJob):
         job, encoder = opened.job, opened.encoder
         self.file_format = job.file_format
         self.shards, splits = [], {}
@@ -72,8 +74,8 @@ class Plan:
     def text(self) -> str:
         return json.dumps(self.settings, indent=1, sort_keys=True) + "\n"
 
-    def go_on(self, found: str, folder, begun: bool) -> bool:
-        """Goes on with the plan of a folder, where that makes equal shards.
+    def go_on(self, found: str, folder: str | os.PathLike, begun: bool) -> bool:
+        """Continues with the plan of a folder, if it makes the same shards.
 
         Args:
             found: the text of the folder's plan.
@@ -81,7 +83,7 @@ class Plan:
             begun: whether a shard is there; if none is, any plan will do.
 
         Returns:
-            Whether the folder's plan is to be written again.
+            Whether the folder's plan must be rewritten.
 
         Raises:
             ValueError: if another plan made what is in the folder.
@@ -105,17 +107,17 @@ class Plan:
         ]
         if differing and not begun:
             return True
-        # What is finished holds nothing that would be left out.
+        # Finished shards hold nothing that would be skipped.
         skips = [(_ON_CORRUPT, "error", "skip")] == differing
         if differing and not skips:
             raise _refusal(folder, *differing[0])
-        # As it was first called and spelled, so that nothing differs.
+        # As first spelled, so that the files come out the same.
         own = self.settings["on_corrupt"]
         self.settings = {**other, "on_corrupt": own}
         return skips
 
-    def write(self, folder):
-        """Writes the plan, or goes on with that of the folder."""
+    def write(self, folder: str | os.PathLike) -> None:
+        """Writes the plan, or continues with the folder's own."""
         path = pathlib.Path(folder) / PLAN
         if not path.exists():
             check_empty(os.listdir(path.parent), folder)
@@ -182,10 +184,10 @@ def _refusal(folder, name, expected, received):
     )
 
 
-def check_empty(names, folder):
+def check_empty(names: Iterable[str], folder: str | os.PathLike) -> None:
     """Raises ValueError where a folder without a plan holds other files."""
     for name in names:
-        # What a process left that was killed here, and that of this one.
+        # Left by a process that was killed, or made by this one.
         if not name.startswith((f".{PLAN}.", LOCK, scratch.PREFIX)):
             raise ValueError(
                 "Expected a new or an empty folder, or one whose encoding is "
@@ -195,7 +197,7 @@ def check_empty(names, folder):
 
 
 def _shown(value):
-    """Returns a value as words; of a sha256 its beginning is enough."""
+    """Returns a value as text, with sha256 digests shortened."""
     return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1...", str(value))
 
 

@@ -1,7 +1,8 @@
-"""Coded data sets, read again: as datasets, arrays and episodes."""
+"""Reading coded data sets: as datasets, arrays and episodes."""
 
 import os
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -14,13 +15,13 @@ from vqvae_tf.utils.paths import expand
 
 
 def open_codes(
-    folder, split: str, batch_size: int | None = None
+    folder: str | os.PathLike, split: str, batch_size: int | None = None
 ) -> tf.data.Dataset:
     """Opens a coded data set, in the order of its source.
 
     `tfds.builder_from_directory(folder).as_dataset(split=split, read_config=
-    tfds.ReadConfig(interleave_cycle_length=1))` gives the same of TFRecord,
-    in the same order; this reads ArrayRecord as well.
+    tfds.ReadConfig(interleave_cycle_length=1))` gives the same from
+    TFRecord, in the same order; this reads ArrayRecord as well.
 
     Args:
         folder: what `encode_dataset` wrote.
@@ -53,19 +54,21 @@ def open_codes(
     return examples.prefetch(tf.data.AUTOTUNE)
 
 
-def code_batches(folder, split: str, batch_size: int):
+def code_batches(
+    folder: str | os.PathLike, split: str, batch_size: int
+) -> Iterator[dict]:
     """Yields the batches of `open_codes`, dicts of arrays.
 
     Raises:
         FileNotFoundError: as `open_codes`.
-        ValueError: as well if a shard is damaged.
+        ValueError: also if a shard is damaged.
     """
     batches = open_codes(folder, split, batch_size).as_numpy_iterator()
     remedy = "call the same encode again, which mends them"
     yield from intact(batches, str(folder), remedy)
 
 
-def load_codes(folder, split: str) -> dict[str, np.ndarray]:
+def load_codes(folder: str | os.PathLike, split: str) -> dict[str, np.ndarray]:
     """Reads a coded data set into memory.
 
     Args:
@@ -86,7 +89,7 @@ def load_codes(folder, split: str) -> dict[str, np.ndarray]:
     return found
 
 
-def load_episodes(folder, split: str) -> Episodes:
+def load_episodes(folder: str | os.PathLike, split: str) -> Episodes:
     """Reads the codes of episodes into memory, to train a prior of video.
 
     Args:
@@ -97,7 +100,7 @@ def load_episodes(folder, split: str) -> Episodes:
 
     Raises:
         FileNotFoundError: as `open_codes`.
-        ValueError: as well if the codes are not those of episodes.
+        ValueError: also if the codes are not those of episodes.
     """
     found = load_codes(folder, split)
     if "episode" not in found:
@@ -111,11 +114,11 @@ def load_episodes(folder, split: str) -> Episodes:
     return Episodes(title, found["codes"], found.get("action"), lengths)
 
 
-def read_plan(folder) -> dict:
+def read_plan(folder: str | os.PathLike) -> dict:
     """Returns what made a coded data set: preset, source, splits.
 
     Raises:
-        FileNotFoundError: it is none, or not complete.
+        FileNotFoundError: it is not one, or is incomplete.
         ValueError: it is another data set of tfds.
     """
     folder = expand(folder)

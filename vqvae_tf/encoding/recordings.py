@@ -1,9 +1,9 @@
 """Recordings to codes and back, for whole sets of them.
 
-A recording is encoded together with those of as many codes alone, so that its
-codes are those of the recording by itself: an encoder sees some of the padding
-at the end. Waveforms are drawn in large batches of like lengths, since what a
-step of an autoregressive decoder takes hardly grows with the batch.
+Recordings are encoded in groups that have equally many codes, so that each gets
+the codes that it would get alone: an encoder sees some of the padding at the
+end. Waveforms are drawn in large batches of similar lengths, since a step of an
+autoregressive decoder hardly takes longer for more rows.
 """
 
 import numpy as np

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shutil
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -65,14 +66,14 @@ class Content:
         return json.dumps(dataclasses.asdict(self)) + "\n"
 
 
-def measure(path, examples) -> Content:
+def measure(path: str | os.PathLike, examples: int) -> Content:
     """Returns what is in a file that was written with `examples` records."""
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Content(examples, os.path.getsize(path), digest)
 
 
-def whole(folder, shard) -> Content | None:
+def whole(folder: str | os.PathLike, shard: Shard) -> Content | None:
     """Returns a finished shard's content, None unless it is there and whole."""
     folder = pathlib.Path(folder)
     try:
@@ -83,7 +84,9 @@ def whole(folder, shard) -> Content | None:
     return found if found == noted else None
 
 
-def write_shard(folder, shard, batches) -> Content:
+def write_shard(
+    folder: str | os.PathLike, shard: Shard, batches: Iterable[dict]
+) -> Content:
     """Writes a shard, streaming its records, and the note that it is whole.
 
     Args:
@@ -105,7 +108,7 @@ def write_shard(folder, shard, batches) -> Content:
     return content
 
 
-def remove_leftovers(folder, shard):
+def remove_leftovers(folder: str | os.PathLike, shard: Shard) -> None:
     """Removes a shard's note, and what older versions of this code left."""
     for name in (shard.file, shard.note):
         path = pathlib.Path(folder) / name
@@ -114,8 +117,8 @@ def remove_leftovers(folder, shard):
     (pathlib.Path(folder) / shard.note).unlink(missing_ok=True)
 
 
-def remove_temporaries(folder):
-    """Removes what killed processes left beside what is finished now."""
+def remove_temporaries(folder: str | os.PathLike) -> None:
+    """Removes what killed processes left beside the finished files."""
     folder = pathlib.Path(folder)
     for parent in (folder, folder / _NOTES):
         scratch.remove_leftovers(parent)
@@ -127,7 +130,9 @@ def remove_temporaries(folder):
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
 
 
-def write_records(path, file_format, batches) -> int:
+def write_records(
+    path: str | os.PathLike, file_format: str, batches: Iterable[dict]
+) -> int:
     """Writes rows as records; returns how many."""
     examples = 0
     with _writer(path, file_format) as write:
@@ -167,14 +172,14 @@ def _writer(path, file_format):
     try:
         yield lambda record: translated(writer.write, record)
     except BaseException:
-        # The first error is the one to tell; the file is thrown away.
+        # The first error is the one to report; the file is thrown away.
         with contextlib.suppress(Exception):
             writer.close()
         raise
     translated(writer.close)
 
 
-def serialized(batch):
+def serialized(batch: dict[str, np.ndarray]) -> Iterator[bytes]:
     """Yields a serialized `tf.train.Example` for each row of a batch.
 
     The messages of `tfds.features.FeaturesDict.serialize_example`, in a tenth

@@ -3,11 +3,13 @@
 import hashlib
 import os
 import re
+from collections.abc import Callable
 
 import numpy as np
 
 from vqvae_tf.data.decoding import convert_channels
 from vqvae_tf.data.folders import in_threads
+from vqvae_tf.data.options import OpenOptions
 from vqvae_tf.data.pictures import folder as folders, npz
 from vqvae_tf.encoding.streams import batched
 from vqvae_tf.utils import npz_files
@@ -16,7 +18,7 @@ from vqvae_tf.utils.paths import printable
 _CHUNK = 64  # pictures that are read at once
 
 
-def open_folder(name, options):
+def open_folder(name: str, options: OpenOptions) -> tuple[Callable, list[str]]:
     """Opens a folder of pictures; see `encoding.sources.open_source`.
 
     Unlike `data.open_images` it decodes no picture before it is encoded.
@@ -84,17 +86,17 @@ class _Folder:
 
 
 def _digest(folder, files):
-    """Returns a sha256 of names and sizes: what is there, cheap to know."""
+    """Returns a sha256 of names and sizes, a cheap fingerprint."""
     digest = hashlib.sha256()
     for file in files:
         path = os.path.join(folder, file)
-        # A link to nothing has no size; reading it is what reports it.
+        # A broken link has no size; reading it reports it.
         size = os.path.getsize(path) if os.path.isfile(path) else None
         digest.update(os.fsencode(f"{file}\0{size}\0"))
     return digest.hexdigest()
 
 
-def open_npz(name, options):
+def open_npz(name: str, options: OpenOptions) -> tuple[Callable, list[str]]:
     """Opens an npz file; see `encoding.sources.open_source`."""
     path = options.npz_file(name)
     with npz_files.Npz(path) as file:

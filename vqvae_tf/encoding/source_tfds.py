@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.data import decoding as pictures
 from vqvae_tf.data.episodes import rlds
+from vqvae_tf.data.options import OpenOptions
 from vqvae_tf.data.pictures import prepared
 from vqvae_tf.data.records import builders
 from vqvae_tf.data.records.sequential import Records, intact
@@ -15,10 +17,10 @@ from vqvae_tf.encoding.picture_format import fitted
 from vqvae_tf.encoding.streams import batched
 from vqvae_tf.utils.messages import first_line
 
-_SEEN = 2**20  # bytes of each file, to tell it from one that was made again
+_SEEN = 2**20  # bytes of each file that are hashed, to notice another
 
 
-def open_tfds(name, options):
+def open_tfds(name: str, options: OpenOptions) -> tuple[Callable, list[str]]:
     """Opens "tfds:name"; see `encoding.sources.open_source`."""
     builder = builders.open_builder(name, options)
 
@@ -122,7 +124,7 @@ class _Pictures(_Units):
         if self._label:
             spec["label"] = tf.io.FixedLenFeature([], tf.int64)
         raw = tf.io.parse_example(records, spec)
-        # One by one: a batch of pictures is stored as so many files.
+        # One by one: each picture is stored as a file of its own.
         image = tf.map_fn(
             self._decode_image,
             raw[self._image],
@@ -228,8 +230,8 @@ class _Episodes(_Units):
 def _untuned(dataset):
     """Returns a dataset without tf.data's autotuning.
 
-    Nothing is left to tune here, and the end of a shard would sometimes wait
-    until the tuner's thread wakes up: measured, up to 0.9 s.
+    There is nothing to tune here, and the end of a shard sometimes waited up to
+    0.9 s for the tuner's thread to wake up.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -245,7 +247,7 @@ def _origin(builder, records):
     for path, *rest in records.pieces:
         seen = (os.path.basename(path), *rest, tf.io.gfile.stat(path).length)
         digest.update(repr(seen).encode())
-        # Other labels alone may make a file of the same length.
+        # A file with other labels may have the same length.
         with tf.io.gfile.GFile(path, "rb") as file:
             digest.update(file.read(_SEEN))
     return {

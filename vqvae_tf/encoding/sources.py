@@ -6,8 +6,10 @@ rows of any range of them in batches, always the same ones in the same order.
 
 import os
 import re
+from collections.abc import Iterable
 
 from vqvae_tf.data.options import OpenOptions
+from vqvae_tf.encoding.picture_format import PictureFormat
 from vqvae_tf.encoding.source_files import open_folder, open_npz
 from vqvae_tf.encoding.source_tfds import open_tfds
 from vqvae_tf.utils.paths import check_outside, has_ending, resolve
@@ -15,7 +17,13 @@ from vqvae_tf.utils.paths import check_outside, has_ending, resolve
 _OPENERS = {"tfds": open_tfds, "folder": open_folder, "npz": open_npz}
 
 
-def open_source(source, split, form, data_dir=None, on_corrupt="error"):
+def open_source(
+    source: str,
+    split: str,
+    form: PictureFormat,
+    data_dir: str | None = None,
+    on_corrupt: str = "error",
+) -> dict:
     """Opens what is to be encoded.
 
     Args:
@@ -32,9 +40,8 @@ def open_source(source, split, form, data_dir=None, on_corrupt="error"):
     Returns:
         A dict of the split's name, a word, to its reader. A reader has a
         length (its units), `unit` ("pictures" or "episodes"), `features`
-        (those of tfds that its rows have besides the picture), `origin` (what
-        it reads, to tell whether that is still the same) and
-        `batches(start, stop, batch_size)`.
+        (those of tfds that its rows have besides the picture), `origin` (a
+        fingerprint of what it reads) and `batches(start, stop, batch_size)`.
 
     Raises:
         ValueError: an unknown source or split, or two splits of one name.
@@ -57,15 +64,17 @@ def open_source(source, split, form, data_dir=None, on_corrupt="error"):
     return readers
 
 
-def check_apart(source, folder, data_dir=None):
-    """Raises ValueError where codes would be written among what is read.
+def check_apart(
+    source: str, folder: str | os.PathLike, data_dir: str | None = None
+) -> None:
+    """Raises ValueError if codes would be written among what is read.
 
     Args:
         source, data_dir: as for `open_source`.
         folder: that of the codes.
 
     Raises:
-        ValueError: if one is inside of the other, all links resolved.
+        ValueError: one is inside the other, with all links resolved.
     """
     kind, name = _kind(source)
     if kind == "tfds":
@@ -82,7 +91,7 @@ def check_apart(source, folder, data_dir=None):
         )
 
 
-def split_names(split, found) -> list[str]:
+def split_names(split: str, found: Iterable[str]) -> list[str]:
     """Returns the splits that are joined by commas; `found` for "all".
 
     Example:

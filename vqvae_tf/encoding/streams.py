@@ -4,13 +4,14 @@ import collections
 import concurrent.futures
 import queue
 import threading
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 _END = object()
 
 
-def shard_ranges(units, num_shards) -> list[tuple[int, int]]:
+def shard_ranges(units: int, num_shards: int) -> list[tuple[int, int]]:
     """Cuts `units` into ranges whose lengths differ by at most one.
 
     Example:
@@ -22,7 +23,7 @@ def shard_ranges(units, num_shards) -> list[tuple[int, int]]:
     return list(zip(edges, edges[1:]))
 
 
-def batched(pieces, batch_size):
+def batched(pieces: Iterable[dict], batch_size: int) -> Iterator[dict]:
     """Joins and cuts pieces of rows to batches; the last may be smaller.
 
     Args:
@@ -63,7 +64,7 @@ def _joined(pieces):
     return {k: np.concatenate([p[k] for p in pieces]) for k in pieces[0]}
 
 
-def ahead(items, size=2):
+def ahead(items: Iterable, size: int = 2) -> Iterator:
     """Yields the items of an iterable, which a thread makes ahead of time.
 
     At most `size` items wait. An error of the iterable is raised where the
@@ -111,11 +112,11 @@ def ahead(items, size=2):
         thread.join()
 
 
-def mapped(function, items, workers=2):
+def mapped(function: Callable, items: Iterable, workers: int = 2) -> Iterator:
     """Yields `function(item)` in order, for some items at the same time.
 
     Threads make `workers` results at once, and one more waits. It pays where
-    the function leaves Python's lock, as TensorFlow's graphs do: while one
+    the function releases Python's lock, as TensorFlow's graphs do: while one
     thread waits for the lock another's graph keeps the cores busy. An error of
     the iterable comes after the results of the items before it.
 

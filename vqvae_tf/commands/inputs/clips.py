@@ -1,21 +1,22 @@
 """The clips and actions that a command is given."""
 
-import keras
+import os
+
 import numpy as np
-from ml_collections import ConfigDict
 
 from vqvae_tf import data
 from vqvae_tf.commands.inputs.files import PICTURES
 from vqvae_tf.data.decoding import convert_channels
 from vqvae_tf.data.folders import natural_key
 from vqvae_tf.media import sheets
+from vqvae_tf.models import VideoGenerator
 from vqvae_tf.samples.clips import sample_clips
 from vqvae_tf.utils.npz_files import read_npz
 from vqvae_tf.utils.paths import expand
 
 
 def read_clip(
-    source: str | None, video: keras.Model
+    source: str | os.PathLike | None, video: VideoGenerator
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Reads frames, and the actions taken at them where there are any.
 
@@ -81,8 +82,13 @@ def _from_npz(path):
     return frames, actions
 
 
-def future_actions(video: keras.Model, chosen, num_frames, known: ConfigDict):
-    """Returns what is done from the last given frame on, and for how long.
+def future_actions(
+    video: VideoGenerator,
+    chosen: list[str] | None,
+    num_frames: int | None,
+    known: np.ndarray | None,
+) -> tuple[np.ndarray | None, int]:
+    """Returns the actions from the last given frame on, and how many frames.
 
     Args:
         video: a `VideoGenerator`.
@@ -123,8 +129,8 @@ def future_actions(video: keras.Model, chosen, num_frames, known: ConfigDict):
     return actions[:steps], steps
 
 
-def film(frames: np.ndarray, futures, num_past) -> np.ndarray:
-    """Lays what came and the futures side by side, frame by frame.
+def film(frames: np.ndarray, futures: np.ndarray, num_past: int) -> np.ndarray:
+    """Puts the clip and its futures side by side, frame by frame.
 
     Args:
         frames: uint8 `[time, height, width, 3]`, the given ones first.

@@ -1,6 +1,7 @@
 """The latents that a command writes and reads: codes, or float numbers."""
 
 import json
+import os
 
 import keras
 import numpy as np
@@ -11,7 +12,9 @@ from vqvae_tf.presets import identity as preset_identity
 from vqvae_tf.utils.npz_files import Npz
 
 
-def read_codes(source: str, wanted) -> dict[str, np.ndarray]:
+def read_codes(
+    source: str | os.PathLike, wanted: list[str]
+) -> dict[str, np.ndarray]:
     """Reads an npz file of codes or latents.
 
     Args:
@@ -61,13 +64,13 @@ def array_name(model: keras.Model) -> str:
     return "latents" if isinstance(model, Autoencoder) else "codes"
 
 
-def array_name_of(preset: str) -> str:
+def array_name_of(preset: str | os.PathLike) -> str:
     """Returns the same of a preset, by its configuration alone."""
     is_autoencoder = class_name(preset) == Autoencoder.__name__
     return "latents" if is_autoencoder else "codes"
 
 
-def class_name(preset: str) -> str | None:
+def class_name(preset: str | os.PathLike) -> str | None:
     """Returns the class of a preset's model, by its configuration alone.
 
     Args:
@@ -86,7 +89,9 @@ def class_name(preset: str) -> str | None:
         return None
 
 
-def checked_latents(model: keras.Model, latents, source: str) -> np.ndarray:
+def checked_latents(
+    model: Autoencoder, latents: np.ndarray, source: str | os.PathLike
+) -> np.ndarray:
     """Returns latents, float32 `[batch, *grid, channels]`, of an npz file.
 
     Args:
@@ -117,7 +122,7 @@ def checked_latents(model: keras.Model, latents, source: str) -> np.ndarray:
     return latents.astype(np.float32)
 
 
-def check_sampling(model: keras.Model, chosen):
+def check_sampling(model: Autoencoder, chosen: list[str]) -> None:
     """Raises ValueError where an `Autoencoder` cannot draw as it is asked.
 
     Args:

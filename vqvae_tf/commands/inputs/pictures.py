@@ -1,15 +1,19 @@
 """The pictures that a command is given: files, folders and npz files."""
 
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 
 from vqvae_tf import data
-from vqvae_tf.commands.inputs.files import PICTURES, read_each
+from vqvae_tf.commands.inputs.files import PICTURES, Inputs, read_each
+from vqvae_tf.encoding.picture_format import PictureFormat
 from vqvae_tf.utils.paths import has_ending
 
 
-def read_pictures(inputs, form, on_corrupt="error"):
+def read_pictures(
+    inputs: Inputs, form: PictureFormat, on_corrupt: str = "error"
+) -> Iterator[tuple[str, np.ndarray]]:
     """Returns an iterator of (name, uint8 `[height, width, channels]`).
 
     Args:
@@ -20,7 +24,7 @@ def read_pictures(inputs, form, on_corrupt="error"):
     return read_each(inputs, form.load, on_corrupt)
 
 
-def check_source(source: str):
+def check_source(source: str) -> None:
     """Raises FileNotFoundError where there is nothing for `picture_batches`."""
     if has_ending(source, ".npz"):
         if not pathlib.Path(source).is_file():
@@ -30,8 +34,11 @@ def check_source(source: str):
 
 
 def picture_batches(
-    source: str, form, on_corrupt="error", batch_size: int = 16
-):
+    source: str,
+    form: PictureFormat,
+    on_corrupt: str = "error",
+    batch_size: int = 16,
+) -> Iterator[tuple[list[str], np.ndarray]]:
     """Yields names and uint8 `[batch, height, width, channels]`.
 
     Args:

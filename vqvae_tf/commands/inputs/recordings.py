@@ -1,21 +1,23 @@
 """The recordings, codes and speakers that a command is given."""
 
-import keras
+import os
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import tensorflow as tf
 
 from vqvae_tf import data, presets
-from vqvae_tf.commands.inputs.files import RECORDINGS, read_each
+from vqvae_tf.commands.inputs.files import RECORDINGS, Inputs, read_each
 from vqvae_tf.commands.inputs.latents import class_name, read_codes
 from vqvae_tf.models import SpeechVQVAE
 from vqvae_tf.presets import identity as preset_identity
 from vqvae_tf.utils.padding import pad
 
-# Samples of a recording by which its speaker is told, at most.
+# Samples of a recording, at most, from which its speaker is recognized.
 _HEARD = 16384
 
 
-def is_speech(preset: str) -> bool:
+def is_speech(preset: str | os.PathLike) -> bool:
     """Returns whether a preset's model is one of waveforms.
 
     Args:
@@ -28,14 +30,19 @@ def is_speech(preset: str) -> bool:
     return class_name(preset) == SpeechVQVAE.__name__
 
 
-def loudness(preset: str) -> str | None:
+def loudness(preset: str | os.PathLike) -> str | None:
     """Returns how a preset's recordings were scaled: "peak", or None."""
     described = presets.load_metadata(presets.find_preset(preset)).get("data")
     described = described if isinstance(described, dict) else {}
     return described.get("normalize", "peak")
 
 
-def read_recordings(inputs, sample_rate: int, normalize, on_corrupt="error"):
+def read_recordings(
+    inputs: Inputs,
+    sample_rate: int,
+    normalize: str | None,
+    on_corrupt: str = "error",
+) -> Iterator[tuple[str, np.ndarray]]:
     """Returns an iterator of (name, float32 `[time]`) at a model's sample rate.
 
     Args:
@@ -54,7 +61,12 @@ def read_recordings(inputs, sample_rate: int, normalize, on_corrupt="error"):
 # Codes ------------------------------------------------------------------------
 
 
-def pack(codes: np.ndarray, lengths, names, preset: str | None = None) -> dict:
+def pack(
+    codes: Sequence[np.ndarray],
+    lengths: Sequence[int],
+    names: Sequence[str],
+    preset: str | os.PathLike | None = None,
+) -> dict:
     """Returns the arrays of a codes file.
 
     Args:
@@ -83,7 +95,9 @@ def pack(codes: np.ndarray, lengths, names, preset: str | None = None) -> dict:
 
 
 def unpack(
-    source: str, model: keras.Model, preset: str | None = None
+    source: str | os.PathLike,
+    model: SpeechVQVAE,
+    preset: str | os.PathLike | None = None,
 ) -> tuple[list, list, list]:
     """Reads a codes file that `pack` made, or one with `codes` alone.
 
@@ -137,7 +151,7 @@ def unpack(
 # Speakers ---------------------------------------------------------------------
 
 
-def speaker_number(model: keras.Model, given: list[str]) -> int:
+def speaker_number(model: SpeechVQVAE, given: str | None) -> int:
     """Returns the number of a speaker that is given by name or number.
 
     Args:
@@ -167,7 +181,9 @@ def speaker_number(model: keras.Model, given: list[str]) -> int:
     )
 
 
-def likeliest_speaker(model: keras.Model, waveform, codes: np.ndarray) -> int:
+def likeliest_speaker(
+    model: SpeechVQVAE, waveform: np.ndarray, codes: np.ndarray
+) -> int:
     """Returns the number of the speaker under whom a recording is likeliest.
 
     Args:

@@ -35,7 +35,7 @@ def window_batches(
         seed: integer; decides order and windows.
         labels: whether the context holds the class label.
         skip_steps: number of the first step.
-        part: as of `training_batches`.
+        part: as in `training_batches`.
 
     Returns:
         An infinite dataset of (waveform, context, mask): float32 `[B, T]` in
@@ -105,7 +105,7 @@ def audio_evaluation_batches(
         labels: whether the context holds the class label.
 
     Returns:
-        A finite dataset of (waveform, context, mask) as of `window_batches`,
+        A finite dataset of (waveform, context, mask) as in `window_batches`,
         float32 `[B, T]`. The last batch is filled up with rows whose mask is 0
         throughout. The sum of a mask's row is the recording's length.
 

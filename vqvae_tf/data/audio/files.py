@@ -61,7 +61,9 @@ def _load(path, sample_rate, normalize):
     return audio_reading.conform(samples, rate, sample_rate, normalize, place)
 
 
-def open_audio_folder(name, options) -> AudioSource:
+def open_audio_folder(
+    name: str, options: audio_reading.AudioOptions
+) -> AudioSource:
     """Opens "folder:name"; see `open_audio`.
 
     Files are taken in the order of their paths; hidden ones are ignored.
@@ -97,7 +99,7 @@ def _recordings(place, seen=None) -> list[tuple[str, str]]:
 
     Args:
         place: the split's folder.
-        seen: as of `list_files`.
+        seen: as in `list_files`.
     """
     found = []
     for file in list_files(place, EXTENSIONS, seen):

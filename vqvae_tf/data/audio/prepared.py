@@ -43,7 +43,9 @@ _RULES = {
 }
 
 
-def open_tfds_audio(name: str, options) -> AudioSource:
+def open_tfds_audio(
+    name: str, options: audio_reading.AudioOptions
+) -> AudioSource:
     """Opens "tfds:name"; see `open_audio`."""
     builder = builders.open_builder(name, options)
     rule = _RULES.get(builder.name)

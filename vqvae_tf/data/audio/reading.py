@@ -1,11 +1,11 @@
 """What every recording goes through: checks, mono, sample rate, loudness.
 
 Samples are scaled to [-1, 1]; channels are averaged; the rate is changed with
-soxr's high quality, which keeps what is below the lower rate's half; and by
+soxr's high quality, which keeps what is below half of the lower rate; and by
 default each recording's mean is taken from it, and it is scaled so that its
 largest sample is 1 or -1.
 
-That default is for the speaker's sake. Among the 500 recordings of each
+The speakers are the reason for that default. Among the 500 recordings of each
 speaker of `tfds:spoken_digit` the median peak is 0.43, 0.33, 0.24, 0.07 and
 0.03, and the median RMS from 0.085 down to 0.0065, a thirteenth: a speaker
 would be known by the loudness alone, and the quietest would use two fifths of
@@ -16,6 +16,7 @@ none: the median of that speaker's mu-law levels is 50 off the middle.
 
 import collections
 import dataclasses
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from absl import logging
@@ -35,7 +36,7 @@ NOTES = {
 }
 
 
-def check_normalize(normalize):
+def check_normalize(normalize: str | None) -> None:
     """Raises ValueError unless recordings can be scaled so."""
     if normalize not in ("peak", None):
         raise ValueError(
@@ -68,7 +69,13 @@ class Recording:
     label: int | None = None
 
 
-def conform(samples, rate, sample_rate, normalize, place):
+def conform(
+    samples: np.ndarray,
+    rate: int,
+    sample_rate: int,
+    normalize: str | None,
+    place: str,
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """Returns a waveform as models take it, and what to note about it.
 
     Args:
@@ -139,7 +146,7 @@ def _scaled(samples, place):
     return samples.astype(np.float32)
 
 
-def resample(waveform, rate, sample_rate) -> np.ndarray:
+def resample(waveform: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
     """Returns float32 `[time]` at another sample rate.
 
     Raises:
@@ -160,7 +167,7 @@ def resample(waveform, rate, sample_rate) -> np.ndarray:
     return found if len(found) else waveform[:1]
 
 
-def loudness(waveform, normalize) -> np.ndarray:
+def loudness(waveform: np.ndarray, normalize: str | None) -> np.ndarray:
     """Returns float32 in [-1, 1], of mean 0 and a peak of 1 or as it is.
 
     Resampling passes full scale by a little where a recording is close to
@@ -181,13 +188,13 @@ class Collection:
         options: `AudioOptions`.
     """
 
-    def __init__(self, title, options):
+    def __init__(self, title: str, options: AudioOptions):
         self.title, self.options = title, options
         self.found, self.lengths = [], []
         self._kept = Kept(options.cache_bytes)
         self._notes = collections.defaultdict(list)
 
-    def add(self, recordings) -> None:
+    def add(self, recordings: Iterable[Recording]) -> None:
         """Reads the recordings; refuses or leaves out what is at fault."""
         for found in recordings:
             if found.fault is not None:
@@ -200,7 +207,7 @@ class Collection:
             self._kept.add(found.waveform)
             found.waveform = None
 
-    def warn(self, name=str) -> None:
+    def warn(self, name: Callable = str) -> None:
         """Logs a line for each kind of note, with the first one's name."""
         for note, keys in self._notes.items():
             logging.warning(
@@ -213,6 +220,6 @@ class Collection:
             )
 
     @property
-    def waveforms(self):
+    def waveforms(self) -> list[np.ndarray] | None:
         """The waveforms, or None where they are beyond the memory bound."""
         return self._kept.arrays

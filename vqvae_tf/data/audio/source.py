@@ -31,10 +31,10 @@ class AudioSource(Source):
         self,
         name: str,
         sample_rate: int,
-        lengths,
-        speakers=None,
+        lengths: Sequence[int],
+        speakers: Sequence[int] | None = None,
         speaker_names: Sequence[str] = (),
-        labels=None,
+        labels: Sequence[int] | None = None,
         class_names: Sequence[str] | None = None,
     ):
         super().__init__(name, len(lengths), class_names)
@@ -86,7 +86,7 @@ class PackedAudio(AudioSource):
     """Recordings in memory, end to end in one vector.
 
     Args:
-        name, sample_rate, speaker_names, class_names: as of `AudioSource`.
+        name, sample_rate, speaker_names, class_names: as in `AudioSource`.
         waveforms: list of float arrays `[time]` in [-1, 1].
         speakers: None, or integers `[n]`, positions in `speaker_names`.
         labels: None, or integers `[n]`, positions in `class_names`.
@@ -101,13 +101,13 @@ class PackedAudio(AudioSource):
 
     def __init__(
         self,
-        name,
-        sample_rate,
-        waveforms,
-        speakers=None,
-        speaker_names=(),
-        labels=None,
-        class_names=None,
+        name: str,
+        sample_rate: int,
+        waveforms: Sequence[np.ndarray],
+        speakers: Sequence[int] | None = None,
+        speaker_names: Sequence[str] = (),
+        labels: Sequence[int] | None = None,
+        class_names: Sequence[str] | None = None,
     ):
         super().__init__(
             name,
@@ -124,11 +124,13 @@ class PackedAudio(AudioSource):
             )
             self._starts = tf.constant(np.cumsum(self.lengths) - self.lengths)
 
-    def waveform(self, index):
+    def waveform(self, index) -> tf.Tensor:
         start, size = tf.gather(self._starts, index), self.length(index)
         return tf.slice(self._flat, start[None], size[None])
 
-    def windows(self, index, first, size) -> tuple[tf.Tensor, tf.Tensor]:
+    def windows(
+        self, index: tf.Tensor, first: tf.Tensor, size: int | tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns a window of each of several recordings.
 
         Args:
@@ -178,17 +180,17 @@ def evenly_spaced(audio: AudioSource, count: int | None) -> AudioSource:
 
 
 class LazyAudio(AudioSource):
-    """Recordings too many for the memory bound: read when asked for.
+    """Recordings beyond the memory bound: read when they are used.
 
     `read(index)` takes an int64 scalar tensor and returns the waveform,
-    float32 `[lengths[index]]`. What follows it is as of `AudioSource`.
+    float32 `[lengths[index]]`. What follows it is as in `AudioSource`.
     """
 
     def __init__(
         self,
-        name,
-        sample_rate,
-        lengths,
+        name: str,
+        sample_rate: int,
+        lengths: Sequence[int],
         read: Callable[[tf.Tensor], tf.Tensor],
         *numbers,
         **options,
@@ -196,7 +198,7 @@ class LazyAudio(AudioSource):
         super().__init__(name, sample_rate, lengths, *numbers, **options)
         self._read = read
 
-    def waveform(self, index):
+    def waveform(self, index) -> tf.Tensor:
         index = tf.cast(index, tf.int64)
         found = tf.ensure_shape(self._read(index), [None])
         tf.debugging.assert_equal(

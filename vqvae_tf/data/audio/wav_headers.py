@@ -68,7 +68,7 @@ class Header:
         return None
 
 
-def read_header(path) -> Header | None:
+def read_header(path: str | os.PathLike) -> Header | None:
     """Returns the header of a wav file, None for other or incomplete ones."""
     with open(path, "rb") as stream:
         form, _, kind = struct.unpack("<4sI4s", stream.read(12).ljust(12))
@@ -136,7 +136,7 @@ def for_libsndfile(path, header) -> bytes | io.BytesIO:
 
     Args:
         path: of the file.
-        header: as of `read_header`, or None.
+        header: what `read_header` returned, or None.
     """
     if header is None or not _to_be_written_anew(header):
         return os.fsencode(path)  # which need not be UTF-8

@@ -27,7 +27,7 @@ def clip_batches(
         batch_size: global batch size, B.
         seed: integer; decides the order.
         skip_steps: number of the first step.
-        part: as of `training_batches`.
+        part: as in `training_batches`.
 
     Returns:
         An infinite dataset of (x, context): the values [B, ...] after the
@@ -64,7 +64,7 @@ def clip_evaluation_batches(
         batch_size: global batch size, B.
 
     Returns:
-        A finite dataset of (x, context, sample_weight): the first two as of
+        A finite dataset of (x, context, sample_weight): the first two as in
         `clip_batches`, padded as `evaluation_batches` does.
 
     Raises:

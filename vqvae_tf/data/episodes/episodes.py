@@ -90,7 +90,7 @@ class Episodes:
         """Returns these episodes without what was done in them."""
         return Episodes(self.name, self.values, None, self.lengths)
 
-    def with_values(self, values) -> "Episodes":
+    def with_values(self, values: np.ndarray) -> "Episodes":
         """Returns these episodes with other values, a row for each step."""
         return Episodes(self.name, values, self.actions, self.lengths)
 

@@ -5,6 +5,8 @@ that was taken there, `is_first` and `is_last` (Ramos et al. 2021,
 arXiv:2111.02767; https://github.com/google-research/rlds).
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import tensorflow as tf
 
@@ -82,7 +84,7 @@ def open_episodes(
     return load(builder, found, name, options)
 
 
-def load(builder, split, name, options) -> Episodes:
+def load(builder, split, name: str, options: OpenOptions) -> Episodes:
     """Reads all episodes of a split into memory.
 
     Args:
@@ -121,10 +123,15 @@ def load(builder, split, name, options) -> Episodes:
     )
 
 
-def read_episodes(examples, path, options, title):
+def read_episodes(
+    examples: tf.data.Dataset,
+    path: tuple[str, ...],
+    options: OpenOptions,
+    title: str,
+) -> Iterator[dict | str]:
     """Yields each episode's arrays `[steps, ...]`, or why it has none."""
 
-    def whole(episode):  # many times faster than to fetch it by the step
+    def whole(episode):  # much faster than fetching it step by step
         steps = episode[STEPS].batch(_ALL).get_single_element()
         return _wanted(steps, path, options.channels)
 
@@ -158,7 +165,7 @@ def _wanted(steps, path, channels):
     return {"frames": convert_channels(frames, channels), **parts}
 
 
-def find_fault(found) -> str | None:
+def find_fault(found: dict[str, np.ndarray]) -> str | None:
     """Returns what is wrong with an episode, None for nothing."""
     first, last = found.get("is_first"), found.get("is_last")
     if first is not None and (not first[0] or first[1:].any()):
@@ -190,7 +197,7 @@ def find_fault(found) -> str | None:
     return None
 
 
-def picture_path(features, title):
+def picture_path(features, title: str) -> tuple[str, ...]:
     """Returns the keys that lead to a step's one uint8 picture."""
     paths = sorted(_pictures(features, ()))
     named = [path for path in paths if path[-1] in ("pixels", "image")]

@@ -21,7 +21,7 @@ MAX_PIXELS = 178_956_970
 _quiet = threading.Lock()
 
 
-def check_channels(channels):
+def check_channels(channels: int) -> None:
     """Raises ValueError unless pictures can have this many channels."""
     if channels not in (1, 3) or isinstance(channels, bool):
         raise ValueError(f"channels must be 1 or 3. Received: {channels!r}.")

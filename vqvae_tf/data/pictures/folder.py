@@ -45,7 +45,7 @@ def list_pictures(folder: str) -> list[str]:
     return list_files(folder, EXTENSIONS)
 
 
-def split_folder(root, split):
+def split_folder(root: str, split: str) -> tuple[str, list[str]]:
     """Returns the folder to read and those whose classes count, all splits."""
     present = [s for s in SPLITS if os.path.isdir(os.path.join(root, s))]
     folder = os.path.join(root, split)
@@ -70,7 +70,7 @@ def _is_below(split):
     return not {"", os.curdir, os.pardir} & set(parts)
 
 
-def class_names(folders):
+def class_names(folders: list[str]) -> list[str] | None:
     """Returns the names of the class folders, or None for fewer than two.
 
     All splits are looked at, so that a class has one number in each of them.
@@ -85,7 +85,7 @@ def class_names(folders):
     return sorted(names) if len(names) > 1 else None
 
 
-def labels_of(files, names):
+def labels_of(files: list[str], names: list[str] | None) -> np.ndarray | None:
     """Returns int64 [n], or None where a picture is outside of the classes."""
     if names is None:
         return None

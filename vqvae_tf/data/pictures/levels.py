@@ -31,7 +31,7 @@ def eight_bits(image, bits, path):
 
     Args:
         image: of PIL, decoded.
-        bits: as of `stored_bits`.
+        bits: what `stored_bits` returned.
         path: of the file, for messages.
 
     Raises:

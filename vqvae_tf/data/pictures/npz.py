@@ -1,5 +1,7 @@
 """Pictures from an npz file."""
 
+import os
+
 import numpy as np
 
 from vqvae_tf.data import decoding as pictures
@@ -55,7 +57,7 @@ def _read(path, split):
     )
 
 
-def keys(split):
+def keys(split: str) -> list[tuple[str, str]]:
     keys = [
         (f"{split}_images", f"{split}_labels"),
         (f"x_{split}", f"y_{split}"),
@@ -64,7 +66,9 @@ def keys(split):
     return keys + [("images", "labels")] * (split in ("train", "all"))
 
 
-def check_images(path, dtype, shape):
+def check_images(
+    path: str | os.PathLike, dtype: np.dtype, shape: tuple[int, ...]
+) -> None:
     """Raises ValueError unless an array can hold pictures."""
     if dtype != np.uint8 or len(shape) != 4 or 0 in shape[1:]:
         raise ValueError(
@@ -79,7 +83,9 @@ def check_images(path, dtype, shape):
         )
 
 
-def check_labels(path, labels, rows):
+def check_labels(
+    path: str | os.PathLike, labels: np.ndarray, rows: int
+) -> None:
     """Raises ValueError unless labels are the numbers of classes."""
     integers = np.issubdtype(labels.dtype, np.integer)
     if labels.shape != (rows,) or not integers:

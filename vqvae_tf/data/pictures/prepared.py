@@ -65,7 +65,7 @@ def open_tfds(name: str, options: OpenOptions) -> sources.ImageSource:
     )
 
 
-def feature_keys(features, title):
+def feature_keys(features, title: str) -> tuple[str, str | None]:
     """Returns the keys of the picture and of the class label (or None).
 
     Args:

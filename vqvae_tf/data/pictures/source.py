@@ -50,7 +50,13 @@ class ArrayImages(ImageSource):
     `get` also takes a vector of indices and returns a batch.
     """
 
-    def __init__(self, name, images, labels=None, class_names=None):
+    def __init__(
+        self,
+        name: str,
+        images: np.ndarray,
+        labels: np.ndarray | None = None,
+        class_names: Sequence[str] | None = None,
+    ):
         super().__init__(name, len(images), images.shape[1:], class_names)
         with tf.device("CPU:0"):
             self._images = held(images)
@@ -61,7 +67,7 @@ class ArrayImages(ImageSource):
         return _example(image, self._labels, index)
 
 
-def held(array) -> tf.Tensor:
+def held(array: np.ndarray) -> tf.Tensor:
     """Returns an array as a tensor, in the same memory where that can be.
 
     Args:
@@ -78,7 +84,13 @@ def held(array) -> tf.Tensor:
 class PackedImages(ImageSource):
     """Pictures of several sizes in memory, end to end in one vector."""
 
-    def __init__(self, name, images, labels=None, class_names=None):
+    def __init__(
+        self,
+        name: str,
+        images: list[np.ndarray],
+        labels: np.ndarray | None = None,
+        class_names: Sequence[str] | None = None,
+    ):
         shapes = np.array([image.shape for image in images], np.int32)
         shape = common_shape(shapes)
         super().__init__(name, len(images), shape, class_names)
@@ -104,7 +116,7 @@ class PackedImages(ImageSource):
 
 
 class LazyImages(ImageSource):
-    """Pictures too big for the memory bound: read and decoded when asked for.
+    """Pictures beyond the memory bound: read and decoded when they are used.
 
     `read(index)` takes an int64 scalar tensor and returns an example as `get`
     does; the image's static shape may be incomplete.
@@ -112,11 +124,11 @@ class LazyImages(ImageSource):
 
     def __init__(
         self,
-        name,
-        num_examples,
-        shape,
+        name: str,
+        num_examples: int,
+        shape: tuple[int | None, ...],
         read: Callable[[tf.Tensor], dict[str, tf.Tensor]],
-        class_names=None,
+        class_names: Sequence[str] | None = None,
     ):
         super().__init__(name, num_examples, shape, class_names)
         self._read = read
@@ -127,7 +139,12 @@ class LazyImages(ImageSource):
         return {**example, "image": image}
 
 
-def in_memory(name, images, labels=None, class_names=None) -> ImageSource:
+def in_memory(
+    name: str,
+    images: list[np.ndarray],
+    labels: np.ndarray | None = None,
+    class_names: Sequence[str] | None = None,
+) -> ImageSource:
     """Holds a list of uint8 [h, w, c] arrays, of one size or several."""
     if len({image.shape for image in images}) == 1:
         return ArrayImages(name, np.stack(images), labels, class_names)
@@ -136,7 +153,9 @@ def in_memory(name, images, labels=None, class_names=None) -> ImageSource:
     return PackedImages(name, images, labels, class_names)
 
 
-def common_shape(shapes) -> tuple[int | None, ...]:
+def common_shape(
+    shapes: Sequence[tuple] | np.ndarray,
+) -> tuple[int | None, ...]:
     """Returns the one shape, with None on axes where the shapes differ."""
     axes = np.asarray(shapes).T
     return tuple(

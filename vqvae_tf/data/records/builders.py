@@ -3,6 +3,8 @@
 import os
 import re
 
+import tensorflow as tf
+
 from vqvae_tf.data.options import OpenOptions
 from vqvae_tf.utils.messages import first_line
 
@@ -58,7 +60,7 @@ def _reason(error):
     return text.partition(" Here are ")[0].rstrip(".:")
 
 
-def find_split(builder, name, split):
+def find_split(builder, name: str, split: str):
     """Returns tfds' description of a split, slice or sum of splits."""
     try:
         found = builder.info.splits[spelled(builder, split)]
@@ -75,12 +77,12 @@ def find_split(builder, name, split):
     return found
 
 
-def spelled(builder, split):
+def spelled(builder, split: str) -> str:
     """Returns a split as tfds writes it: "all" is the sum of all."""
     return "+".join(builder.info.splits) if split == "all" else split
 
 
-def stream(builder, split):
+def stream(builder, split: str) -> tf.data.Dataset:
     """Returns tfds' own dataset of a split, in the order of its files."""
     import tensorflow_datasets as tfds
 

@@ -2,6 +2,7 @@
 
 import os
 import struct
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -32,26 +33,26 @@ class RandomRecords:
     def __len__(self):
         return len(self._places)
 
-    def subset(self, indices):
+    def subset(self, indices: Sequence[int]) -> "RandomRecords":
         """Returns the records of these numbers, in this order."""
         chosen = object.__new__(RandomRecords)
         chosen.files = self.files
         chosen._places = self._places[np.array(indices, np.int64)]
         return chosen
 
-    def place(self, index):
+    def place(self, index: int) -> str:
         """Returns where a record lies, for messages."""
         file, start, _ = self._places[index]
         return f"the record at byte {start} of {self.files[file]!r}"
 
-    def read(self, index) -> tf.Tensor:
+    def read(self, index: tf.Tensor) -> tf.Tensor:
         """Returns the serialized example, a scalar string tensor."""
         record = tf.numpy_function(
             self._bytes, [index], tf.string, stateful=False
         )
         return tf.ensure_shape(record, [])
 
-    def dataset(self, decode):
+    def dataset(self, decode: Callable) -> tf.data.Dataset:
         """Returns `decode` of each record, in order."""
         return tf.data.Dataset.range(len(self)).map(
             lambda index: decode(self.read(index)),

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
 
@@ -30,7 +31,7 @@ class Records:
         ValueError: the files are neither TFRecord nor ArrayRecord.
     """
 
-    def __init__(self, split, title):
+    def __init__(self, split, title: str):
         self.title = title
         self.pieces = []  # (path, first record, how many)
         for part in split.file_instructions:
@@ -47,7 +48,7 @@ class Records:
     def __len__(self):
         return sum(count for _, _, count in self.pieces)
 
-    def cut(self, start, stop):
+    def cut(self, start: int, stop: int) -> list[tuple[str, int, int]]:
         """Returns the pieces of records `start` to `stop - 1`."""
         found, position = [], 0
         for path, first, count in self.pieces:
@@ -58,14 +59,16 @@ class Records:
             position += count
         return found
 
-    def names(self, start, stop):
+    def names(self, start: int, stop: int) -> Iterator[str]:
         """Yields a name for each record, as tfds' own `tfds_id` has it."""
         for path, first, count in self.cut(start, stop):
             base = os.path.basename(path)
             for number in range(first, first + count):
                 yield f"{base}__{number}"
 
-    def dataset(self, start, stop, batch_size) -> tf.data.Dataset:
+    def dataset(
+        self, start: int, stop: int, batch_size: int
+    ) -> tf.data.Dataset:
         """Returns batches of serialized examples, string `[batch]`.
 
         Reading raises one of `DAMAGE` where a file has fewer than it should:
@@ -106,7 +109,9 @@ def _read(path, first, count, batch_size):
     return batches.unbatch()
 
 
-def intact(items, title, remedy="prepare the data set again"):
+def intact(
+    items: Iterable, title: str, remedy: str = "prepare the data set again"
+) -> Iterator:
     """Yields the items of an iterable that reads `Records`.
 
     Args:
@@ -123,7 +128,9 @@ def intact(items, title, remedy="prepare the data set again"):
         raise damaged(title, error, remedy) from error
 
 
-def damaged(title, error, remedy="prepare the data set again") -> ValueError:
+def damaged(
+    title: str, error: Exception, remedy: str = "prepare the data set again"
+) -> ValueError:
     """Returns the error that tells of `DAMAGE`."""
     reason = first_line(error).partition("' failed with")[0].strip(" .[")
     return ValueError(

@@ -44,7 +44,7 @@ def sample_clips() -> tuple[np.ndarray, np.ndarray]:
     return np.stack(clips), np.array(numbers, np.int32)
 
 
-def known_frames(count=8, apart=False) -> np.ndarray:
+def known_frames(count: int = 8, apart: bool = False) -> np.ndarray:
     """Returns frames of DeepMind Lab, uint8 `[count, 84, 84, 3]`.
 
     Args:
