@@ -13,6 +13,7 @@ from vqvae_tf.densities.likelihoods import (
     Gaussian,
     Likelihood,
 )
+from vqvae_tf.densities.sampling import Sampling
 from vqvae_tf.densities.waveform import WaveformDensity
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Gaussian",
     "Likelihood",
     "PixelCNN",
+    "Sampling",
     "WaveNet",
     "WaveformDensity",
 ]

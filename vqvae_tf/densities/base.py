@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from vqvae_tf.densities.sampling import takes_sampling
 from vqvae_tf.runtime.step import StepModel, split_weight, total
 from vqvae_tf.utils.units import LN2 as LN2, bits
 
@@ -47,16 +48,6 @@ def blank(value, mask):
     for _ in range(len(value.shape) - len(kept.shape)):
         kept = kept[..., tf.newaxis]
     return tf.where(kept, value, tf.zeros_like(value))
-
-
-def check_given(given, given_mask):
-    """Raises ValueError unless both are there, or neither."""
-    if (given is None) != (given_mask is None):
-        raise ValueError(
-            "given and given_mask go together. Received: "
-            f"given={'None' if given is None else 'data'}, "
-            f"given_mask={'None' if given_mask is None else 'a mask'}."
-        )
 
 
 class DensityModel(StepModel):
@@ -107,17 +98,9 @@ class DensityModel(StepModel):
         """Returns the log-probability of each example, float32 [batch] nats."""
         return self(value, context=context, mask=mask, training=training)
 
+    @takes_sampling
     def sample(
-        self,
-        num_samples=None,
-        context=None,
-        event_shape=None,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        seed=None,
-        given=None,
-        given_mask=None,
+        self, num_samples=None, context=None, event_shape=None, sampling=None
     ):
         """Draws examples; see the subclass for what it supports."""
         raise NotImplementedError(

@@ -8,7 +8,7 @@ import tensorflow as tf
 from vqvae_tf.densities.autoregressive.code_head import CodeHead
 from vqvae_tf.densities.base import DensityModel, blank, counted_size
 from vqvae_tf.densities.conditioning import broadcast_batch, resolve_num_samples
-from vqvae_tf.densities.filtering import check_filters
+from vqvae_tf.densities.sampling import Sampling, takes_sampling
 from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.runtime.step import split_weight, total
 from vqvae_tf.utils.checks import check_positive
@@ -119,52 +119,38 @@ class ConditionalDensity(DensityModel):
         inner = self._context(context, training)
         return self.density.logits(value, inner, training)
 
+    @takes_sampling
     def sample(
-        self,
-        num_samples=None,
-        context=None,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        given=None,
-        given_mask=None,
-        **options,
+        self, num_samples=None, context=None, event_shape=None, sampling=None
     ):
-        """Draws values; arguments as of the density's own `sample`.
+        """Draws values; arguments as for the density's own `sample`.
 
         With marginals, temperature 0 gives `mode`, and not the chain of most
         probable codes, each given those before it, which is the limit for
         small temperatures: an edge whose place is uncertain is improbable at
         every position, so the chain never draws it.
         """
-        temperature, top_k, top_p = check_filters(temperature, top_k, top_p)
+        sampling = sampling.checked()
         inner = self._context(context)
 
         def draw():
             return self.density.sample(
-                num_samples,
-                inner,
-                temperature=temperature,
-                top_k=top_k,
-                top_p=top_p,
-                given=given,
-                given_mask=given_mask,
-                **options,
+                num_samples, inner, event_shape, **sampling._asdict()
             )
 
         if self.marginals is None:
             return draw()
         return tf.cond(
-            tf.cast(temperature, tf.float32) > 0,
+            tf.cast(sampling.temperature, tf.float32) > 0,
             draw,
-            lambda: self._most_probable(num_samples, inner, given, given_mask),
+            lambda: self._most_probable(num_samples, inner, sampling),
         )
 
-    def _most_probable(self, num_samples, inner, given=None, given_mask=None):
+    def _most_probable(self, num_samples, inner, sampling):
         logits = self._marginal_logits(inner)
         codes = tf.argmax(logits, axis=-1, output_type=tf.int32)
         # Codes `[batch, *grid, G]`.
-        given, keep = self.density.check_given(given, given_mask)
+        given, keep = self.density.check_given(sampling)
         codes = broadcast_batch(
             "context", codes, resolve_num_samples(num_samples, [given, codes])
         )
@@ -181,7 +167,7 @@ class ConditionalDensity(DensityModel):
         """
         if self.marginals is None:
             return self.density.mode(self._context(context))
-        return self._most_probable(None, self._context(context))
+        return self._most_probable(None, self._context(context), Sampling())
 
     def marginal_logits(self, context, training=False):
         """Returns logits of each code given the context alone.

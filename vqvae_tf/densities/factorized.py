@@ -3,15 +3,14 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf.densities.base import DensityModel, check_given
+from vqvae_tf.densities.base import DensityModel
 from vqvae_tf.densities.conditioning import (
     after,
     broadcast_batch,
     check_same_batch,
     resolve_num_samples,
 )
-from vqvae_tf.densities.filtering import check_filters
-from vqvae_tf.runtime import random
+from vqvae_tf.densities.sampling import takes_sampling
 from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.utils import tensor_checks
 
@@ -91,17 +90,9 @@ class FactorizedDensity(DensityModel):
             log_prob = tf.reduce_sum(log_prob, axis=-1) * mask
         return tf.reduce_sum(log_prob, axis=range(1, len(log_prob.shape)))
 
+    @takes_sampling
     def sample(
-        self,
-        num_samples=None,
-        context=None,
-        event_shape=None,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        seed=None,
-        given=None,
-        given_mask=None,
+        self, num_samples=None, context=None, event_shape=None, sampling=None
     ):
         """Draws one value for each entry of the context.
 
@@ -119,23 +110,23 @@ class FactorizedDensity(DensityModel):
         Returns:
             `[batch, *sizes, channels]`, uint8.
         """
-        if top_k is not None or top_p is not None:
+        if sampling.is_filtered:
             raise ValueError(
                 "top_k and top_p choose among codes; a factorised likelihood "
-                f"of pixels has none. Received: top_k={top_k}, top_p={top_p}."
+                f"of pixels has none. Received: top_k={sampling.top_k}, "
+                f"top_p={sampling.top_p}."
             )
-        temperature, _, _ = check_filters(temperature)
-        check_given(given, given_mask)
+        sampling = sampling.checked()
         parameters = self._finite_parameters(context)
         num_samples = resolve_num_samples(num_samples, [parameters])
         parameters = broadcast_batch("context", parameters, num_samples)
         draw = self.likelihood.sample(
-            parameters, random.make_seed(seed), temperature
+            parameters, sampling.seed, sampling.temperature
         )
-        if given is None:
+        if sampling.given is None:
             return draw
-        keep = tf.cast(given_mask, tf.bool)[..., tf.newaxis]
-        given = tensor_checks.as_tensor("given", given)
+        keep = tf.cast(sampling.given_mask, tf.bool)[..., tf.newaxis]
+        given = tensor_checks.as_tensor("given", sampling.given)
         given = tf.where(keep, given, tf.zeros_like(given))
         tensor_checks.check_levels(
             given, getattr(self.likelihood, "num_levels", 256)

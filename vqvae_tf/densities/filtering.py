@@ -2,48 +2,6 @@
 
 import tensorflow as tf
 
-from vqvae_tf.utils import tensor_checks
-
-
-def check_filters(temperature=1.0, top_k=None, top_p=None):
-    """Returns the options of a sampler, checked.
-
-    Args:
-        temperature: a finite number >= 0.
-        top_k: None or an integer >= 1.
-        top_p: None or a number with 0 < top_p <= 1.
-
-    Returns:
-        The three: Python numbers where they are known, else scalar tensors
-        that depend on assertions.
-
-    Raises:
-        ValueError: for options that mean nothing.
-    """
-    return (
-        tensor_checks.temperature(temperature),
-        tensor_checks.top_k(top_k),
-        tensor_checks.top_p(top_p),
-    )
-
-
-def as_tensors(top_k, top_p, size):
-    """Returns filters as scalar tensors: one graph serves all of them.
-
-    Args:
-        top_k, top_p: checked, or None.
-        size: K, which as top_k keeps all codes.
-
-    Returns:
-        int32 and float32 scalars, or two Nones where nothing is filtered.
-    """
-    if top_k is None and top_p is None:
-        return None, None
-    return (
-        tf.constant(size) if top_k is None else tf.cast(top_k, tf.int32),
-        tf.constant(1.0) if top_p is None else tf.cast(top_p, tf.float32),
-    )
-
 
 def filter_logits(logits, temperature=1.0, top_k=None, top_p=None):
     """Sets the logits of codes that may not be drawn to minus infinity.

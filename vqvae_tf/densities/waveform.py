@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf.densities.base import DensityModel, check_given
+from vqvae_tf.densities.base import DensityModel
+from vqvae_tf.densities.sampling import takes_sampling
 from vqvae_tf.runtime.roles import check_role
 
 
@@ -97,18 +98,14 @@ class WaveformDensity(DensityModel):
         """
         return self.density.logits(self._levels(value), context, training)
 
+    @takes_sampling
     def sample(
-        self,
-        num_samples=None,
-        context=None,
-        given=None,
-        given_mask=None,
-        **options,
+        self, num_samples=None, context=None, event_shape=None, sampling=None
     ):
-        """Draws waveforms; other options as of the density's own `sample`.
+        """Draws waveforms; other options as for the density's own `sample`.
 
         Args:
-            num_samples, context: as for `CodeDensity.sample`.
+            num_samples, context, event_shape: as for `CodeDensity.sample`.
             given: waveforms to complete, float `[batch, time]`.
             given_mask: bool `[batch, time]`, true where a sample of `given` is
                 kept; others are not looked at.
@@ -117,22 +114,21 @@ class WaveformDensity(DensityModel):
             float32 `[num_samples, time]` in [-1, 1]: kept samples as they are
             given, all others the values of levels.
         """
-        check_given(given, given_mask)
-        if given is None:
-            levels = self.density.sample(num_samples, context, **options)
-            return self.companding.decode(levels)
-        keep = tf.cast(given_mask, tf.bool)
-        given = tf.convert_to_tensor(given)
-        self.companding.check_rank(given)
-        given = tf.where(keep, tf.cast(given, tf.float32), 0.0)
-        levels = self.density.sample(
-            num_samples,
-            context,
-            given=self._levels(given),
-            given_mask=keep,
-            **options,
+        sampling, given = sampling.checked(), None
+        if sampling.given is not None:
+            keep = tf.cast(sampling.given_mask, tf.bool)
+            given = tf.convert_to_tensor(sampling.given)
+            self.companding.check_rank(given)
+            given = tf.where(keep, tf.cast(given, tf.float32), 0.0)
+            sampling = sampling._replace(
+                given=self._levels(given), given_mask=keep
+            )
+        waveform = self.companding.decode(
+            self.density.sample(
+                num_samples, context, event_shape, **sampling._asdict()
+            )
         )
-        return tf.where(keep, given, self.companding.decode(levels))
+        return waveform if given is None else tf.where(keep, given, waveform)
 
     def mode(self, context=None):
         """Returns the waveform of the density's point estimate."""

@@ -3,13 +3,8 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf.densities.base import (
-    DensityModel,
-    blank,
-    check_given,
-    counted_size,
-)
-from vqvae_tf.densities.filtering import check_filters
+from vqvae_tf.densities.base import DensityModel, blank, counted_size
+from vqvae_tf.densities.sampling import takes_sampling
 from vqvae_tf.models.encoder_decoder import global_signature
 from vqvae_tf.runtime import random
 from vqvae_tf.runtime.step import split_weight
@@ -131,17 +126,13 @@ class LatentGenerator(DensityModel):
             "prior": prior * scale,
         }
 
+    @takes_sampling
     def sample(
         self,
         num_samples=None,
         context=None,
         event_shape=None,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        seed=None,
-        given=None,
-        given_mask=None,
+        sampling=None,
         decoder_temperature=None,
     ):
         """Draws codes from the prior and decodes them.
@@ -165,65 +156,64 @@ class LatentGenerator(DensityModel):
         Returns:
             Data `[num_samples, *event]`.
         """
-        seed = random.make_seed(seed)
-        temperature, top_k, top_p = check_filters(temperature, top_k, top_p)
+        sampling = sampling.checked()
+        of_codes = of_data = sampling._replace(given=None, given_mask=None)
+        has_mode = self.autoencoder.decoder.has_mode
         if decoder_temperature is not None:
-            decoder_temperature = tensor_checks.temperature(
-                decoder_temperature, "decoder_temperature"
+            of_data = of_data._replace(
+                temperature=tensor_checks.temperature(
+                    decoder_temperature, "decoder_temperature"
+                )
             )
-        check_given(given, given_mask)
-        if decoder_temperature is None:
-            has_mode = self.autoencoder.decoder.has_mode
-            decoder_temperature = 0.0 if has_mode else temperature
-        known_codes, known = None, None
-        if given is not None:
-            if self._of_codes:
-                raise ValueError(
-                    "Codes cannot be completed through the codes above them. "
-                    "Received: given, for a model of codes."
-                )
-            given = tensor_checks.as_tensor("given", given)
-            if len(given.shape) < 3:
-                raise ValueError(
-                    "Pictures can be completed, [batch, height, width, "
-                    "channels]; waveforms cannot. Received: given of shape "
-                    f"{tuple(given.shape)}."
-                )
-            given_mask = _check_mask(given_mask, given)
-            known_codes, known = self._given_codes(given, given_mask)
+        elif has_mode:
+            of_data = of_data._replace(temperature=0.0)
+        given = None
+        if sampling.given is not None:
+            given, keep = self._check_given(sampling)
+            codes, known = self._given_codes(given, keep)
+            of_codes = of_codes._replace(given=codes, given_mask=known)
+        of_codes = of_codes._replace(seed=random.fold_in(sampling.seed, 0))
         codes = self.prior.sample(
             num_samples,
             self._of_prior(context),
             event_shape,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=random.fold_in(seed, 0),
-            given=known_codes,
-            given_mask=known,
+            **of_codes._asdict(),
         )
-        seed = random.fold_in(seed, 1)
-        draw = self._decode(
-            codes, context, decoder_temperature, top_k, top_p, seed
-        )
+        of_data = of_data._replace(seed=random.fold_in(sampling.seed, 1))
+        draw = self._decode(codes, context, of_data)
         if given is None:
             return draw
-        keep = given_mask[..., tf.newaxis]
         if given.dtype.is_floating and draw.dtype.is_integer:
             given = tf.round(given)
-        return tf.where(keep, tf.cast(given, draw.dtype), draw)
+        return tf.where(keep[..., tf.newaxis], tf.cast(given, draw.dtype), draw)
 
-    def _decode(self, codes, context, temperature, top_k, top_p, seed):
+    def _check_given(self, sampling):
+        """Returns the data to complete, and bool `[batch, *sizes]`."""
+        if self._of_codes:
+            raise ValueError(
+                "Codes cannot be completed through the codes above them. "
+                "Received: given, for a model of codes."
+            )
+        given = tensor_checks.as_tensor("given", sampling.given)
+        if len(given.shape) < 3:
+            raise ValueError(
+                "Pictures can be completed, [batch, height, width, "
+                "channels]; waveforms cannot. Received: given of shape "
+                f"{tuple(given.shape)}."
+            )
+        return given, _check_mask(sampling.given_mask, given)
+
+    def _decode(self, codes, context, sampling):
+        decoder = self.autoencoder.decoder
         local = self.autoencoder.quantizer.decode(codes)
         full = self.autoencoder.decoder_context(context, local)
-        has_mode = self.autoencoder.decoder.has_mode
-        zero = not tf.is_tensor(temperature) and temperature == 0
-        if zero and has_mode:
-            return self.autoencoder.decoder.mode(full)
-        options = {} if has_mode else dict(top_k=top_k, top_p=top_p)
-        return self.autoencoder.decoder.sample(
-            context=full, temperature=temperature, seed=seed, **options
-        )
+        if decoder.has_mode:
+            zero = sampling.temperature
+            if not tf.is_tensor(zero) and zero == 0:
+                return decoder.mode(full)
+            # Its pixels are no codes to choose among.
+            sampling = sampling._replace(top_k=None, top_p=None)
+        return decoder.sample(context=full, **sampling._asdict())
 
     def _of_prior(self, context):
         """Returns the context without what only the decoder is told."""

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.densities.conditioning import size_of
-from vqvae_tf.densities.filtering import as_tensors, check_filters
+from vqvae_tf.densities.sampling import takes_sampling
 from vqvae_tf.runtime import random
 from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.runtime.step import StepModel
@@ -95,16 +95,14 @@ class VideoGenerator(StepModel):
 
     # Rollouts ---------------------------------------------------------------
 
+    @takes_sampling
     def rollout(
         self,
         context_frames,
         actions=None,
         num_frames=None,
         num_futures=1,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        seed=None,
+        sampling=None,
     ):
         """Goes on from the given frames.
 
@@ -135,34 +133,29 @@ class VideoGenerator(StepModel):
         codes = self.encode(frames[:, -self.num_past :])
         return self.decode(
             self.rollout_codes(
-                codes,
-                actions,
-                num_frames,
-                num_futures,
-                temperature,
-                top_k,
-                top_p,
-                seed,
+                codes, actions, num_frames, num_futures, sampling=sampling
             )
         )
 
+    @takes_sampling
     def rollout_codes(
         self,
         codes,
         actions=None,
         num_frames=None,
         num_futures=1,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        seed=None,
+        sampling=None,
     ):
         """Goes on from given codes, int32 `[batch, time, *grid]`.
 
         Arguments as of `rollout`; returns int32 `[batch * F, num_frames,
         *grid]`.
         """
-        temperature, top_k, top_p = check_filters(temperature, top_k, top_p)
+        sampling = sampling.checked()
+        if sampling.given is not None:
+            raise ValueError(
+                "Videos are continued, not completed. Received: given."
+            )
         num_futures = tensor_checks.count("num_futures", num_futures)
         if num_frames is not None:
             num_frames = tensor_checks.count("num_frames", num_frames)
@@ -172,29 +165,26 @@ class VideoGenerator(StepModel):
         past = tensor_checks.whole_numbers(past, self.prior.num_embeddings)
         actions, num_frames = self._check_actions(actions, num_frames, past)
         num_frames = tensor_checks.count("num_frames", num_frames)
+        if actions is not None:
+            actions = tf.repeat(actions, num_futures, axis=0)
+        if tf.executing_eagerly():
+            sampling = sampling.as_tensors(self.prior.num_embeddings)
         arguments = {
             "past": tf.repeat(past, num_futures, axis=0),
-            "actions": actions
-            if actions is None
-            else tf.repeat(actions, num_futures, axis=0),
+            "actions": actions,
             "num_frames": tf.convert_to_tensor(num_frames),
-            "temperature": tf.cast(temperature, tf.float32),
-            "top_k": top_k,
-            "top_p": top_p,
-            "seed": random.make_seed(seed),
+            "sampling": sampling,
         }
         if not tf.executing_eagerly():
             return self._roll(arguments)
-        filters = as_tensors(top_k, top_p, self.prior.num_embeddings)
-        arguments |= dict(zip(("top_k", "top_p"), filters))
         # One graph for all options, numbers of frames and futures.
-        kind = (top_k is None and top_p is None, *past.shape[2:])
+        kind = (sampling.is_filtered, *past.shape[2:])
         roll = self._graphs.get(self._roll, kind=kind)
         return call(roll, arguments, past=[0], actions=[0, 1])
 
     def _roll(self, arguments):
         past, actions = arguments["past"], arguments["actions"]
-        num_frames, seed = arguments["num_frames"], arguments["seed"]
+        num_frames, sampling = arguments["num_frames"], arguments["sampling"]
         drawn = tf.TensorArray(
             tf.int32, num_frames, element_shape=_shape(past[:, 0])
         )
@@ -206,10 +196,9 @@ class VideoGenerator(StepModel):
             codes = self.prior.sample(
                 size_of(past, 0),
                 context,
-                temperature=arguments["temperature"],
-                top_k=arguments["top_k"],
-                top_p=arguments["top_p"],
-                seed=random.fold_in(seed, t),
+                **sampling._replace(
+                    seed=random.fold_in(sampling.seed, t)
+                )._asdict(),
             )
             codes = tf.ensure_shape(codes, past[:, 0].shape)
             moved = tf.concat([past[:, 1:], codes[:, tf.newaxis]], axis=1)

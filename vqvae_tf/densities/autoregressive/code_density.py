@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.densities.base import DensityModel, check_given
+from vqvae_tf.densities.base import DensityModel
 from vqvae_tf.densities.conditioning import (
     broadcast_batch,
     check_batch,
@@ -12,12 +12,7 @@ from vqvae_tf.densities.conditioning import (
     resolve_num_samples,
     size_of,
 )
-from vqvae_tf.densities.filtering import (
-    as_tensors,
-    check_filters,
-    filter_logits,
-)
-from vqvae_tf.runtime import random
+from vqvae_tf.densities.sampling import takes_sampling
 from vqvae_tf.utils import tensor_checks
 from vqvae_tf.utils.graph_cache import Graphs, call
 
@@ -62,17 +57,9 @@ class CodeDensity(DensityModel):
 
     # Samples ----------------------------------------------------------------
 
+    @takes_sampling
     def sample(
-        self,
-        num_samples=None,
-        context=None,
-        event_shape=None,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        seed=None,
-        given=None,
-        given_mask=None,
+        self, num_samples=None, context=None, event_shape=None, sampling=None
     ):
         """Draws codes, position by position, in one graph.
 
@@ -109,10 +96,10 @@ class CodeDensity(DensityModel):
                 given_mask alone. Tensors of a graph are asserted: an
                 `InvalidArgumentError` when it runs.
         """
-        temperature, top_k, top_p = check_filters(temperature, top_k, top_p)
+        sampling = sampling.checked()
         if not self.built:
             self.build()
-        given, keep = self.check_given(given, given_mask)
+        given, keep = self.check_given(sampling)
         context = _finite(context)
         self.check_entries(context)
         grid = self._sample_grid(event_shape, context, given)
@@ -127,19 +114,17 @@ class CodeDensity(DensityModel):
                 name: check_batch(f'context["{name}"]', entry, num_samples)
                 for name, entry in context.items()
             },
-            "temperature": tf.cast(temperature, tf.float32),
-            "top_k": top_k,
-            "top_p": top_p,
-            "seed": random.make_seed(seed),
-            "given": check_batch("given", given, num_samples),
-            "keep": check_batch("given_mask", keep, num_samples),
+            "sampling": sampling._replace(
+                temperature=tf.cast(sampling.temperature, tf.float32),
+                given=check_batch("given", given, num_samples),
+                given_mask=check_batch("given_mask", keep, num_samples),
+            ),
         }
         if not tf.executing_eagerly():
             return self._draw(grid, arguments)
         arguments["num_samples"] = tf.convert_to_tensor(num_samples)
-        filters = as_tensors(top_k, top_p, self.num_embeddings)
-        arguments |= dict(zip(("top_k", "top_p"), filters))
-        return self._draw_eagerly(grid, arguments)
+        options = arguments["sampling"].as_tensors(self.num_embeddings)
+        return self._draw_eagerly(grid, {**arguments, "sampling": options})
 
     def check_entries(self, context):
         """Raises ValueError unless a context has the entries expected."""
@@ -150,21 +135,17 @@ class CodeDensity(DensityModel):
 
     def _draw_eagerly(self, grid, arguments):
         # One graph for all options and batches, without the sort one more.
-        filtered = arguments["top_k"] is not None
+        filtered = arguments["sampling"].is_filtered
         draw = self._graphs.get(self._draw, grid, kind=filtered)
-        return call(draw, arguments, context=[0], given=[0], keep=[0])
+        return call(draw, arguments, context=[0], sampling=_batch_axis)
 
     def _draw(self, grid, arguments, **options):
-        num_samples, seed = arguments["num_samples"], arguments["seed"]
-        temperature = arguments["temperature"]
-        top_k, top_p = arguments["top_k"], arguments["top_p"]
-        given = _flat(arguments["given"], num_samples, len(grid))
-        keep = _flat(arguments["keep"], num_samples, len(grid))
+        num_samples, sampling = arguments["num_samples"], arguments["sampling"]
+        given = _flat(sampling.given, num_samples, len(grid))
+        keep = _flat(sampling.given_mask, num_samples, len(grid))
 
         def choose(logits, t, g):
-            logits = filter_logits(logits, temperature, top_k, top_p)
-            noise = random.fold_in(random.fold_in(seed, t), g)
-            codes = random.categorical(logits, noise, temperature)
+            codes = sampling.choose(logits, t, g)
             if given is None:
                 return codes
             known = tf.gather(given, t, axis=1)[..., g]
@@ -246,13 +227,16 @@ class CodeDensity(DensityModel):
             )
         return mask
 
-    def check_given(self, given, given_mask):
-        """Returns codes `[batch, *grid, G]` and the mask, or two Nones."""
-        check_given(given, given_mask)
-        if given is None:
+    def check_given(self, sampling):
+        """Returns codes `[batch, *grid, G]` and the mask, or two Nones.
+
+        Args:
+            sampling: a checked `Sampling`.
+        """
+        if sampling.given is None:
             return None, None
-        keep = self._check_mask("given_mask", given_mask, tf.bool)
-        given = tensor_checks.as_tensor("given", given)
+        keep = self._check_mask("given_mask", sampling.given_mask, tf.bool)
+        given = tensor_checks.as_tensor("given", sampling.given)
         if given.dtype == tf.bool:
             raise ValueError(
                 "Codes are integers. Received: given of dtype bool; the mask "
@@ -290,6 +274,10 @@ class CodeDensity(DensityModel):
             )
         name = "Each size of event_shape"
         return tuple(tensor_checks.count(name, size) for size in shape)
+
+
+def _batch_axis(option):
+    return [0] if len(option.shape) > 1 else []  # of what is given alone
 
 
 def _finite(context):

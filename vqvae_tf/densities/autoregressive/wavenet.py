@@ -250,7 +250,7 @@ class WaveNet(CodeNetwork):
         compiled = self.jit_sampling
         if compiled == "auto":
             compiled = grid[0] >= _COMPILED_FROM
-        filtered = arguments["top_k"] is not None
+        filtered = arguments["sampling"].is_filtered
         draw = self._graphs.get(self._draw_time, bool(compiled), kind=filtered)
         arguments = {**arguments, "time": tf.convert_to_tensor(grid[0])}
         # One graph for all batch sizes and lengths: another one would be
@@ -259,8 +259,7 @@ class WaveNet(CodeNetwork):
             draw,
             arguments,
             context=lambda entry: range(len(entry.shape) - 1),
-            given=[0, 1],
-            keep=[0, 1],
+            sampling=lambda option: [0, 1] if len(option.shape) > 1 else [],
         )
 
     def _draw_time(self, compiled, arguments):
