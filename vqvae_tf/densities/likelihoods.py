@@ -293,7 +293,8 @@ class DiscretizedLogistic(_LocationScale):
         location, scale = self.location_and_scale(parameters)
         shape = tf.shape(location)
         value = tf.broadcast_to(tf.cast(value, tf.float32), shape)
-        scale = tf.broadcast_to(scale, shape)
+        # The gradient of broadcast_to has no static shape, as TPUs need.
+        scale += tf.zeros_like(location)
         # A mixture of one.
         mean, scale = (tf.reshape(t, [1, -1]) for t in (location, scale))
         mass = log_mixture_mass(
