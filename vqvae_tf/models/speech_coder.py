@@ -1,22 +1,23 @@
-"""The codes of a SpeechVQVAE, trained before its WaveNet is."""
+"""Trains the codes of a SpeechVQVAE before its WaveNet."""
 
 from vqvae_tf.densities.base import blank
+from vqvae_tf.models.part_trainer import PartTrainer
 from vqvae_tf.models.vqvae import without_prefix
 from vqvae_tf.runtime.roles import check_role
-from vqvae_tf.runtime.step import StepModel, examples, split_weight, total
+from vqvae_tf.runtime.step import examples, split_weight, total
 
 
-class SpeechCoder(StepModel):
-    """All of a `SpeechVQVAE` but its WaveNet, which takes most of the time.
+class SpeechCoder(PartTrainer):
+    """Trains a `SpeechVQVAE` except for its WaveNet, the most expensive part.
 
-    What is fitted is the model's own: encoder, quantizer, adversary, auxiliary
-    and fast decoder. The minimised loss is that of the last three and the
-    quantizer's, so that the WaveNet begins with codes that say something.
+    It trains the model's own encoder, quantizer, adversary, auxiliary and fast
+    decoder. The loss is the sum of the quantizer's and those of the last
+    three, so that the WaveNet starts from codes that carry information.
 
     Args:
         model: a `SpeechVQVAE` with an auxiliary decoder.
 
-    Data: as of `SpeechVQVAE`.
+    Data: same as `SpeechVQVAE`.
 
     Metrics of fit and evaluate: `loss`, `quantizer_loss`, `perplexity` and
     `usage`, and those of the adversary and the two decoders.
@@ -47,35 +48,31 @@ class SpeechCoder(StepModel):
 
     loss_names = ("loss", "quantizer_loss")
 
+    trained = (
+        "encoder",
+        "quantizer",
+        "auxiliary",
+        "adversary",
+        "fast_decoder",
+    )
+
     def __init__(self, model, **kwargs):
-        super().__init__(**kwargs)
         check_role(self, "model", model, "speech model")
         if model.auxiliary is None:
             raise ValueError(
                 "Codes are trained before the WaveNet by an auxiliary decoder. "
                 "Received: a model with auxiliary=None."
             )
-        if not model.built:
-            model.build()
-        # Not the model: its decoder's variables are not trained here.
-        self.encoder = model.encoder
-        self.quantizer = model.quantizer
-        self.auxiliary = model.auxiliary
-        self.adversary = model.adversary
-        self.fast_decoder = model.fast_decoder
-        self._quantized_latents = model.quantized_latents
-        self._further_losses = model.further_losses
-        self.check_input = model.check_input
-        self.check_spec = model.check_spec
+        super().__init__(model, **kwargs)
         self.add_metric_names(model.helper_names())
-        self.built = True
 
     def compute_losses(self, x, context=None, weight=None, training=False):
+        model = self.whole()
         mask, share = split_weight(weight)
         x = blank(x, mask)
-        quantized, counted, costs = self._quantized_latents(x, weight, training)
+        quantized, counted, costs = model.quantized_latents(x, weight, training)
         context = {**(context or {}), "local": quantized}
-        loss, metrics = self._further_losses(x, context, counted)
+        loss, metrics = model.further_losses(x, context, counted)
         cost = (costs["quantizer"], examples(x, share))
         extra = total(costs.values())
         return loss, extra, {"quantizer_loss": cost, **metrics}

@@ -1,26 +1,27 @@
-"""The fast decoder of a SpeechVQVAE, trained after its codes are."""
+"""Trains the fast decoder of a SpeechVQVAE after its codes."""
 
 import tensorflow as tf
 
 from vqvae_tf.densities.base import blank
+from vqvae_tf.models.part_trainer import PartTrainer
 from vqvae_tf.runtime.roles import check_role
-from vqvae_tf.runtime.step import StepModel, split_weight
+from vqvae_tf.runtime.step import split_weight
 
 
-class SpeechFastDecoder(StepModel):
-    """The fast decoder of a `SpeechVQVAE`, whose codes stay as they are.
+class SpeechFastDecoder(PartTrainer):
+    """Trains the fast decoder of a `SpeechVQVAE`, and leaves its codes alone.
 
-    The model's own layer is fitted. All else of the model is only asked for
-    codes, as it gives them to users: a model that is trained already can be
-    given a fast decoder, by `SpeechVQVAE.with_fast_decoder`.
+    It trains the model's own layer; the rest of the model only encodes, as it
+    does for users. A model that is trained already gets a fast decoder by
+    `SpeechVQVAE.with_fast_decoder`.
 
     Args:
         model: a `SpeechVQVAE` with a fast decoder.
 
-    Data: as of `SpeechVQVAE`.
+    Data: same as `SpeechVQVAE`.
 
-    Metrics of fit and evaluate: `loss`, the mean square of the difference of
-    log energies, in nats squared; the decoder's `weight` is of no use here.
+    Metrics of fit and evaluate: `loss`, the mean squared difference of log
+    energies, in nats squared; the decoder's `weight` does not apply.
 
     Raises:
         ValueError: for a model without a fast decoder, and for batches that do
@@ -49,8 +50,9 @@ class SpeechFastDecoder(StepModel):
     TensorShape([1, 256])
     """
 
+    trained = ("fast_decoder",)
+
     def __init__(self, model, **kwargs):
-        super().__init__(**kwargs)
         check_role(self, "model", model, "speech model")
         if model.fast_decoder is None:
             raise ValueError(
@@ -58,32 +60,24 @@ class SpeechFastDecoder(StepModel):
                 "with fast_decoder=None; give it one by "
                 "model.with_fast_decoder(SpectralDecoder(...))."
             )
-        if not model.built:
-            model.build()
-        self._speakers = len(model.speaker_names)
-        # Not the model: nothing else of it is trained, or saved.
-        self.fast_decoder = model.fast_decoder
-        self._latents = model.latents
-        self._encode = model.quantizer.encode
-        self._embed = model.quantizer.decode
-        self._latent_mask = model.latent_mask
-        self.check_input = model.check_input
-        self.check_spec = model.check_spec
-        self.built = True
+        super().__init__(model, **kwargs)
 
     def compute_losses(self, x, context=None, weight=None, training=False):
+        model = self.whole()
         mask, _ = split_weight(weight)
         x = blank(x, mask)
-        mask = None if mask is None else self._latent_mask(mask)
+        mask = None if mask is None else model.latent_mask(mask)
         speakers = (context or {}).get("global")
-        if speakers is None and self._speakers:
+        if speakers is None and model.speaker_names:
+            count = len(model.speaker_names)
             raise ValueError(
-                f"The fast decoder is told which of {self._speakers} speakers "
+                f"The fast decoder is told which of {count} speakers "
                 'speaks: batches are (x, {"global": one-hot speakers}). '
                 "Received: none."
             )
-        # By way of the codes: the quantizer's call would count them.
-        latents = tf.stop_gradient(self._embed(self._encode(self._latents(x))))
+        # Not by the quantizer's call, which would count the codes.
+        codes = model.quantizer.encode(model.latents(x))
+        latents = tf.stop_gradient(model.quantizer.decode(codes))
         if mask is not None:
             latents *= mask[..., tf.newaxis]
         errors = self.fast_decoder.errors(latents, speakers, x, mask)
