@@ -1,11 +1,11 @@
 """The VQ-VAE of waveforms: codes of what is said, a decoder told by whom."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.densities.conditioning import size_of
 from vqvae_tf.layers.mu_law import MuLaw
+from vqvae_tf.models import speakers
 from vqvae_tf.models.vqvae import VQVAE
 from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.utils import checks, tensor_checks
@@ -184,19 +184,19 @@ class SpeechVQVAE(VQVAE):
         if mask is not None and len(mask.shape) < 2:
             mask = None
         loss, metrics = 0.0, {}
-        latents, speakers = context["local"], context.get("global")
+        latents, told = context["local"], context.get("global")
         if self.adversary is not None:
-            found = self.adversary(latents, speakers, mask)
+            found = self.adversary(latents, told, mask)
             loss += found[0]
             names = ("adversary_loss", "adversary_accuracy")
             metrics |= dict(zip(names, found))
         if self.auxiliary is not None:
-            error = self.auxiliary.errors(latents, speakers, x, mask)
+            error = self.auxiliary.errors(latents, told, x, mask)
             loss += self.auxiliary.weight * error
             metrics["spectral_error"] = error
         if self.fast_decoder is not None:
             latents = tf.stop_gradient(latents)
-            error = self.fast_decoder.errors(latents, speakers, x, mask)
+            error = self.fast_decoder.errors(latents, told, x, mask)
             loss += self.fast_decoder.weight * error
             metrics["fast_spectral_error"] = error
         return loss, metrics
@@ -281,7 +281,9 @@ class SpeechVQVAE(VQVAE):
                 f"shape {tuple(codes.shape)}."
             )
         length = self._checked_length(length, codes.shape[1])
-        given = self._context(context, speaker, tf.shape(codes)[0])
+        given = speakers.context_of(
+            context, speaker, self.speaker_names, tf.shape(codes)[0]
+        )
         given["local"] = local
         if fast:
             return self.fast_waveform(given)[:, :length]
@@ -346,41 +348,7 @@ class SpeechVQVAE(VQVAE):
             ValueError: for a speaker that the model does not know
                 (`InvalidArgumentError` for a tensor in a graph).
         """
-        count = len(self.speaker_names)
-        if tf.is_tensor(speaker) and not hasattr(speaker, "numpy"):  # a graph
-            chosen = tensor_checks.whole_numbers(speaker, count, "speakers")
-            return {"global": tf.one_hot(chosen, count)}
-        if tf.is_tensor(speaker):
-            speaker = speaker.numpy()
-        if isinstance(speaker, (list, tuple, np.ndarray)) and np.ndim(speaker):
-            chosen = [self._number(one) for one in speaker]
-        else:
-            chosen = tf.fill([batch], self._number(speaker))
-        return {"global": tf.one_hot(chosen, count)}
-
-    def _number(self, speaker):
-        names = self.speaker_names
-        if isinstance(speaker, str) and speaker in names:
-            return names.index(speaker)
-        number = checks.number(speaker)
-        if isinstance(number, int) and 0 <= number < len(names):
-            return number
-        raise ValueError(
-            f"The speaker must be one of {', '.join(names)}, or a number in "
-            f"0..{len(names) - 1}. Received: {speaker!r}."
-        )
-
-    def _context(self, context, speaker, batch):
-        told = (context or {}).get("global") is not None
-        if told == (speaker is not None) and self.speaker_names:
-            raise ValueError(
-                "Say who speaks, once: speaker=NAME (one of "
-                f"{', '.join(self.speaker_names)}), or a context with "
-                f'"global". Received: {"both" if told else "neither"}.'
-            )
-        if speaker is None:
-            return dict(context or {})
-        return {**(context or {}), **self.speaker_context(speaker, batch)}
+        return {"global": speakers.one_hot(speaker, self.speaker_names, batch)}
 
     def _checked_length(self, length, count):
         if length is None:
