@@ -114,6 +114,7 @@ class WaveNet(CodeNetwork):
         dropout=0.0,
         global_channels=None,
         local_channels=None,
+        *,
         local_upsampling=1,
         local_repeat=1,
         local_layers=0,
