@@ -1,4 +1,6 @@
-"""Pictures of pictures: sample sheets, originals beside reconstructions."""
+"""Sheets of pictures: samples, originals above their reconstructions."""
+
+import os
 
 import numpy as np
 
@@ -7,12 +9,12 @@ from vqvae_tf.utils.files import write_atomically
 GAP = 2
 
 
-def grid(pictures, columns=None) -> np.ndarray:
+def grid(pictures: np.ndarray, columns: int | None = None) -> np.ndarray:
     """Lays pictures out in a grid, row by row, with white gaps.
 
     Args:
         pictures: uint8 `[n, height, width, channels]`.
-        columns: how many in a row; about a square by default.
+        columns: pictures in a row; by default the grid is about square.
 
     Returns:
         uint8 `[height', width', channels]`.
@@ -34,7 +36,9 @@ def grid(pictures, columns=None) -> np.ndarray:
     return sheet
 
 
-def pairs(originals, reconstructions, columns=8) -> np.ndarray:
+def pairs(
+    originals: np.ndarray, reconstructions: np.ndarray, columns: int = 8
+) -> np.ndarray:
     """Lays out originals, each with its reconstruction below.
 
     Args:
@@ -47,11 +51,11 @@ def pairs(originals, reconstructions, columns=8) -> np.ndarray:
     return stacked([originals, reconstructions], columns)
 
 
-def stacked(groups, columns=8) -> np.ndarray:
-    """Lays out pictures, each with those of the same number below.
+def stacked(groups: list, columns: int = 8) -> np.ndarray:
+    """Lays out groups of pictures, those of the same index in one column.
 
     Args:
-        groups: a list of uint8 `[n, height, width, channels]`, from above.
+        groups: a list of uint8 `[n, height, width, channels]`, top first.
         columns: pictures of a group in a row.
 
     Returns:
@@ -73,18 +77,20 @@ def _filled(row, columns):
     )
 
 
-def enlarge(picture, scale) -> np.ndarray:
-    """Makes each pixel of `[height, width, channels]` scale x scale."""
+def enlarge(picture: np.ndarray, scale: int) -> np.ndarray:
+    """Returns `[height, width, channels]` with pixels of scale x scale."""
     return np.asarray(picture).repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def save_picture(path, picture, mark=None):
-    """Writes a picture as PNG (or by the ending of path), in one piece.
+def save_picture(
+    path: str | os.PathLike, picture: np.ndarray, mark: str | None = None
+):
+    """Writes a picture atomically, in the format that its ending names.
 
     Args:
         path: the file.
         picture: uint8 `[height, width, 1 or 3]`.
-        mark: a text to keep in the file, which says what made it.
+        mark: a text to store in the file: what made it.
     """
     from PIL import Image
 
@@ -100,7 +106,7 @@ def save_picture(path, picture, mark=None):
 
 
 def _save_marked(image, path, mark):
-    """Saves a picture with a text, where the format has room for one."""
+    """Saves a picture with a text, where the format can hold one."""
     from PIL import ExifTags, Image, PngImagePlugin
 
     ending = path.lower().rpartition(".")[2]
@@ -114,26 +120,31 @@ def _save_marked(image, path, mark):
         image.save(path, exif=exif)
     elif ending in ("jpg", "jpeg", "gif"):
         image.save(path, comment=mark)
-    else:  # a BMP has no room, but says where its pixels end
+    else:  # a BMP cannot, but says where its pixels end
         image.save(path)
         with open(path, "ab") as file:
             file.write(mark.encode())
 
 
-def save_animation(path, frames, frames_per_second=6, mark=None):
-    """Writes frames as an endless GIF, in one piece.
+def save_animation(
+    path: str | os.PathLike,
+    frames: np.ndarray,
+    frames_per_second: float = 6,
+    mark: str | None = None,
+):
+    """Writes frames atomically as a GIF that repeats for ever.
 
     Args:
         path: the file.
         frames: uint8 `[time, height, width, 1 or 3]`.
-        frames_per_second: its pace.
-        mark: as for `save_picture`.
+        frames_per_second: its speed.
+        mark: same as for `save_picture`.
     """
     from PIL import Image
 
     frames = np.asarray(frames, np.uint8)
     if frames.shape[-1] == 1:
-        # PIL takes grey values for indices into a palette.
+        # PIL would read grey values as indices into a palette.
         frames = frames.repeat(3, axis=-1)
     # One palette for all frames, so that still parts do not flicker.
     palette = Image.fromarray(

@@ -3,22 +3,27 @@
 import numpy as np
 import tensorflow as tf
 
-# Decibels below the loudest that are drawn; quieter is black.
+# Dynamic range in decibels; what is quieter is black.
 RANGE = 70.0
 
 
-def draw(waveform, sample_rate, hop=None, height=96) -> np.ndarray:
-    """Draws a log-power spectrogram, low frequencies below, loud bright.
+def draw(
+    waveform: np.ndarray,
+    sample_rate: int,
+    hop: int | None = None,
+    height: int = 96,
+) -> np.ndarray:
+    """Draws a log-power spectrogram, low frequencies at the bottom.
 
     Args:
         waveform: float `[time]` in [-1, 1].
         sample_rate: in Hz.
-        hop: samples of a column; by default 5 ms.
-        height: of the picture; the frequencies are 0 to half of the rate.
+        hop: samples per column; by default 5 ms.
+        height: of the picture, for frequencies from 0 to half the rate.
 
     Returns:
-        uint8 `[height, ceil(time / hop), 3]`, coloured from black over red to
-        pale yellow.
+        uint8 `[height, ceil(time / hop), 3]`, coloured from black (quiet) over
+        red to pale yellow (loud).
 
     Example:
 
@@ -43,16 +48,16 @@ def draw(waveform, sample_rate, hop=None, height=96) -> np.ndarray:
     return _drawn(decibels, top)
 
 
-def draw_frames(frames, top=8.0) -> np.ndarray:
-    """Draws log-mel frames, low bands below, loud bright.
+def draw_frames(frames: np.ndarray, top: float = 8.0) -> np.ndarray:
+    """Draws log-mel frames, low bands at the bottom.
 
     Args:
-        frames: float `[time, M]`, natural logarithms of energies, of `LogMel`.
-        top: what is drawn brightest; by default nearly the energy of a tone of
-            full scale in a window of 256 samples.
+        frames: float `[time, M]`, natural logarithms of energies (`LogMel`).
+        top: the brightest value; by default about the energy of a full-scale
+            tone in a window of 256 samples.
 
     Returns:
-        uint8 `[M, time, 3]`, coloured as by `draw`.
+        uint8 `[M, time, 3]`, coloured like `draw`.
     """
     decibels = 10 / np.log(10)
     return _drawn(np.asarray(frames) * decibels, top * decibels)

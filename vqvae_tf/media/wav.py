@@ -8,14 +8,19 @@ import numpy as np
 from vqvae_tf.utils.files import write_atomically
 
 
-def save_wav(path, waveform, sample_rate, mark=None):
-    """Writes a mono waveform as 16-bit PCM, in one piece.
+def save_wav(
+    path: str | os.PathLike,
+    waveform: np.ndarray,
+    sample_rate: int,
+    mark: str | None = None,
+):
+    """Writes a mono waveform atomically, as 16-bit PCM.
 
     Args:
         path: the file.
-        waveform: float `[time]` in [-1, 1]; what is beyond is clipped.
+        waveform: float `[time]` in [-1, 1]; values beyond are clipped.
         sample_rate: in Hz.
-        mark: a text to keep in the file, which says what made it.
+        mark: a text to store in the file: what made it.
     """
     samples = np.clip(
         np.rint(np.asarray(waveform) * 2**15), -(2**15), 2**15 - 1
@@ -31,9 +36,9 @@ def save_wav(path, waveform, sample_rate, mark=None):
 
 
 def _add_text(path, text):
-    """Adds the chunk that says which software made a wav file."""
+    """Adds the chunk that names the software that made a wav file."""
     text = text.encode() + b"\0"
-    text += b"\0" * (len(text) % 2)  # chunks begin at even places
+    text += b"\0" * (len(text) % 2)  # chunks begin at even offsets
     entry = b"INFOISFT" + len(text).to_bytes(4, "little") + text
     with open(path, "r+b") as file:
         file.seek(0, os.SEEK_END)

@@ -1,7 +1,7 @@
 """What the files of a preset must be before anything is built from them.
 
-Presets come from strangers. The work that it takes to refuse one must not
-depend on what it claims, only on the bytes that are there.
+Presets may come from strangers. The work of refusing one must not depend on
+what it claims, only on the bytes that are there.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ import h5py
 from vqvae_tf.utils.messages import first_line
 
 METADATA = "metadata.json"
-# Far above what models have: metadata and configurations are a few kilobytes.
+# Far above what models need: metadata and configurations take kilobytes.
 MAX_JSON_BYTES = 4 * 2**20
 MAX_JSON_DEPTH = 200
 # Two billion float32 weights.
@@ -53,20 +53,20 @@ class Weights:
 # JSON ------------------------------------------------------------------------
 
 
-def parse_json(content, path):
-    """Returns what the bytes of a JSON file say.
+def parse_json(content: bytes, path: pathlib.Path):
+    """Returns the value that a JSON file holds.
 
     Args:
-        content: bytes.
+        content: the file's bytes.
         path: the file, for messages.
 
     Raises:
-        PresetError: if it is no JSON, too large or nested too deeply.
+        PresetError: if it is not JSON, too large or nested too deeply.
     """
     _check_bytes(path, len(content), MAX_JSON_BYTES)
     try:
         value = json.loads(content.decode("utf-8"))
-    # RecursionError is for brackets in brackets; ValueError has all others.
+    # RecursionError: brackets in brackets; ValueError: everything else.
     except (ValueError, RecursionError) as error:
         raise PresetError(
             f"{path} is not valid JSON ({first_line(error)}). Get the file "
@@ -101,7 +101,7 @@ def _check_bytes(path, size, most):
 
 # metadata.json ---------------------------------------------------------------
 
-# Types of the entries that this package reads; all others are free.
+# Types of the entries that this package reads; others may be anything.
 _TYPES = {
     "class": str,
     "recipe": (str, type(None)),
@@ -194,8 +194,8 @@ def _is_data(name, value):
     return whole and least <= value <= most
 
 
-def check_pin(sha256) -> str | None:
-    """Returns a sha256 that the caller demands, in small letters.
+def check_pin(sha256: str | None) -> str | None:
+    """Returns a sha256 that the caller demands, in lower case.
 
     Raises:
         ValueError: unless it is None or 64 hexadecimal digits.
@@ -213,33 +213,33 @@ def check_pin(sha256) -> str | None:
 # Files -----------------------------------------------------------------------
 
 
-def read_checked(folder, name, metadata) -> bytes:
-    """Returns the content of a small file, compared with its metadata.
+def read_checked(folder: pathlib.Path, name: str, metadata: dict) -> bytes:
+    """Returns the content of a small file, compared with the metadata.
 
     Raises:
-        PresetError: as for `checked_blocks`.
+        PresetError: same as for `checked_blocks`.
     """
     size = _entry(folder, name, metadata)["size"]
     _check_bytes(folder / name, size, MAX_JSON_BYTES)
     return b"".join(checked_blocks(folder, name, metadata))
 
 
-def checked_blocks(folder, name, metadata):
+def checked_blocks(folder: pathlib.Path, name: str, metadata: dict):
     """Yields the content of a preset's file, and then compares its sha256.
 
-    Nothing may be made of the blocks before the last one was taken.
+    Do not use any block before the last one was taken.
 
     Args:
-        folder: the preset's, a `pathlib.Path`.
+        folder: the preset's.
         name: the file's.
-        metadata: as of `check_metadata`.
+        metadata: from `check_metadata`.
 
     Yields:
         bytes.
 
     Raises:
-        PresetError: for a file that is missing, truncated, altered, a link
-            out of the folder or too large.
+        PresetError: for a file that is missing, truncated, altered, too large
+            or a link out of the folder.
     """
     path, entry = folder / name, _entry(folder, name, metadata)
     _check_own(folder, path)
@@ -289,7 +289,7 @@ def _check_own(folder, path):
         )
 
 
-def compare(path, received, expected):
+def compare(path: pathlib.Path, received: str, expected: str):
     """Raises PresetError unless a file's sha256 is the expected one."""
     if received != expected:
         raise PresetError(
@@ -299,11 +299,11 @@ def compare(path, received, expected):
 
 
 @contextlib.contextmanager
-def checked_copy(folder, name, metadata):
-    """Gives the path of a copy of a file: what was compared is what is read.
+def checked_copy(folder: pathlib.Path, name: str, metadata: dict):
+    """Gives the path of a copy of a file, so that what was compared is read.
 
     Args:
-        folder, name, metadata: as of `checked_blocks`, whose errors it has.
+        folder, name, metadata: same as for `checked_blocks`; the errors, too.
     """
     with tempfile.TemporaryDirectory() as temporary:
         path = pathlib.Path(temporary, name)
@@ -316,12 +316,12 @@ def checked_copy(folder, name, metadata):
 # Weights ---------------------------------------------------------------------
 
 
-def measure_weights(copy, path) -> Weights:
-    """Returns how much a file of weights holds, without reading an array.
+def measure_weights(copy: pathlib.Path, path: pathlib.Path) -> Weights:
+    """Returns how much a file of weights holds, without reading any array.
 
     Args:
         copy: the HDF5 file.
-        path: what it is called in messages.
+        path: its name in messages.
 
     Raises:
         PresetError: if it is damaged, refers to other files, holds anything
@@ -350,7 +350,7 @@ def measure_weights(copy, path) -> Weights:
 
 
 class _Refused(Exception):
-    """What a file of weights must not contain."""
+    """Something that a file of weights must not contain."""
 
 
 def _arrays(file):

@@ -1,4 +1,4 @@
-"""From a preset's configuration to a model, with bounds and known classes."""
+"""From a preset's configuration to a model, within bounds, of known classes."""
 
 import copy
 import inspect
@@ -12,8 +12,8 @@ from vqvae_tf.presets import checks
 from vqvae_tf.presets.checks import PresetError
 from vqvae_tf.utils.messages import first_line, with_article
 
-# Modules of Keras whose classes are parts of models. Others download, read
-# files or run programs.
+# Keras modules with parts of models. Others download, read files or run
+# programs.
 _KERAS = tuple(
     prefix + name
     for prefix in ("keras.", "keras.src.")
@@ -29,7 +29,7 @@ _KERAS = tuple(
         "regularizers",
     )
 )
-# Of their classes those that read other files or hold code.
+# Classes in these modules that read other files or hold code.
 _NOT_OF_KERAS = (
     "FlaxLayer",
     "IntegerLookup",
@@ -48,19 +48,19 @@ _NUMBERS_OF_LAYERS = (
     "num_residual_layers",
     "num_upsamples",
 )
-# Those that say nothing about sizes.
+# Arguments that are not sizes.
 _NOT_SIZES = ("capacity_steps", "restart_after", "sample_rate", "seed")
-# What windows and waveforms may have that appear in no array of weights.
+# Windows and waveforms, which appear in no array of weights, may be as large.
 _MAX_SIZE = 2**16
-# Metrics, which are not saved, count a few for each code.
+# Metrics, which are not saved, hold a few numbers per code.
 _MORE_VARIABLES = 2**20
 
 
 # Classes ---------------------------------------------------------------------
 
 
-def own_classes(custom_objects) -> dict:
-    """Returns the caller's classes by every name that a file may have.
+def own_classes(custom_objects: dict | None) -> dict:
+    """Returns the caller's classes by every name that a file may give them.
 
     Args:
         custom_objects: classes (or functions) by name, registered or plain;
@@ -94,7 +94,7 @@ def _items(custom_objects):
 
 
 def _entries(config):
-    """Yields all that Keras makes objects of, in any depth."""
+    """Yields everything that Keras makes objects of, at any depth."""
     values = [config]
     while values:
         value = values.pop()
@@ -107,7 +107,7 @@ def _entries(config):
 
 
 def foreign_entries(config) -> list:
-    """Returns the entries that name neither our classes nor Keras'."""
+    """Returns the entries that name classes of neither vqvae_tf nor Keras."""
     return [entry for entry in _entries(config) if not _is_known(entry)]
 
 
@@ -132,12 +132,12 @@ def _is_known(entry):
 
 
 def _registered(entry):
-    """Returns the name by which Keras looks for a registered class."""
+    """Returns the name by which Keras looks up a registered class."""
     return entry.get("registered_name", entry["class_name"])
 
 
 def _name(entry):
-    """Returns what a class or function is called in `custom_objects`."""
+    """Returns the name of a class or function in `custom_objects`."""
     if entry["class_name"] == "function":
         return entry["config"]
     return _registered(entry) or entry["class_name"]
@@ -167,7 +167,7 @@ def _check_form(config, path):
 
 
 def _check_classes(config, path, own):
-    """Refuses configurations that name classes that nobody gave."""
+    """Refuses configurations that name classes that the caller did not give."""
     missing = {
         _name(entry): entry.get("module") or "an unknown module"
         for entry in foreign_entries(config)
@@ -218,7 +218,7 @@ def _check_sizes(config, path, weights):
 
 
 def _count_layers(config):
-    """Returns how many layers one of our classes makes, as far as it says."""
+    """Returns how many layers the arguments of one of our classes ask for."""
 
     def number(name, default=0):
         value = config.get(name, default)
@@ -229,7 +229,7 @@ def _count_layers(config):
         count += max(
             number("num_stacks", 2) * number("layers_per_stack", 10), 0
         )
-    # A head has layers for each codebook; quantizers have one array of all.
+    # A head has layers for each codebook, a quantizer one array for all.
     if {"head_channels", "feature_channels"} & set(config):
         count += max(number("num_codebooks", 1), 0)
     return count
@@ -244,7 +244,7 @@ def _too_large(path, received, most):
 
 
 class _Limit:
-    """Counts what variables hold, before they are made."""
+    """Counts the elements of variables before they are made."""
 
     def __init__(self, most):
         self.most, self.count, self.exceeded = most, 0, False
@@ -259,9 +259,9 @@ class _Limit:
 
 def _size(initial_value):
     if callable(initial_value):
-        # Keras' initial values are methods of their variable in all but name,
-        # and that knows its shape. A graph makes no numbers either, but to
-        # trace all initial values would make loading half as fast.
+        # Keras' initial values are closures of their variable, which knows
+        # its shape. A graph makes no numbers either, but tracing all initial
+        # values would double the time of loading.
         closure = inspect.getclosurevars(initial_value).nonlocals
         if isinstance(closure.get("self"), keras.Variable):
             return math.prod(closure["self"].shape)
@@ -280,7 +280,7 @@ def check_config(config, path, weights, own):
         config: any JSON value.
         path: its file, for messages.
         weights: what its file of weights holds, `checks.Weights`.
-        own: the caller's classes, as of `own_classes`.
+        own: the caller's classes, from `own_classes`.
     """
     _check_form(config, path)
     _check_classes(config, path, own)
@@ -291,7 +291,7 @@ def build(config, path, weights, own) -> keras.Model:
     """Returns the built model of a configuration that was checked.
 
     Args:
-        config, path, weights, own: as of `check_config`.
+        config, path, weights, own: same as for `check_config`.
 
     Raises:
         PresetError: if its classes refuse it, or it would have far more
@@ -307,7 +307,7 @@ def build(config, path, weights, own) -> keras.Model:
             if not isinstance(model, keras.Model):
                 raise TypeError(f"{with_article(model)} is no model")
             model.build()
-    except Exception as error:  # whatever a class makes of other arguments
+    except Exception as error:  # whatever classes raise for odd arguments
         if limit.exceeded:
             _too_large(path, f"{limit.count:,} parameters", limit.most)
         raise PresetError(
@@ -319,7 +319,7 @@ def build(config, path, weights, own) -> keras.Model:
 
 
 def _cause(error):
-    # Keras' own messages about a from_config that fails are whole configs.
+    # Keras' own messages about a from_config that fails quote whole configs.
     of_keras = ("could not be deserialized", "Error when deserializing")
     while error.__context__ and any(x in str(error) for x in of_keras):
         error = error.__context__
@@ -329,11 +329,11 @@ def _cause(error):
 # Saving ----------------------------------------------------------------------
 
 
-def check_saved(model, config, name):
-    """Raises PresetError where a preset could never be loaded.
+def check_saved(model: keras.Model, config: dict, name: str):
+    """Raises PresetError for a model that could not be loaded again.
 
-    Models of our classes can. Others are made again from their configuration,
-    by their own classes.
+    Models of our own classes can. With others it is tried: they are built from
+    their configuration.
 
     Args:
         model: what is saved, built.
@@ -354,7 +354,7 @@ def check_saved(model, config, name):
     count = model.count_params()
     weights = checks.Weights(sys.maxsize, count)
     try:
-        # From a copy: Keras takes configurations apart as it reads them.
+        # From a copy: Keras takes configurations apart while reading them.
         again = build(copy.deepcopy(config), name, weights, own)
     except PresetError as error:
         _refuse_to_save(first_line(_cause(error.__cause__ or error)))
@@ -375,7 +375,7 @@ def _refuse_to_save(reason):
 
 
 def _object_of(entry, classes):
-    """Returns what an entry names in this process, or None."""
+    """Returns the object in this process that an entry names, or None."""
     name, module = entry["class_name"], entry.get("module")
     if name.startswith("__") or name in _NOT_OF_KERAS:
         return None

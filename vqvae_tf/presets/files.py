@@ -1,4 +1,4 @@
-"""Which files a preset consists of, and whether a folder holds others."""
+"""Which files make up a preset, and whether a folder holds others."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from vqvae_tf.utils.paths import expand
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 PRIOR_CONFIG, PRIOR_WEIGHTS = "prior.json", "prior.weights.h5"
-# What a model consists of whose preset has both pairs of files.
+# The parts of a model whose preset has both pairs of files.
 JOINED = ("autoencoder", "prior")
 
 
@@ -21,12 +21,12 @@ def sha256(path: str | os.PathLike) -> str:
 
 
 def check_preset_alone(folder):
-    """Raises PresetError unless a folder is empty or a preset, and no more.
+    """Raises PresetError unless a folder is empty or holds only a preset.
 
-    A preset's files are those that its metadata lists, as they were saved:
-    others, and those that were changed since, are somebody's.
+    A preset's files are those that its metadata lists, as they were saved.
+    Others, and those that were changed since, belong to somebody.
     """
-    # Another process may replace the preset while it is looked at.
+    # Another process may replace the preset meanwhile.
     folders.read_steadily(lambda: folder, _check, (PresetError, OSError))
 
 
@@ -36,7 +36,7 @@ def _check(folder):
             f"A preset is a folder, and {folder} is a file. Choose a new "
             "folder."
         )
-    # What `write_metadata` has left there, killed.
+    # A killed `write_metadata` leaves a scratch folder.
     found = [p for p in folder.iterdir() if not scratch.is_leftover(p)]
     listed = _listed(folder / METADATA)
     for path in sorted(found):

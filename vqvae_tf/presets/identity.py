@@ -1,10 +1,11 @@
-"""Which preset made codes or latents: noted with them, compared when read.
+"""Which preset made codes or latents: stored with them, compared when read.
 
-Codes mean something to the model alone that made them. Another one decodes them
-to noise, without an error if it has as many codes.
+Codes mean something only to the model that made them. Another model decodes
+them to noise, without an error if it has as many codes.
 """
 
 import json
+import os
 
 import numpy as np
 from absl import logging
@@ -20,15 +21,15 @@ from vqvae_tf.presets.files import (
 from vqvae_tf.presets.finding import find_preset
 from vqvae_tf.presets.verifying import load_metadata
 
-# The array of an npz file, beside `codes` or `latents`, that says it.
+# The name of the identity's array in an npz file of `codes` or `latents`.
 ARRAY = "preset"
 
 
-def identity(preset) -> dict:
-    """Returns what tells a preset from another one, for JSON.
+def identity(preset: str | os.PathLike) -> dict:
+    """Returns what distinguishes a preset from others, for JSON.
 
     Args:
-        preset: as for `presets.find_preset`.
+        preset: same as for `presets.find_preset`.
 
     Raises:
         PresetError: if there is no such preset.
@@ -38,13 +39,18 @@ def identity(preset) -> dict:
     return describe(preset, digest, load_metadata(folder, digest))
 
 
-def describe(preset, digest, metadata, with_prior=False) -> dict:
-    """Returns the `identity` of a preset that is known already.
+def describe(
+    preset: str | os.PathLike,
+    digest: str,
+    metadata: dict,
+    with_prior: bool = False,
+) -> dict:
+    """Returns the `identity` of a preset whose metadata were read already.
 
     Args:
         preset: its name, as it was given.
         digest: the sha256 of its metadata.json.
-        metadata: what is in that.
+        metadata: the content of that file.
         with_prior: whether the prior makes codes too, of a second level.
     """
     names = [CONFIG, WEIGHTS]
@@ -57,20 +63,20 @@ def describe(preset, digest, metadata, with_prior=False) -> dict:
     }
 
 
-def to_array(preset) -> np.ndarray:
+def to_array(preset: str | os.PathLike) -> np.ndarray:
     """Returns a preset's identity as an array of an npz file."""
     return np.array(json.dumps(identity(preset), sort_keys=True))
 
 
-def check_array(preset, arrays, source):
-    """Raises ValueError where the arrays of a file are another preset's.
+def check_array(preset: str | os.PathLike, arrays: dict, source):
+    """Raises ValueError if another preset made the arrays of a file.
 
-    Files that do not say what made them, older or made by other means, are
-    accepted with a warning.
+    Files that do not say what made them (older ones, or those of other
+    programs) are accepted with a warning.
 
     Args:
         preset: the preset that is to decode them.
-        arrays: by their names.
+        arrays: the file's, by name.
         source: the file, for messages.
     """
     if ARRAY not in arrays:
@@ -88,15 +94,15 @@ def check_array(preset, arrays, source):
     check(preset, found, source)
 
 
-def check(preset, found, source):
-    """Raises ValueError unless a preset is the one that codes say.
+def check(preset: str | os.PathLike, found: dict, source):
+    """Raises ValueError unless a preset made the codes.
 
-    Compared are the weights: figures and cards of a model may be written anew.
+    Only weights are compared: figures and cards of a model may be rewritten.
 
     Args:
         preset: the preset that is to decode them.
-        found: the `identity` that was noted.
-        source: where, for messages.
+        found: the `identity` that was stored with the codes.
+        source: their file, for messages.
     """
     try:
         expected = found["files"][WEIGHTS]

@@ -1,4 +1,4 @@
-"""What a batch is: its parts, and one clear error for what is none."""
+"""What a batch is: its parts, and a clear error for anything else."""
 
 import keras
 import tensorflow as tf
@@ -11,12 +11,12 @@ _NO_CONTEXT = "no context"
 _DATA_KEYS = ("image", "images", "audio", "waveform", "codes", "x", "inputs")
 
 
-def unpack_batch(batch):
+def unpack_batch(batch) -> tuple:
     """Splits a batch into `(x, context, sample_weight)`, absent parts None.
 
     Raises:
-        ValueError: for another number of parts, and for a context that is no
-            dict, labels or targets, say.
+        ValueError: for another number of parts, and for a context that is not
+            a dict (labels or targets, say).
     """
     if not isinstance(batch, (tuple, list)):
         return batch, None, None
@@ -41,18 +41,19 @@ def unpack_batch(batch):
     return x, context, weight
 
 
-def context_for_keras(context, weight):
-    """Returns what Keras is given as y, so that it keeps the weights."""
+def context_for_keras(context: dict | None, weight) -> dict | None:
+    """Returns what to give Keras as y, so that it keeps the weights."""
     if weight is None or (context is not None and len(context)):
         return context
     return {_NO_CONTEXT: weight}
 
 
-def weight_for_keras(context, weight):
-    """Returns what Keras is given as weight, so that it takes masks.
+def weight_for_keras(context: dict | None, weight):
+    """Returns what to give Keras as weight, so that it accepts masks.
 
-    One array of more than a number an example is to Keras one of several
-    outputs: each entry of the context gets it, and `unpack_batch` one of them.
+    Keras takes an array with more than one number per example for the weights
+    of several outputs. Each entry of the context therefore gets the mask, and
+    `unpack_batch` picks one of them.
 
     Args:
         context: what `context_for_keras` returned.
@@ -62,7 +63,7 @@ def weight_for_keras(context, weight):
     return dict.fromkeys(context, weight) if is_mask else weight
 
 
-def first_rows(nest, count=64):
+def first_rows(nest, count: int = 64):
     """Returns the first rows of each array or tensor of a nest."""
 
     def cut(value):
@@ -71,13 +72,12 @@ def first_rows(nest, count=64):
     return keras.tree.map_structure(cut, nest)
 
 
-def check_data(x, example_shape=None):
-    """Raises ValueError unless x is one dense array of numbers, of known rank.
+def check_data(x, example_shape: tuple | None = None):
+    """Raises ValueError unless x is one dense array of numbers of known rank.
 
     Args:
-        x: the data of a batch, or the spec that a `tf.data.Dataset` has of
-            them.
-        example_shape: of one example, for the advice that is given, or None.
+        x: the data of a batch, or their spec in a `tf.data.Dataset`.
+        example_shape: the shape of one example, for the advice in the error.
     """
     axes = "..." if example_shape is None else _sizes(example_shape)
     for is_it, what, advice in _OTHERS:
@@ -94,7 +94,7 @@ def _sizes(example_shape):
 
 
 def _key(x):
-    """Returns the entry of a dict that is probably meant."""
+    """Returns the key of the entry that is probably meant."""
     known = [key for key in _DATA_KEYS if key in x]
     return next(iter([*known, *x]), "image")
 
@@ -125,7 +125,7 @@ def _always(text):
 _RAGGED = (tf.RaggedTensor, tf.RaggedTensorSpec)
 _SPARSE = (tf.SparseTensor, tf.SparseTensorSpec)
 
-# What is no array: whether it is this, how it is called, and what to do.
+# What is not an array: a test for it, its name in the error, and the advice.
 _OTHERS = (
     (
         lambda x: isinstance(x, dict),

@@ -1,4 +1,4 @@
-"""A Keras model whose every way in has the same checks."""
+"""A Keras model that checks its data, whichever method they come through."""
 
 import inspect
 import weakref
@@ -24,17 +24,18 @@ _OWN = ("loss", "loss_weights", "metrics", "weighted_metrics")
 
 
 class CheckedModel(keras.Model):
-    """A `keras.Model` that looks at data before it uses them.
+    """A `keras.Model` that checks data before it uses them.
 
-    All that is given is looked at, once, before the first step: the first
-    batch (of arrays 64 rows) of data and of validation data. Steps and graphs
-    have no check in them. Subclasses say what is wrong by `check_spec`,
-    `check_input` and `check_context`.
+    Data and validation data are checked once, before the first step: their
+    first batch, or the first 64 rows of arrays. Steps and graphs contain no
+    checks. Subclasses say what is wrong in `check_spec`, `check_input` and
+    `check_context`.
     """
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self._looked_at = weakref.WeakSet()  # data sets: to draw may be slow
+        # Data sets, since drawing from them again may be slow.
+        self._looked_at = weakref.WeakSet()
         self._trained_state = None
         self._checked_optimizer = None
 
@@ -42,24 +43,24 @@ class CheckedModel(keras.Model):
 
     @property
     def example_shape(self):
-        """The shape of one example, None for sizes that vary or all of it."""
+        """The shape of one example; None for sizes that vary, or if unknown."""
         return getattr(self, "event_shape", None)
 
     def check_spec(self, spec):
-        """Raises ValueError for data of a shape that the model is not for."""
+        """Raises ValueError for data of a shape that the model cannot take."""
 
     def check_input(self, x):
-        """Raises ValueError for values that are legal but surely not meant."""
+        """Raises ValueError for values that are legal but surely a mistake."""
 
     def check_context(self, context):
-        """Raises ValueError for a context that is surely not meant."""
+        """Raises ValueError for a context that is surely a mistake."""
 
     def check_batch(self, batch):
-        """Raises ValueError for a batch that is none, or surely not meant.
+        """Raises ValueError for what is no batch, or surely a mistake.
 
         Args:
             batch: `x`, `(x, context)` or `(x, context, sample_weight)`, of
-                arrays or tensors; 64 rows are looked at.
+                arrays or tensors; 64 rows are checked.
         """
         x, context, _ = unpack_batch(batch)
         check_data(x, self.example_shape)
@@ -78,10 +79,10 @@ class CheckedModel(keras.Model):
         weighted_metrics=None,
         **options,
     ):
-        """Sets the optimizer; other options as of `keras.Model.compile`.
+        """Sets the optimizer, as `keras.Model.compile` does.
 
         Args:
-            optimizer: as for `keras.Model.compile`.
+            optimizer: same as for `keras.Model.compile`.
             loss, loss_weights, metrics, weighted_metrics: must be None, as the
                 model has its own.
             options: `run_eagerly`, `steps_per_execution`, `jit_compile` and
@@ -103,24 +104,24 @@ class CheckedModel(keras.Model):
         super().compile(optimizer, **options)
 
     def compile_from_config(self, config):
-        # As Keras does, which leaves it to classes with a `compile` of their
-        # own. Older files may hold a loss, which was ignored.
+        # Keras does not do this for classes with a `compile` of their own.
+        # Older files may hold a loss, which was ignored.
         config = keras.saving.deserialize_keras_object(config)
         self.compile(**{k: v for k, v in config.items() if k not in _OWN})
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
 
     def get_compile_config(self):
-        # Saving asks for it: what is saved of the optimizer is then that of
-        # the variables for which a loaded model builds its own.
+        # Called for saving: the optimizer is then saved with the variables
+        # that a loaded model will build it for.
         self._follow_trainable()
         return super().get_compile_config()
 
     def _follow_trainable(self):
-        """Does what a change of what is trainable asks for, if there was one.
+        """Rebuilds the optimizer and the step if other variables are trained.
 
-        Keras keeps the graph of a step, which has what was trainable as it was
-        traced, and the variables that the optimizer was built with.
+        Keras keeps both: a step's graph trains what was trainable when it was
+        traced, and an optimizer the variables that it was built for.
         """
         optimizer = getattr(self, "optimizer", None)
         if optimizer is None or not self.built:
@@ -134,8 +135,8 @@ class CheckedModel(keras.Model):
         self._trained_state = state
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Keras would build from a mean of the replicas' data, or fail with
-        # several workers; `_prepare` has built the model.
+        # `_prepare` has built the model. Keras would build it from a mean of
+        # the replicas' data, or fail with several workers.
         pass
 
     # Ways in ------------------------------------------------------------------
@@ -153,7 +154,7 @@ class CheckedModel(keras.Model):
         return next(iter(inspect.signature(self.call).parameters))
 
     def fit(self, x=None, y=None, *args, **kwargs):
-        """As `keras.Model.fit`, after a look at the first batches.
+        """Same as `keras.Model.fit`, after a check of the first batches.
 
         The context is Keras' `y`.
         """
@@ -171,23 +172,23 @@ class CheckedModel(keras.Model):
         options["x"] = self._check_source(x, y)
         self._keep_weight(options)
         if isinstance(x, tf.data.Dataset) or inspect.isgenerator(x):
-            options.setdefault("shuffle", False)  # the data's own affair
+            options.setdefault("shuffle", False)  # left to the data
         return super().fit(**options)
 
     def _keep_weight(self, options):
-        """Changes context and weight so that Keras drops and refuses none."""
+        """Changes context and weight so that Keras keeps and accepts both."""
         weight = options.get("sample_weight")
         options["y"] = context_for_keras(options.get("y"), weight)
         if weight is not None:
             options["sample_weight"] = weight_for_keras(options["y"], weight)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
-        """As `keras.Model.evaluate`, after a look at the first batch.
+        """Same as `keras.Model.evaluate`, after a check of the first batch.
 
         The context is Keras' `y`.
         """
         options = _by_name(super().evaluate, x, y, *args, **kwargs)
-        # `fit` has looked at its validation data already.
+        # `fit` has checked its validation data already.
         if not options.get("_use_cached_eval_dataset"):
             self._prepare()
             options["x"] = self._check_source(x, y)
@@ -195,10 +196,9 @@ class CheckedModel(keras.Model):
         return super().evaluate(**options)
 
     def predict(self, x, *args, **kwargs):
-        """As `keras.Model.predict`, after a look at the first batch.
+        """Same as `keras.Model.predict`, after a check of the first batch.
 
-        The context, where the model needs one, is that of the batches of a
-        data set.
+        A model that needs a context takes it from the batches of a data set.
         """
         self._prepare()
         return super().predict(self._check_source(x), *args, **kwargs)
@@ -211,20 +211,20 @@ class CheckedModel(keras.Model):
         class_weight=None,
         return_dict=False,
     ):
-        """As `keras.Model.train_on_batch`; x may be a whole batch, a tuple."""
+        """`keras.Model.train_on_batch`; x may be a whole batch, a tuple."""
         self._prepare()
         self._check_trains(class_weight)
         batch = self._check_one(x, y, sample_weight)
         return super().train_on_batch(*batch, return_dict=return_dict)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
-        """As `keras.Model.test_on_batch`; x may be a whole batch, a tuple."""
+        """`keras.Model.test_on_batch`; x may be a whole batch, a tuple."""
         self._prepare()
         batch = self._check_one(x, y, sample_weight)
         return super().test_on_batch(*batch, return_dict=return_dict)
 
     def predict_on_batch(self, x):
-        """As `keras.Model.predict_on_batch`; x may be `(x, context)`."""
+        """`keras.Model.predict_on_batch`; x may be `(x, context)`."""
         self._prepare()
         x, context, _ = self._check_one(x)
         return super().predict_on_batch(x if context is None else (x, context))
@@ -233,7 +233,7 @@ class CheckedModel(keras.Model):
 
     def _prepare(self):
         if not self.built:
-            # Not left to Keras, which would call it without its context.
+            # Keras would call it without its context.
             with self.distribute_strategy.scope():
                 self.build()
         self._follow_trainable()
@@ -257,7 +257,7 @@ class CheckedModel(keras.Model):
             self._checked_optimizer = id(optimizer)
 
     def _check_one(self, x, context=None, weight=None):
-        """Returns the parts of one batch, which are looked at."""
+        """Returns the parts of one batch, checked."""
         batch = (x, context, weight)
         if isinstance(x, tuple) and context is None and weight is None:
             batch = x
@@ -265,7 +265,7 @@ class CheckedModel(keras.Model):
         return unpack_batch(batch)
 
     def _check_source(self, x, context=None):
-        """Looks at the first batch of data; returns all of them."""
+        """Checks the first batch of data; returns all of them."""
         if isinstance(x, tf.data.Dataset):
             self._check_dataset(x)
         elif isinstance(x, keras.utils.PyDataset):
@@ -276,7 +276,7 @@ class CheckedModel(keras.Model):
             self.check_batch((x, context))
         elif isinstance(x, (dict, list, tuple, str, bytes)):
             check_data(x, self.example_shape)
-        return x  # what else can be iterated over is Keras' to judge
+        return x  # Keras knows other iterables
 
     def _check_dataset(self, dataset):
         spec = unpack_batch(dataset.element_spec)[0]
@@ -293,7 +293,7 @@ class CheckedModel(keras.Model):
         return _chained(first, batches)
 
     def _check_validation(self, data):
-        """Looks at validation data; returns them as Keras keeps weights."""
+        """Checks validation data; returns them so that Keras keeps weights."""
         if not isinstance(data, (tuple, list)):
             return self._check_source(data)
         if isinstance(data[0] if data else None, tf.data.Dataset):
@@ -305,13 +305,13 @@ class CheckedModel(keras.Model):
 
 
 def _chained(first, rest):
-    """Returns a generator, since Keras takes no other iterator."""
+    """Returns a generator: Keras accepts no other iterator."""
     yield first
     yield from rest
 
 
 def _by_name(method, *args, **kwargs):
-    """Returns arguments of a method by their names."""
+    """Returns a method's arguments by name."""
     found = inspect.signature(method).bind_partial(*args, **kwargs).arguments
     further = found.pop("kwargs", {})
     return {**found, **further}

@@ -1,4 +1,4 @@
-"""Which dtype policy suits the processor, and what others cost on it."""
+"""Which dtype policy suits the processor, and what the others cost."""
 
 import functools
 import os
@@ -7,12 +7,12 @@ import pathlib
 import tensorflow as tf
 from absl import logging
 
-# Of recipes: the one of these that suits the processor.
+# In a recipe: the one of POLICIES that suits the processor.
 AUTO = "auto"
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16")
 
 _CPU_INFO = pathlib.Path("/proc/cpuinfo")
-# What has the instructions, what Linux calls them, and the cost without.
+# The instruction sets, their flags in Linux, and the slowdown without them.
 _CPU = {
     "bfloat16": ("AVX512_BF16 or AMX", {"avx512_bf16", "amx_bf16"}, 8),
     "float16": ("AVX512_FP16 or AMX", {"avx512_fp16", "amx_fp16"}, 5),
@@ -30,8 +30,8 @@ def choose() -> str:
     return "float32" if _cost("mixed_bfloat16") else "mixed_bfloat16"
 
 
-def resolve(policy) -> str:
-    """Returns a recipe's dtype policy, with what "auto" becomes in its place.
+def resolve(policy: str) -> str:
+    """Returns a recipe's dtype policy, "auto" replaced by `choose()`.
 
     Example:
 
@@ -42,11 +42,11 @@ def resolve(policy) -> str:
 
 
 @functools.cache
-def warn_if_slow(policy):
+def warn_if_slow(policy: str):
     """Warns, once, of a policy that the processor has no instructions for.
 
     Args:
-        policy: a name; those that are not in POLICIES cost nothing.
+        policy: a name; those outside POLICIES cost nothing.
     """
     cost = _cost(policy)
     if cost:
@@ -90,13 +90,13 @@ def _compute_capability(gpu):
 
 
 def _onednn_is_off():
-    # On processors that have these TensorFlow uses it unless it is told.
+    # TensorFlow uses it on these processors unless told otherwise.
     told = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")
     return told.strip().lower() in ("0", "false")
 
 
 def _cpu_flags():
-    """Returns what an x86 processor can do, as Linux names it."""
+    """Returns the flags that Linux lists for an x86 processor."""
     try:
         lines = _CPU_INFO.read_text(errors="replace").splitlines()
     except OSError:

@@ -1,10 +1,10 @@
-"""Which parts are trained: that a change holds, and that it is saved."""
+"""Which parts are trained: changes take effect, and are saved."""
 
 import keras
 
 
-def trainable_state(model) -> int:
-    """Returns a number that changes with what of a model is trainable."""
+def trainable_state(model: keras.Model) -> int:
+    """Returns a number that changes when what is trainable changes."""
     return hash(
         tuple(
             (id(layer), layer.trainable, *(v.trainable for v in own))
@@ -17,12 +17,11 @@ def trainable_state(model) -> int:
 # Optimizers -------------------------------------------------------------------
 
 
-def build_optimizer(optimizer, variables):
-    """Builds an optimizer for variables, or anew for other variables.
+def build_optimizer(optimizer: keras.optimizers.Optimizer, variables: list):
+    """Builds an optimizer for variables, or rebuilds it for other variables.
 
-    Then what it knows of variables of before stays: moments, averages and the
-    number of steps. Of variables that are no longer among them it is dropped,
-    as of a model that is compiled again.
+    A rebuilt optimizer keeps the number of steps, and the moments and averages
+    of variables that are still trained. Those of others are dropped.
 
     Args:
         optimizer: a `keras.optimizers.Optimizer`.
@@ -37,7 +36,7 @@ def build_optimizer(optimizer, variables):
     inner = getattr(optimizer, "inner_optimizer", None)
     if inner is None:
         _rebuild(optimizer, variables)
-    else:  # loss scaling, which knows nothing of single variables
+    else:  # loss scaling, which has nothing for each variable
         build_optimizer(inner, variables)
         optimizer._trainable_variables_indices.clear()
         keras.optimizers.Optimizer.build(optimizer, variables)
@@ -66,7 +65,7 @@ def _rebuild(optimizer, variables):
             if new is not None and place is not None:
                 new.assign(slots[name][place])
             elif new is not None and name == _AVERAGES:
-                # An average that began at 0 would be written over the weights.
+                # An average that starts at 0 would overwrite the weights.
                 new.assign(variable)
     for name, old in single.items():
         if getattr(optimizer, name) is not old:
@@ -90,15 +89,15 @@ def _slots(optimizer):
 # Configurations ---------------------------------------------------------------
 
 
-def trainable_parts(model) -> dict:
-    """Returns what is trainable unlike the layer that it is in.
+def trainable_parts(model: keras.layers.Layer) -> dict[str, bool]:
+    """Returns the layers whose `trainable` differs from their parent's.
 
     Args:
         model: a model or layer.
 
     Returns:
-        `{path: trainable}`, with the attributes that lead from the model to a
-        layer as path. What is inside of another model is left to that one.
+        `{path: trainable}`, where a path is the attributes that lead from the
+        model to a layer. Layers inside another model are left to that model.
     """
     return {
         path: layer.trainable
@@ -107,13 +106,13 @@ def trainable_parts(model) -> dict:
     }
 
 
-def set_trainable_parts(model, parts):
-    """Makes layers trainable or not, as `trainable_parts` of a model like it.
+def set_trainable_parts(model: keras.layers.Layer, parts: dict | None):
+    """Makes layers trainable or not, as `trainable_parts` found them.
 
     Args:
         model: a model or layer.
-        parts: `{path: trainable}`, or None where it is not known: then
-            `freeze_inside` is all.
+        parts: `{path: trainable}`; None, for configs that do not say, only
+            applies `freeze_inside`.
     """
     if parts is None:
         freeze_inside(model)
@@ -122,18 +121,18 @@ def set_trainable_parts(model, parts):
         trainable = parts.get(path, parent.trainable)
         if trainable and layer.trainable:
             continue
-        # Not by the setter, which goes on to the layers inside.
+        # The setter would change the layers inside, too.
         layer._trainable = trainable
         for variable in layer._trainable_variables:
             variable.trainable = trainable
 
 
-def freeze_inside(layer):
+def freeze_inside(layer: keras.layers.Layer):
     """Freezes the layers that a frozen layer makes itself.
 
-    Constructors leave them trainable, where they, or a configuration, say
-    `trainable=False`; the setter does not. Where some of them are frozen
-    already that was the setter's work, and all are left as they are.
+    With `trainable=False` in the constructor or a config they stay trainable;
+    the setter freezes them. Where some are frozen already, the setter did it,
+    and all are left as they are.
     """
     children = [child for _, child in _children(layer)]
     if not layer.trainable and all(child.trainable for child in children):
@@ -145,7 +144,7 @@ def freeze_inside(layer):
 
 
 class Composite(keras.layers.Layer):
-    """A layer that makes others: those of a frozen one are frozen, too."""
+    """A layer that makes others, which are frozen if it is."""
 
     def _post_build(self):
         super()._post_build()

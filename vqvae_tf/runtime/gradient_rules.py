@@ -1,4 +1,4 @@
-"""What Keras' optimizers need where there are several replicas."""
+"""What Keras' optimizers get wrong, above all with several replicas."""
 
 import keras
 import tensorflow as tf
@@ -6,17 +6,19 @@ import tensorflow as tf
 from vqvae_tf.runtime import replicas
 
 
-def share_overflow(optimizer, gradients):
-    """Makes gradients that are not finite on one replica so on all.
+def share_overflow(
+    optimizer: keras.optimizers.Optimizer, gradients: list
+) -> list:
+    """Makes gradients not finite on all replicas if they are so on one.
 
-    `keras.optimizers.LossScaleOptimizer` leaves out a step whose gradients are
-    not finite, but looks at those of the first replica alone, before they are
-    summed: an overflow on another one would make all weights NaN.
+    `keras.optimizers.LossScaleOptimizer` skips a step whose gradients are not
+    finite, but checks only those of the first replica, before they are summed:
+    an overflow on another one would make all weights NaN.
 
     Args:
-        optimizer: that of the model; nothing is done for another class.
-        gradients: this replica's, dense tensors or None, the same on every
-            replica but for their values.
+        optimizer: the model's; only a `LossScaleOptimizer` changes anything.
+        gradients: this replica's, dense tensors or None, of the same shapes on
+            every replica.
 
     Returns:
         The gradients, the first one NaN where any replica's is not finite.
@@ -41,16 +43,15 @@ def share_overflow(optimizer, gradients):
     return gradients
 
 
-def clip_sum(optimizer, gradients):
-    """Clips what the gradients of all replicas add up to.
+def clip_sum(optimizer: keras.optimizers.Optimizer, gradients: list) -> list:
+    """Clips the sum of all replicas' gradients.
 
-    Keras clips each replica's part of the gradient by itself, before they are
-    summed, so two replicas would not train as one. Here the sum is clipped,
-    and each replica gets an equal part of it, which Keras then leaves as it
-    is.
+    Keras clips each replica's gradients before they are summed, so two
+    replicas would not train as one. Here the sum is clipped, and each replica
+    gets an equal share of it, which Keras then leaves as it is.
 
     Args:
-        optimizer: that of the model; nothing is done where it does not clip.
+        optimizer: the model's; nothing changes where it does not clip.
         gradients: this replica's, dense tensors or None.
 
     Returns:
@@ -78,7 +79,7 @@ def clip_sum(optimizer, gradients):
 
 
 def _clipped(optimizer, gradients):
-    """Clips as `keras.optimizers.Optimizer` does, by the first that is set."""
+    """Clips as `keras.optimizers.Optimizer` does, by the first limit set."""
     if optimizer.clipnorm:
         return [tf.clip_by_norm(g, optimizer.clipnorm) for g in gradients]
     if optimizer.global_clipnorm:
@@ -87,11 +88,11 @@ def _clipped(optimizer, gradients):
     return [tf.clip_by_value(g, -limit, limit) for g in gradients]
 
 
-# What two of these are multiplied to is a number in float32.
+# Its square is not 0 in float32.
 _LEAST_EPSILON = 1e-18
 
 
-def check_factors(optimizer):
+def check_factors(optimizer: keras.optimizers.Optimizer):
     """Raises ValueError for an Adafactor that makes weights NaN.
 
     It estimates the squares of a kernel's gradients by products of means of
@@ -101,7 +102,7 @@ def check_factors(optimizer):
     that place 0 / 0.
 
     Args:
-        optimizer: that of a model; nothing is done for another class.
+        optimizer: a model's, of any class.
 
     Example:
 

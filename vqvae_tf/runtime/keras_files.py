@@ -1,4 +1,4 @@
-"""Keras' own files of models: which of them there are, and where."""
+"""Keras' own files of models: which are written, and where."""
 
 import os
 
@@ -6,14 +6,14 @@ _LEGACY = (".h5", ".hdf5")
 
 
 class KerasFiles:
-    """Methods of a `keras.Model` that write and read files, before it in MRO.
+    """The methods that write and read files: a base before `keras.Model`.
 
-    A `~` in a path is expanded. HDF5 files of whole models are refused: Keras
-    writes them, but reads none that has layers of a package.
+    `~` in a path is expanded. HDF5 files of whole models are refused: Keras
+    writes them, but cannot read those with a package's own layers.
     """
 
     def save(self, filepath, *args, **kwargs):
-        """As `keras.Model.save`, to a `.keras` file alone.
+        """Same as `keras.Model.save`, to `.keras` files only.
 
         Raises:
             ValueError: for an .h5 or .hdf5 file.
@@ -29,20 +29,20 @@ class KerasFiles:
         return super().save(_expanded(filepath), *args, **kwargs)
 
     def save_weights(self, filepath, *args, **kwargs):
-        """As `keras.Model.save_weights`."""
+        """Same as `keras.Model.save_weights`."""
         return super().save_weights(_expanded(filepath), *args, **kwargs)
 
     def load_weights(self, filepath, *args, **kwargs):
-        """As `keras.Model.load_weights`."""
+        """Same as `keras.Model.load_weights`."""
         return super().load_weights(_expanded(filepath), *args, **kwargs)
 
     def export(self, filepath, *args, **kwargs):
-        """As `keras.Model.export`; `vqvae_tf.export` has more signatures."""
+        """`keras.Model.export`; `vqvae_tf.export` has more signatures."""
         return super().export(_expanded(filepath), *args, **kwargs)
 
 
 def _expanded(path):
-    # As text, since there are also names such as "hf://...".
+    # As text: a path object would spoil names such as "hf://...".
     if isinstance(path, str | os.PathLike):
         return os.path.expanduser(path)
     return path

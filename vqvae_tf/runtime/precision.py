@@ -10,7 +10,7 @@ from vqvae_tf.utils.configs import portable_config
 
 @contextlib.contextmanager
 def float32_policy():
-    """Layers that are made inside compute in float32, unless they are told."""
+    """Makes layers without a policy of their own compute in float32."""
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
@@ -19,7 +19,7 @@ def float32_policy():
         keras.config.set_dtype_policy(policy)
 
 
-def in_float32(model):
+def in_float32(model: keras.Model) -> keras.Model:
     """Returns the model, or a float32 copy of it with its weights."""
     if not model.built:
         model.build()
@@ -30,8 +30,8 @@ def in_float32(model):
         return copied(model)
 
 
-def copied(model):
-    """Returns a copy with its weights, in the dtype policy and strategy of now.
+def copied(model: keras.Model) -> keras.Model:
+    """Returns a copy with its weights, in the present policy and strategy.
 
     Args:
         model: a built model of this package.
@@ -43,11 +43,11 @@ def copied(model):
     return copy
 
 
-def check_moments(optimizer, variables):
-    """Raises ValueError for an Adam that would never move bfloat16 weights.
+def check_moments(optimizer: keras.optimizers.Optimizer, variables: list):
+    """Raises ValueError for an Adam that cannot train bfloat16 weights.
 
-    Its moments have the weights' dtype: `beta_2=0.999` is 1 there, and what it
-    divides by, 1 - beta_2 ** steps, is 0.
+    Its moments have the weights' dtype, where `beta_2=0.999` rounds to 1: Adam
+    would divide by 1 - beta_2 ** steps = 0.
     """
     beta = getattr(optimizer, "beta_2", None)
     narrow = any(v.dtype == "bfloat16" for v in variables)

@@ -2,7 +2,7 @@
 
 `tf.random.stateless_uniform` with a float dtype and `stateless_categorical`
 draw differently under XLA; the raw integer bits of the Philox generator do not
-(Salmon et al. 2011). All noise in this package is made of those bits.
+(Salmon et al. 2011). All noise in this package is made from those bits.
 """
 
 import tensorflow as tf
@@ -23,7 +23,7 @@ def make_seed(seed=None) -> tf.Tensor:
 
     Raises:
         ValueError: for a seed of another shape, with fractions, or outside
-            int32: cast, it would be the seed of other draws.
+            int32, where a cast would make it another seed.
     """
     if seed is None:
         return tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
@@ -54,10 +54,10 @@ def uniform(shape, seed: tf.Tensor) -> tf.Tensor:
 
 
 def uniform_rows(shape, seed: tf.Tensor, first_row=0) -> tf.Tensor:
-    """Returns rows `first_row` and on of an endless table of uniforms.
+    """Returns rows of an endless table of uniforms, from `first_row` on.
 
-    What stands in a row depends on the seed and its number alone: replicas
-    that draw for their own rows of a batch draw what one would for all.
+    A row depends only on the seed and its number: replicas that draw for their
+    own rows of a batch draw what one device would draw for all of them.
 
     Args:
         shape: int32 vector, the rows and the shape of one, `[rows, ...]`.
@@ -109,7 +109,9 @@ def gumbel(shape, seed: tf.Tensor) -> tf.Tensor:
     return -tf.math.log(-tf.math.log(uniform(shape, seed)))
 
 
-def categorical(logits: tf.Tensor, seed: tf.Tensor, temperature=1.0):
+def categorical(
+    logits: tf.Tensor, seed: tf.Tensor, temperature=1.0
+) -> tf.Tensor:
     """Draws indices from logits by the Gumbel-max trick.
 
     Args:

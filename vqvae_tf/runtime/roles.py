@@ -1,4 +1,4 @@
-"""What a part needs for its role in a model, looked at when that is made."""
+"""What a part needs for its role in a model, checked in the constructor."""
 
 import typing
 
@@ -11,9 +11,9 @@ class Role(typing.NamedTuple):
     """What a part must be.
 
     Attributes:
-        title: what it is called in an error, with an example.
-        needs: attributes and methods that it has.
-        lacks: what it has not, since that tells a part of another role.
+        title: its name in an error, with an example.
+        needs: attributes and methods that it must have.
+        lacks: those that it must not have: they mark parts of other roles.
         layer: whether it is a Keras layer or model.
     """
 
@@ -23,8 +23,8 @@ class Role(typing.NamedTuple):
     layer: bool = True
 
 
-# What densities and likelihoods, quantizers, bottlenecks and whole models
-# have, and networks and other layers have not.
+# What marks densities and likelihoods, quantizers, bottlenecks and whole
+# models: networks and other layers have none of these.
 _NO_NETWORK = ("log_prob", "num_codebooks", "penalty", "compute_losses")
 
 ROLES = {
@@ -75,13 +75,13 @@ ROLES = {
 }
 
 
-def check_role(owner, name, part, role):
-    """Raises ValueError for a part that cannot have its role.
+def check_role(owner: object, name: str, part: object, role: str):
+    """Raises ValueError for a part that cannot play its role.
 
     Args:
-        owner: the model or density that the part is given to.
-        name: of the argument.
-        part: what is given.
+        owner: the model or density that gets the part.
+        name: the argument's.
+        part: the part.
         role: one of `ROLES`.
 
     Example:
@@ -110,7 +110,7 @@ def check_role(owner, name, part, role):
 
 
 def _has(part, name):
-    # Looked up in the class first: a property may need what is not there yet.
+    # The class first: a property may need what does not exist yet.
     return hasattr(type(part), name) or hasattr(part, name)
 
 

@@ -1,4 +1,7 @@
-"""The one train_step and test_step that all models of this package share."""
+"""The train_step and test_step that all models of this package share."""
+
+import os
+from collections.abc import Iterable
 
 import keras
 import tensorflow as tf
@@ -12,16 +15,17 @@ from vqvae_tf.utils.messages import with_article
 
 
 def split_weight(weight):
-    """Splits a sample weight into a mask of positions and one an example.
+    """Splits a sample weight into a mask of positions and weights of examples.
 
     Args:
-        weight: None, `[batch]`, or `[batch, *grid]`, 0 at padding: positions
-            that count nowhere.
+        weight: None, `[batch]`, or `[batch, *grid]` with 0 at padding, which
+            counts nowhere.
 
     Returns:
-        The mask, float32 `[batch, *grid]` or None, and the weight `[batch]`
-        or None: the share of an example's positions that count, so that the
-        weighted mean of losses per position is that over all positions.
+        The mask, float32 `[batch, *grid]` or None, and the weights `[batch]`
+        or None. With a mask these are the share of an example's positions
+        that count: a mean of losses per position that is weighted by them is
+        the mean over all positions.
 
     Example:
 
@@ -36,11 +40,11 @@ def split_weight(weight):
 
 
 def examples(x, share=None) -> tf.Tensor:
-    """Returns how many examples a batch counts as, float32.
+    """Returns how many examples a batch counts as, a float32 scalar.
 
     Args:
         x: `[batch, ...]`.
-        share: of each example what counts, `[batch]`, or None for all.
+        share: how much of each example counts, `[batch]`; all by default.
     """
     if share is None:
         share = tf.ones([tf.shape(x)[0]])
@@ -52,7 +56,7 @@ def total(losses) -> tf.Tensor:
     return tf.add_n([tf.zeros([]), *(tf.cast(x, tf.float32) for x in losses)])
 
 
-# Of a configuration: what is trainable unlike the layer that it is in.
+# In a config: `freezing.trainable_parts`.
 _TRAINABLE = "trainable_parts"
 
 
@@ -100,8 +104,8 @@ class StepModel(KerasFiles, CheckedModel):
         own = self.__dict__
         return [n for n in super().__dir__() if n != "autoencoder" or n in own]
 
-    def add_metric_names(self, names):
-        """Adds metrics, which depend on a model's parts, to `loss_names`."""
+    def add_metric_names(self, names: Iterable[str]):
+        """Adds metrics that depend on a model's parts to `loss_names`."""
         for name in names:
             self._trackers[name] = keras.metrics.Mean(name)
 
@@ -118,7 +122,7 @@ class StepModel(KerasFiles, CheckedModel):
         )
 
     def build(self, input_shape=None):
-        """Creates the variables that can be made without data: here none."""
+        """Creates the variables that need no data; here there are none."""
         self.built = True
 
     def get_build_config(self):
@@ -148,7 +152,7 @@ class StepModel(KerasFiles, CheckedModel):
         trainable = config.pop(_TRAINABLE, None)
         model = cls(**config)
         freezing.set_trainable_parts(model, trainable)
-        # Again, when layers that `build` makes are there.
+        # Again, once `build` has made further layers.
         model._parts_when_built = lambda: trainable
         return model
 
@@ -158,16 +162,22 @@ class StepModel(KerasFiles, CheckedModel):
         self._parts_when_built = _unknown
 
     @classmethod
-    def from_preset(cls, name, *, custom_objects=None, sha256=None):
+    def from_preset(
+        cls,
+        name: str | os.PathLike,
+        *,
+        custom_objects: dict | None = None,
+        sha256: str | None = None,
+    ):
         """Loads a pretrained model.
 
         Args:
             name: a built-in name (`vqvae-tf list`), a preset's folder, the
                 work directory of a training, or `hf://user/repository`.
-            custom_objects: the classes of your own that the preset may name,
-                a dict such as `{"my_package>Encoder": Encoder}`.
-            sha256: what `save_to_preset` returned, so that no other preset is
-                loaded in its place.
+            custom_objects: classes of your own that the preset may name, a
+                dict such as `{"my_package>Encoder": Encoder}`.
+            sha256: what `save_to_preset` returned; a preset that differs is
+                refused.
 
         Raises:
             presets.PresetError: if it is not found, altered, or of another
@@ -180,12 +190,17 @@ class StepModel(KerasFiles, CheckedModel):
             sha256=sha256,
         )
 
-    def save_to_preset(self, path, metadata=None, card=None):
+    def save_to_preset(
+        self,
+        path: str | os.PathLike,
+        metadata: dict | None = None,
+        card: str | None = None,
+    ) -> str:
         """Saves the model as a preset's folder; see `presets.save`."""
         return presets.save(self, path, metadata, card)
 
     def export_signature(self) -> list:
-        """Returns specs of the arguments of `call`, for `export`.
+        """Returns the specs of the arguments of `call`, for `export`.
 
         Raises:
             ValueError: where they depend on more than the model knows.
@@ -204,12 +219,13 @@ class StepModel(KerasFiles, CheckedModel):
         input_signature=None,
         **options,
     ):
-        """Writes a call of the model, as `keras.Model.export` does.
+        """Writes the model's `call`, as `keras.Model.export` does.
 
-        `vqvae_tf.export.export` writes all that a model can be asked for.
+        `vqvae_tf.export.export` writes everything that a model answers.
 
         Args:
-            filepath, format, verbose, options: as for `keras.Model.export`.
+            filepath, format, verbose, options: same as for
+                `keras.Model.export`.
             input_signature: by default data of any batch size, and the context
                 that the model needs.
 
@@ -229,12 +245,12 @@ class StepModel(KerasFiles, CheckedModel):
 
     @property
     def _default_save_signature(self):
-        # Keras would call each model inside of a SavedModel with its first
-        # argument alone.
+        # Keras would call each model inside a SavedModel with its first
+        # argument only.
         return None
 
     def quantize(self, *args, **kwargs):
-        """Refused: parts are made of their configurations, which lack it."""
+        """Refused: configs of parts do not say that they are quantized."""
         raise ValueError(
             "Models of vqvae_tf are not quantized by Keras: their parts make "
             "their layers themselves, and one that is saved could not be "
@@ -260,7 +276,7 @@ class StepModel(KerasFiles, CheckedModel):
 
     def predict_step(self, data):
         x, context, _ = unpack_batch(data)
-        if isinstance(x, tuple):  # as `predict_on_batch` passes it on
+        if isinstance(x, tuple):  # from `predict_on_batch`
             x, context, _ = unpack_batch(x)
         return self(x) if context is None else self(x, context=context)
 
@@ -270,15 +286,15 @@ class StepModel(KerasFiles, CheckedModel):
         return list(self.get_metrics_result())
 
     def _flatten_metrics_in_order(self, logs):
-        # Keras goes by the names of metrics, of which one may be several
-        # figures, and has a mean of the loss of its own.
+        # Keras goes by the names of metrics, but one metric may be several
+        # figures here, and Keras adds a mean of the loss of its own.
         found = [logs[name] for name in self.metrics_names if name in logs]
         return found[0] if len(found) == 1 else found
 
     def _step_logs(self):
         logs = self.get_metrics_result()
         if strategies.is_multi_worker():
-            # Keras takes the mean over axis 0 then, which scalars have not.
+            # Keras then takes the mean over axis 0, which scalars lack.
             logs = {k: tf.reshape(v, [1]) for k, v in logs.items()}
         return logs
 
@@ -293,7 +309,7 @@ class StepModel(KerasFiles, CheckedModel):
         weight = tf.cast(tf.reshape(weight, [-1]), tf.float32)
         local = tf.reduce_sum(weight)
         total = replicas.sum_over_replicas(local) / replicas.num_replicas()
-        # `extra` counts by the share of the examples that are here.
+        # `extra` is weighted by this replica's share of the examples.
         loss = tf.math.divide_no_nan(
             tf.reduce_sum(per_example * weight) + extra * local, total
         )

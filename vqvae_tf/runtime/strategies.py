@@ -1,4 +1,4 @@
-"""On how many devices and machines a training runs: `tf.distribute`."""
+"""Strategies of `tf.distribute`: on which devices and machines to train."""
 
 import contextlib
 import functools
@@ -13,23 +13,25 @@ from vqvae_tf.utils.messages import first_line
 NAMES = ("one", "mirrored", "multiworker", "tpu")
 
 
-def make_strategy(name="one", tpu=None) -> tf.distribute.Strategy:
+def make_strategy(
+    name: str = "one", tpu: str | None = None
+) -> tf.distribute.Strategy:
     """Returns a strategy by its name; call it before anything else runs.
 
     Args:
         name: "one" (this machine, one device), "mirrored" (all accelerators of
             this machine, or all its logical CPU devices), "multiworker" (the
             machines that TF_CONFIG names, this one among them) or "tpu".
-        tpu: with "tpu", the name or address of the TPU; TPU_NAME, or the TPU
-            of this virtual machine, by default.
+        tpu: with "tpu", its name or address; by default TPU_NAME, or the TPU
+            of this virtual machine.
 
     Returns:
         A strategy for `tasks.run.train`, or for `with strategy.scope():` around
         the making and compiling of a model.
 
     Raises:
-        ValueError: for another name, where TF_CONFIG does not say which
-            machines there are, and where there is no TPU.
+        ValueError: for another name, if TF_CONFIG does not name the machines,
+            or if there is no TPU.
 
     Example:
 
@@ -80,22 +82,21 @@ def _tpu_strategy(tpu):
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
-        first = str(error).strip().split("\n")[0]
         raise ValueError(
             "No TPU can be reached; run on a TPU virtual machine with "
             "TensorFlow's TPU build, or set TPU_NAME. Received: "
-            f"tpu={tpu!r} ({first})."
+            f"tpu={tpu!r} ({first_line(error)})."
         ) from error
     return tf.distribute.TPUStrategy(resolver)
 
 
 class WorkerLost(ExplainedError):
-    """Another process of the training is gone."""
+    """Another process of the training has stopped."""
 
 
 @contextlib.contextmanager
 def telling_lost_workers(strategy):
-    """Turns the errors that tell of a lost worker into `WorkerLost`."""
+    """Turns the errors that a lost worker causes into `WorkerLost`."""
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
@@ -140,7 +141,7 @@ def is_chief(strategy=None) -> bool:
 
 
 def of_all_workers(value: int, strategy=None) -> list[int]:
-    """Returns the integers of all workers' replicas; waits for all of them."""
+    """Returns the integers of all replicas; waits for all workers."""
     strategy = strategy or tf.distribute.get_strategy()
     if not is_multi_worker(strategy):
         return [int(value)]
@@ -171,10 +172,10 @@ def wait_for_all(strategy=None):
 
 
 def distributed(make_dataset, strategy=None):
-    """Returns batches of which each worker reads its own rows alone.
+    """Returns batches of which each worker reads only its own rows.
 
     Args:
-        make_dataset: a function of `part`, (index, count) of a worker, that
+        make_dataset: a function of a worker's `part`, (index, count), that
             returns a `tf.data.Dataset` of its rows of each global batch.
         strategy: the current one by default.
 
@@ -195,7 +196,7 @@ def distributed(make_dataset, strategy=None):
 
 
 def _split(dataset, parts):
-    """Splits each batch into equal parts that follow each other."""
+    """Splits each batch into equal parts, in order."""
     if parts == 1:
         return dataset
 

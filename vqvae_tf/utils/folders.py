@@ -1,8 +1,8 @@
-"""Folders that are replaced whole: at every moment the old one or the new.
+"""Folders that are replaced as a whole: readers see the old one or the new.
 
-Linux exchanges two folders in one step, on most file systems. On others there
-is a moment in between: whoever reads then finds the old one by `find`, and the
-next writer puts it back where a kill has left it so.
+On most file systems Linux exchanges two folders in one step. On others there
+is a moment in between: a reader then gets the old one from its `find`, and if
+the writer was killed at that moment the next one puts the old one back.
 """
 
 import contextlib
@@ -11,18 +11,19 @@ import errno
 import os
 import pathlib
 import time
+from collections.abc import Callable
 
 from vqvae_tf.utils import files, scratch
 from vqvae_tf.utils.paths import check_place, resolve
 
 _ATTEMPTS = 100
-# Seconds: all attempts together are half a second.
+# Seconds; all attempts together take half a second.
 _PAUSE = 0.005
 _STEPS_OF_CLOCK = 20_000_000  # nanoseconds
 # From linux/fs.h and fcntl.h.
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
-# What says that a file system, or the kernel, cannot exchange.
+# Errors of a file system, or a kernel, that cannot exchange.
 _CANNOT = {
     errno.ENOSYS,
     errno.EINVAL,
@@ -33,17 +34,16 @@ _CANNOT = {
 
 
 @contextlib.contextmanager
-def new_folder(path, check):
+def new_folder(path: str | os.PathLike, check: Callable):
     """Gives the path of a folder to make, which then replaces `path`.
 
-    Links are followed: what they point to is replaced, and they stay. All is
-    on the disk before it gets its place.
+    Links are followed: what they point to is replaced, and they stay. The
+    folder is flushed to the disk before it is moved into place.
 
     Args:
         path: the folder to make, or to replace.
-        check: called with the folder that would be replaced, where there is
-            one, before and after the new one is filled; raises where it must
-            stay.
+        check: called with the folder that would be replaced, if any, before
+            and after the new one is filled; raises if it must stay.
 
     Yields:
         The path, of the same name; nothing is there yet.
@@ -58,16 +58,16 @@ def new_folder(path, check):
         files.sync_folder(target.parent)
 
 
-def replaceable(path, check) -> pathlib.Path:
-    """Returns where a folder is really, if it may be made or replaced.
+def replaceable(path: str | os.PathLike, check: Callable) -> pathlib.Path:
+    """Returns the resolved path of a folder that may be made or replaced.
 
     Args:
         path: the folder.
-        check: as for `new_folder`.
+        check: same as for `new_folder`.
 
     Raises:
         ValueError: for a mount point, which cannot be moved, and for a place
-            inside of a file.
+            inside a file.
         PermissionError: if nothing may be written there.
     """
     target = resolve(path)
@@ -83,7 +83,7 @@ def replaceable(path, check) -> pathlib.Path:
 
 
 def _place(new, target, work, check):
-    """Moves a folder to its place, and what was there to a scratch folder."""
+    """Moves a folder into place, and what was there to a scratch folder."""
     with _staying_inside(target):
         for _ in range(_ATTEMPTS):
             if not target.exists():
@@ -117,7 +117,7 @@ def _swapped(new, target, work, check):
     if exchange(new, target):
         try:
             check(new)  # it may have got another file meanwhile
-        except BaseException:  # a stranger has come, or Ctrl-C: all as before
+        except BaseException:  # a new file, or Ctrl-C: undo
             exchange(new, target)
             raise
         return True
@@ -153,7 +153,7 @@ def _renameat2():
 
 @contextlib.contextmanager
 def _staying_inside(target):
-    """Lets a process that stands in a folder stand in the new one after it."""
+    """Keeps a process in its working directory when that is replaced."""
     inside = False
     with contextlib.suppress(OSError):
         inside = os.path.samefile(".", target)
@@ -168,13 +168,13 @@ def _staying_inside(target):
 # Reading beside a writer ------------------------------------------------------
 
 
-def read_steadily(find, read, errors):
+def read_steadily(find: Callable, read: Callable, errors: tuple):
     """Reads a folder again where it was replaced meanwhile.
 
     Args:
-        find: called for the folder's path.
-        read: called with it; reads all that is to belong together.
-        errors: what `read` raises where files do not belong together.
+        find: returns the folder's path.
+        read: called with it; reads all files that must belong together.
+        errors: what `read` raises if they do not.
 
     Returns:
         What `read` returned of one and the same folder.
@@ -194,9 +194,9 @@ def read_steadily(find, read, errors):
 
 
 def _is_fresh(state):
-    """Returns whether a folder changed so lately that its time does not tell.
+    """Returns whether a folder changed too recently for its time to tell.
 
-    File systems take it from a clock that goes in steps of some milliseconds.
+    File systems take it from a clock with steps of some milliseconds.
     """
     return time.time_ns() - state[2] < _STEPS_OF_CLOCK
 
@@ -210,7 +210,7 @@ def _is_elsewhere(find, folder, errors):
 
 
 def _state(folder):
-    """Returns what differs between a folder and that which replaces it."""
+    """Returns what differs between a folder and its replacement."""
     try:
         found = os.stat(folder)
     except OSError:

@@ -1,9 +1,9 @@
-"""Reading npz files, which may be damaged, or made to do harm.
+"""Reading npz files that may be damaged or malicious.
 
-`np.load` believes what a file says of itself: it allocates what the header of
-an array declares, and raises whatever the zip format, a decompressor or its own
-parser stumbles over. Here sizes are compared first, arrays are read straight
-into place, and there is one error.
+`np.load` trusts the file: it allocates what an array's header declares, and
+raises whatever the zip format, a decompressor or its own parser stumbles over.
+Here sizes are compared first, arrays are read straight into place, and every
+failure is an `NpzError`.
 """
 
 import contextlib
@@ -17,8 +17,8 @@ from vqvae_tf.utils.errors import ExplainedError
 from vqvae_tf.utils.messages import first_line
 from vqvae_tf.utils.paths import expand
 
-# An array above this size is refused if it is packed this many times smaller
-# than real data can be: a small file that would fill the memory.
+# An array above this size is refused if it was compressed by more than this
+# factor, as no real data can be: a small file that would fill the memory.
 _SUSPICIOUS_BYTES, _SUSPICIOUS_RATIO = 256 * 2**20, 200
 _CHUNK = 2**20
 _ALIGNMENT = 64
@@ -28,13 +28,15 @@ class NpzError(ExplainedError, ValueError):
     """A file that is no npz file of plain arrays, or is damaged."""
 
 
-def read_npz(path, expected, names=None) -> dict[str, np.ndarray]:
-    """Returns the arrays of an npz file by their names.
+def read_npz(
+    path: str | os.PathLike, expected: str, names=None
+) -> dict[str, np.ndarray]:
+    """Returns the arrays of an npz file by name.
 
     Args:
         path: the file.
         expected: what it should be, for the message.
-        names: those to read, of which some may not be there; all by default.
+        names: those to read; missing ones are left out. All by default.
 
     Raises:
         FileNotFoundError: if it is not there.
@@ -53,7 +55,7 @@ def read_npz(path, expected, names=None) -> dict[str, np.ndarray]:
 
 
 class Npz:
-    """An npz file that is open; a context manager.
+    """An open npz file; a context manager.
 
     Args:
         path: the file.
@@ -64,10 +66,14 @@ class Npz:
 
     Raises:
         FileNotFoundError: if it is not there.
-        NpzError: as in `read_npz`; so do its methods.
+        NpzError: same as for `read_npz`; its methods raise it, too.
     """
 
-    def __init__(self, path, expected="an npz file of plain arrays"):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        expected: str = "an npz file of plain arrays",
+    ):
         path = expand(path)
         if not path.is_file():
             raise FileNotFoundError(f"There is no file {path}.")
@@ -98,11 +104,11 @@ class Npz:
             self._archive.close()
         self._file.close()
 
-    def checksum(self, name) -> int:
-        """Returns the CRC-32 that the file notes of an array."""
+    def checksum(self, name: str) -> int:
+        """Returns the CRC-32 that the file stores for an array."""
         return self._members[name].CRC
 
-    def read(self, name) -> np.ndarray:
+    def read(self, name: str) -> np.ndarray:
         """Reads an array, straight into place."""
         with self._explained(name), self._opened(name) as (file, header):
             shape, fortran, dtype, size = header
@@ -115,8 +121,8 @@ class Npz:
             return array
 
     @contextlib.contextmanager
-    def rows(self, name):
-        """Opens an array to be read row by row; gives its `Rows`."""
+    def rows(self, name: str):
+        """Opens an array for reading row by row; gives its `Rows`."""
         opened = contextlib.ExitStack()
         with opened:
             with self._explained(name):
@@ -128,7 +134,7 @@ class Npz:
 
     @contextlib.contextmanager
     def _opened(self, name):
-        """Gives the file of an array, after its header, and what that says."""
+        """Gives an array's file, read up to its data, and its header."""
         info = self._members[name]
         if info.flag_bits & 1:
             raise ValueError("it is encrypted")
@@ -167,7 +173,7 @@ class Npz:
 
 
 class Rows:
-    """The rows of an array, read one after the other.
+    """The rows of an array, read in order.
 
     Attributes:
         shape, dtype: of the whole array.
@@ -179,7 +185,7 @@ class Rows:
         self._row = _size(shape[1:], dtype)
 
     def skip(self, count):
-        """Leaves rows out."""
+        """Skips rows."""
         with self._explained():
             self._file.seek(count * self._row, os.SEEK_CUR)
 
@@ -202,7 +208,7 @@ def _aligned(shape, fortran, dtype, size):
 
 
 def _fill(flat, file, ends=True):
-    """Reads bytes into an array; `ends` says that no others may follow."""
+    """Reads bytes into an array; with `ends` no others may follow."""
     done = 0
     while done < len(flat):
         chunk = file.read(min(len(flat) - done, _CHUNK))
@@ -210,7 +216,7 @@ def _fill(flat, file, ends=True):
             raise ValueError("it is cut off")
         flat[done : done + len(chunk)] = np.frombuffer(chunk, np.uint8)
         done += len(chunk)
-    # At the end the checksum is compared.
+    # Reading on to the end compares the checksum.
     if ends and file.read(1):
         raise ValueError("it is longer than its header says")
 
@@ -225,7 +231,7 @@ def _size(shape, dtype):
 
 
 def _memory():
-    """Returns the bytes of the machine's memory, as far as it tells."""
+    """Returns the size of the machine's memory in bytes, if it is known."""
     if not hasattr(os, "sysconf"):  # Windows
         return sys.maxsize
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,13 +1,13 @@
-"""Scratch folders: where things are written before they get their place.
+"""Scratch folders: where files are written before they are moved into place.
 
-    PARENT/.vqvae_tf-UID/XXXXXXXX/   of one writer, gone when it is done
-        lock                         which the writer holds while it lives
+    PARENT/.vqvae_tf-UID/XXXXXXXX/   one writer's, removed when it is done
+        lock                         held while the writer lives
         new/NAME                     what it is writing
-        old-XXXXXXXX/NAME            what was at its place, see `folders`
+        old-XXXXXXXX/NAME            what it replaces, see `folders`
 
-They are beside the target, on the same file system, and one level down, so
-that one look tells whether a writer that was killed has left anything. Names
-stay as they are: the longest that are allowed have room for nothing more.
+They lie beside the target, on the same file system, and one level down, so
+that one look shows whether a killed writer has left anything. Names are not
+changed, since the longest allowed ones have no room for a suffix.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from absl import logging
 
 from vqvae_tf.utils.file_locks import try_lock, user_number
 
-# And the user's number: what one has left, another could not write to.
+# Followed by the user's id: others could not write to what one has left.
 PREFIX = ".vqvae_tf-"
 _LOCK = "lock"
 _OLD = "old-"
@@ -32,10 +32,10 @@ _WRITER = re.compile("[a-z0-9_]{8}")
 
 
 @contextlib.contextmanager
-def scratch(parent):
+def scratch(parent: str | os.PathLike):
     """Makes a folder to write in, and removes it afterwards.
 
-    What earlier writers have left that were killed goes first.
+    What killed writers have left is removed first.
 
     Args:
         parent: the folder of what is to be written, made if needed.
@@ -61,10 +61,10 @@ def scratch(parent):
         _remove_if_empty(folder.parent)
 
 
-def remove_leftovers(parent):
+def remove_leftovers(parent: str | os.PathLike):
     """Removes what killed writers have left in a folder.
 
-    Those that are alive keep theirs. What was moved away, but not replaced,
+    Writers that are alive keep theirs. What was moved away, but not replaced,
     is put back.
     """
     home = _home(parent)
@@ -95,14 +95,14 @@ def _entries(home):
         return []
 
 
-def is_leftover(path) -> bool:
+def is_leftover(path: str | os.PathLike) -> bool:
     """Returns whether a path is a scratch folder that nobody would miss.
 
-    That is one of this user, with nothing in it but what a writer puts there,
-    and without an old file or folder that waits to be put back.
+    It is one of this user's, with nothing in it but what a writer puts there,
+    and no old file or folder that waits to be put back.
 
     Args:
-        path: anything; what has just gone is none.
+        path: any path; it may be removed at any moment.
     """
     path = pathlib.Path(path)
     if path.name != _home(path.parent).name or not _is_folder(path):
@@ -131,8 +131,8 @@ def _is_writers(folder) -> bool:
         return False  # it is being removed
 
 
-def moved_away(path) -> pathlib.Path | None:
-    """Returns where a folder is that a writer has moved away, if anywhere.
+def moved_away(path: pathlib.Path) -> pathlib.Path | None:
+    """Returns where a writer has moved a folder away to, None if nowhere.
 
     Args:
         path: where it should be.
@@ -146,7 +146,7 @@ def moved_away(path) -> pathlib.Path | None:
 
 
 def _moved_away(path):
-    # Of any user: it is only to be read.
+    # Any user's, as it will only be read.
     for home in path.parent.glob(f"{PREFIX}*"):
         if not _is_folder(home):
             continue
@@ -155,7 +155,7 @@ def _moved_away(path):
                 yield found / path.name
 
 
-def place_for_old(folder) -> pathlib.Path:
+def place_for_old(folder: pathlib.Path) -> pathlib.Path:
     """Returns a new folder within a scratch folder, for what is replaced."""
     return pathlib.Path(tempfile.mkdtemp(dir=folder, prefix=_OLD))
 
@@ -189,7 +189,7 @@ def _make(parent):
 
 
 def _check_own(home, folder):
-    """Refuses a folder that someone else has put here, as in /tmp."""
+    """Refuses a folder that another user has put here, as in /tmp."""
     found = home.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != folder.stat().st_uid:
         _remove(folder)
@@ -212,7 +212,7 @@ def _put_back(folder, parent):
 
 
 def _remove(folder):
-    """Removes a scratch folder, the lock at last: a kill leaves a leftover."""
+    """Removes a scratch folder, its lock last, so that a kill is noticed."""
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
             if path.name != _LOCK:

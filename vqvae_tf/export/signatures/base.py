@@ -7,10 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.export.signatures.bounds import Bounds, product, within
-
-# A condition, a message, and the tensor that ends the message where the
-# condition is not true everywhere.
-Check = tuple[tf.Tensor, str, tf.Tensor]
+from vqvae_tf.utils.tensor_checks import Condition, checked
 
 
 class Endpoints:
@@ -246,12 +243,12 @@ class Endpoints:
 
     # Bounds -------------------------------------------------------------------
 
-    def within(self, name: str, number: tf.Tensor, what: str) -> Check:
+    def within(self, name: str, number: tf.Tensor, what: str) -> Condition:
         """Returns the check that a request stays within one of the bounds."""
         most = self.bounds.limit(name, self.is_speech)
         return within(name, most, number, what)
 
-    def decoded_within(self, positions: tf.Tensor) -> Check:
+    def decoded_within(self, positions: tf.Tensor) -> Condition:
         """Returns the check that no more codes are decoded than is allowed.
 
         Args:
@@ -274,7 +271,7 @@ def at_least(minimum: int, name: str, number: tf.Tensor) -> tf.Tensor:
     return checked(number, (valid, f"{message} {received}", number))
 
 
-def finite_check(name: str, values: tf.Tensor) -> Check:
+def finite_check(name: str, values: tf.Tensor) -> Condition:
     """Returns the check that floats are neither NaN nor infinite."""
     others = tf.math.count_nonzero(~tf.math.is_finite(values))
     message = f"{name} must be finite numbers. Received: NaN or infinite:"
@@ -289,17 +286,6 @@ def range_checks(name: str, values: tf.Tensor, size: int) -> tuple:
         (values >= 0, f"{expected} down to", low),
         (values < size, f"{expected} up to", high),
     )
-
-
-def checked(tensor: tf.Tensor, *checks: Check) -> tf.Tensor:
-    """Returns the tensor, which depends on its checks."""
-    assertions = [
-        # 8: shapes are shown whole.
-        tf.debugging.Assert(tf.reduce_all(condition), [message, received], 8)
-        for condition, message, received in checks
-    ]
-    with tf.control_dependencies(assertions):
-        return tf.identity(tensor)
 
 
 # Outputs ----------------------------------------------------------------------

@@ -5,27 +5,28 @@ import dataclasses
 import tensorflow as tf
 
 from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.tensor_checks import Condition
 
 _MOST = 2**62
 
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
-    """What a server does for one request, at most; the rest is refused.
+    """What a server does for one request at most; more is refused.
 
     Args:
         max_batch: examples that a request brings: pictures, clips, waveforms,
             rows of codes.
         max_pixels: pixels that it brings or asks for, of all pictures or
             frames together. The default takes a few GB of memory.
-        max_samples: what it has drawn: pictures, or frames of all clips. Of
+        max_samples: what it has drawn: pictures, or frames of all clips. For
             speech samples of waveforms, brought or asked for.
 
-    None takes the default, which depends on whether it is speech for
-    `max_samples` alone; 0 is no bound.
+    None is the default, 256 examples, 2**23 pixels, 256 samples (2**19 for
+    speech); 0 is no bound.
 
     Raises:
-        ValueError: for anything else than whole numbers of at least 0.
+        ValueError: unless they are whole numbers of at least 0.
 
     Example:
 
@@ -43,7 +44,7 @@ class Bounds:
             if value is not None and value != 0:
                 check_positive(field.name, value)
 
-    def limit(self, name, speech) -> int:
+    def limit(self, name: str, speech: bool) -> int:
         """Returns a bound as a number.
 
         Args:
@@ -62,7 +63,7 @@ DEFAULTS = {"max_batch": 256, "max_pixels": 2**23, "max_samples": 256}
 SPEECH_DEFAULTS = {**DEFAULTS, "max_samples": 2**19}
 
 
-def product(sizes) -> tf.Tensor:
+def product(sizes: tf.Tensor | list) -> tf.Tensor:
     """Returns the product of whole numbers, int64.
 
     Args:
@@ -73,7 +74,7 @@ def product(sizes) -> tf.Tensor:
     return tf.reduce_prod(tf.cast(sizes, tf.int64))
 
 
-def within(name, most, number, what):
+def within(name: str, most: int, number: tf.Tensor, what: str) -> Condition:
     """Returns the check that a request stays within a bound.
 
     Args:

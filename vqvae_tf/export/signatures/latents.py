@@ -7,12 +7,12 @@ from vqvae_tf.densities.base import LN2, event_size
 from vqvae_tf.export.signatures.base import (
     as_images,
     as_score,
-    checked,
     finite_check,
 )
 from vqvae_tf.export.signatures.bounds import Bounds, product
 from vqvae_tf.export.signatures.pictures import PictureEndpoints
 from vqvae_tf.runtime import random
+from vqvae_tf.utils.tensor_checks import checked
 
 
 class LatentEndpoints(PictureEndpoints):

@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.export.signatures.base import as_images, checked
+from vqvae_tf.export.signatures.base import as_images
 from vqvae_tf.export.signatures.bounds import Bounds, product
 from vqvae_tf.export.signatures.pictures import CodeEndpoints
+from vqvae_tf.utils.tensor_checks import checked
 
 
 class LevelEndpoints(CodeEndpoints):

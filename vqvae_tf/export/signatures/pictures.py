@@ -8,9 +8,9 @@ from vqvae_tf.export.signatures.base import (
     Endpoints,
     as_images,
     as_score,
-    checked,
 )
 from vqvae_tf.export.signatures.bounds import Bounds
+from vqvae_tf.utils.tensor_checks import checked
 
 
 class PictureEndpoints(Endpoints):

@@ -12,11 +12,11 @@ from vqvae_tf.export.signatures.base import (
     Endpoints,
     as_score,
     at_least,
-    checked,
     finite_check,
 )
 from vqvae_tf.export.signatures.bounds import Bounds, product
 from vqvae_tf.runtime import random
+from vqvae_tf.utils.tensor_checks import checked
 
 # In a version's folder, beside the warm-up requests: a client needs the
 # speakers' numbers and the sample rate, which no tensor shows.

@@ -7,11 +7,11 @@ import tensorflow as tf
 from vqvae_tf.export.signatures.base import (
     Endpoints,
     at_least,
-    checked,
     finite_check,
     range_checks,
 )
 from vqvae_tf.export.signatures.bounds import Bounds, product
+from vqvae_tf.utils.tensor_checks import checked
 
 
 class VideoEndpoints(Endpoints):
