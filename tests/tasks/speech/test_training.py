@@ -49,31 +49,40 @@ class Killed(Exception):
     """Stands in for a process that is killed."""
 
 
-@pytest.mark.parametrize(
-    "name, calls", [("spectrum_sheet", 2), ("spectrum_sheet", 5), ("encode", 1)]
-)
-def test_a_run_goes_on_to_the_same_result(
-    run, tmp_path, monkeypatch, name, calls
-):
+def failing_at(function, call):
+    """`function`, killed at the beginning of its call of that number."""
+    counted = []
+
+    def failing(*args, **options):
+        counted.append(None)
+        if len(counted) == call:
+            raise Killed
+        return function(*args, **options)
+
+    return failing
+
+
+def test_a_run_goes_on_to_the_same_result(run, tmp_path, monkeypatch):
     """Stopped in the codes' training, the fast decoder's, and after both."""
     folder, config, model = run
     config = copy.deepcopy(config)
     config.code_training.checkpoint_minutes = 0.0
     config.fast_training.checkpoint_minutes = 0.0
-    original, counted = getattr(speech, name), []
-
-    def failing(*args, **options):
-        counted.append(None)
-        if len(counted) == calls:
-            raise Killed
-        return original(*args, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(speech, name, failing)
-        with pytest.raises(Killed):
-            training.train(config, tmp_path / "w", str(folder))
-    again = training.train(config, tmp_path / "w", str(folder))
-    for a, b in zip(model.variables, again.variables):
+    work = tmp_path / "w"
+    # Of the three epochs' ends of the codes' training two are left then.
+    for name, call, stages in (
+        ("spectrum_sheet", 2, {"coder"}),
+        ("spectrum_sheet", 3, {"coder", "autoencoder", "fast_decoder"}),
+        ("encode", 1, {"coder", "autoencoder", "fast_decoder"}),
+    ):
+        failing = failing_at(getattr(speech, name), call)
+        with monkeypatch.context() as patch:
+            patch.setattr(speech, name, failing)
+            with pytest.raises(Killed):
+                training.train(config, work, str(folder))
+        assert {path.name for path in (work / "logs").iterdir()} == stages
+    again = training.train(config, work, str(folder))
+    for a, b in zip(model.variables, again.variables, strict=True):
         np.testing.assert_array_equal(a, b, err_msg=a.path)
 
 
@@ -226,9 +235,16 @@ def test_vctk_is_trained_on_from_48_khz(tmp_path):
     config.data.update(
         source="tfds:vctk/mic2", sample_rate=16000, num_speakers=110
     )
+    # The codes' training has no part that the autoencoder's lacks.
+    config.code_training.steps = 0
+    for section in ("training", "fast_training"):
+        config[section].update(steps=1, steps_per_epoch=1, warmup_steps=0)
     model = training.train(
-        recipes.check_recipe(config), tmp_path / "work", str(tmp_path)
-    ).autoencoder
+        recipes.check_recipe(config),
+        tmp_path / "work",
+        str(tmp_path),
+        stage="autoencoder",
+    )
     assert model.sample_rate == 16000 and len(model.speaker_names) == 110
     held_out = speech.open_split(config.data, "test", str(tmp_path))
     waveform = held_out.waveform(0)[None]
