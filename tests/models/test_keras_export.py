@@ -83,7 +83,7 @@ def test_a_model_that_was_only_fitted_is_exported_for_tensorflow_alone(
 ):
     model = small.dense_vae(8)
     x = RNG.integers(0, 256, [4, 8, 8, 1]).astype(np.float32)
-    model.compile("adam")
+    model.compile("sgd")
     model.fit(x, verbose=0)
     model.export(tmp_path / "call", verbose=False)
     np.save(tmp_path / "x.npy", x)

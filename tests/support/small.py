@@ -219,6 +219,7 @@ def speech_recipe():
         output_channels=4,
         hidden_channels=8,
         num_downsamples=2,
+        num_residual_layers=1,
         batch_norm=True,
     )
     sizes = dict(hidden_channels=8, skip_channels=8, head_channels=8)
@@ -259,7 +260,9 @@ def recipe(num_classes=None):
     config.data.update(
         source="npz:small.npz", image_size=SIZE, num_classes=num_classes
     )
-    sizes = dict(hidden_channels=8, residual_channels=8)
+    sizes = dict(
+        hidden_channels=8, residual_channels=8, num_residual_layers=1
+    )
     config.encoder.update(output_channels=4, **sizes)
     config.decoder.update(**sizes)
     config.quantizer.update(num_embeddings=8, embedding_dim=4)

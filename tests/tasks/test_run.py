@@ -29,6 +29,17 @@ def run(tmp_path_factory):
     return folder, config, model
 
 
+@pytest.fixture(scope="module")
+def first_stage(run):
+    """A work directory in which the autoencoder alone was trained."""
+    folder, _, _ = run
+    work = folder / "first"
+    model = training.train(
+        small.recipe(), work, str(folder), stage="autoencoder"
+    )
+    return work, model
+
+
 def test_both_stages_are_trained(run):
     _, config, model = run
     assert int(model.autoencoder.optimizer.iterations) == 6
@@ -100,13 +111,10 @@ def test_a_run_without_data_claims_nothing(tmp_path):
     assert not work.exists()
 
 
-def test_stage_autoencoder_stops_early(run, tmp_path):
-    folder, _, _ = run
-    model = training.train(
-        small.recipe(), tmp_path / "w", str(folder), stage="autoencoder"
-    )
+def test_stage_autoencoder_stops_early(first_stage):
+    work, model = first_stage
     assert model.prior is None
-    assert not (tmp_path / "w" / "codes.npz").exists()
+    assert not (work / "codes.npz").exists()
 
 
 @pytest.mark.parametrize("passes", [1, 2])
@@ -127,12 +135,12 @@ def test_every_picture_is_encoded(passes):
     assert codes.max() >= 2**15
 
 
-def test_a_stage_that_has_not_begun_may_change(run, tmp_path):
+def test_a_stage_that_has_not_begun_may_change(run, first_stage, tmp_path):
     """As after memory ran out in the prior: with a smaller batch."""
     folder, _, _ = run
     config = small.recipe()
     work = tmp_path / "w"
-    training.train(config, work, str(folder), stage="autoencoder")
+    shutil.copytree(first_stage[0], work)
     config.prior_training.batch_size = 2
     config.prior.hidden_channels = 4
     model = training.train(config, work, str(folder))

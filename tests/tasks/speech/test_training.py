@@ -69,10 +69,10 @@ def test_a_run_goes_on_to_the_same_result(run, tmp_path, monkeypatch):
     config.code_training.checkpoint_minutes = 0.0
     config.fast_training.checkpoint_minutes = 0.0
     work = tmp_path / "w"
-    # Of the three epochs' ends of the codes' training two are left then.
+    # Two of the codes' three ends of an epoch are left after the first.
     for name, call, stages in (
         ("spectrum_sheet", 2, {"coder"}),
-        ("spectrum_sheet", 3, {"coder", "autoencoder", "fast_decoder"}),
+        ("spectrum_sheet", 4, {"coder", "autoencoder", "fast_decoder"}),
         ("encode", 1, {"coder", "autoencoder", "fast_decoder"}),
     ):
         failing = failing_at(getattr(speech, name), call)
@@ -227,7 +227,11 @@ def test_other_speakers_are_refused(run, tmp_path):
 
 
 def test_vctk_is_trained_on_from_48_khz(tmp_path):
-    """The rate and the number of speakers, no more, differ from the recipe."""
+    """The rate and the number of speakers differ from the recipe.
+
+    One step of each stage is enough, and the codes' training has no part that
+    the autoencoder's lacks.
+    """
     from support.tfds_sets import write_vctk
 
     write_vctk(tmp_path, {"p225": (19, 20, 21), "p226": (39, 40, 41)})
@@ -235,16 +239,12 @@ def test_vctk_is_trained_on_from_48_khz(tmp_path):
     config.data.update(
         source="tfds:vctk/mic2", sample_rate=16000, num_speakers=110
     )
-    # The codes' training has no part that the autoencoder's lacks.
     config.code_training.steps = 0
-    for section in ("training", "fast_training"):
+    for section in ("training", "fast_training", "prior_training"):
         config[section].update(steps=1, steps_per_epoch=1, warmup_steps=0)
     model = training.train(
-        recipes.check_recipe(config),
-        tmp_path / "work",
-        str(tmp_path),
-        stage="autoencoder",
-    )
+        recipes.check_recipe(config), tmp_path / "work", str(tmp_path)
+    ).autoencoder
     assert model.sample_rate == 16000 and len(model.speaker_names) == 110
     held_out = speech.open_split(config.data, "test", str(tmp_path))
     waveform = held_out.waveform(0)[None]
