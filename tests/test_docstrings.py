@@ -1,6 +1,7 @@
 """The examples in docstrings say what happens."""
 
 import doctest
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -54,6 +55,7 @@ def examples():
                 yield pytest.param(test, id=test.name, marks=marks)
 
 
+@functools.cache
 def untrained_preset(name=None):
     """Stands in for the presets: 32x32 pictures of 10 classes."""
     likelihood = vqvae_tf.Gaussian()
@@ -72,6 +74,7 @@ def untrained_preset(name=None):
     return generator
 
 
+@functools.cache
 def untrained_video(name=None):
     """Stands in for the presets: 84x84 frames, 21x21 codes, 9 actions."""
     autoencoder = untrained_preset().autoencoder
@@ -99,7 +102,8 @@ def test_example(example, tmp_path, monkeypatch):
         vqvae_tf.LatentGenerator, "from_preset", untrained_preset
     )
     monkeypatch.setattr(vqvae_tf.VideoGenerator, "from_preset", untrained_video)
-    if "generator" in example.docstring:
+    sources = "".join(part.source for part in example.examples)
+    if "generator" in sources or "images" in sources:
         example.globs["generator"] = untrained_preset()
         example.globs["images"] = np.zeros([2, 32, 32, 3], np.uint8)
     runner = doctest.DocTestRunner(

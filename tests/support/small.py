@@ -260,9 +260,7 @@ def recipe(num_classes=None):
     config.data.update(
         source="npz:small.npz", image_size=SIZE, num_classes=num_classes
     )
-    sizes = dict(
-        hidden_channels=8, residual_channels=8, num_residual_layers=1
-    )
+    sizes = dict(hidden_channels=8, residual_channels=8, num_residual_layers=1)
     config.encoder.update(output_channels=4, **sizes)
     config.decoder.update(**sizes)
     config.quantizer.update(num_embeddings=8, embedding_dim=4)
