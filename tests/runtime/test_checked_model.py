@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import vqvae_tf as vq
 from support import small
-from vqvae_tf.densities.base import LN2
+from vqvae_tf.utils.units import LN2
 
 
 @functools.cache

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from vqvae_tf.densities.sampling import takes_sampling
 from vqvae_tf.runtime.step import StepModel, split_weight, total
-from vqvae_tf.utils.units import LN2 as LN2, bits
+from vqvae_tf.utils.units import bits
 
 
 def event_size(value) -> tf.Tensor:
@@ -28,14 +28,13 @@ def counted_size(value, weight) -> tf.Tensor:
 
 
 def blank(value, mask):
-    """Returns data that are 0 where a mask is, whatever is there.
+    """Returns data with zeros at padding.
 
-    Networks look at neighbours: without this, padding would be seen from the
-    positions beside it.
+    Convolutions see neighbouring positions, into which padding would leak.
 
     Args:
         value: data `[batch, *grid]`, or with further axes.
-        mask: `[batch, *grid]`, 0 at padding, or None for data that all count.
+        mask: `[batch, *grid]`, 0 at padding, or None where there is none.
 
     Example:
 

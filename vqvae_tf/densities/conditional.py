@@ -19,19 +19,20 @@ from vqvae_tf.utils.units import bits
 class ConditionalDensity(DensityModel):
     """p(value | network(context)): network and density are trained together.
 
-    An autoregressive density knows the value's earlier codes, and asks less of
-    its context than it might. With `marginal_channels` a second head learns
-    each code's own distribution given the context alone, `sum_t -log p(x_t |
-    context)`: the network then hears directly what it should foresee, and
-    `mode` has an answer, in one pass for all positions.
+    An autoregressive density sees the value's earlier codes, and therefore
+    learns little from its context. With `marginal_channels` a second head
+    learns each code's own distribution given the context alone, with the loss
+    `sum_t -log p(x_t | context)`. It trains the network to predict the value
+    directly, and gives `mode` in one pass for all positions.
 
     Args:
-        network: a layer that maps a context, a dict, to the density's own
-            context; for instance `networks.PastFrames`.
+        network: a layer that maps a context, a dict, to that of the density;
+            for instance `networks.PastFrames`.
         density: a density, for instance a `PixelCNN` with `local_channels`.
-        marginal_channels: hidden units, at each position, of the head of
-            marginals; None for no such head.
-        marginal_weight: of the marginals in the loss, beside 1 of the density.
+        marginal_channels: hidden units per position of the head of marginals;
+            None, the default, for no such head.
+        marginal_weight: weight of the marginals in the loss, above 0; the
+            density's is 1.
 
     Raises:
         ValueError: for marginals of a density without a local context on its
@@ -56,10 +57,10 @@ class ConditionalDensity(DensityModel):
 
     def __init__(
         self,
-        network,
-        density,
-        marginal_channels=None,
-        marginal_weight=1.0,
+        network: keras.layers.Layer,
+        density: keras.layers.Layer,
+        marginal_channels: int | None = None,
+        marginal_weight: float = 1.0,
         **kwargs,
     ):
         super().__init__(**kwargs)

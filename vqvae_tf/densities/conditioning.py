@@ -13,7 +13,8 @@ def check_context(context, global_channels, local_channels, rank):
     Args:
         context: None or a dict with `"global"` `[batch, channels]` and
             `"local"` `[batch, *grid, channels]`.
-        global_channels, local_channels: what is expected; None for nothing.
+        global_channels, local_channels: of the entries; None for an entry
+            that must be absent.
         rank: the number of grid axes.
 
     Raises:
@@ -77,10 +78,10 @@ def check_grid(tensor, factor, grid, name='context["local"]'):
 
 
 def after(check, tensor):
-    """Returns the tensor, whose users wait for the check.
+    """Returns the tensor with a control dependency on a check.
 
-    In a graph they would else run beside it, and fail first with an error of
-    their own.
+    Without it, what uses the tensor in a graph may fail first, with an error
+    that says less.
     """
     with tf.control_dependencies([] if check is None else [check]):
         return tf.identity(tensor)
@@ -179,9 +180,8 @@ class LocalUpsampling(keras.layers.Layer):
     """Brings a coarse local context to a density's grid.
 
     One transposed convolution for each prime factor p of `factor`, of stride
-    p and window 2p, and a ReLU after each. Before them, convolutions of window
-    3 may look around on the coarse grid: nothing of the context is to be
-    foreseen.
+    p and window 2p, and a ReLU after each. Convolutions of window 3 before
+    them may see the coarse grid on all sides: the context is not causal.
 
     Args:
         factor: grid size over context size, the same on every axis.
@@ -205,11 +205,11 @@ class LocalUpsampling(keras.layers.Layer):
 
     def __init__(
         self,
-        factor,
-        channels,
-        input_channels,
-        rank=2,
-        num_layers=0,
+        factor: int,
+        channels: int,
+        input_channels: int,
+        rank: int = 2,
+        num_layers: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)

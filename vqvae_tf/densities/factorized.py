@@ -138,9 +138,9 @@ class FactorizedDensity(DensityModel):
         return self.likelihood.mode(self._finite_parameters(context))
 
     def _finite_parameters(self, context):
-        """Returns parameters of which no NaN becomes a black pixel."""
+        """Returns parameters, checked, since NaN would become black pixels."""
         parameters = self.parameters(_finite(context))
-        # Of weights or latents that are too large, or weights that are NaN.
+        # Latents may be too large, or weights be NaN.
         tensor_checks.check_finite("The decoder's outputs", parameters)
         return parameters
 

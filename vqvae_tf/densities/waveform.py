@@ -1,4 +1,4 @@
-"""A density of waveforms made of one of their levels."""
+"""A density of waveforms, by way of their levels."""
 
 import keras
 import tensorflow as tf
@@ -10,26 +10,27 @@ from vqvae_tf.runtime.roles import check_role
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class WaveformDensity(DensityModel):
-    """p(waveform) = p(levels): a density of codes, heard as a waveform.
+    """p(waveform) = p(levels), where a density of codes models the levels.
 
-    The log-probability is that of the waveform's levels, a probability mass:
-    its bits per sample can be compared between models of as many levels.
+    The log-probability is that of the waveform's levels, a probability mass,
+    so that models of the same number of levels can be compared in bits per
+    sample.
 
     Args:
-        density: of integers `[batch, time]` in 0..K-1, a `WaveNet` say.
+        density: of integers `[batch, time]` in 0..K-1, usually a `WaveNet`.
         companding: a `layers.MuLaw` of K levels.
 
     Call arguments:
         value: float `[batch, time]` in [-1, 1].
-        context, mask, training: as of the density.
+        context, mask, training: as for the density.
 
     Returns:
         The log-probability, float32 `[batch]`, in nats.
 
     Raises:
-        ValueError: for a density of another number of levels, or of several
-            codebooks; for values of another shape and (eagerly) for integers,
-            NaN or values outside [-1, 1].
+        ValueError: for a density with a different number of levels or with
+            several codebooks; for values of the wrong shape and (eagerly) for
+            integers, NaN or values outside [-1, 1].
 
     Example: the decoder of a VQ-VAE of speech, 64 samples for each code.
 

@@ -50,14 +50,14 @@ class Autoencoder(EncoderDecoder):
         event_shape: the shape of one example, `(height, width, channels)`
             for images; None where a size may vary.
 
-    Data: as of `VQVAE`, but sample weights are `[batch]`: there is no mask of
-    positions.
+    Data: same as `VQVAE`, but sample weights are `[batch]`; masks of positions
+    are not supported.
 
     Raises:
         ValueError: for data of another rank, number of channels or size than
-            the parts are for, or scaled before; for a mask of positions; of
-            `sample`, `log_prob` and the like, where the bottleneck has no
-            prior.
+            the parts are made for, and for data that were scaled already; for
+            a mask of positions; from `sample`, `log_prob` and the like where
+            the bottleneck has no prior.
 
     Metrics of fit and evaluate: `loss`; `reconstruction` (-log2 p(x | z) / D,
     bits per dimension); with a prior `bits_per_dim`, the bound; those of the
@@ -98,14 +98,14 @@ class Autoencoder(EncoderDecoder):
 
     def __init__(
         self,
-        encoder,
-        bottleneck,
-        decoder,
-        preprocess=None,
-        corruption=None,
-        regularizer=None,
-        observation=None,
-        event_shape=(None, None, 3),
+        encoder: keras.layers.Layer,
+        bottleneck: keras.layers.Layer,
+        decoder: keras.layers.Layer,
+        preprocess: keras.layers.Layer | None = None,
+        corruption: keras.layers.Layer | None = None,
+        regularizer: keras.layers.Layer | None = None,
+        observation: keras.layers.Layer | None = None,
+        event_shape: tuple[int | None, ...] = (None, None, 3),
         **kwargs,
     ):
         super().__init__(encoder, decoder, preprocess, event_shape, **kwargs)
@@ -219,9 +219,9 @@ class Autoencoder(EncoderDecoder):
     def _of_one_draw(self, log_px, x, draw, context):
         """Returns log_px with the gradient of one of the draws.
 
-        The bound's gradient is the mean of those of the draws by their
-        normalised weights, which sum to 1: of one draw, taken by its weight,
-        it is the same on average.
+        The bound's gradient is the mean of the draws' gradients under their
+        normalized weights. One draw, chosen with those probabilities, is an
+        unbiased estimate of it.
         """
         log_px = tf.stop_gradient(log_px)
         z = self.bottleneck.choose(log_px, draw)

@@ -1,5 +1,6 @@
-"""What models of an encoder and a decoder share: checks, shapes, saving."""
+"""The base of models with an encoder and a decoder."""
 
+import keras
 import tensorflow as tf
 
 from vqvae_tf.layers.batch_norm import BatchNorm
@@ -13,7 +14,7 @@ from vqvae_tf.runtime.step import StepModel
 class EncoderDecoder(StepModel):
     """A model `x --preprocess--> --encoder--> latents ... --decoder--> x`.
 
-    Subclasses say what becomes of the latents.
+    Subclasses define what happens between latents and decoder.
 
     Args:
         encoder: maps preprocessed data to latents.
@@ -25,10 +26,10 @@ class EncoderDecoder(StepModel):
 
     def __init__(
         self,
-        encoder,
-        decoder,
-        preprocess=None,
-        event_shape=(None, None, 3),
+        encoder: keras.layers.Layer,
+        decoder: keras.layers.Layer,
+        preprocess: keras.layers.Layer | None = None,
+        event_shape: tuple[int | None, ...] = (None, None, 3),
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -47,8 +48,8 @@ class EncoderDecoder(StepModel):
         Args:
             x: data as stored.
             training: whether a step is taken.
-            weight: float `[batch, *grid]`, `[batch]` or None, for an `Encoder`
-                with `batch_norm`; other encoders are not given it.
+            weight: float `[batch, *grid]`, `[batch]` or None; only an
+                `Encoder` with `batch_norm` uses it.
         """
         self._check_event(x)
         options = {"training": training}
@@ -99,11 +100,11 @@ class EncoderDecoder(StepModel):
         ]
 
     def decoder_context(self, context, local):
-        """Returns what the decoder takes of a prior's context, and latents.
+        """Returns the decoder's context: latents, and what it knows of others.
 
         Args:
-            context: a dict, or None; its `"global"` entry is left out where
-                the decoder has no `global_channels`.
+            context: of the prior, a dict or None; see
+                `DensityModel.known_context`.
             local: quantised latents `[batch, *grid, G * D]`.
         """
         known = self.decoder.known_context(context or {})

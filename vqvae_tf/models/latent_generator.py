@@ -16,17 +16,17 @@ from vqvae_tf.utils.units import LN2, bits
 class LatentGenerator(DensityModel):
     """`log p(x) >= log p(x | z_q(x)) + log p(z_q(x))`, and its samples.
 
-    A density like any other, whose `log_prob` is a lower bound (Jensen;
-    arXiv:1711.00937, section 3.2). The autoencoder and the prior are trained
-    apart, each by its own `fit`: first the autoencoder on data, then the
-    prior on `autoencoder.encode(data)`.
+    A density like any other, whose `log_prob` is a lower bound (Jensen's
+    inequality; arXiv:1711.00937, section 3.2). The autoencoder and the prior
+    are trained separately: first `autoencoder.fit` on data, then `prior.fit`
+    on `autoencoder.encode(data)`.
 
     Args:
         autoencoder: a `VQVAE`.
         prior: a density over its codes, for instance a `PixelCNN`.
 
     Raises:
-        ValueError: if the prior is not over codes of the autoencoder's kind.
+        ValueError: if the prior is not a density of the autoencoder's codes.
 
     A `LatentGenerator` can be the prior of another one: that is a second stage,
     `LatentGenerator(vqvae, LatentGenerator(vqvae_of_its_codes, prior))`.
@@ -131,7 +131,7 @@ class LatentGenerator(DensityModel):
         self,
         num_samples=None,
         context=None,
-        event_shape=None,
+        event_shape: tuple[int | None, ...] = None,
         sampling=None,
         decoder_temperature=None,
     ):
@@ -293,7 +293,7 @@ class LatentGenerator(DensityModel):
         return total * LN2, 0.0, metrics
 
     def get_metrics_result(self):
-        # Without the quantizer's, which count in its own training alone.
+        # Not the quantizer's, which only its own training updates.
         results = super().get_metrics_result()
         return {name: results[name] for name in self.loss_names}
 

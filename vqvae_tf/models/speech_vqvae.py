@@ -1,4 +1,6 @@
-"""The VQ-VAE of waveforms: codes of what is said, a decoder told by whom."""
+"""The VQ-VAE of speech, whose decoder is conditioned on the speaker."""
+
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -14,14 +16,14 @@ from vqvae_tf.utils.checks import check_positive
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class SpeechVQVAE(VQVAE):
-    """A `VQVAE` of mono waveforms, whose decoder is given the speaker.
+    """A `VQVAE` of mono waveforms, whose decoder is conditioned on the speaker.
 
-    The codes need not say who speaks; decoded for another speaker they say
-    the same in another voice.
+    The codes need not tell who speaks: decoded for another speaker, they say
+    the same words in that voice.
 
     Args:
         encoder: an `Encoder` of `rank=1`.
-        quantizer: as of `VQVAE`.
+        quantizer: as for `VQVAE`.
         decoder: a `WaveformDensity` with `local_upsampling` of the encoder's
             stride product, and with `global_channels` for speakers.
         preprocess: `MuLaw(256)` by default.
@@ -34,12 +36,13 @@ class SpeechVQVAE(VQVAE):
             reports `adversary_loss`, its cross-entropy in nats, and
             `adversary_accuracy`.
         auxiliary: a `layers.SpectralDecoder` of this sample rate, with the
-            encoder's stride as `hop`, for what a WaveNet does not ask of the
-            codes; or None. Fitting reports its `spectral_error`.
+            encoder's stride as `hop`, which forces the codes to carry spectral
+            information that a WaveNet can ignore; or None. Fitting reports its
+            `spectral_error`.
         fast_decoder: a `layers.SpectralDecoder` like it, with a `vocoder`, for
             `fast=True`; by default the auxiliary decoder, if it has one. It
-            learns to tell the spectra of the codes and has no part in what
-            they say, so it may see more of them at once. Fitting reports its
+            learns to predict spectra from the codes but does not influence
+            them, so it may see a wider window of codes. Fitting reports its
             `fast_spectral_error`.
 
     Data: `x` is float `[batch, time]` in [-1, 1]; batches are `(x,
@@ -48,10 +51,10 @@ class SpeechVQVAE(VQVAE):
     have mean 0 and a peak of 1, as `data.load_waveform` returns them.
 
     Raises:
-        ValueError: for another number of names than of the decoder's speakers,
-            for an adversary, auxiliary or fast decoder that does not fit,
-            for a speaker that there is not, for codes or waveforms of another
-            rank, and for no speaker where the decoder needs one.
+        ValueError: if names and the decoder's speakers differ in number; for
+            an adversary, auxiliary or fast decoder that does not fit; for an
+            unknown speaker, and for none where the decoder needs one; for
+            codes or waveforms of the wrong rank.
 
     Example:
 
@@ -84,16 +87,16 @@ class SpeechVQVAE(VQVAE):
 
     def __init__(
         self,
-        encoder,
-        quantizer,
-        decoder,
-        preprocess=None,
-        event_shape=(None,),
-        sample_rate=8000,
-        speaker_names=None,
-        adversary=None,
-        auxiliary=None,
-        fast_decoder=None,
+        encoder: keras.layers.Layer,
+        quantizer: keras.layers.Layer,
+        decoder: keras.layers.Layer,
+        preprocess: keras.layers.Layer | None = None,
+        event_shape: tuple[int | None, ...] = (None,),
+        sample_rate: int = 8000,
+        speaker_names: Sequence[str] | None = None,
+        adversary: keras.layers.Layer | None = None,
+        auxiliary: keras.layers.Layer | None = None,
+        fast_decoder: keras.layers.Layer | None = None,
         **kwargs,
     ):
         preprocess = preprocess or MuLaw(256)
@@ -250,7 +253,7 @@ class SpeechVQVAE(VQVAE):
         seed=0,
         fast=False,
     ):
-        """Draws waveforms of codes, in the voice of a speaker.
+        """Decodes codes to waveforms in the voice of a speaker.
 
         Args:
             codes: integers `[batch, n]`.
@@ -261,9 +264,9 @@ class SpeechVQVAE(VQVAE):
             temperature: divides the logits of the samples; a finite number
                 of at least 0.
             seed: an integer, or int32 [2].
-            fast: by the fast decoder and `GriffinLim`, in a moment but rough,
-                instead of sample by sample; temperature and seed are of no
-                use then.
+            fast: use the fast decoder and `GriffinLim` instead of drawing
+                sample by sample: much faster, at lower quality. Temperature
+                and seed are ignored.
 
         Returns:
             float32 `[batch, length]` in [-1, 1].
@@ -321,7 +324,7 @@ class SpeechVQVAE(VQVAE):
         return self.decode(self.encode(x), context, speaker, **options)
 
     def convert(self, x, speaker, **options):
-        """Says what x says in the voice of another speaker.
+        """Converts waveforms to the voice of another speaker.
 
         Args:
             x: float `[batch, time]` in [-1, 1].

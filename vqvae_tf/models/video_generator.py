@@ -14,12 +14,12 @@ from vqvae_tf.utils.graph_cache import Graphs, call
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class VideoGenerator(StepModel):
-    """Goes on with a video in the space of codes; pixels come at the end.
+    """Continues a video in the space of codes, and decodes it at the end.
 
-    Section 4.4 of arXiv:1711.00937: given a few frames and what will be done,
-    the codes of one frame after another are drawn from the prior, and decoded
-    when all are there. The autoencoder and the prior are trained apart, each
-    by its own `fit`.
+    Section 4.4 of arXiv:1711.00937: given a few frames and the actions to come,
+    the codes of the next frames are drawn from the prior one frame at a time,
+    then decoded together. The autoencoder and the prior are trained separately,
+    each by its own `fit`.
 
     Args:
         autoencoder: a `VQVAE` of frames.
@@ -27,7 +27,7 @@ class VideoGenerator(StepModel):
             `ConditionalDensity` of a `PastFrames` network and a `PixelCNN`.
 
     Raises:
-        ValueError: if the prior is not over codes of the autoencoder's kind,
+        ValueError: if the prior is not a density of the autoencoder's codes,
             or has no network of past frames.
 
     Example: three futures of one start.
@@ -104,16 +104,16 @@ class VideoGenerator(StepModel):
         num_futures=1,
         sampling=None,
     ):
-        """Goes on from the given frames.
+        """Continues the given frames.
 
         Args:
             context_frames: `[batch, time, height, width, channels]` in 0..255;
                 the last `num_past` of them are used.
             actions: integers `[batch, num_frames]` (or floats, with a last
                 axis `action_size`): the first is taken at the last given
-                frame, and leads to the first new one. None goes on without.
-            num_frames: how many frames to draw; by default one an action.
-            num_futures: how many continuations of each start, F.
+                frame, and leads to the first new one. None for no actions.
+            num_frames: how many frames to draw; by default one per action.
+            num_futures: F, the number of continuations of each start.
             temperature, top_k, top_p: of the prior. Temperature 0 takes the
                 most probable code of each position: by the prior's marginals,
                 where it has them (see `ConditionalDensity.sample`; a frame
@@ -146,9 +146,9 @@ class VideoGenerator(StepModel):
         num_futures=1,
         sampling=None,
     ):
-        """Goes on from given codes, int32 `[batch, time, *grid]`.
+        """Continues the given codes, int32 `[batch, time, *grid]`.
 
-        Arguments as of `rollout`; returns int32 `[batch * F, num_frames,
+        Arguments as for `rollout`; returns int32 `[batch * F, num_frames,
         *grid]`.
         """
         sampling = sampling.checked()

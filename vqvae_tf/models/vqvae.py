@@ -39,7 +39,7 @@ class VQVAE(EncoderDecoder):
 
     Raises:
         ValueError: for data of another rank, number of channels or size than
-            the parts are for, or scaled before.
+            the parts are made for, and for data that were scaled already.
 
     Metrics of fit and evaluate: `loss`; `reconstruction` (-log2 p(x | z_q) / D,
     bits per dimension); `bits_per_dim` (that plus the code's log2 K bits each,
@@ -71,11 +71,11 @@ class VQVAE(EncoderDecoder):
 
     def __init__(
         self,
-        encoder,
-        quantizer,
-        decoder,
-        preprocess=None,
-        event_shape=(None, None, 3),
+        encoder: keras.layers.Layer,
+        quantizer: keras.layers.Layer,
+        decoder: keras.layers.Layer,
+        preprocess: keras.layers.Layer | None = None,
+        event_shape: tuple[int | None, ...] = (None, None, 3),
         **kwargs,
     ):
         super().__init__(encoder, decoder, preprocess, event_shape, **kwargs)
@@ -120,11 +120,12 @@ class VQVAE(EncoderDecoder):
         return nll + further, extra, metrics
 
     def quantized_latents(self, x, weight=None, training=False):
-        """Returns what the decoder is given, and what it costs to make it.
+        """Returns the decoder's input, and its share of the loss.
 
         Args:
             x: data as stored.
-            weight: as of a batch, `[batch]`, a mask `[batch, *sizes]`, or None.
+            weight: the batch's sample weight `[batch]`, a mask `[batch,
+                *sizes]`, or None.
             training: whether a step is taken.
 
         Returns:
@@ -135,8 +136,8 @@ class VQVAE(EncoderDecoder):
         mask, share = split_weight(weight)
         counted = share if mask is None else self.latent_mask(mask)
         latents = self.latents(x, training, counted)
-        # Now: a quantizer with a collective lets other replicas' threads in,
-        # whose calls replace the losses of these layers.
+        # Read now: a quantizer with a collective lets other replicas' threads
+        # run, whose calls replace these layers' losses.
         regularization = total([*self.preprocess.losses, *self.encoder.losses])
         quantized = self.quantizer(latents, training=training, mask=counted)
         costs = {
@@ -222,6 +223,6 @@ class VQVAE(EncoderDecoder):
 
 
 def without_prefix(results, quantizer) -> dict:
-    """Returns metrics, those of a quantizer without its name before them."""
+    """Returns metrics without the quantizer's name as a prefix."""
     prefix = f"{quantizer.name}_"
     return {name.removeprefix(prefix): value for name, value in results.items()}

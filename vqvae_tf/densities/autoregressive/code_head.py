@@ -38,11 +38,11 @@ class CodeHead(keras.layers.Layer):
 
     def __init__(
         self,
-        num_embeddings,
-        num_codebooks,
-        channels,
-        feature_channels,
-        embedding_channels=None,
+        num_embeddings: int,
+        num_codebooks: int,
+        channels: int,
+        feature_channels: int,
+        embedding_channels: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)

@@ -36,15 +36,15 @@ class CodeNetwork(CodeDensity):
 
     def __init__(
         self,
-        num_embeddings,
-        event_shape,
-        num_codebooks,
-        hidden_channels,
-        head_channels,
-        dropout,
-        global_channels,
-        local_channels,
-        local_upsampling,
+        num_embeddings: int,
+        event_shape: tuple[int, ...],
+        num_codebooks: int,
+        hidden_channels: int,
+        head_channels: int,
+        dropout: float,
+        global_channels: int | None,
+        local_channels: int | None,
+        local_upsampling: int,
         **kwargs,
     ):
         super().__init__(**kwargs)

@@ -13,8 +13,8 @@ from vqvae_tf.utils.checks import check_positive
 class LogisticMixtureHead(CodeHead):
     """Masses of the levels 0..K-1 by a mixture of M discretised logistics.
 
-    It has `3 M` outputs a position instead of K, and knows that neighbouring
-    levels are alike. Its logits are the levels' log masses.
+    It has `3 M` outputs per position instead of K, and neighbouring levels have
+    similar masses by construction. Its logits are the levels' log masses.
 
     Args:
         num_levels: K.
@@ -25,7 +25,7 @@ class LogisticMixtureHead(CodeHead):
 
     Call arguments:
         features: float `[batch, *grid, feature_channels]`.
-        embedded: not looked at; there is one codebook.
+        embedded: ignored, as there is one codebook.
 
     Returns:
         float32 `[batch, *grid, 1, K]`, log masses that sum to 1.
@@ -47,11 +47,11 @@ class LogisticMixtureHead(CodeHead):
 
     def __init__(
         self,
-        num_levels,
-        channels,
-        feature_channels,
-        num_components=10,
-        embedding_channels=None,
+        num_levels: int,
+        channels: int,
+        feature_channels: int,
+        num_components: int = 10,
+        embedding_channels: int | None = None,
         **kwargs,
     ):
         self.num_levels = num_levels

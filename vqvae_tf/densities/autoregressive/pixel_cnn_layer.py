@@ -40,11 +40,11 @@ class GatedLayer(keras.layers.Layer):
 
     def __init__(
         self,
-        channels,
-        kernel_size,
-        first=False,
-        global_channels=None,
-        local_channels=None,
+        channels: int,
+        kernel_size: int,
+        first: bool = False,
+        global_channels: int | None = None,
+        local_channels: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)

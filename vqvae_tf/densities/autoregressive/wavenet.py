@@ -34,7 +34,7 @@ class WaveNet(CodeNetwork):
         hidden_channels: of the residual stream and of the gates.
         skip_channels: of the sum of the skip connections.
         head_channels: of each codebook's hidden layer in the head.
-        num_stacks: how often the dilations begin anew.
+        num_stacks: how many times the dilations start from 1.
         layers_per_stack: with dilations 1, 2, 4, ...
         kernel_size: of all convolutions, at least 2.
         dropout: the rate on the gated activations, in training.
@@ -43,11 +43,11 @@ class WaveNet(CodeNetwork):
         local_channels: channels of `context["local"]`, or None, likewise.
         local_upsampling: length of the codes over that of the local context,
             which the density's own transposed convolutions undo.
-        local_repeat: a factor of `local_upsampling` that is left to repeating:
-            each layer projects the local context before it, which is as many
-            times less work.
-        local_layers: convolutions of window 3 over the local context, before
-            it is upsampled: they see it from both sides.
+        local_repeat: a factor of `local_upsampling` that is repetition instead
+            of transposed convolutions. Layers project the local context before
+            they repeat it, which divides that work by the factor.
+        local_layers: convolutions of window 3 over the local context before it
+            is upsampled, which see its past and its future.
         output: "categorical", or "logistic_mixture" for codes that are levels
             of a scale: their masses are those of a mixture of discretised
             logistics. With one codebook only.
@@ -102,24 +102,24 @@ class WaveNet(CodeNetwork):
 
     def __init__(
         self,
-        num_embeddings,
-        event_shape=(8192,),
-        num_codebooks=1,
-        hidden_channels=64,
-        skip_channels=128,
-        head_channels=256,
-        num_stacks=2,
-        layers_per_stack=10,
-        kernel_size=2,
-        dropout=0.0,
-        global_channels=None,
-        local_channels=None,
+        num_embeddings: int,
+        event_shape: tuple[int, ...] = (8192,),
+        num_codebooks: int = 1,
+        hidden_channels: int = 64,
+        skip_channels: int = 128,
+        head_channels: int = 256,
+        num_stacks: int = 2,
+        layers_per_stack: int = 10,
+        kernel_size: int = 2,
+        dropout: float = 0.0,
+        global_channels: int | None = None,
+        local_channels: int | None = None,
         *,
-        local_upsampling=1,
-        local_repeat=1,
-        local_layers=0,
-        output="categorical",
-        num_components=10,
+        local_upsampling: int = 1,
+        local_repeat: int = 1,
+        local_layers: int = 0,
+        output: str = "categorical",
+        num_components: int = 10,
         **kwargs,
     ):
         super().__init__(

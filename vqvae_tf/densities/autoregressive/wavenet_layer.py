@@ -46,13 +46,13 @@ class WaveNetLayer(keras.layers.Layer):
 
     def __init__(
         self,
-        channels,
-        kernel_size=2,
-        dilation_rate=1,
-        last=False,
-        global_channels=None,
-        local_channels=None,
-        local_repeat=1,
+        channels: int,
+        kernel_size: int = 2,
+        dilation_rate: int = 1,
+        last: bool = False,
+        global_channels: int | None = None,
+        local_channels: int | None = None,
+        local_repeat: int = 1,
         **kwargs,
     ):
         super().__init__(**kwargs)

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from vqvae_tf.densities.base import LN2, event_size
+from vqvae_tf.densities.base import event_size
 from vqvae_tf.export.signatures.base import (
     as_images,
     as_score,
@@ -12,6 +12,7 @@ from vqvae_tf.export.signatures.base import (
 from vqvae_tf.export.signatures.bounds import Bounds, product
 from vqvae_tf.export.signatures.pictures import PictureEndpoints
 from vqvae_tf.runtime import random
+from vqvae_tf.utils import units
 from vqvae_tf.utils.tensor_checks import checked
 
 
@@ -103,7 +104,7 @@ class LatentEndpoints(PictureEndpoints):
         log_px, log_ratio = self.autoencoder.log_terms(
             images, seed=random.fold_in(seed, 1)
         )
-        bits = -1 / (event_size(images) * LN2)  # of a nat
+        bits = units.bits(-1, event_size(images))  # of a nat
         return as_score(
             {
                 "total": (log_px + log_ratio)[0] * bits,
