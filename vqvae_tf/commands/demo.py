@@ -11,7 +11,8 @@ import numpy as np
 
 from vqvae_tf import data, presets, recipes
 from vqvae_tf.commands.outputs import Outputs
-from vqvae_tf.evaluation import figures as figure_table, pictures as evaluation
+from vqvae_tf.evaluation import pictures as evaluation
+from vqvae_tf.evaluation.figures import table
 from vqvae_tf.export.saved_model import export
 from vqvae_tf.media import sheets
 from vqvae_tf.models import LatentGenerator, VideoGenerator
@@ -82,7 +83,7 @@ def _reconstruct(photos, images, output, outputs):
             f"{coded:,.0f} ({stored / coded:.2f} times fewer)",
         ),
         ("bits of its codes under the prior", f"{entropy:,.0f}"),
-        *figure_table.table(figures),
+        *table(figures),
     ]
 
 

@@ -5,9 +5,10 @@ import dataclasses
 from absl import flags
 
 from vqvae_tf import presets, tasks
-from vqvae_tf.commands import data_dir as cli_data
-from vqvae_tf.evaluation import comparison, figures as figure_table, statistics
-from vqvae_tf.tasks import card as cards
+from vqvae_tf.commands.data_dir import check_data_dir
+from vqvae_tf.evaluation import comparison, statistics
+from vqvae_tf.evaluation.figures import compare, table, title
+from vqvae_tf.tasks.card import resizing
 
 FLAGS = flags.FLAGS
 
@@ -72,7 +73,7 @@ class _Run:
 def _describe(name):
     metadata = presets.verify(presets.find_preset(name))
     data = _described_data(name, metadata)
-    cli_data.check_data_dir("evaluate", data)
+    check_data_dir("evaluate", data)
     if FLAGS.on_corrupt == "skip":
         data = {**data, "on_corrupt": "skip"}
     changes = {
@@ -133,19 +134,19 @@ def _check_draws(runs):
 def _measure(run):
     """Prints a preset's figures; returns whether its card says others."""
     print(f"{run.name} on {run.data['source']}, ", end="")
-    resized = cards.resizing(run.data)
+    resized = resizing(run.data)
     words = f", {resized}" if resized else ""
     print(f"split {run.data['eval_split']}{words}:")
     run.figures = tasks.measure(
         presets.load(run.name), run.data, FLAGS.data_dir, rows=run.rows
     )
-    for title, value in figure_table.table(run.figures):
-        print(f"  {title:50} {value}", flush=True)
+    for name, value in table(run.figures):
+        print(f"  {name:50} {value}", flush=True)
     if run.changes:
         said = ", ".join(f"{k}={v}" for k, v in run.changes.items())
         print(f"The card has no figures of {said}.")
         return 0
-    differences = figure_table.compare(run.figures, run.metrics)
+    differences = compare(run.figures, run.metrics)
     if differences:
         print("These do not agree with the card:")
         print("\n".join(f"  {line}" for line in differences))
@@ -154,7 +155,7 @@ def _measure(run):
     return 0
 
 
-def _print_intervals(title, intervals):
+def _print_intervals(heading, intervals):
     """Prints the intervals over runs, each with its figure's digits.
 
     Not those of figures that are intervals, or numbers of draws, themselves.
@@ -164,12 +165,10 @@ def _print_intervals(title, intervals):
         for name, found in intervals.items()
         if not name.endswith(("_error", "_samples", "_pictures"))
     }
-    print(f"{title}, and half of its 95 % interval:")
+    print(f"{heading}, and half of its 95 % interval:")
     means = {name: found.mean for name, found in intervals.items()}
     halves = {name: found.half for name, found in intervals.items()}
-    for (name, mean), (_, half) in zip(
-        figure_table.table(means), figure_table.table(halves)
-    ):
+    for (name, mean), (_, half) in zip(table(means), table(halves)):
         print(f"  {name:50} {mean} ± {half}")
 
 
@@ -181,13 +180,13 @@ def _print_by_example(run, other):
     for one in (run, other):
         print(f"{one.name}, bits/dim:")
         for name, bits in one.rows.items():
-            words = figure_table.title(name, one.figures)
+            words = title(name, one.figures)
             half = statistics.half_interval(bits)
             words = words.removesuffix(", bits/dim")
             print(f"  {words:50} {bits.mean():.4f} ± {half:.4f}")
     print(f"{run.name} less {other.name}, example by example, bits/dim:")
     for (name, of_other), found in differences.items():
-        first = figure_table.title(name, run.figures)
-        second = figure_table.title(of_other, other.figures)
+        first = title(name, run.figures)
+        second = title(of_other, other.figures)
         words = f"{first} less {second}".replace(", bits/dim", "")
         print(f"  {words:50} {found.mean:+.4f} ± {found.half:.4f}")

@@ -13,9 +13,9 @@ from vqvae_tf.commands.outputs import Outputs
 from vqvae_tf.encoding import recordings as speech_codes
 from vqvae_tf.evaluation.speech import spectral_distance
 from vqvae_tf.layers.mel import frame_window
+from vqvae_tf.media import spectrograms
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.runtime import random
-from vqvae_tf.tasks.speech import card as speech_cards
 from vqvae_tf.utils.paths import has_ending
 
 FLAGS = flags.FLAGS
@@ -124,7 +124,7 @@ def _write_pair(outputs, target, model, speaker, waveform, again):
     """Writes what was made of a recording, and spectrograms of both."""
     rate = model.sample_rate
     outputs.wav(target, again, rate)
-    sheet = speech_cards.sheet([[waveform], [again]], rate)
+    sheet = spectrograms.sheet([[waveform], [again]], rate)
     outputs.picture(_sheet(target), sheet)
     window = frame_window(rate)
     distance = spectral_distance.log_spectral_distance(
@@ -172,7 +172,7 @@ def sample(preset: str):
     for target, waveform in zip(targets, waveforms):
         outputs.wav(target, waveform, model.sample_rate)
     rows = [waveforms[i : i + _COLUMNS] for i in range(0, FLAGS.num, _COLUMNS)]
-    sheet = speech_cards.sheet(rows, model.sample_rate)
+    sheet = spectrograms.sheet(rows, model.sample_rate)
     outputs.picture(output / "samples.png", sheet)
     print(f"Wrote {FLAGS.num} samples to {output}.")
 

@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf.media import sheets
+
 # Dynamic range in decibels; what is quieter is black.
 RANGE = 70.0
 
@@ -82,3 +84,21 @@ def _coloured(level):
     )
     channels = [np.interp(level, stops, colours[:, c]) for c in range(3)]
     return np.stack(channels, axis=-1).astype(np.uint8)
+
+
+def sheet(rows: dict | None, sample_rate: int) -> np.ndarray:
+    """Draws spectrograms: rows of waveforms, as wide as the longest.
+
+    Args:
+        rows: lists of as many float waveforms each.
+        sample_rate: in Hz.
+
+    Returns:
+        uint8 `[height, width, 3]`.
+    """
+    flat = [wave for row in rows for wave in row]
+    longest = max(map(len, flat))
+    pictures = [
+        draw(np.pad(w, [0, longest - len(w)]), sample_rate) for w in flat
+    ]
+    return sheets.grid(np.stack(pictures), columns=len(rows[0]))

@@ -46,3 +46,10 @@ def _add_text(path, text):
         size = file.tell() - 8
         file.seek(4)
         file.write(size.to_bytes(4, "little"))
+
+
+def joined(waves: list, sample_rate: int):
+    """Returns (all waveforms with half a second between them, rate)."""
+    silence = np.zeros([sample_rate // 2], np.float32)
+    parts = [part for wave in waves for part in (wave, silence)]
+    return np.concatenate(parts), sample_rate

@@ -9,7 +9,7 @@ import pytest
 import vqvae_tf as vq
 from support import small
 from vqvae_tf import recipes
-from vqvae_tf.media import spectrograms
+from vqvae_tf.media import spectrograms, wav
 from vqvae_tf.media.wav import save_wav
 from vqvae_tf.tasks.speech import card as speech_cards
 
@@ -33,7 +33,7 @@ def test_wav(tmp_path):
 
 def test_joined_leaves_half_a_second_between():
     waves = [np.full(100, 0.1), np.full(50, 0.2)]
-    joined, rate = speech_cards.joined(waves, 80)
+    joined, rate = wav.joined(waves, 80)
     assert rate == 80 and len(joined) == 150 + 2 * 40
     np.testing.assert_allclose(joined[140:190], 0.2)
     assert not joined[100:140].any()
@@ -41,7 +41,7 @@ def test_joined_leaves_half_a_second_between():
 
 def test_sheet_has_a_spectrogram_for_each():
     rows = [list(small.waveforms(2, 4000, seed=s)) for s in (0, 1)]
-    sheet = speech_cards.sheet(rows, 8000)
+    sheet = spectrograms.sheet(rows, 8000)
     one = spectrograms.draw(rows[1][0], 8000)
     height, width = one.shape[:2]
     assert sheet.shape == (2 * height + 6, 2 * width + 6, 3)

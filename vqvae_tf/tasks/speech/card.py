@@ -5,7 +5,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vqvae_tf.data.audio import reading as audio_reading
-from vqvae_tf.media import sheets, spectrograms
+from vqvae_tf.media import spectrograms, wav
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.samples.voices import sample_voices
 from vqvae_tf.tasks.speech.recipe import has_fast_decoder
@@ -116,10 +116,10 @@ def draw(
     if autoencoder.has_fast_decoder:
         fast = _decoded(autoencoder, waves, others, fast=True)
         rows["fast_conversions"] = fast
-    drawn = sheet(list(rows.values()), autoencoder.sample_rate)
+    drawn = spectrograms.sheet(list(rows.values()), autoencoder.sample_rate)
     files = {"reconstructions.png": drawn}
     for title, row in rows.items():
-        files[f"{title}.wav"] = joined(row, autoencoder.sample_rate)
+        files[f"{title}.wav"] = wav.joined(row, autoencoder.sample_rate)
     if isinstance(model, LatentGenerator):
         files |= _samples(model)
     return files
@@ -156,32 +156,6 @@ def _samples(model):
     drawn = list(model.sample(context=context, seed=0).numpy())
     rate = autoencoder.sample_rate
     return {
-        "samples.png": sheet([drawn], rate),
-        "samples.wav": joined(drawn, rate),
+        "samples.png": spectrograms.sheet([drawn], rate),
+        "samples.wav": wav.joined(drawn, rate),
     }
-
-
-def sheet(rows: dict | None, sample_rate: int) -> np.ndarray:
-    """Draws spectrograms: rows of waveforms, as wide as the longest.
-
-    Args:
-        rows: lists of as many float waveforms each.
-        sample_rate: in Hz.
-
-    Returns:
-        uint8 `[height, width, 3]`.
-    """
-    flat = [wave for row in rows for wave in row]
-    longest = max(map(len, flat))
-    pictures = [
-        spectrograms.draw(np.pad(w, [0, longest - len(w)]), sample_rate)
-        for w in flat
-    ]
-    return sheets.grid(np.stack(pictures), columns=len(rows[0]))
-
-
-def joined(waves: list, sample_rate: int):
-    """Returns (all waveforms with half a second between them, rate)."""
-    silence = np.zeros([sample_rate // 2], np.float32)
-    parts = [part for wave in waves for part in (wave, silence)]
-    return np.concatenate(parts), sample_rate
