@@ -15,8 +15,6 @@ import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from tensorflow.python.eager import context  # noqa: E402
 
-from support import runs  # noqa: E402
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell leaves it to what it starts in the background.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -65,8 +63,7 @@ def pytest_configure(config):
     if config.option.markexpr == "not slow":
         hypothesis.settings.load_profile("the same inputs")
         # To optimise a graph takes longer than it saves where it runs once or
-        # twice. The slow tests do, and the commands that others start.
-        os.environ[runs.PLAIN_GRAPHS] = "1"
+        # twice. The slow tests do, and the processes that others start.
         tf.config.optimizer.set_experimental_options(
             {"disable_meta_optimizer": True}
         )

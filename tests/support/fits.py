@@ -48,10 +48,8 @@ def fitted(name):
 
 
 def main():
-    from support import runs
     from vqvae_tf.runtime import strategies
 
-    runs.optimise_graphs_as_the_tests()
     output, name, *models = sys.argv[1:]
     strategy = strategies.make_strategy(name)
     found = {}

@@ -30,9 +30,6 @@ OF_TESTS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 
-# Set by tests/conftest.py where graphs are not optimised.
-PLAIN_GRAPHS = "VQVAE_TF_TESTS_PLAIN_GRAPHS"
-
 # Seconds after which a process hangs, and is not just slow on a busy machine.
 HANGS = 3600
 
@@ -85,16 +82,6 @@ def start_workers(work, data_dir, kill_after=(None, None)):
         start(work, data_dir, moment, "multiworker", env)
         for moment, env in zip(kill_after, two_tasks())
     ]
-
-
-def optimise_graphs_as_the_tests():
-    """Has a child's graphs optimised no more than its parent's are."""
-    import tensorflow as tf
-
-    if os.environ.get(PLAIN_GRAPHS):
-        tf.config.optimizer.set_experimental_options(
-            {"disable_meta_optimizer": True}
-        )
 
 
 def _free_port():
@@ -187,7 +174,6 @@ def run(work, data_dir, kill_after=None, strategy="one"):
     from vqvae_tf.tasks import run as training
     from vqvae_tf.training import fitting
 
-    optimise_graphs_as_the_tests()
     made = strategies.make_strategy(strategy)
     # Now and then, not at every step: steps are lost, and made again.
     fitting.AGREE_STEPS = 3
