@@ -20,7 +20,7 @@ class Identity(Bottleneck):
     array([[0., 2.]], dtype=float32)
     """
 
-    def __init__(self, activation=None, **kwargs):
+    def __init__(self, activation: str | None = None, **kwargs):
         super().__init__(**kwargs)
         self.activation = keras.activations.get(activation)
 

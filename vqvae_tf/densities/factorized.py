@@ -42,7 +42,13 @@ class FactorizedDensity(DensityModel):
     parts = ("network", "likelihood")
     has_mode = True
 
-    def __init__(self, network, likelihood, local_shape=None, **kwargs):
+    def __init__(
+        self,
+        network: keras.layers.Layer,
+        likelihood: keras.layers.Layer,
+        local_shape=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         check_role(self, "network", network, "network")
         check_role(self, "likelihood", likelihood, "likelihood")

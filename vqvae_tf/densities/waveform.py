@@ -51,7 +51,9 @@ class WaveformDensity(DensityModel):
 
     parts = ("density", "companding")
 
-    def __init__(self, density, companding, **kwargs):
+    def __init__(
+        self, density: keras.Model, companding: keras.layers.Layer, **kwargs
+    ):
         super().__init__(**kwargs)
         check_role(self, "density", density, "density of codes")
         check_role(self, "companding", companding, "companding")

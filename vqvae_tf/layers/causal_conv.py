@@ -27,7 +27,13 @@ def gate(x) -> tf.Tensor:
 class _CausalConv(keras.layers.Layer):
     """A kernel and a bias, of causal convolutions of any rank."""
 
-    def __init__(self, filters, include_current=True, use_bias=True, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        include_current: bool = True,
+        use_bias: bool = True,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.filters = check_positive("filters", filters)
         self.include_current = bool(include_current)

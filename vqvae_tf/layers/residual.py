@@ -10,7 +10,12 @@ class Residual(Composite):
     """What a residual block and a stack of them share: sizes and shapes."""
 
     def __init__(
-        self, channels, residual_channels, kernel_size, rank, **kwargs
+        self,
+        channels: int,
+        residual_channels: int | None,
+        kernel_size: int,
+        rank: int,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         check_rank(rank)

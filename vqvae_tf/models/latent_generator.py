@@ -48,7 +48,7 @@ class LatentGenerator(DensityModel):
     loss_names = ("loss", "bits_per_dim", "reconstruction_bits", "prior_bits")
     parts = ("autoencoder", "prior")
 
-    def __init__(self, autoencoder, prior, **kwargs):
+    def __init__(self, autoencoder: keras.Model, prior: keras.Model, **kwargs):
         super().__init__(**kwargs)
         _check_fit(autoencoder, prior)
         self.autoencoder = autoencoder

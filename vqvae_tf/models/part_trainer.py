@@ -17,7 +17,7 @@ class PartTrainer(StepModel):
 
     trained: tuple[str, ...] = ()
 
-    def __init__(self, model, **kwargs):
+    def __init__(self, model: StepModel, **kwargs):
         super().__init__(**kwargs)
         if not model.built:
             model.build()

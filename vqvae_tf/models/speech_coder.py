@@ -4,7 +4,7 @@ from vqvae_tf.densities.base import blank
 from vqvae_tf.models.part_trainer import PartTrainer
 from vqvae_tf.models.vqvae import without_prefix
 from vqvae_tf.runtime.roles import check_role
-from vqvae_tf.runtime.step import examples, split_weight, total
+from vqvae_tf.runtime.step import StepModel, examples, split_weight, total
 
 
 class SpeechCoder(PartTrainer):
@@ -56,7 +56,7 @@ class SpeechCoder(PartTrainer):
         "fast_decoder",
     )
 
-    def __init__(self, model, **kwargs):
+    def __init__(self, model: StepModel, **kwargs):
         check_role(self, "model", model, "speech model")
         if model.auxiliary is None:
             raise ValueError(

@@ -5,7 +5,7 @@ import tensorflow as tf
 from vqvae_tf.densities.base import blank
 from vqvae_tf.models.part_trainer import PartTrainer
 from vqvae_tf.runtime.roles import check_role
-from vqvae_tf.runtime.step import split_weight
+from vqvae_tf.runtime.step import StepModel, split_weight
 
 
 class SpeechFastDecoder(PartTrainer):
@@ -52,7 +52,7 @@ class SpeechFastDecoder(PartTrainer):
 
     trained = ("fast_decoder",)
 
-    def __init__(self, model, **kwargs):
+    def __init__(self, model: StepModel, **kwargs):
         check_role(self, "model", model, "speech model")
         if model.fast_decoder is None:
             raise ValueError(

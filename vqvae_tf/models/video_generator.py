@@ -45,7 +45,7 @@ class VideoGenerator(StepModel):
     loss_names = ()
     parts = ("autoencoder", "prior")
 
-    def __init__(self, autoencoder, prior, **kwargs):
+    def __init__(self, autoencoder: keras.Model, prior: keras.Model, **kwargs):
         super().__init__(**kwargs)
         check_role(self, "autoencoder", autoencoder, "autoencoder")
         _check_fit(autoencoder, prior)

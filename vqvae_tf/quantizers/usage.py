@@ -39,7 +39,13 @@ class CodebookUsage(keras.metrics.Metric):
         prefix: put before the names of the two results.
     """
 
-    def __init__(self, num_embeddings, num_codebooks=1, prefix="", name=None):
+    def __init__(
+        self,
+        num_embeddings: int,
+        num_codebooks: int = 1,
+        prefix: str = "",
+        name: str | None = None,
+    ):
         super().__init__(name=name or f"{prefix}codebook_usage")
         self.num_embeddings = num_embeddings
         self.num_codebooks = num_codebooks

@@ -3,6 +3,7 @@
 import functools
 import pathlib
 import time
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -118,7 +119,12 @@ class Keeper(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, checkpoints, training: ConfigDict, step: int, request, check
+        self,
+        checkpoints: Checkpoints,
+        training: ConfigDict,
+        step: int,
+        request: interruption.Request,
+        check: Callable,
     ):
         super().__init__()
         self.checkpoints = checkpoints
@@ -196,7 +202,11 @@ class Records(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, directory: pathlib.Path, step: int, training: ConfigDict, pictures
+        self,
+        directory: pathlib.Path,
+        step: int,
+        training: ConfigDict,
+        pictures: Callable,
     ):
         super().__init__()
         history.cut_summaries(directory, step)
