@@ -18,7 +18,7 @@ import trained
 
 from vqvae_tf import presets  # noqa: E402
 from vqvae_tf.evaluation import comparison
-from vqvae_tf.tasks.pictures import figures  # noqa: E402
+from vqvae_tf.tasks import pictures  # noqa: E402
 from vqvae_tf.utils.paths import expand
 
 # Not those that beta was chosen by, which are 1 to 5.
@@ -88,7 +88,7 @@ def bounds(model, description, data_dir) -> dict:
     found = {}
     for samples in SAMPLES:
         description = {**description, "bound_samples": samples}
-        measured = figures.measure(model, description, data_dir)
+        measured = pictures.figures.measure(model, description, data_dir)
         single = measured["bits_per_dim"] * _nats(model)
         found[str(samples)] = measured.get("nats", single)
     return found
@@ -99,11 +99,11 @@ def _nats(model):
     return float(math.prod(model.event_shape) * math.log(2))
 
 
-def report(found):
+def report(figures):
     """Prints which of the promised properties hold."""
     # A folder may hold what used to be a member.
-    found = {name: found[name] for name in MEMBERS if name in found}
-    for name, (value, wanted, holds) in properties.verdicts(found).items():
+    figures = {name: figures[name] for name in MEMBERS if name in figures}
+    for name, (value, wanted, holds) in properties.verdicts(figures).items():
         if isinstance(value, float):
             value = f"{value:.3f}"
         print(f"{'holds' if holds else 'FAILS'}: {name}: {value} ({wanted})")

@@ -195,7 +195,7 @@ def test_bounds_are_in_nats_and_tighten(monkeypatch):
     )
     images = np.where(digits(40) < 128, 0, 255).astype(np.uint8)
     monkeypatch.setattr(
-        family.figures,
+        family.pictures.figures,
         "eval_batches",
         lambda *_, **__: [(tf.constant(images), {}, tf.ones([40]))],
     )

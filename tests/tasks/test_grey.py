@@ -106,7 +106,8 @@ def test_card(folder):
     preset = folder / "work" / "preset"
     text = (preset / "README.md").read_text()
     assert "A VQ-VAE of 28x28 grey pictures with K=8 codes" in text
-    assert f"`train[:{TRAINED_ON}]`; figures on\n`train[{TRAINED_ON}:]`" in text
+    assert f"Trained on split `train[:{TRAINED_ON}]` of" in text
+    assert f"figures are for\n`train[{TRAINED_ON}:]`" in text
     assert "(23 examples)" in text
     assert "Digits of MNIST's test split (CC BY-SA 3.0," in text
     sheet = small.read_picture(preset / "reconstructions.png")

@@ -1,0 +1,75 @@
+"""The small variants of the zoo's recipes train, and become presets.
+
+On the data of the recipe where TFDS_DATA_DIR has it, else on what the package
+carries.
+"""
+
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+from support.tfds_sets import write_clips
+from vqvae_tf import presets, recipes
+from vqvae_tf.samples.voices import voice_files
+from vqvae_tf.tasks import card_samples, publish, run
+
+
+def data_of(config, folder):
+    """Returns the data's folder, and has the recipe read what is in it."""
+    name = config.data.source.removeprefix("tfds:").partition("/")[0]
+    prepared = os.environ.get("TFDS_DATA_DIR", "nowhere")
+    if pathlib.Path(prepared, name).is_dir():
+        return prepared
+    write = {"speech": write_voices, "video": write_episodes}
+    if config.data.source != "shapes":
+        write.get(recipes.kind(config), write_pictures)(config, folder)
+    config.data.update(train_split="train", eval_split="test")
+    return str(folder)
+
+
+def write_pictures(config, folder):
+    data = config.data
+    images = card_samples.known_images(
+        config.card.samples, data.image_size, data.channels
+    )
+    labels = np.arange(len(images)) % (data.num_classes or 1)
+    np.savez(
+        folder / "pictures.npz",
+        train_images=images[:8],
+        train_labels=labels[:8],
+        test_images=images[8:],
+        test_labels=labels[8:],
+    )
+    data.source = "npz:pictures.npz"
+
+
+def write_voices(config, folder):
+    """One recording of each speaker trains, another one tests."""
+    pytest.importorskip("soundfile", reason="reads recordings")
+    for i, path in enumerate(voice_files()):
+        speaker = path.stem.split("_")[1]
+        target = folder / ("train" if i < 5 else "test") / speaker
+        target.mkdir(parents=True)
+        shutil.copy(path, target)
+    config.data.source = "folder"
+
+
+def write_episodes(config, folder):
+    write_clips(folder, "clips", config.data.image_size)
+    config.data.source = "tfds:clips"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", recipes.built_in())
+def test_small_variants_become_presets(name, tmp_path):
+    config = recipes.load_recipe(f"{name}:small")
+    config.dtype_policy = "float32"
+    data_dir = data_of(config, tmp_path)
+    model = run.train(config, tmp_path / "run", data_dir)
+    publish.publish(config, model, tmp_path / "preset", data_dir)
+    metadata = presets.verify(tmp_path / "preset")
+    assert metadata["data"]["kind"] == recipes.kind(config)
+    assert all(np.isfinite(v) for v in metadata["metrics"].values())
