@@ -18,6 +18,8 @@ COUNT = 2
 # Latents that are equally near to two embeddings, or draws that are as near
 # to a boundary, may go either way on another processor.
 EQUAL = 0.99
+# Of the largest value. The phases of Griffin-Lim make more of rounding.
+TOLERANCE = {"fast_waveform": 2e-3}
 
 
 @pytest.mark.parametrize("name", sorted(presets.BUILT_IN))
@@ -36,9 +38,10 @@ def test_presets_answer_as_before(name):
         elif np.issubdtype(value.dtype, np.integer):
             assert (value == expected).mean() >= EQUAL, key
         else:
+            tolerance = TOLERANCE.get(key.partition("/")[2], 1e-4)
             scale = np.abs(expected).max()
             np.testing.assert_allclose(
-                value, expected, rtol=1e-4, atol=1e-4 * scale, err_msg=key
+                value, expected, 1e-4, tolerance * scale, err_msg=key
             )
 
 

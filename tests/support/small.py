@@ -10,6 +10,8 @@ from vqvae_tf.recipes import defaults
 from vqvae_tf.samples.photos import sample_pictures
 
 SIZE = 16
+# Graphs are traced in the time that their operations take: one block is enough.
+SMALL = dict(hidden_channels=8, num_residual_layers=1)
 
 
 def pictures(count=8, size=SIZE) -> np.ndarray:
@@ -22,10 +24,10 @@ def autoencoder(num_codebooks=1, quantizer=vq.VectorQuantizerEMA, channels=3):
     """An untrained VQ-VAE of 16x16 pictures with 4x4 codes of 8."""
     likelihood = vq.Gaussian()
     model = vq.VQVAE(
-        vq.Encoder(4 * num_codebooks, hidden_channels=8),
+        vq.Encoder(4 * num_codebooks, **SMALL),
         quantizer(8, 4, num_codebooks=num_codebooks, seed=1),
         vq.FactorizedDensity(
-            vq.Decoder(likelihood.num_parameters(channels), hidden_channels=8),
+            vq.Decoder(likelihood.num_parameters(channels), **SMALL),
             likelihood,
         ),
         event_shape=(SIZE, SIZE, channels),
@@ -47,10 +49,10 @@ def vae(bottleneck=None, latents=4, channels=3, **options):
     """
     likelihood = vq.Gaussian()
     model = vq.Autoencoder(
-        vq.Encoder(latents, hidden_channels=8),
+        vq.Encoder(latents, **SMALL),
         bottleneck or vq.bottlenecks.DiagonalGaussian(),
         vq.FactorizedDensity(
-            vq.Decoder(likelihood.num_parameters(channels), hidden_channels=8),
+            vq.Decoder(likelihood.num_parameters(channels), **SMALL),
             likelihood,
         ),
         event_shape=(SIZE, SIZE, channels),
@@ -100,7 +102,7 @@ def generator(num_codebooks=1, num_classes=None):
 def two_levels():
     """`autoencoder()`, three codes above its maps and a prior of the three."""
     above = vq.VQVAE(
-        vq.GlobalEncoder(4, 3 * 4, hidden_channels=8),
+        vq.GlobalEncoder(4, 3 * 4, **SMALL),
         vq.VectorQuantizerEMA(8, 4, num_codebooks=3, seed=1),
         prior(local_channels=3 * 4, local_upsampling=4),
         preprocess=vq.CodeEmbedding(8, 6),
@@ -171,7 +173,7 @@ def wavenet(num_embeddings, **context):
 def speech_vqvae(**helpers):
     """An untrained VQ-VAE of waveforms: a code of 8 for four samples."""
     model = vq.SpeechVQVAE(
-        vq.Encoder(4, hidden_channels=8, num_downsamples=2, rank=1),
+        vq.Encoder(4, num_downsamples=2, rank=1, **SMALL),
         vq.VectorQuantizerEMA(8, 4, seed=1),
         vq.WaveformDensity(
             wavenet(
