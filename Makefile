@@ -12,7 +12,8 @@ demo: $(INSTALLED)
 
 # Two workers, on a thread each (tests/conftest.py).
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow" tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile \
+	  --no-loadscope-reorder -q -m "not slow" tests
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m slow tests

@@ -19,6 +19,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell leaves it to what it starts in the background.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+_TESTS = pathlib.Path(__file__).parent
 _CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(
     _CPU, [tf.config.LogicalDeviceConfiguration()] * 2
@@ -67,6 +68,32 @@ def pytest_configure(config):
         tf.config.optimizer.set_experimental_options(
             {"disable_meta_optimizer": True}
         )
+
+
+# They come first, the longest of all before the others: a worker that begins
+# one of them last keeps the other one waiting (--no-loadscope-reorder).
+_LONG = (
+    "commands/test_commands.py",
+    "tasks/speech/test_training.py",
+    "models/test_vqvae.py",
+    "utils/test_folders.py",
+    "runtime/test_strategies.py",
+    "training/test_resume.py",
+    "presets/test_outputs.py",
+    "models/test_speech_vqvae.py",
+    "tasks/test_training.py",
+    "quantizers/test_vector_quantizer.py",
+    "test_readme.py",
+    "training/test_faults.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        name = item.path.relative_to(_TESTS).as_posix()
+        return _LONG.index(name) if name in _LONG else len(_LONG)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True, scope="session")
