@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "vqvae_tf"
 # From the ground up; those of one row do not know each other.
 STOREYS = (
-    ("_versions", "zoo_path", "utils", "samples"),
+    ("_moved", "_versions", "zoo_path", "utils", "samples"),
     ("media",),
     ("data", "presets"),
     ("runtime",),

@@ -4,7 +4,7 @@ VQ-VAE (van den Oord et al. 2017, arXiv:1711.00937) and what stands around it:
 quantizers, encoders and decoders, densities, priors, pretrained models.
 """
 
-from vqvae_tf import _versions
+from vqvae_tf import _moved, _versions
 
 _versions.check()
 
@@ -61,6 +61,7 @@ from vqvae_tf.quantizers import (  # noqa: E402
 )
 
 __version__ = _versions.__version__
+_moved.install()
 
 __all__ = [
     "Autoencoder",
