@@ -61,10 +61,13 @@ def goes_down(module, other):
     return here == there or HEIGHT.get(there, len(STOREYS)) < HEIGHT[here]
 
 
-@pytest.mark.parametrize("module", sorted(set(MODULES) - {"vqvae_tf"}))
-def test_imports_go_down(module):
-    for other in imported(TREES[module]):
-        assert goes_down(module, other), f"{module} imports {other}"
+def test_imports_go_down():
+    assert not [
+        f"{module} imports {other}"
+        for module in set(MODULES) - {"vqvae_tf"}
+        for other in imported(TREES[module])
+        if not goes_down(module, other)
+    ]
 
 
 def test_imports_make_no_circle():
@@ -83,13 +86,14 @@ def test_imports_make_no_circle():
         pytest.fail(" <- ".join(error.args[1]))
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_own_modules_are_imported_at_the_top(module):
+def test_own_modules_are_imported_at_the_top():
     """Only heavy packages of others may wait for a call."""
-    for node in ast.walk(TREES[module]):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            found = [*imported(node)]
-            assert not found, f"{node.name} imports {', '.join(found)}"
+    assert not [
+        f"{module}.{function.name} imports {other}"
+        for module, tree in TREES.items()
+        for function in functions(tree)
+        for other in imported(function)
+    ]
 
 
 # Sizes ------------------------------------------------------------------------
@@ -112,20 +116,30 @@ def lines_of(function):
     return total - (function.body[0].end_lineno - function.body[0].lineno + 1)
 
 
-@pytest.mark.parametrize("path", ALL, ids=lambda p: str(p.relative_to(ROOT)))
-def test_files_and_functions_are_short(path):
-    text = path.read_text()
-    assert len(text.splitlines()) <= LINES
-    for function in functions(ast.parse(text)):
-        assert lines_of(function) <= FUNCTION_LINES, function.name
+def test_files_are_short():
+    sizes = {
+        path.relative_to(ROOT): path.read_text().count("\n") for path in ALL
+    }
+    assert not {path: size for path, size in sizes.items() if size > LINES}
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_constructors_take_few_arguments_by_position(module):
-    for function in functions(TREES[module]):
-        if function.name == "__init__":
+def test_functions_are_short():
+    assert not [
+        f"{path.relative_to(ROOT)}: {function.name}"
+        for path in ALL
+        for function in functions(ast.parse(path.read_text()))
+        if lines_of(function) > FUNCTION_LINES
+    ]
+
+
+def test_constructors_take_few_arguments_by_position():
+    found = []
+    for module, tree in TREES.items():
+        for function in functions(tree):
             given = [*function.args.posonlyargs, *function.args.args][1:]
-            assert len(given) <= ARGUMENTS, f"line {function.lineno}"
+            if function.name == "__init__" and len(given) > ARGUMENTS:
+                found.append(f"{module}, line {function.lineno}")
+    assert not found
 
 
 def test_the_kind_of_a_recipe_is_compared_in_one_place():
