@@ -68,6 +68,8 @@ def pytest_configure(config):
         tf.config.optimizer.set_experimental_options(
             {"disable_meta_optimizer": True}
         )
+        flags = "--xla_backend_optimization_level=0"
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}"
 
 
 # They come first, the longest of all before the others: a worker that begins
