@@ -38,7 +38,7 @@ class Checkpoints:
         directory: where to save; on several machines, one that all of them see.
     """
 
-    def __init__(self, model: keras.Model, directory: pathlib.Path):
+    def __init__(self, model: keras.Model, directory: pathlib.Path) -> None:
         self.directory = expand(directory)
         self.strategy = model.distribute_strategy
         self._variables = (model.weights, model.optimizer)
@@ -67,7 +67,7 @@ class Checkpoints:
 
     # Saving -----------------------------------------------------------------
 
-    def save(self, step: int, within_epoch=True):
+    def save(self, step: int, within_epoch: bool = True) -> None:
         """Saves the state after `step` steps; later ones are removed.
 
         Args:
@@ -173,7 +173,7 @@ class Checkpoints:
             )
         return 0
 
-    def restore_metrics(self, step: int):
+    def restore_metrics(self, step: int) -> None:
         """Restores what the epoch's metrics were after `step` steps, if any.
 
         Those of another number of replicas cannot be divided among these: a

@@ -1,6 +1,9 @@
 """Whether a training is still one: its loss and its state are numbers."""
 
 import math
+import pathlib
+from collections.abc import Iterable
+from typing import Protocol
 
 import keras
 import tensorflow as tf
@@ -14,6 +17,15 @@ class NotFinite(ExplainedError):
     """A training whose loss or state is infinite or no number."""
 
 
+class Saved(Protocol):
+    """What is asked of `checkpoints.Checkpoints`, which imports this module."""
+
+    directory: pathlib.Path
+    strategy: tf.distribute.Strategy
+
+    def steps(self) -> list[int]: ...
+
+
 class StopAtNotFinite(keras.callbacks.Callback):
     """Ends a training as an epoch ends whose loss is not finite.
 
@@ -24,20 +36,20 @@ class StopAtNotFinite(keras.callbacks.Callback):
         step: the steps that are done.
     """
 
-    def __init__(self, checkpoints, step: int):
+    def __init__(self, checkpoints: Saved, step: int) -> None:
         super().__init__()
         self.checkpoints, self.step = checkpoints, step
         self._loss = None
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.step += 1
         self._loss = (logs or {}).get("loss")  # not read: that would wait
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self._loss = (logs or {}).get("loss", self._loss)
         self.check()
 
-    def check(self):
+    def check(self) -> None:
         """Raises NotFinite if the loss of the epoch so far is not finite."""
         if self._loss is None:
             return
@@ -69,7 +81,7 @@ def _leaves_steps_out(optimizer) -> bool:
     return scales and float(tf.convert_to_tensor(optimizer.dynamic_scale)) >= 1
 
 
-def kept(checkpoints) -> str:
+def kept(checkpoints: Saved) -> str:
     """Returns what is left of a training that diverged, and what to do."""
     steps = checkpoints.steps()
     left = (
@@ -84,7 +96,7 @@ def kept(checkpoints) -> str:
     )
 
 
-def unsound(variables) -> list[str]:
+def unsound(variables: Iterable[keras.Variable | tf.Variable]) -> list[str]:
     """Returns the names of variables that are not finite in every number.
 
     Args:

@@ -25,10 +25,10 @@ AGREE_STEPS, AGREE_SECONDS = 20, 5.0
 def fit(
     model: keras.Model,
     training: ConfigDict,
-    batches,
+    batches: Callable[..., tf.data.Dataset],
     directory: pathlib.Path,
-    pictures,
-):
+    pictures: Callable[[], dict],
+) -> None:
     """Fits one stage up to its number of steps, from its last checkpoint.
 
     Killed at any moment and called again, it ends with the same variables,
@@ -91,11 +91,11 @@ def _fit(model, training, batches, done, callbacks):
 class StopAfter(keras.callbacks.Callback):
     """Ends a fit after so many epochs, of the total that it shows."""
 
-    def __init__(self, epochs: int):
+    def __init__(self, epochs: int) -> None:
         super().__init__()
         self.left = epochs
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.left -= 1
         self.model.stop_training = self.left == 0
 
@@ -124,8 +124,8 @@ class Keeper(keras.callbacks.Callback):
         training: ConfigDict,
         step: int,
         request: interruption.Request,
-        check: Callable,
-    ):
+        check: Callable[[], None],
+    ) -> None:
         super().__init__()
         self.checkpoints = checkpoints
         self.training = training
@@ -136,18 +136,18 @@ class Keeper(keras.callbacks.Callback):
         self.first = step
         self.agree_at = step + 1
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         # Keras has set them back just now.
         if self.step % self.training.steps_per_epoch:
             self.checkpoints.restore_metrics(self.step)
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.step += 1
         # At an epoch's end its records come first, in `on_epoch_end`.
         if not self._ends_epoch():
             self._keep()
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self._keep()
 
     def _ends_epoch(self):
@@ -206,8 +206,8 @@ class Records(keras.callbacks.Callback):
         directory: pathlib.Path,
         step: int,
         training: ConfigDict,
-        pictures: Callable,
-    ):
+        pictures: Callable[[], dict],
+    ) -> None:
         super().__init__()
         history.cut_summaries(directory, step)
         self.history = history.History(directory / "history.jsonl", step)
@@ -216,10 +216,10 @@ class Records(keras.callbacks.Callback):
         self.training = training
         self.pictures = pictures
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.step += 1
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         rate = float(tf.convert_to_tensor(self.model.optimizer.learning_rate))
         row = {**(logs or {}), "learning_rate": rate}
         found = self.pictures()

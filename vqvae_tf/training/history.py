@@ -8,6 +8,7 @@ was killed leaves the same history as one that was not.
 import json
 import os
 import pathlib
+from collections.abc import Mapping
 
 import tensorflow as tf
 
@@ -23,7 +24,7 @@ class History:
         step: the step that training goes on from; later lines are dropped.
     """
 
-    def __init__(self, path: str | pathlib.Path, step: int):
+    def __init__(self, path: str | pathlib.Path, step: int) -> None:
         self.path = expand(path)
         remove_leftovers(path)
         kept = [row for row in read_history(path) if row["step"] <= step]
@@ -31,7 +32,7 @@ class History:
             text = "".join(json.dumps(row) + "\n" for row in kept)
             pathlib.Path(temporary).write_text(text)
 
-    def add(self, step: int, metrics):
+    def add(self, step: int, metrics: Mapping[str, float]) -> None:
         """Adds the line of an epoch that ended with `step`."""
         row = {"step": step, **{k: float(v) for k, v in metrics.items()}}
         with open(self.path, "a") as file:
@@ -55,7 +56,7 @@ def read_history(path: str | pathlib.Path) -> list[dict]:
     return rows
 
 
-def cut_summaries(directory: pathlib.Path, step: int):
+def cut_summaries(directory: pathlib.Path, step: int) -> None:
     """Drops what TensorBoard's files say of later steps than `step`.
 
     Args:

@@ -3,6 +3,8 @@
 import contextlib
 import signal
 import threading
+import types
+from collections.abc import Iterator
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -14,7 +16,7 @@ class Interrupted(KeyboardInterrupt):
         signal: the signal's number.
     """
 
-    def __init__(self, message, number: int):
+    def __init__(self, message: str, number: int) -> None:
         super().__init__(message)
         self.signal = number
 
@@ -26,27 +28,27 @@ class Request:
         signal: the signal's number, or None.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.signal = None
         self._before = {}
 
-    def note(self, number: int, frame=None):
+    def note(self, number: int, frame: types.FrameType | None = None) -> None:
         """Notes a signal; a second one has its usual effect, at once."""
         self.signal = number
         self.restore()
 
-    def install(self):
+    def install(self) -> None:
         for number in _SIGNALS:
             self._before[number] = signal.signal(number, self.note)
 
-    def restore(self):
+    def restore(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
 
 
 @contextlib.contextmanager
-def requests():
+def requests() -> Iterator[Request]:
     """Notes SIGINT and SIGTERM inside of the block, instead of obeying them.
 
     Yields:

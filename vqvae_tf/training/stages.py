@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Callable, Generator
 
 import keras
+import tensorflow as tf
 from ml_collections import ConfigDict
 
 from vqvae_tf.training import fitting
@@ -27,10 +28,10 @@ class Stage:
     name: str
     model: keras.Model
     training: ConfigDict
-    batches: Callable
+    batches: Callable[..., tf.data.Dataset]
     logged: Callable[[], dict]
 
-    def carry_out(self, workdir: pathlib.Path):
+    def carry_out(self, workdir: pathlib.Path) -> None:
         """Fits the model; see `fitting.fit`."""
         fitting.fit(
             self.model,
@@ -60,8 +61,13 @@ class Encoding:
         return once(workdir / self.file, self.model, self.encode)
 
 
+# What a task's `stages` is: it yields steps, is sent what each gives, and
+# returns the trained model.
+Steps = Generator[Stage | Encoding, dict | None, keras.Model]
+
+
 def carry_out(
-    steps: Generator, workdir: pathlib.Path, start: Callable[[], None]
+    steps: Steps, workdir: pathlib.Path, start: Callable[[], None]
 ) -> keras.Model:
     """Carries out a run step by step.
 

@@ -28,7 +28,7 @@ _UNTRAINED = (
 )
 
 
-def check_empty(workdir: pathlib.Path, stages: set[str]):
+def check_empty(workdir: pathlib.Path, stages: set[str]) -> None:
     """Raises ValueError where a new run would find files of other origin.
 
     Args:
@@ -49,7 +49,7 @@ def check_empty(workdir: pathlib.Path, stages: set[str]):
 
 def compare_recipe(
     config: ConfigDict, workdir: pathlib.Path, plans: tuple[Plan, ...]
-):
+) -> None:
     """Raises ValueError if the directory holds a run of another recipe.
 
     Args:
@@ -87,7 +87,7 @@ def noted_policy(workdir: pathlib.Path) -> str | None:
     return policy if policy in dtype_policies.POLICIES else None
 
 
-def note_recipe(config: ConfigDict, workdir: pathlib.Path):
+def note_recipe(config: ConfigDict, workdir: pathlib.Path) -> None:
     """Writes the recipe into the run's directory, on the chief."""
     path, text = workdir / RECIPE, recipes.to_json(config)
     if not strategies.is_chief() or path.exists() and path.read_text() == text:
