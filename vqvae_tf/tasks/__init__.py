@@ -15,7 +15,7 @@ from vqvae_tf.tasks.task import Task
 TASKS: dict[str, Task] = {}
 
 
-def register(task: Task):
+def register(task: Task) -> None:
     """Adds a task: its recipes are known, trained, published and measured."""
     TASKS[task.kind.name] = task
     registry.register(task.kind)

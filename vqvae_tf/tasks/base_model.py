@@ -4,10 +4,11 @@ import keras
 from ml_collections import ConfigDict
 
 from vqvae_tf import presets
+from vqvae_tf.models import VQVAE
 from vqvae_tf.recipes import classes
 
 
-def check_named(config: ConfigDict, section: str):
+def check_named(config: ConfigDict, section: str) -> None:
     """Raises ValueError unless a recipe of codes names its base.
 
     Args:
@@ -23,7 +24,7 @@ def check_named(config: ConfigDict, section: str):
         )
 
 
-def load_base(config: ConfigDict):
+def load_base(config: ConfigDict) -> VQVAE:
     """Returns the autoencoder of the preset that the recipe stands on.
 
     Raises:
@@ -41,7 +42,7 @@ def load_base(config: ConfigDict):
     return base
 
 
-def check_base(base: keras.Model, model: keras.Model):
+def check_base(base: keras.Model, model: keras.Model) -> None:
     """Raises ValueError unless a model is of the codes of `base`.
 
     Args:

@@ -57,7 +57,7 @@ def _own_words(config):
 def card(
     config: ConfigDict,
     figures: dict,
-    steps: int,
+    steps: str,
     path: str | pathlib.Path | None = None,
     command: str | None = None,
     policy: str | None = None,

@@ -21,7 +21,7 @@ def publish(
     folder: str | pathlib.Path,
     data_dir: str | None = None,
     command: str | None = None,
-):
+) -> str:
     """Writes a trained model as a preset, with figures, card and pictures.
 
     Args:

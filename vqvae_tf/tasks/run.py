@@ -38,7 +38,7 @@ def train(
     data_dir: str | None = None,
     stage: str = "all",
     strategy: tf.distribute.Strategy | None = None,
-):
+) -> keras.Model:
     """Trains a recipe, or goes on with it, and saves a preset.
 
     Args:
@@ -69,7 +69,7 @@ def train(
 
 def reserved(
     workdir: str | pathlib.Path, strategy: tf.distribute.Strategy | None = None
-):
+) -> contextlib.AbstractContextManager:
     """Keeps other runs out of a directory, in a `with` block.
 
     Of several workers the chief does so for all, who share the directory.

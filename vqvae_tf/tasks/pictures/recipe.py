@@ -3,6 +3,7 @@
 import math
 import sys
 
+import tensorflow as tf
 from ml_collections import ConfigDict
 
 from vqvae_tf import bottlenecks, data, densities, layers
@@ -18,7 +19,7 @@ DATA_KEYS = ("source", "train_split", "eval_split", "image_size", "num_classes")
 _HELPERS = ("corruption", "regularizer", "observation")
 
 
-def defaults():
+def defaults() -> ConfigDict:
     """Returns a recipe of pictures with every key at its default."""
     return schema.common(
         data=schema.data(**picture_keys()),
@@ -59,7 +60,7 @@ def picture_keys() -> dict:
     )
 
 
-def check(config: ConfigDict):
+def check(config: ConfigDict) -> None:
     """Raises ValueError for pictures or parts that do not fit."""
     check_pictures(config)
     if config.bottleneck.name is not None:
@@ -80,7 +81,7 @@ def check(config: ConfigDict):
             )
 
 
-def check_pictures(config: ConfigDict):
+def check_pictures(config: ConfigDict) -> None:
     """Raises ValueError unless the size and channels of pictures are given."""
     size, channels = config.data.image_size, config.data.channels
     # A model takes any size; figures, card and samples are of one.
@@ -116,7 +117,7 @@ PICTURE_RULES = {
 }
 
 
-def make_autoencoder(config: ConfigDict):
+def make_autoencoder(config: ConfigDict) -> VQVAE | Autoencoder:
     """Makes the recipe's VQ-VAE, or an autoencoder with another bottleneck."""
     size = config.data.image_size
     options = {
@@ -138,7 +139,9 @@ def _make_decoder(config):
     return densities.FactorizedDensity(network, likelihood)
 
 
-def open_split(description: dict, split: str, data_dir: str | None = None):
+def open_split(
+    description: dict | ConfigDict, split: str, data_dir: str | None = None
+) -> data.ImageSource:
     """Opens the data that a preset's metadata, or a recipe, describes."""
     return data.open_images(
         description["source"],
@@ -152,11 +155,11 @@ def open_split(description: dict, split: str, data_dir: str | None = None):
 
 
 def eval_batches(
-    description: dict,
+    description: dict | ConfigDict,
     split: str,
     data_dir: str | None = None,
     batch_size: int = 20,
-):
+) -> tf.data.Dataset:
     """Returns the evaluation batches that a preset's metadata describes."""
     return data.evaluation_batches(
         open_split(description, split, data_dir),
@@ -168,7 +171,7 @@ def eval_batches(
 
 def first_pictures(
     config: ConfigDict, images: data.ImageSource, count: int = 8
-):
+) -> tf.Tensor:
     """Returns the first pictures of a split, as evaluation sees them."""
     batches = data.evaluation_batches(images, count, config.data.image_size)
     return next(iter(batches))[0]

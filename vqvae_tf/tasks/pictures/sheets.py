@@ -59,7 +59,7 @@ def can_sample(model: keras.Model) -> bool:
     return isinstance(model, LatentGenerator)
 
 
-def reconstruction_sheet(model: keras.Model, images: np.ndarray):
+def reconstruction_sheet(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Pictures, each above its reconstruction; see `rows`."""
     stacked = sheets.stacked(rows(model, images), columns=6)
     return _readable(stacked, images.shape[1])
@@ -75,8 +75,8 @@ def sample_sheet(
     count: int | None = None,
     seed: int = 0,
     label: int | None = None,
-    **options,
-):
+    **options: object,
+) -> np.ndarray:
     """A sheet of samples; with classes one column for each, or one class.
 
     Args:

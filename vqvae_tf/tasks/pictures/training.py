@@ -1,6 +1,7 @@
 """The stages of pictures: an autoencoder, and a prior over its codes."""
 
 import functools
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -13,13 +14,13 @@ from vqvae_tf.models import LatentGenerator
 from vqvae_tf.recipes import building
 from vqvae_tf.tasks.pictures import sheets as previews
 from vqvae_tf.tasks.pictures.recipe import first_pictures, open_split
-from vqvae_tf.training.stages import PRIOR, Encoding, Plan, Stage
+from vqvae_tf.training.stages import PRIOR, Encoding, Plan, Stage, Steps
 from vqvae_tf.training.workdir import CODES
 
 PLANS = (Plan("autoencoder", "training"), PRIOR)
 
 
-def stages(config: ConfigDict, data_dir: str | None, with_prior: bool):
+def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
     """Yields the stages of a recipe; see `Task.stages`."""
     images = open_split(config.data, config.data.train_split, data_dir)
     held_out = open_split(config.data, config.data.eval_split, data_dir)
@@ -53,8 +54,8 @@ def prior_stage(
     config: ConfigDict,
     prior: keras.Model,
     codes: np.ndarray,
-    samples,
-    **options,
+    samples: Callable[[], np.ndarray],
+    **options: object,
 ) -> Stage:
     """Returns the stage of a prior over codes in memory.
 

@@ -1,6 +1,5 @@
 """Recipes of speech: a VQ-VAE of waveforms, and a prior over its codes."""
 
-import keras
 from ml_collections import ConfigDict
 
 from vqvae_tf import data as sources, densities, layers
@@ -17,7 +16,7 @@ _HELPERS = {
 }
 
 
-def defaults():
+def defaults() -> ConfigDict:
     """Returns a recipe of speech with every key at its default."""
     return schema.common(
         data=schema.data(
@@ -51,7 +50,7 @@ def defaults():
     )
 
 
-def check(config: ConfigDict):
+def check(config: ConfigDict) -> None:
     """Raises ValueError for data or parts that do not fit."""
     for key in ("sample_rate", "window", "num_speakers"):
         value = config.data[key]
@@ -129,7 +128,7 @@ def make_autoencoder(config: ConfigDict) -> SpeechVQVAE:
 
 
 def with_fast_decoder(
-    config: ConfigDict, autoencoder: keras.Model
+    config: ConfigDict, autoencoder: SpeechVQVAE
 ) -> SpeechVQVAE:
     """Returns a model of speech with the recipe's fast decoder, if it has one.
 
@@ -163,7 +162,9 @@ def _stride(config):
     return 2 ** config.encoder.get("num_downsamples", 2)
 
 
-def open_split(description: dict, split: str, data_dir: str | None = None):
+def open_split(
+    description: dict | ConfigDict, split: str, data_dir: str | None = None
+) -> sources.AudioSource:
     """Opens the recordings that a recipe, or a preset's metadata, describes."""
     return sources.open_audio(
         description["source"],

@@ -15,11 +15,16 @@ from vqvae_tf.encoding import recordings
 from vqvae_tf.evaluation.speech.coded import Coded
 from vqvae_tf.evaluation.speech.likelihoods import likelihoods
 from vqvae_tf.media import sheets, spectrograms
-from vqvae_tf.models import LatentGenerator, SpeechCoder, SpeechFastDecoder
+from vqvae_tf.models import (
+    LatentGenerator,
+    SpeechCoder,
+    SpeechFastDecoder,
+    SpeechVQVAE,
+)
 from vqvae_tf.recipes import building
 from vqvae_tf.tasks.pictures.training import prior_stage
 from vqvae_tf.tasks.speech.recipe import open_split, with_fast_decoder
-from vqvae_tf.training.stages import PRIOR, Encoding, Plan, Stage
+from vqvae_tf.training.stages import PRIOR, Encoding, Plan, Stage, Steps
 from vqvae_tf.training.workdir import CODES
 from vqvae_tf.utils.padding import pad
 
@@ -47,7 +52,7 @@ PLANS = (
 )
 
 
-def stages(config: ConfigDict, data_dir: str | None, with_prior: bool):
+def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
     """Yields the stages of a recipe; see `Task.stages`."""
     audio = open_split(config.data, config.data.train_split, data_dir)
     held_out = open_split(config.data, config.data.eval_split, data_dir)
@@ -122,7 +127,10 @@ def _speaker_names(config, audio):
 
 
 def encode(
-    model: keras.Model, audio, passes: int = 1, longest: int | None = None
+    model: SpeechVQVAE,
+    audio: data.AudioSource,
+    passes: int = 1,
+    longest: int | None = None,
 ) -> dict:
     """Encodes recordings, as often as there are passes.
 
@@ -151,7 +159,7 @@ def encode(
 # What to log ------------------------------------------------------------------
 
 
-def held_out_bits(model: keras.Model, audio) -> dict:
+def held_out_bits(model: SpeechVQVAE, audio: data.AudioSource) -> dict:
     """Returns the `likelihoods` of held-out recordings, for the course.
 
     None of a single one, which has no other's codes.
@@ -164,8 +172,11 @@ def held_out_bits(model: keras.Model, audio) -> dict:
 
 
 def spectrum_sheet(
-    model: keras.Model, audio, fast: bool = False, count: int = 4
-):
+    model: SpeechVQVAE,
+    audio: data.AudioSource,
+    fast: bool = False,
+    count: int = 4,
+) -> np.ndarray:
     """Draws log-mel frames, below each what the auxiliary decoder tells.
 
     Or, with `fast`, the fast one.
@@ -188,7 +199,9 @@ def spectrum_sheet(
     return sheets.enlarge(sheets.stacked(rows, columns=count), 2)
 
 
-def reconstruction_sheet(model: keras.Model, audio, count: int = 4):
+def reconstruction_sheet(
+    model: SpeechVQVAE, audio: data.AudioSource, count: int = 4
+) -> np.ndarray:
     """Draws spectrograms of recordings, below each that of its codes."""
     batch = next(iter(data.audio_evaluation_batches(audio, count)))
     waveform, context, mask = batch
@@ -203,7 +216,7 @@ def reconstruction_sheet(model: keras.Model, audio, count: int = 4):
     return sheets.stacked(rows, columns=count)
 
 
-def code_sheet(prior: keras.Model, count: int = 8):
+def code_sheet(prior: keras.Model, count: int = 8) -> np.ndarray:
     """Draws sequences of codes from the prior as grey levels, row by row."""
     codes = prior.sample(count, seed=0).numpy()
     levels = codes * (255.0 / (prior.num_embeddings - 1))

@@ -65,7 +65,9 @@ def draw(
     }
 
 
-def from_global(model: keras.Model, global_codes: np.ndarray, seed: int = 0):
+def from_global(
+    model: keras.Model, global_codes: np.ndarray, seed: int = 0
+) -> np.ndarray:
     """Returns frames drawn from global codes, int32 `[batch, 1, 1, G]`."""
     inner = model.prior.autoencoder
     local = inner.quantizer.decode(global_codes)

@@ -8,7 +8,7 @@ from vqvae_tf.tasks import base_model
 from vqvae_tf.tasks.pictures import recipe as pictures
 
 
-def defaults():
+def defaults() -> ConfigDict:
     """Returns a recipe of codes with every key at its default."""
     return schema.common(
         # The preset whose codes are the data.
@@ -25,13 +25,13 @@ def defaults():
     )
 
 
-def check(config: ConfigDict):
+def check(config: ConfigDict) -> None:
     """Raises ValueError unless the recipe says what its codes are."""
     pictures.check_pictures(config)
     base_model.check_named(config, "preprocess")
 
 
-def make_autoencoder(config: ConfigDict):
+def make_autoencoder(config: ConfigDict) -> VQVAE:
     """Makes the VQ-VAE of code maps."""
     quantizer = building.make(config, "quantizer")
     decoder = building.make(

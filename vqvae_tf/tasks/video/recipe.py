@@ -13,7 +13,7 @@ from vqvae_tf.tasks import base_model
 from vqvae_tf.tasks.pictures import recipe as pictures
 
 
-def defaults():
+def defaults() -> ConfigDict:
     """Returns a recipe of video with every key at its default."""
     return schema.common(
         # The preset whose codes are the data.
@@ -28,13 +28,13 @@ def defaults():
     )
 
 
-def check(config: ConfigDict):
+def check(config: ConfigDict) -> None:
     """Raises ValueError unless the recipe says what its codes are."""
     pictures.check_pictures(config)
     base_model.check_named(config, "context")
 
 
-def make_prior(config: ConfigDict):
+def make_prior(config: ConfigDict) -> densities.ConditionalDensity:
     """Makes the prior of the next frame, and the network of past frames."""
     network = building.make(config, "context")
     density = building.make(
@@ -48,7 +48,9 @@ def make_prior(config: ConfigDict):
     )
 
 
-def open_split(description: dict, split: str, data_dir: str | None = None):
+def open_split(
+    description: dict | ConfigDict, split: str, data_dir: str | None = None
+) -> data.Episodes:
     """Opens the episodes that a preset's metadata, or a recipe, describes."""
     return data.open_episodes(
         description["source"],
@@ -61,7 +63,7 @@ def open_split(description: dict, split: str, data_dir: str | None = None):
     )
 
 
-def suited(video: keras.Model, episodes):
+def suited(video: keras.Model, episodes: data.Episodes) -> data.Episodes:
     """Returns episodes as a model of video takes them.
 
     Args:
@@ -119,13 +121,15 @@ def _kind(of):
     return f"the actions {low}..{of.num_actions - 1}"
 
 
-def future(video: keras.Model, episodes) -> int:
+def future(video: keras.Model, episodes: data.Episodes) -> int:
     """Returns how many frames rollouts go on for: 10, or all there are."""
     available = int(episodes.lengths.max()) - video.num_past
     return min(STEPS, available)
 
 
-def far_apart(video: keras.Model, episodes, count: int = 4):
+def far_apart(
+    video: keras.Model, episodes: data.Episodes, count: int = 4
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Returns `count` clips that lie far apart.
 
     Returns:

@@ -13,13 +13,13 @@ from vqvae_tf.models import VideoGenerator
 from vqvae_tf.recipes import building
 from vqvae_tf.tasks.base_model import check_base, load_base
 from vqvae_tf.tasks.video.recipe import far_apart, open_split, suited
-from vqvae_tf.training.stages import Encoding, Plan, Stage
+from vqvae_tf.training.stages import Encoding, Plan, Stage, Steps
 from vqvae_tf.training.workdir import CODES
 
 PLANS = (Plan("prior", "prior_training", keys=("prior.", "marginals")),)
 
 
-def stages(config: ConfigDict, data_dir: str | None, with_prior: bool):
+def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
     """Yields the stage of a recipe, whose autoencoder is its base's.
 
     See `Task.stages`.
@@ -54,7 +54,7 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool):
     return video
 
 
-def rollout_sheet(video: keras.Model, episodes) -> np.ndarray:
+def rollout_sheet(video: keras.Model, episodes: data.Episodes) -> np.ndarray:
     """Draws what came and, below, a rollout, of clips far apart."""
     frames, actions = far_apart(video, episodes)
     past = video.num_past
