@@ -10,7 +10,9 @@ from vqvae_tf.recipes.warm_start import warm_start
 from vqvae_tf.utils.messages import first_line
 
 
-def make(config: ConfigDict, section: str, **overrides):
+def make(
+    config: ConfigDict, section: str, **overrides: object
+) -> keras.Layer | None:
     """Makes an object of the class that a section names.
 
     Args:
@@ -60,14 +62,14 @@ def make_prior(config: ConfigDict) -> keras.Model | None:
 
 def start(
     config: ConfigDict, model: keras.Model, part: str, required: bool = True
-):
+) -> None:
     """Gives a model the weights that the recipe starts from; `warm_start`."""
     if config.start is not None:
         own = classes.own_classes(config)
         warm_start(model, config.start, part, required, custom_objects=own)
 
 
-def prior_of_codes(config: ConfigDict):
+def prior_of_codes(config: ConfigDict) -> keras.Model | None:
     """Makes a prior over the codes of the recipe's quantizer."""
     quantizer = config.quantizer
     count = config.data.get("num_classes")

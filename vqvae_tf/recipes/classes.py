@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import types
+from collections.abc import Iterable
 
 import keras
 from ml_collections import ConfigDict
@@ -20,7 +22,7 @@ _COMMON = {
 }
 
 
-def sections() -> dict:
+def sections() -> dict[str, tuple[types.ModuleType, ...]]:
     """Returns the sections that name a class, with the modules of these."""
     return _COMMON | registry.parts()
 
@@ -98,7 +100,7 @@ def own_classes(config: ConfigDict) -> dict[str, type]:
     return found
 
 
-def check_given(section: str, name: str, given: list[str]):
+def check_given(section: str, name: str, given: Iterable[str]) -> None:
     """Raises ValueError where a class is not given what it needs.
 
     Args:

@@ -42,7 +42,7 @@ class Rule:
         )
 
 
-def whole(low: int | float | None, high=2**31 - 1) -> Rule:
+def whole(low: int, high: int = 2**31 - 1) -> Rule:
     """Returns the rule of integers in [low, high], at most those of int32."""
 
     def holds(value: object):
@@ -53,7 +53,10 @@ def whole(low: int | float | None, high=2**31 - 1) -> Rule:
 
 
 def real(
-    low: int | float | None = None, high=None, above=None, below=None
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
 ) -> Rule:
     """Returns the rule of finite numbers within bounds.
 
@@ -95,7 +98,7 @@ def _in_float32(value):
     return value == 0 or _TINY <= abs(value) <= _LARGEST
 
 
-def one_of(*values) -> Rule:
+def one_of(*values: str) -> Rule:
     """Returns the rule of a few values."""
     return Rule(
         f"one of {', '.join(map(repr, values))}",
@@ -188,7 +191,7 @@ def may_be_none(key: str) -> bool:
     return rule is not None and rule.holds(None)
 
 
-def plain(value: object):
+def plain(value: object) -> object:
     """Returns a value with Python's numbers in the place of numpy's."""
     if isinstance(value, np.generic):
         return value.item()
@@ -197,7 +200,7 @@ def plain(value: object):
     return value
 
 
-def make_plain(section: str):
+def make_plain(section: ConfigDict) -> None:
     """Puts Python's numbers in the place of numpy's, in all sections."""
     for key in section.keys():
         value = section[key]
@@ -214,7 +217,7 @@ def _has_numpy(value):
     return isinstance(value, np.generic)
 
 
-def check_sections(config: ConfigDict, known: ConfigDict):
+def check_sections(config: ConfigDict, known: ConfigDict) -> None:
     """Raises RecipeError unless all sections and keys are there, as such."""
     for name, expected in known.items():
         is_section = isinstance(expected, ConfigDict)
@@ -258,7 +261,7 @@ def _refuse_section(key, found):
     )
 
 
-def check_values(config: ConfigDict, parts: list[str]):
+def check_values(config: ConfigDict, parts: list[str]) -> None:
     """Raises ValueError where a key's value is none that it may have.
 
     Args:

@@ -53,7 +53,7 @@ def _add(config, other):
                 _add(config[key], other[key])
 
 
-def common(**sections) -> ConfigDict:
+def common(**sections: ConfigDict | None) -> ConfigDict:
     """Returns the keys that recipes of all kinds have, and further sections."""
     config = ConfigDict()
     config.name = "vqvae"
@@ -73,19 +73,19 @@ def common(**sections) -> ConfigDict:
     return config
 
 
-def section(**items) -> ConfigDict:
+def section(**items: object) -> ConfigDict:
     """Returns a section: keyword arguments of a class, whose name is `name`."""
     config = ConfigDict(items)
     config.unlock()
     return config
 
 
-def plain(**items) -> ConfigDict:
+def plain(**items: object) -> ConfigDict:
     """Returns a section of these keys and no others."""
     return ConfigDict(items, convert_dict=True)
 
 
-def data(**items) -> ConfigDict:
+def data(**items: object) -> ConfigDict:
     """Returns the section of the data: common keys, and further ones."""
     return section(
         source="tfds:cifar10",
@@ -96,7 +96,7 @@ def data(**items) -> ConfigDict:
     )
 
 
-def training(**items) -> ConfigDict:
+def training(**items: object) -> ConfigDict:
     """Returns a section of a stage: how its model is fitted."""
     options = dict(
         steps=10_000,

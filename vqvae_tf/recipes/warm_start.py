@@ -17,7 +17,7 @@ def warm_start(
     part: str,
     required: bool = True,
     custom_objects: dict | None = None,
-):
+) -> None:
     """Gives a model the weights of a preset where they fit.
 
     Layers are matched by their places in the model. Those of other shapes keep
