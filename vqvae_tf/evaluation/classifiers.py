@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from vqvae_tf.utils import checks
 from vqvae_tf.utils.padding import pad
@@ -18,7 +19,9 @@ from vqvae_tf.utils.padding import pad
 _POOL = 8
 
 
-def check_labels(sequences: Sequence, labels, num_classes: int) -> np.ndarray:
+def check_labels(
+    sequences: Sequence, labels: ArrayLike, num_classes: int
+) -> np.ndarray:
     """Returns labels as int32, or raises ValueError unless all have one."""
     labels = np.asarray(labels)
     if not len(sequences) or labels.shape != (len(sequences),):
@@ -40,7 +43,8 @@ def training_batches(
     labels: np.ndarray,
     batch_size: int,
     seed: int,
-    change: Callable | None = None,
+    change: Callable[[np.ndarray, np.random.Generator], np.ndarray]
+    | None = None,
 ) -> tuple[tf.data.Dataset, int]:
     """Endless shuffled batches of sequences of similar lengths.
 

@@ -7,9 +7,11 @@ one alone gives 7.2 %).
 """
 
 import dataclasses
+import os
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vqvae_tf.utils.checks import check_positive
 from vqvae_tf.utils.paths import expand
@@ -27,7 +29,9 @@ class Interval:
     label: str
 
 
-def read_alignment(path, unit=1.0) -> list[Interval]:
+def read_alignment(
+    path: str | os.PathLike, unit: float = 1.0
+) -> list[Interval]:
     """Reads an alignment: a line `start end label` for each interval.
 
     Fields are separated by blanks, tabs or commas; empty lines and lines that
@@ -136,7 +140,12 @@ class CodeLabels:
 
 
 def code_labels(
-    codes, labels, test_codes, test_labels, num_embeddings, num_labels
+    codes: ArrayLike,
+    labels: ArrayLike,
+    test_codes: ArrayLike,
+    test_labels: ArrayLike,
+    num_embeddings: int,
+    num_labels: int,
 ) -> CodeLabels:
     """Maps each code to its most frequent label, and scores the map.
 

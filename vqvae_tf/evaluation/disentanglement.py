@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.utils.checks import check_positive
@@ -35,7 +36,9 @@ class InformationGap(NamedTuple):
     entropies: np.ndarray
 
 
-def mutual_information_gap(latents, factors, num_bins=20) -> InformationGap:
+def mutual_information_gap(
+    latents: ArrayLike, factors: ArrayLike, num_bins: int = 20
+) -> InformationGap:
     """Measures whether each factor is told by one latent, and by it alone.
 
     1 if each factor is a function of one latent and no other latent tells

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.statistics import (
@@ -52,7 +53,7 @@ FIGURES = (
 def evaluate(
     model: VQVAE | LatentGenerator,
     batches: Iterable,
-    training_counts=None,
+    training_counts: ArrayLike | None = None,
     progress: bool = True,
     rows: dict[str, np.ndarray] | None = None,
 ) -> dict[str, float]:

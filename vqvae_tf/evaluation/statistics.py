@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
-from vqvae_tf.quantizers import lookup, usage
+from vqvae_tf.quantizers import Quantizer, lookup, usage
 from vqvae_tf.utils.progress import bar
 from vqvae_tf.utils.units import bits
 
@@ -31,7 +32,7 @@ def psnr(mse: float) -> float:
     return float(10 * np.log10(255.0**2 / mse)) if mse > 0 else math.inf
 
 
-def half_interval(values) -> float:
+def half_interval(values: ArrayLike) -> float:
     """Returns half of the 95 % confidence interval of a mean.
 
     Args:
@@ -44,7 +45,7 @@ def half_interval(values) -> float:
     return float(1.96 * values.std(ddof=1) / math.sqrt(len(values)))
 
 
-def unigram_bits(training_counts, test_counts) -> float:
+def unigram_bits(training_counts: ArrayLike, test_counts: ArrayLike) -> float:
     """Returns the cross-entropy of test codes under training frequencies.
 
     Args:
@@ -106,12 +107,14 @@ class Distortion:
     {'mse': 1.0, 'nmse': 1.0, 'psnr': 48.13...}
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._values, self._error = 0, 0.0
         self._x, self._x2 = 0.0, 0.0
         self._ssim = []
 
-    def add(self, x, reconstruction, ssim=()):
+    def add(
+        self, x: ArrayLike, reconstruction: ArrayLike, ssim: ArrayLike = ()
+    ) -> None:
         """Adds a batch.
 
         Args:
@@ -156,12 +159,12 @@ class CodeCounts:
         counts: float64 `[G, K]`.
     """
 
-    def __init__(self, quantizer):
+    def __init__(self, quantizer: Quantizer) -> None:
         self.counts = np.zeros(
             [quantizer.num_codebooks, quantizer.num_embeddings]
         )
 
-    def add(self, codes):
+    def add(self, codes: ArrayLike) -> None:
         """Adds codes, integers of any shape; `[..., G]` of G codebooks."""
         groups, size = self.counts.shape
         flat = np.asarray(codes).reshape(-1, groups).T
@@ -179,10 +182,10 @@ class CodeCounts:
 class Bounds:
     """Log-likelihoods of all examples, and what they are in bits/dim."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._rows, self._values = {}, 0
 
-    def add(self, values, **nats):
+    def add(self, values: int, **nats: np.ndarray) -> None:
         """Adds a batch.
 
         Args:
@@ -193,14 +196,14 @@ class Bounds:
         for name, rows in nats.items():
             self._rows.setdefault(name, []).extend(rows.astype(np.float64))
 
-    def __contains__(self, name):
+    def __contains__(self, name: str) -> bool:
         return name in self._rows
 
     def nats(self, *names: str) -> np.ndarray:
         """Returns the sums of some log-likelihoods, float64 `[examples]`."""
         return sum(np.array(self._rows[name]) for name in names)
 
-    def bits(self, nats) -> np.ndarray:
+    def bits(self, nats: np.ndarray) -> np.ndarray:
         """Returns -log2 of likelihoods a dimension.
 
         Args:

@@ -99,7 +99,7 @@ class MapBits:
         latents: the global codes, int32 `[n, 1, 1, G]`.
     """
 
-    def __init__(self, autoencoder: VQVAE):
+    def __init__(self, autoencoder: VQVAE) -> None:
         decoder, quantizer = autoencoder.decoder, autoencoder.quantizer
         self._log_prob = tf.function(
             lambda codes, latents: decoder.log_prob(
@@ -108,7 +108,7 @@ class MapBits:
             reduce_retracing=True,
         )
 
-    def __call__(self, codes, latents) -> np.ndarray:
+    def __call__(self, codes: np.ndarray, latents: np.ndarray) -> np.ndarray:
         return units.bits(-_batched(self._log_prob, codes, latents))
 
 

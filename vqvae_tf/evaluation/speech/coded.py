@@ -29,7 +29,9 @@ class Coded:
     codes: list[np.ndarray]
 
     @classmethod
-    def of(cls, autoencoder, audio: AudioSource, progress: bool = True):
+    def of(
+        cls, autoencoder: VQVAE, audio: AudioSource, progress: bool = True
+    ) -> "Coded":
         """Encodes recordings; see `encoding.recordings.encode`."""
         codes = recordings.encode(autoencoder, audio, progress)
         return cls(autoencoder, audio, codes)
@@ -54,7 +56,9 @@ class Coded:
         counts = [len(sequence) for sequence in self.codes]
         yield from bar(recordings.equal_groups(counts, self.stride), progress)
 
-    def draw(self, rows, speakers, **drawing) -> list[np.ndarray]:
+    def draw(
+        self, rows: np.ndarray, speakers: np.ndarray, **drawing: object
+    ) -> list[np.ndarray]:
         """Draws waveforms as long as the recordings.
 
         Args:

@@ -21,7 +21,9 @@ FIGURES = (
 )
 
 
-def code_statistics(coded: Coded, training_codes) -> dict[str, float]:
+def code_statistics(
+    coded: Coded, training_codes: list[np.ndarray]
+) -> dict[str, float]:
     """Counts codes.
 
     Args:

@@ -4,11 +4,15 @@
 integers `[n]`.
 """
 
-import numpy as np
+from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vqvae_tf.data.audio.source import AudioSource
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.speech.coded import Coded
-from vqvae_tf.evaluation.speech.judges import TARGETS
+from vqvae_tf.evaluation.speech.judges import TARGETS, Judged
 from vqvae_tf.evaluation.speech.likelihoods import OTHER_VOICES
 from vqvae_tf.evaluation.speech.spectral_distance import log_spectral_distance
 from vqvae_tf.layers.mel import frame_window
@@ -60,7 +64,9 @@ FIGURES = (
 )
 
 
-def drawn_figures(coded: Coded, judged, **drawing) -> dict[str, float]:
+def drawn_figures(
+    coded: Coded, judged: Judged, **drawing: object
+) -> dict[str, float]:
     """Returns the figures of what each decoder of a model draws.
 
     Args:
@@ -86,7 +92,7 @@ def drawn_figures(coded: Coded, judged, **drawing) -> dict[str, float]:
     return figures
 
 
-def reconstructions(coded: Coded, **drawing) -> list[np.ndarray]:
+def reconstructions(coded: Coded, **drawing: object) -> list[np.ndarray]:
     """Decodes the codes of each recording in its own speaker's voice.
 
     Args:
@@ -101,7 +107,9 @@ def reconstructions(coded: Coded, **drawing) -> list[np.ndarray]:
     return coded.draw(rows, coded.speakers, **drawing)
 
 
-def reconstruction_figures(coded, reconstructed, judged) -> dict[str, float]:
+def reconstruction_figures(
+    coded: Coded, reconstructed: Sequence[np.ndarray], judged: Judged
+) -> dict[str, float]:
     """Compares reconstructions with their originals.
 
     Args:
@@ -125,7 +133,9 @@ def reconstruction_figures(coded, reconstructed, judged) -> dict[str, float]:
     }
 
 
-def accuracies(prefix: str, waveforms, judged) -> dict[str, float]:
+def accuracies(
+    prefix: str, waveforms: Sequence[np.ndarray], judged: Judged
+) -> dict[str, float]:
     """Returns `PREFIXclass_accuracy`, `PREFIXspeaker_accuracy`, by judges."""
     return {
         f"{prefix}{judge.target}_accuracy": judge.accuracy(waveforms, labels)
@@ -133,7 +143,9 @@ def accuracies(prefix: str, waveforms, judged) -> dict[str, float]:
     }
 
 
-def conversions(coded: Coded, **drawing) -> tuple[np.ndarray, list[np.ndarray]]:
+def conversions(
+    coded: Coded, **drawing: object
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """Draws each recording in other speakers' voices, the next four at most.
 
     Of five speakers those are all others.
@@ -150,7 +162,7 @@ def conversions(coded: Coded, **drawing) -> tuple[np.ndarray, list[np.ndarray]]:
     return pairs, coded.draw(rows, targets, **drawing)
 
 
-def conversion_pairs(speakers, count) -> np.ndarray:
+def conversion_pairs(speakers: ArrayLike, count: int) -> np.ndarray:
     """Returns which recording is converted to whom.
 
     Args:
@@ -177,7 +189,12 @@ def conversion_pairs(speakers, count) -> np.ndarray:
     )
 
 
-def conversion_figures(audio, pairs, converted, judged) -> dict:
+def conversion_figures(
+    audio: AudioSource,
+    pairs: np.ndarray,
+    converted: Sequence[np.ndarray],
+    judged: Judged,
+) -> dict:
     """Asks judges what conversions sound like.
 
     Args:

@@ -14,7 +14,7 @@ from vqvae_tf.evaluation.speech import (
 )
 from vqvae_tf.evaluation.speech.coded import Coded
 from vqvae_tf.evaluation.speech.judges import Judge
-from vqvae_tf.models import LatentGenerator
+from vqvae_tf.models import VQVAE, LatentGenerator
 
 FIGURES = (
     *of_codes.FIGURES,
@@ -25,7 +25,7 @@ FIGURES = (
 
 
 def evaluate(
-    model,
+    model: VQVAE | LatentGenerator,
     test: Coded,
     train: Coded,
     judges: Sequence[Judge] = (),
@@ -80,7 +80,7 @@ def evaluate(
     return {"examples": test.audio.num_examples, **figures}
 
 
-def check_source(autoencoder, audio: AudioSource):
+def check_source(autoencoder: VQVAE, audio: AudioSource) -> None:
     """Raises ValueError unless a source is of the model's rate and speakers."""
     rate = getattr(autoencoder, "sample_rate", audio.sample_rate)
     if rate != audio.sample_rate:

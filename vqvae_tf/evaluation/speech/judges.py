@@ -8,10 +8,12 @@ was chosen by it.
 import dataclasses
 import functools
 import sys
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from vqvae_tf.data.audio.source import AudioSource
 from vqvae_tf.evaluation import classifiers
@@ -36,10 +38,12 @@ class Judge:
 
     model: keras.Model
     target: str
-    names: tuple
+    names: tuple[str, ...]
     sample_rate: int
 
-    def predict(self, waveforms, mask=None) -> np.ndarray:
+    def predict(
+        self, waveforms: ArrayLike, mask: ArrayLike | None = None
+    ) -> np.ndarray:
         """Returns the probability of each class.
 
         Args:
@@ -73,12 +77,14 @@ class Judge:
             [row[:length] for row, length in zip(waveforms, lengths)]
         )
 
-    def probabilities(self, recordings) -> np.ndarray:
+    def probabilities(self, recordings: Sequence[ArrayLike]) -> np.ndarray:
         """Returns `predict` of waveforms `[time]` of differing length."""
         recordings = [np.asarray(r, np.float32) for r in recordings]
         return classifiers.predictions(self.model, recordings)
 
-    def accuracy(self, recordings, labels) -> float:
+    def accuracy(
+        self, recordings: Sequence[ArrayLike], labels: ArrayLike
+    ) -> float:
         """Returns the share of recordings whose label is the most probable.
 
         Args:
@@ -107,6 +113,10 @@ class Judge:
                 "its training split."
             )
         return labels
+
+
+# Judges, and the correct labels of n recordings for each, integers `[n]`.
+Judged = Iterable[tuple[Judge, np.ndarray]]
 
 
 def target_labels(

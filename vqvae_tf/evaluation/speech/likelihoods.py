@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf.densities import DensityModel
 from vqvae_tf.encoding import recordings
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.speech.coded import Coded
@@ -153,7 +154,7 @@ def _stacked(codes, rows):
 
 
 def prior_figures(
-    prior, coded: Coded, progress: bool = True
+    prior: DensityModel, coded: Coded, progress: bool = True
 ) -> dict[str, float]:
     """Returns `prior_bits_per_code` of test codes.
 

@@ -6,10 +6,12 @@ same probe of log-mel frames says how much was there to be told.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from vqvae_tf.evaluation import classifiers
 from vqvae_tf.evaluation.figure import Figure
@@ -52,7 +54,7 @@ class Probed:
         majority: that of always saying the most frequent training label.
     """
 
-    accuracies: tuple
+    accuracies: tuple[float, ...]
     majority: float
 
     @property
@@ -67,13 +69,13 @@ class Probed:
 
 
 def probe(
-    train_sequences,
-    train_labels,
-    test_sequences,
-    test_labels,
+    train_sequences: Sequence[ArrayLike],
+    train_labels: ArrayLike,
+    test_sequences: Sequence[ArrayLike],
+    test_labels: ArrayLike,
     num_embeddings: int | None = None,
     num_classes: int | None = None,
-    seeds=(0, 1, 2),
+    seeds: Sequence[int] = (0, 1, 2),
     epochs: int = 30,
     progress: bool = True,
 ) -> Probed:
@@ -134,7 +136,7 @@ def probe(
 
 
 def figures(
-    train: Coded, test: Coded, progress: bool = True, **options
+    train: Coded, test: Coded, progress: bool = True, **options: object
 ) -> dict[str, float]:
     """Probes codes for what is said and by whom, beside log-mel frames.
 
@@ -188,7 +190,9 @@ def figures(
     return found
 
 
-def log_mel_frames(recordings, sample_rate, hop=64) -> list[np.ndarray]:
+def log_mel_frames(
+    recordings: Sequence[ArrayLike], sample_rate: int, hop: int = 64
+) -> list[np.ndarray]:
     """Returns log-mel frames at the rate of the codes, to compare with.
 
     Args:

@@ -6,7 +6,7 @@ import tensorflow as tf
 from vqvae_tf.data.audio.source import AudioSource
 from vqvae_tf.encoding import recordings
 from vqvae_tf.evaluation.figure import Figure
-from vqvae_tf.evaluation.speech.judges import waveforms_of
+from vqvae_tf.evaluation.speech.judges import Judged, waveforms_of
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.quantizers.usage import perplexity
 from vqvae_tf.utils.checks import check_labels, check_positive
@@ -37,9 +37,9 @@ FIGURES = (
 def sample_figures(
     model: LatentGenerator,
     audio: AudioSource,
-    judged,
+    judged: Judged,
     count: int = 100,
-    **drawing,
+    **drawing: object,
 ) -> dict[str, float]:
     """Asks judges about samples, which have no right class.
 
@@ -87,7 +87,7 @@ def samples(
     speakers: np.ndarray,
     temperature: float = 1.0,
     seed: int = 0,
-    **drawing,
+    **drawing: object,
 ) -> list[np.ndarray]:
     """Draws codes from the prior, and decodes them in the speakers' voices.
 

@@ -1,12 +1,15 @@
 """How far two recordings are apart in their spectra."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 # What lies this far below the loudest bin of the original is silence.
 _RANGE_DB = 60.0
 
 
-def log_spectral_distance(original, other, window=256, hop=64) -> float:
+def log_spectral_distance(
+    original: ArrayLike, other: ArrayLike, window: int = 256, hop: int = 64
+) -> float:
     """Returns the log-spectral distance of two waveforms, in dB.
 
     Of each frame the root mean square, over frequencies, of the difference of
