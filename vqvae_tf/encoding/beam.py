@@ -17,6 +17,7 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Iterator
 
 try:
     import apache_beam as beam
@@ -25,6 +26,7 @@ try:
         PipelineOptions,
         StandardOptions,
     )
+    from apache_beam.runners.runner import PipelineResult
     from apache_beam.utils import shared
 except ImportError as error:
     raise ImportError(
@@ -39,7 +41,7 @@ from vqvae_tf.encoding import (
 )
 from vqvae_tf.encoding.job import Job
 from vqvae_tf.encoding.plan import LAST, PLAN, Plan, check_empty
-from vqvae_tf.encoding.shards import UNFINISHED
+from vqvae_tf.encoding.shards import UNFINISHED, Content, Shard
 from vqvae_tf.encoding.sources import check_apart
 from vqvae_tf.utils.errors import explain
 
@@ -54,14 +56,14 @@ class EncodeShard(beam.DoFn):
     Elements: `Shard`. Outputs: (`Shard`, its `Content`).
     """
 
-    def __init__(self, job: Job, code_shapes: dict[str, tuple]):
+    def __init__(self, job: Job, code_shapes: dict[str, tuple]) -> None:
         self._job, self._shapes = job, code_shapes
         self._handle = shared.Shared()
 
-    def setup(self):
+    def setup(self) -> None:
         self._opened = self._handle.acquire(self._job.open)
 
-    def process(self, shard):
+    def process(self, shard: Shard) -> Iterator[tuple[Shard, Content]]:
         found = files.whole(self._job.output, shard)
         if found is None:
             files.remove(self._job.output, LAST)  # no longer complete
@@ -93,7 +95,7 @@ def build(pipeline: beam.Pipeline, job: Job, plan: Plan) -> beam.PCollection:
     )
 
 
-def run(job: Job, options: PipelineOptions | None = None):
+def run(job: Job, options: PipelineOptions | None = None) -> PipelineResult:
     """Encodes a data set; called again, it continues where it stopped.
 
     Args:

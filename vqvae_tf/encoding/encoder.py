@@ -32,7 +32,7 @@ class CodeEncoder:
         ValueError: its data are not pictures, or its latents are not codes.
     """
 
-    def __init__(self, preset: str | os.PathLike, batch_size: int):
+    def __init__(self, preset: str | os.PathLike, batch_size: int) -> None:
         self.batch_size = batch_size
         folder = presets.find_preset(preset)
         # All from the same files, even if the preset is replaced meanwhile.

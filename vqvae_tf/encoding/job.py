@@ -45,7 +45,7 @@ class Job:
     batch_size: int = 64
     on_corrupt: str = "error"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("batch_size", "num_shards"):
             value = getattr(self, name)
             if value is not None:

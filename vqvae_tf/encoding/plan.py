@@ -36,7 +36,7 @@ class Plan:
         code_shapes: the shape of each kind of codes of an example.
     """
 
-    def __init__(self, opened: OpenJob):
+    def __init__(self, opened: OpenJob) -> None:
         job, encoder = opened.job, opened.encoder
         self.file_format = job.file_format
         self.shards, splits = [], {}

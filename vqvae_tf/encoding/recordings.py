@@ -6,10 +6,14 @@ end. Waveforms are drawn in large batches of similar lengths, since a step of an
 autoregressive decoder hardly takes longer for more rows.
 """
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from vqvae_tf.data.audio.source import AudioSource
+from vqvae_tf.models import VQVAE
 from vqvae_tf.runtime import random
 from vqvae_tf.utils import tensor_checks
 from vqvae_tf.utils.checks import check_positive
@@ -21,7 +25,9 @@ from vqvae_tf.utils.progress import bar
 _AT_ONCE = 65536
 
 
-def code_counts(autoencoder, audio: AudioSource, shift=0) -> np.ndarray:
+def code_counts(
+    autoencoder: VQVAE, audio: AudioSource, shift: int = 0
+) -> np.ndarray:
     """Returns how many codes each recording has, int64 `[n]`."""
     stride = autoencoder.downsampling
     return -(-(audio.lengths + shift) // stride)
@@ -34,7 +40,9 @@ def speakers(audio: AudioSource) -> np.ndarray:
     return found.numpy()
 
 
-def equal_groups(counts, size_of_one, at_once=_AT_ONCE) -> list[np.ndarray]:
+def equal_groups(
+    counts: ArrayLike, size_of_one: int, at_once: int = _AT_ONCE
+) -> list[np.ndarray]:
     """Returns rows whose counts are equal, in groups of bounded size.
 
     Args:
@@ -55,7 +63,9 @@ def equal_groups(counts, size_of_one, at_once=_AT_ONCE) -> list[np.ndarray]:
     return groups
 
 
-def read(audio: AudioSource, rows, multiple=1, shift=0):
+def read(
+    audio: AudioSource, rows: Iterable[int], multiple: int = 1, shift: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns recordings as `padding.pad` does, float32 `[n, T]` each.
 
     Args:
@@ -69,7 +79,10 @@ def read(audio: AudioSource, rows, multiple=1, shift=0):
 
 
 def encode(
-    autoencoder, audio: AudioSource, progress=True, shift=0
+    autoencoder: VQVAE,
+    audio: AudioSource,
+    progress: bool = True,
+    shift: int = 0,
 ) -> list[np.ndarray]:
     """Encodes all recordings of a source.
 
@@ -99,15 +112,15 @@ def encode(
 
 
 def decode(
-    autoencoder,
-    codes,
-    speakers,
-    lengths,
-    temperature=1.0,
-    seed=0,
-    batch_size=128,
-    progress=True,
-    fast=False,
+    autoencoder: VQVAE,
+    codes: Sequence[np.ndarray],
+    speakers: ArrayLike,
+    lengths: Sequence[int],
+    temperature: float = 1.0,
+    seed: int = 0,
+    batch_size: int = 128,
+    progress: bool = True,
+    fast: bool = False,
 ) -> list[np.ndarray]:
     """Draws a waveform for each sequence of codes.
 
@@ -153,7 +166,12 @@ def decode(
     return waveforms
 
 
-def decoder_context(autoencoder, codes, mask, speakers) -> dict:
+def decoder_context(
+    autoencoder: VQVAE,
+    codes: np.ndarray | tf.Tensor,
+    mask: np.ndarray | tf.Tensor,
+    speakers: np.ndarray | tf.Tensor,
+) -> dict:
     """Returns the decoder's context, 0 where there are no codes.
 
     Args:
