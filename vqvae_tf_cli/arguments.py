@@ -35,7 +35,7 @@ class Command:
     output: str | None = None
     most: int | None = None
 
-    def takes(self, count) -> bool:
+    def takes(self, count: int) -> bool:
         """Returns whether it takes so many arguments."""
         named = len(self.arguments)
         least = sum(not name.startswith("[") for name in self.arguments)
@@ -226,7 +226,7 @@ COMMANDS = {
 }
 
 
-def usage(name) -> str:
+def usage(name: str) -> str:
     """Returns a command's usage line."""
     command = COMMANDS[name]
     words = ["vqvae-tf", name, *command.arguments]
@@ -256,7 +256,7 @@ def _users(flag):
     return ", ".join(n for n, c in COMMANDS.items() if flag in c.flags)
 
 
-def command_help(name) -> str:
+def command_help(name: str) -> str:
     """Returns what `vqvae-tf COMMAND --help` prints."""
     command = COMMANDS[name]
     parts = [f"Usage: {usage(name)}", textwrap.fill(command.text, 79)]

@@ -7,6 +7,8 @@ import re
 import signal
 import sys
 import threading
+from collections.abc import Sequence
+from typing import NoReturn
 
 from absl import flags
 
@@ -16,7 +18,7 @@ FLAGS = flags.FLAGS
 _HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and exits; the entry point of the package."""
     _print_any_name()
     try:

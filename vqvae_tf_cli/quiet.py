@@ -8,6 +8,7 @@ import pathlib
 import platform
 import sys
 import tempfile
+import types
 
 from absl import flags, logging
 
@@ -15,7 +16,7 @@ _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
 
-def use_onednn():
+def use_onednn() -> None:
     """Has TensorFlow use oneDNN on every x86 processor, unless the user said.
 
     By itself it does so only on those with AVX512. It reads the variable when
@@ -26,7 +27,7 @@ def use_onednn():
         os.environ.setdefault(_ONEDNN, "1")
 
 
-def import_quietly(name):
+def import_quietly(name: str) -> types.ModuleType:
     """Imports a module; shows what it printed to stderr only if it fails.
 
     Where the user has set TF_CPP_MIN_LOG_LEVEL, all is left as it is.
@@ -63,7 +64,7 @@ def _stderr_held_back():
                 sys.stderr.write(held.read().decode(errors="replace"))
 
 
-def set_up_logging(package):
+def set_up_logging(package: types.ModuleType) -> None:
     """Shows log lines of `package` from INFO on, others from WARNING on.
 
     `--verbosity` decides where it is given.

@@ -9,7 +9,7 @@ from vqvae_tf.utils.paths import expand
 FLAGS = flags.FLAGS
 
 
-def check_data_dir(command: str, description: dict):
+def check_data_dir(command: str, description: dict) -> None:
     """Raises an error where there is no folder that the source is in."""
     folder = FLAGS.data_dir
     if folder is not None and "://" not in folder:

@@ -36,7 +36,7 @@ REMARKS = {
 }
 
 
-def run(output: pathlib.Path):
+def run(output: pathlib.Path) -> None:
     """Reconstructs, samples, completes, exports; writes pictures to output."""
     output = expand(output)
     outputs = Outputs("demo")

@@ -23,7 +23,7 @@ _SAME_DATA = {
 }
 
 
-def evaluate(*names):
+def evaluate(*names: str) -> int:
     """Measures presets, and compares them with their cards and each other."""
     against = FLAGS.against or []
     if against and len(against) != len(names):

@@ -46,7 +46,7 @@ class Outputs:
         command: str,
         inputs: Iterable[str | os.PathLike] = (),
         endings: Iterable[str] = (),
-    ):
+    ) -> None:
         self.mark = f"Made by vqvae-tf {command}."
         self._command, self._endings = command, tuple(endings)
         inputs = [os.fspath(expand(path)) for path in inputs]
@@ -64,7 +64,7 @@ class Outputs:
             with contextlib.suppress(OSError, ValueError):
                 self._given[_identity(path)] = path
 
-    def check(self, *paths) -> None:
+    def check(self, *paths: str | os.PathLike) -> None:
         """Raises ValueError where a file to write is not free to be written.
 
         Args:
@@ -140,7 +140,11 @@ class Outputs:
         self.check(path)
         save_wav(path, waveform, sample_rate, self.mark)
 
-    def shown(self, path: str | os.PathLike, shown) -> None:
+    def shown(
+        self,
+        path: str | os.PathLike,
+        shown: np.ndarray | tuple[np.ndarray, int],
+    ) -> None:
         """Writes what a card shows, as its ending says."""
         if has_ending(path, ".wav"):
             self.wav(path, *shown)
@@ -149,7 +153,7 @@ class Outputs:
         else:
             self.picture(path, shown)
 
-    def npz(self, path: str | os.PathLike, **arrays) -> None:
+    def npz(self, path: str | os.PathLike, **arrays: np.ndarray) -> None:
         """Writes arrays to an npz file, compressed."""
         self.check(path)
         with write_atomically(path) as temporary:

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -31,7 +32,7 @@ FLAGS = flags.FLAGS
 _OF_CODES = ("label", "top_k", "top_p")
 
 
-def sample(preset: str):
+def sample(preset: str) -> None:
     """Writes a sheet of samples."""
     output = FLAGS.output or "samples.png"
     _check_picture_suffix(output)
@@ -86,7 +87,7 @@ def _check_label(classes):
         )
 
 
-def reconstruct(preset: str, *inputs):
+def reconstruct(preset: str, *inputs: str) -> None:
     """Writes each picture beside its reconstruction."""
     output = FLAGS.output or "reconstructions"
     outputs = Outputs("reconstruct", inputs, PICTURES.extensions)
@@ -116,7 +117,7 @@ def _load_for_pictures(preset):
     return model, picture_format(model, metadata)
 
 
-def encode(preset: str, source: str, target: str):
+def encode(preset: str, source: str, target: str) -> None:
     """Writes codes: of a data set to a folder, of pictures to an npz file.
 
     Of an autoencoder that has none it writes the latents, to an npz file.
@@ -172,7 +173,7 @@ def _encode_pictures(preset, source, target):
     print(f"Wrote the {name} of {len(names)} pictures to {target}.")
 
 
-def decode(preset: str, source: str, target: str):
+def decode(preset: str, source: str, target: str) -> None:
     """Writes the pictures of codes, or latents: one PNG each, or an npz."""
     outputs = Outputs("decode", [source])
     if pathlib.Path(source).is_dir():
@@ -234,7 +235,7 @@ def decoded(
     folder: str | pathlib.Path,
     split: str,
     batch_size: int = 16,
-):
+) -> Iterator[tuple[str, np.ndarray]]:
     """Yields the name of a PNG and its picture, for each example.
 
     Args:

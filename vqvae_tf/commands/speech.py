@@ -26,7 +26,7 @@ _AT_ONCE = 16
 _COLUMNS = 4
 
 
-def encode(preset: str, source: str, target: str):
+def encode(preset: str, source: str, target: str) -> None:
     """Writes the codes of recordings to an npz file."""
     if not has_ending(target, ".npz"):
         raise ValueError(
@@ -49,7 +49,7 @@ def encode(preset: str, source: str, target: str):
     print(f"Wrote the codes of {len(names)} recordings to {target}.")
 
 
-def decode(preset: str, source: str, target: str):
+def decode(preset: str, source: str, target: str) -> None:
     """Writes what a speaker says of codes, a wav file each."""
     _refuse("split")
     if has_ending(target, ".npz"):
@@ -69,7 +69,7 @@ def decode(preset: str, source: str, target: str):
     print(f"Wrote {len(waveforms)} recordings to {target}.")
 
 
-def reconstruct(preset: str, *inputs):
+def reconstruct(preset: str, *inputs: str) -> None:
     """Writes recordings as their codes say them, in their own voices."""
     _refuse("size")
     _write_again(
@@ -77,7 +77,7 @@ def reconstruct(preset: str, *inputs):
     )
 
 
-def convert(preset: str, *inputs):
+def convert(preset: str, *inputs: str) -> None:
     """Writes recordings as another speaker says them."""
     if not audio_inputs.is_speech(preset):
         raise ValueError(
@@ -141,7 +141,7 @@ def _own_speaker(model, waveform, codes):
     return audio_inputs.likeliest_speaker(model, waveform, codes)
 
 
-def sample(preset: str):
+def sample(preset: str) -> None:
     """Writes samples, a wav file each, and a sheet of spectrograms."""
     _refuse("label")
     output = pathlib.Path(FLAGS.output or "samples")

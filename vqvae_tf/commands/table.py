@@ -26,7 +26,7 @@ from vqvae_tf.utils.errors import explain as explain
 FLAGS = flags.FLAGS
 
 
-def list_presets():
+def list_presets() -> None:
     """Prints the zoo's presets and their figures."""
     for name in sorted(presets.BUILT_IN):
         folder = presets.find_preset(name)
@@ -41,7 +41,7 @@ def list_presets():
         print()
 
 
-def train(recipe: str, overrides: list[str]):
+def train(recipe: str, overrides: list[str]) -> None:
     """Trains a recipe and writes WORKDIR/preset.
 
     Args:
@@ -89,7 +89,7 @@ def _by_medium(name, *of_speech):
     return run
 
 
-def export(preset: str, target: str):
+def export(preset: str, target: str) -> None:
     """Writes a SavedModel in TensorFlow Serving's layout."""
     check_target(target, FLAGS.model_version)  # before the model is loaded
     path = write(
@@ -104,7 +104,7 @@ def export(preset: str, target: str):
     print(f"Wrote the SavedModel {path}.")
 
 
-def demo():
+def demo() -> None:
     """Runs the demonstration."""
     demonstration.run(pathlib.Path(FLAGS.output or "demo"))
 

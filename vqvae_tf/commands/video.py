@@ -11,7 +11,7 @@ from vqvae_tf.utils.paths import has_ending
 FLAGS = flags.FLAGS
 
 
-def rollout(preset: str, *source):
+def rollout(preset: str, *source: str) -> None:
     """Writes a film of what a model of video makes of a clip."""
     output = FLAGS.output or "rollout.gif"
     if not has_ending(output, ".gif", ".npz"):
