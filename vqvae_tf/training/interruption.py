@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: end at a good moment, not in the middle of a step."""
+"""Ctrl-C and SIGTERM: stop between steps, not within one."""
 
 import contextlib
 import signal
@@ -10,7 +10,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A training that was asked to stop, and has saved its state.
+    """Training was asked to stop, and has saved its state.
 
     Attributes:
         signal: the signal's number.
@@ -22,7 +22,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Request:
-    """Whether a signal has asked to stop, and which.
+    """Whether a signal has asked training to stop.
 
     Attributes:
         signal: the signal's number, or None.
@@ -33,7 +33,7 @@ class Request:
         self._before = {}
 
     def note(self, number: int, frame: types.FrameType | None = None) -> None:
-        """Notes a signal; a second one has its usual effect, at once."""
+        """Records a signal; a second one has its usual, immediate effect."""
         self.signal = number
         self.restore()
 
@@ -49,10 +49,10 @@ class Request:
 
 @contextlib.contextmanager
 def requests() -> Iterator[Request]:
-    """Notes SIGINT and SIGTERM inside of the block, instead of obeying them.
+    """Records SIGINT and SIGTERM within the block instead of obeying them.
 
     Yields:
-        A `Request`. Outside of the main thread it never notes any.
+        A `Request`. Outside of the main thread it never receives any.
     """
     request = Request()
     if threading.current_thread() is threading.main_thread():
