@@ -68,19 +68,23 @@ class Checkpoints:
     # Saving -----------------------------------------------------------------
 
     def save(self, step: int, within_epoch: bool = True) -> None:
-        """Saves the state after `step` steps; later ones are removed.
+        """Saves the state after `step` steps, and removes later checkpoints.
+
+        If it fails, earlier checkpoints are kept.
 
         Args:
-            step: the steps that are done.
-            within_epoch: whether there are metrics to go on with.
+            step: the number of steps done.
+            within_epoch: whether the epoch has metrics that are to be saved.
 
         Raises:
-            NotFinite: if it holds what is no number; earlier ones stay.
-            CheckpointError: if it cannot be written; these too.
+            NotFinite: if a variable is not finite.
+            CheckpointError: if the checkpoint cannot be written.
         """
-        if found := self._unsound():
+        found = self._unsound()
+        if self._any_worker(found):
+            found = found or ["of another worker"]
             raise divergence.NotFinite(
-                f"The variable {found} is not finite after step {step}. "
+                f"The variable {found[0]} is not finite after step {step}. "
                 f"{divergence.kept(self)}"
             )
         try:
@@ -93,21 +97,29 @@ class Checkpoints:
             strategies.wait_for_all(self.strategy)
         except (OSError, tf.errors.OpError) as error:
             self._remove_part(step)
-            raise CheckpointError(self._cannot_save(step, error)) from error
+            left = self.steps()
+            start = f"step {left[0]}" if left else "the start"
+            raise CheckpointError(
+                f"The checkpoint of step {step} cannot be written to "
+                f"{self.directory} ({first_line(error)}). Free some space or "
+                "repair the directory; the same command then resumes from "
+                f"{start}."
+            ) from error
         self._remove_old(step)
 
-    def _unsound(self) -> str | None:
-        """Returns a variable that is not finite; of any worker."""
+    def _unsound(self):
+        """Returns the names of this worker's variables that are not finite."""
         weights, optimizer = self._variables
-        found = divergence.unsound([*weights, *optimizer.variables])
-        bad = max(strategies.of_all_workers(int(bool(found)), self.strategy))
-        return (found or ["of another worker"])[0] if bad else None
+        return divergence.unsound([*weights, *optimizer.variables])
+
+    def _any_worker(self, found) -> bool:
+        """Returns whether any worker has found something; all must ask."""
+        return any(strategies.of_all_workers(int(bool(found)), self.strategy))
 
     def _remove_old(self, step):
-        """Removes all but the last two up to `step`, and what is of no use.
+        """Removes all but the last two checkpoints up to `step`.
 
-        A later one is of a run that was cut back, since it could not be read,
-        or was killed as it was written.
+        Later ones could not be read, or were incomplete when a run was killed.
         """
         kept = [s for s in self.steps() if s <= step][:KEPT]
         _keep(self._own, kept)
@@ -124,15 +136,6 @@ class Checkpoints:
         for directory in (self._own, self.directory):
             if directory.is_dir() and step not in _steps(directory):
                 _remove(directory, step)
-
-    def _cannot_save(self, step, error):
-        left = self.steps()
-        start = f"step {left[0]}" if left else "the start"
-        return (
-            f"The checkpoint of step {step} cannot be written to "
-            f"{self.directory} ({first_line(error)}). Make room, or mend the "
-            f"directory; the same command then goes on from {start}."
-        )
 
     # Restoring --------------------------------------------------------------
 
@@ -200,13 +203,9 @@ class Checkpoints:
             self.restore_metrics(step)
         except _READ_ERRORS as error:
             reason = first_line(error)
-        if reason is None:
-            weights, optimizer = self._variables
-            if found := divergence.unsound([*weights, *optimizer.variables]):
-                reason = f"{found[0]} is not finite"
-        failed = max(
-            strategies.of_all_workers(int(reason is not None), self.strategy)
-        )
+        if reason is None and (found := self._unsound()):
+            reason = f"{found[0]} is not finite"
+        failed = self._any_worker(reason is not None)
         return reason or ("another worker cannot read it" if failed else None)
 
     def _check_all_see(self, step):

@@ -53,8 +53,7 @@ class StopAtNotFinite(keras.callbacks.Callback):
         """Raises NotFinite if the loss of the epoch so far is not finite."""
         if self._loss is None:
             return
-        loss = tf.reshape(tf.convert_to_tensor(self._loss), [-1])[0]
-        loss = float(loss)
+        loss = float(tf.reshape(tf.convert_to_tensor(self._loss), [-1])[0])
         bad = int(not math.isfinite(loss))
         if max(strategies.of_all_workers(bad, self.checkpoints.strategy)):
             if _leaves_steps_out(self.model.optimizer):

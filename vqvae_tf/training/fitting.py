@@ -61,11 +61,12 @@ def fit(
     logs = directory.parent / "logs" / directory.name
     with interruption.requests() as request:
         stop = divergence.StopAtNotFinite(checkpoints, done)
-        callbacks = [
-            stop,
-            *_records(logs, done, training, pictures),
-            Keeper(checkpoints, training, done, request, stop.check),
-        ]
+        callbacks = [stop]
+        if strategies.is_chief():
+            callbacks.append(Records(logs, done, training, pictures))
+        callbacks.append(
+            Keeper(checkpoints, training, done, request, stop.check)
+        )
         _fit(model, training, batches, done, callbacks)
 
 
@@ -98,13 +99,6 @@ class StopAfter(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.left -= 1
         self.model.stop_training = self.left == 0
-
-
-def _records(logs, done, training, pictures):
-    """Returns the callbacks that write of the course; none but the chief's."""
-    if not strategies.is_chief():
-        return []
-    return [Records(logs, done, training, pictures)]
 
 
 class Keeper(keras.callbacks.Callback):

@@ -136,7 +136,7 @@ def _is_recipe(found):
     kinds = (None, *(kind.name for kind in registry.kinds()))
     return (
         all(isinstance(found.get(key, {}), dict) for key in sections)
-        and {"data"} <= found.keys()
+        and "data" in found
         and found.get("dtype_policy", "float32") in policies
         and found.get("kind") in kinds
     )
