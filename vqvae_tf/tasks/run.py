@@ -1,12 +1,12 @@
-"""Training a recipe, of whatever kind, in a work directory.
+"""Training a recipe of any kind in a work directory.
 
-A run can be killed at any moment; the same command goes on from the last
+A run can be killed at any time; the same command resumes it from the last
 checkpoint:
 
-    WORKDIR/recipe.json        the recipe that is being trained, and the dtype
-                               policy that "auto" became
-    WORKDIR/autoencoder/       checkpoints of a stage, each in a directory of
-    WORKDIR/prior/             its own
+    WORKDIR/recipe.json        the recipe, with the dtype policy that "auto"
+                               was resolved to
+    WORKDIR/autoencoder/       checkpoints, a directory for each stage
+    WORKDIR/prior/
     WORKDIR/*codes.npz         the training set, encoded once
     WORKDIR/logs/              TensorBoard: losses, usage, pictures; and
                                history.jsonl, the metrics of each epoch
@@ -72,10 +72,10 @@ def reserved(
 ) -> contextlib.AbstractContextManager:
     """Keeps other runs out of a directory, in a `with` block.
 
-    Of several workers the chief does so for all, who share the directory.
+    Of several workers, which share the directory, only the chief locks it.
 
     Raises:
-        FolderInUse: if another run is at work there.
+        FolderInUse: if another run is using the directory.
     """
     if not strategies.is_chief(strategy):
         return contextlib.nullcontext()
@@ -116,7 +116,7 @@ def _with_policy(config, workdir):
         policy = dtype_policies.POLICIES[strategies.of_all_workers(number)[0]]
         logging.info('The dtype policy "auto" is %s in this run.', policy)
     dtype_policies.warn_if_slow(policy)
-    # A copy, which is not frozen even if the original is.
+    # A copy, which can be changed even if the original is frozen.
     config = ml_collections.ConfigDict(config).copy_and_resolve_references()
     config.dtype_policy = policy
     return config

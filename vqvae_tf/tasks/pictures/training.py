@@ -63,7 +63,7 @@ def prior_stage(
         config: a recipe.
         prior: a density.
         codes: integers `[n, *grid]`.
-        samples: a function that returns a picture to log.
+        samples: a function that returns a sheet of samples to log.
         options: `context`, a dict of arrays `[n, ...]`, and `weight`, a mask
             `[n, *grid]` that is 0 at padding.
     """
@@ -83,7 +83,7 @@ def prior_stage(
 
 
 def _logged(autoencoder, examples):
-    """Returns what stage 1 logs: pictures, and samples if it draws any."""
+    """Returns what stage 1 logs: reconstructions, and samples if possible."""
     rows = previews.rows(autoencoder, examples)
     logged = {"reconstructions": sheets.stacked(rows)}
     if previews.can_sample(autoencoder):
@@ -109,10 +109,10 @@ def _batches(config, images, training, **options):
 def encode(
     config: ConfigDict, autoencoder: keras.Model, images: data.ImageSource
 ) -> dict:
-    """Encodes the training set, several times with other crops on request.
+    """Encodes the training set, `encode_passes` times with different crops.
 
     Returns:
-        A dict with `codes` [n, *grid] and, with classes, int64 `labels` [n].
+        A dict of `codes` `[n, *grid]` and, with classes, int64 `labels` `[n]`.
     """
     classes = config.data.num_classes
     rows = config.prior_training.encode_passes * images.num_examples
@@ -124,7 +124,7 @@ def encode(
         _batches(config, images, training, num_classes=classes),
         -(-rows // size),
     )
-    # Batches are whole permutations end to end: these rows are all pictures.
+    # Batches are consecutive permutations: these rows are whole passes.
     arrays = {"codes": codes[:rows]}
     if classes:
         labels = [np.argmax(context["global"], axis=-1) for context in contexts]

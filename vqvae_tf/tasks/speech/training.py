@@ -28,10 +28,10 @@ from vqvae_tf.training.stages import PRIOR, Encoding, Plan, Stage, Steps
 from vqvae_tf.training.workdir import CODES
 from vqvae_tf.utils.padding import pad
 
-# Held-out recordings that an epoch's end is measured on.
+# Held-out recordings that are measured after each epoch.
 _LOGGED = 32
 
-# In the order in which a card tells of them.
+# In the order of the card's text.
 PLANS = (
     Plan("autoencoder", "training"),
     Plan(
@@ -132,18 +132,18 @@ def encode(
     passes: int = 1,
     longest: int | None = None,
 ) -> dict:
-    """Encodes recordings, as often as there are passes.
+    """Encodes recordings in one or several passes.
 
     Args:
         model: a `SpeechVQVAE`.
-        audio: of `open_audio`.
+        audio: n recordings, from `open_audio`.
         passes: P; in pass i codes begin i / P of a code's length earlier.
-        longest: how many codes to keep of a recording, from its start on; by
-            default all. The arrays are as long as the longest one's.
+        longest: how many codes of each recording to keep, from its start; by
+            default all.
 
     Returns:
-        A dict of `codes` `[P * n, time]` and float32 `mask` of the same shape,
-        0 where a recording has ended.
+        A dict of `codes` `[P * n, time]`, padded to the longest, and float32
+        `mask` of the same shape, 0 after a recording's end.
     """
     codes = [
         found[:longest]
@@ -160,11 +160,8 @@ def encode(
 
 
 def held_out_bits(model: SpeechVQVAE, audio: data.AudioSource) -> dict:
-    """Returns the `likelihoods` of held-out recordings, for the course.
-
-    None of a single one, which has no other's codes.
-    """
-    if audio.num_examples < 2:
+    """Returns the `likelihoods` of held-out recordings, to log."""
+    if audio.num_examples < 2:  # they need another recording's codes
         return {}
     coded = Coded.of(model, audio, progress=False)
     found = likelihoods(coded, progress=False)
@@ -177,15 +174,15 @@ def spectrum_sheet(
     fast: bool = False,
     count: int = 4,
 ) -> np.ndarray:
-    """Draws log-mel frames, below each what the auxiliary decoder tells.
+    """Draws log-mel frames, each above what a decoder makes of its codes.
 
-    Or, with `fast`, the fast one.
+    The decoder is the auxiliary one or, with `fast`, the fast one.
     """
     decoder = model.fast_decoder if fast else model.auxiliary
     batches = data.audio_evaluation_batches(audio, count, model.stride)
     waveform, context, mask = next(iter(batches))
     counted = model.latent_mask(mask)
-    # Not the quantizer's call, whose metrics are of all workers together.
+    # Not the quantizer's call, whose metrics would be reduced over workers.
     latents = model.quantizer.decode(model.encode(waveform))
     latents *= counted[..., np.newaxis]
     frames = [
@@ -202,10 +199,10 @@ def spectrum_sheet(
 def reconstruction_sheet(
     model: SpeechVQVAE, audio: data.AudioSource, count: int = 4
 ) -> np.ndarray:
-    """Draws spectrograms of recordings, below each that of its codes."""
+    """Draws spectrograms of recordings, each above its reconstruction's."""
     batch = next(iter(data.audio_evaluation_batches(audio, count)))
     waveform, context, mask = batch
-    # The start alone: sample by sample takes a while.
+    # The start only, since sampling is slow.
     length = min(waveform.shape[1], model.sample_rate // 2)
     waveform, mask = waveform[:, :length], mask[:, :length]
     drawn = model.reconstruct(waveform, context, seed=0) * mask
@@ -217,7 +214,7 @@ def reconstruction_sheet(
 
 
 def code_sheet(prior: keras.Model, count: int = 8) -> np.ndarray:
-    """Draws sequences of codes from the prior as grey levels, row by row."""
+    """Draws samples of the prior: a sequence a row, codes as grey levels."""
     codes = prior.sample(count, seed=0).numpy()
     levels = codes * (255.0 / (prior.num_embeddings - 1))
     picture = levels.astype(np.uint8)[..., np.newaxis]

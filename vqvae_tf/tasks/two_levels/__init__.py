@@ -1,4 +1,4 @@
-"""Codes of codes: a second VQ-VAE over the code maps of a preset."""
+"""Two levels: a second VQ-VAE over the code maps of a preset."""
 
 from vqvae_tf.tasks.pictures import recipe as pictures
 from vqvae_tf.tasks.task import Task

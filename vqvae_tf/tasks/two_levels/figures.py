@@ -1,4 +1,4 @@
-"""The figures of models with codes of codes."""
+"""The figures of two-level models."""
 
 import keras
 import numpy as np

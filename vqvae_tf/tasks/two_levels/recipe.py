@@ -1,4 +1,4 @@
-"""Recipes of codes: a second VQ-VAE over the code maps of a preset."""
+"""Two-level recipes: a second VQ-VAE over the code maps of a preset."""
 
 from ml_collections import ConfigDict
 
@@ -9,7 +9,7 @@ from vqvae_tf.tasks.pictures import recipe as pictures
 
 
 def defaults() -> ConfigDict:
-    """Returns a recipe of codes with every key at its default."""
+    """Returns a two-level recipe with every key at its default."""
     return schema.common(
         # The preset whose codes are the data.
         base=None,
@@ -26,7 +26,7 @@ def defaults() -> ConfigDict:
 
 
 def check(config: ConfigDict) -> None:
-    """Raises ValueError unless the recipe says what its codes are."""
+    """Raises ValueError unless the recipe names the codes it is for."""
     pictures.check_pictures(config)
     base_model.check_named(config, "preprocess")
 

@@ -1,7 +1,7 @@
-"""The stages of codes of codes: a VQ-VAE over a preset's maps, and a prior.
+"""The stages of two levels: a VQ-VAE over a preset's code maps, and a prior.
 
-Section 4.2 of arXiv:1711.00937: the 21x21 codes of a frame become three codes,
-and a PixelCNN models the map given the three.
+As in section 4.2 of arXiv:1711.00937, where the 21x21 codes of a frame become
+three global codes, and a PixelCNN models the map given these.
 """
 
 import functools

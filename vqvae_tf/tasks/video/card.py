@@ -1,4 +1,4 @@
-"""What a card says and shows of a model of video."""
+"""The card of a model of video; see `Task`."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ from vqvae_tf.tasks.video.recipe import far_apart, open_split, suited
 
 
 def summary(config: ConfigDict, has_prior: bool) -> str:
-    """Returns what the model of a recipe of video is."""
+    """Returns what the model is, in a sentence."""
     size = config.data.image_size
     return (
         f"A prior of the next {size}x{size} frame's codes given those of "
@@ -20,7 +20,7 @@ def summary(config: ConfigDict, has_prior: bool) -> str:
 
 
 def shown(config: ConfigDict, has_prior: bool, built_in: bool) -> str:
-    """Returns the part of a card with its pictures."""
+    """Returns the part of the card with its pictures."""
     rows = "two rollouts with\nits actions"
     long = "Fifty frames without actions."
     if shows_dmlab(config):
@@ -43,7 +43,7 @@ probable value of each code; below that, a sampled rollout.
 
 
 def use_text(name: str, config: ConfigDict, has_prior: bool) -> str:
-    """Returns how a model of video is used, in Python."""
+    """Returns example code."""
     return f"""from vqvae_tf import VideoGenerator
 
 model = VideoGenerator.from_preset("{name}")
@@ -113,7 +113,7 @@ def rollout_film(
 
 
 def _film_of(video, clips, rollouts):
-    """Films clips; below, rollouts of given (actions, seed)."""
+    """Makes a film of clips above rollouts, one for each (actions, seed)."""
     past, rows = video.num_past, [clips]
     for chosen, seed in rollouts:
         drawn = video.rollout(
@@ -124,7 +124,7 @@ def _film_of(video, clips, rollouts):
 
 
 def _film(rows):
-    """Lays rows of clips `[clips, time, ...]` out as one film."""
+    """Lays out rows of clips `[clips, time, ...]` as one film."""
     return np.stack(
         [
             sheets.grid(np.concatenate([r[:, t] for r in rows]), len(rows[0]))
@@ -158,7 +158,7 @@ def rollout_sheet(
 def long_film(
     video: keras.Model, clips: np.ndarray, steps: int = 50, seed: int = 0
 ) -> np.ndarray:
-    """Films `steps` frames without actions, and turning, from each clip."""
+    """Makes a film of long rollouts: without actions, and turning left."""
     past = clips[:, : video.num_past]
     turn = np.full([len(clips), steps], ACTIONS.index("look left and forward"))
     return _film(

@@ -19,9 +19,9 @@ def defaults() -> ConfigDict:
         # The preset whose codes are the data.
         base=None,
         data=schema.data(image_size=None, channels=3),
-        # The network that tells the prior of the past.
+        # The network that encodes past frames for the prior.
         context=schema.section(name=None),
-        # The head of the prior that predicts each code by itself.
+        # The head of the prior that predicts each code's own distribution.
         marginals=schema.plain(channels=None, weight=1.0),
         prior=schema.section(name=None),
         prior_training=schema.prior_training(),
@@ -29,13 +29,13 @@ def defaults() -> ConfigDict:
 
 
 def check(config: ConfigDict) -> None:
-    """Raises ValueError unless the recipe says what its codes are."""
+    """Raises ValueError unless the recipe names the codes it is for."""
     pictures.check_pictures(config)
     base_model.check_named(config, "context")
 
 
 def make_prior(config: ConfigDict) -> densities.ConditionalDensity:
-    """Makes the prior of the next frame, and the network of past frames."""
+    """Makes the prior of the next frame, with the network of past frames."""
     network = building.make(config, "context")
     density = building.make(
         config,
@@ -51,7 +51,7 @@ def make_prior(config: ConfigDict) -> densities.ConditionalDensity:
 def open_split(
     description: dict | ConfigDict, split: str, data_dir: str | None = None
 ) -> data.Episodes:
-    """Opens the episodes that a preset's metadata, or a recipe, describes."""
+    """Opens a split of the episodes that a recipe or preset describes."""
     return data.open_episodes(
         description["source"],
         split,
@@ -64,18 +64,18 @@ def open_split(
 
 
 def suited(video: keras.Model, episodes: data.Episodes) -> data.Episodes:
-    """Returns episodes as a model of video takes them.
+    """Returns episodes in the form that a model of video takes.
 
     Args:
         video: a `VideoGenerator`.
         episodes: `data.Episodes` of frames.
 
     Returns:
-        The episodes, without actions where the model takes none.
+        The episodes, without actions if the model takes none.
 
     Raises:
-        ValueError: for frames of another size, actions of another kind or
-            unknown ones, and where no episode has a frame to foresee.
+        ValueError: for frames of another size, actions that the model does not
+            know, and if no episode is long enough to predict a frame.
     """
     size, expected = episodes.values.shape[1:], video.autoencoder.event_shape
     if any(b not in (None, a) for a, b in zip(size, expected, strict=True)):
@@ -98,7 +98,7 @@ def suited(video: keras.Model, episodes: data.Episodes) -> data.Episodes:
 
 
 def _fit(network, episodes):
-    """Returns whether a network takes the actions of episodes."""
+    """Returns whether a network knows the actions of episodes."""
     if network.action_size is not None or episodes.num_actions is None:
         return (
             episodes.actions is not None
@@ -111,7 +111,7 @@ def _fit(network, episodes):
 
 
 def _kind(of):
-    """Says which actions a network takes, or episodes have."""
+    """Returns which actions a network takes, or episodes have, in words."""
     if of.action_size is not None:
         return f"vectors of {of.action_size} as actions"
     if of.num_actions is None:
@@ -130,11 +130,11 @@ def future(video: keras.Model, episodes: data.Episodes) -> int:
 def far_apart(
     video: keras.Model, episodes: data.Episodes, count: int = 4
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns `count` clips that lie far apart.
+    """Returns `count` clips, spread evenly over the episodes.
 
     Returns:
-        Frames `[count, num_past + steps, ...]` with the steps of `future`, and
-        the actions at them `[count, num_past + steps, ...]` or None.
+        Frames `[count, num_past + steps, ...]`, with `steps` from `future`, and
+        their actions `[count, num_past + steps, ...]` or None.
     """
     length = video.num_past + future(video, episodes)
     starts = episodes.clip_starts(length)

@@ -1,4 +1,4 @@
-"""The stage of video: a prior in the space of codes (section 4.4)."""
+"""The stage of video: a prior over codes (section 4.4 of arXiv:1711.00937)."""
 
 import functools
 
@@ -20,11 +20,8 @@ PLANS = (Plan("prior", "prior_training", keys=("prior.", "marginals")),)
 
 
 def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
-    """Yields the stage of a recipe, whose autoencoder is its base's.
-
-    See `Task.stages`.
-    """
-    del with_prior  # there is nothing else
+    """Yields the stage of a recipe; see `Task.stages`."""
+    del with_prior  # the prior is the only stage
     base = load_base(config)
     prior = building.make_prior(config)
     check_base(base, prior)
