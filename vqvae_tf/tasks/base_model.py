@@ -52,13 +52,12 @@ def check_base(base: keras.Model, model: keras.Model) -> None:
     expected = base.quantizer.num_embeddings
     if density.num_embeddings != expected:
         raise ValueError(
-            f"The base makes codes of {expected}. Received: a recipe for codes "
-            f"of {density.num_embeddings}."
+            f"The base has codes of num_embeddings={expected}. Received: a "
+            f"recipe for num_embeddings={density.num_embeddings}."
         )
-    factor = base.downsampling
-    grid = tuple(size // factor for size in base.event_shape[:2])
+    grid = tuple(size // base.downsampling for size in base.event_shape[:2])
     if tuple(density.event_shape) != grid:
         raise ValueError(
-            f"The base makes code maps of {grid}. Received: a recipe for "
-            f"{tuple(density.event_shape)}."
+            f"The base has code maps of event_shape={grid}. Received: a recipe "
+            f"for event_shape={tuple(density.event_shape)}."
         )

@@ -34,10 +34,9 @@ def resizing(description: dict) -> str | None:
 
 
 def summary(config: ConfigDict, has_prior: bool) -> str:
-    """Returns what the model is, in the recipe's words where they hold."""
-    return _own_words(config).summary or tasks.of(config).summary(
-        config, has_prior
-    )
+    """Returns what the model is, in a sentence: the recipe's, if it has one."""
+    own = _own_words(config).summary
+    return own or tasks.of(config).summary(config, has_prior)
 
 
 def _own_words(config):

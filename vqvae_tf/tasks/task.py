@@ -1,10 +1,10 @@
 """A task: what a modality consists of."""
 
 import dataclasses
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 
 from vqvae_tf.recipes.registry import Kind
-from vqvae_tf.training.stages import Plan
+from vqvae_tf.training.stages import Plan, Steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Task:
 
     kind: Kind
     plans: tuple[Plan, ...]
-    stages: Callable[..., Generator]
+    stages: Callable[..., Steps]
     measure: Callable[..., dict]
     summary: Callable[..., str]
     shown: Callable[..., str]

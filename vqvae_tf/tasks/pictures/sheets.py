@@ -96,11 +96,9 @@ def sample_sheet(
         return _readable(sheets.grid(draws), draws.shape[1])
     classes = generator.prior.global_channels
     columns, context = None, None
-    if classes is None or label is not None:
-        count = count or 16
-    else:
+    if classes is not None and label is None:
         columns = min(classes, 10)
-        count = count or 4 * columns
+    count = count or 4 * (columns or 4)
     if classes is not None:
         labels = np.arange(count) % classes
         if label is not None:

@@ -133,14 +133,12 @@ def encode(
 
 
 def _class_context(config, labels):
-    if labels is None:
-        return None
-    return {"global": data.one_hot(labels, config.data.num_classes)}
+    """Returns the prior's context for labels; None without classes."""
+    classes = config.data.num_classes
+    return classes and {"global": data.one_hot(labels, classes)}
 
 
 def _samples(config, generator, count=16):
-    context = None
-    if config.data.num_classes:
-        labels = np.arange(count) % config.data.num_classes
-        context = {"global": data.one_hot(labels, config.data.num_classes)}
+    labels = np.arange(count) % (config.data.num_classes or count)
+    context = _class_context(config, labels)
     return generator.sample(count, context=context, seed=0)

@@ -58,10 +58,20 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
     held_out = open_split(config.data, config.data.eval_split, data_dir)
     autoencoder = building.make_autoencoder(config)
     autoencoder.speaker_names = _speaker_names(config, audio)
-    # Now, so that a fast decoder that does not fit is refused at once.
+    # Before any training, so that a fast decoder that does not fit fails early.
     whole = with_fast_decoder(config, autoencoder)
     few = evenly_spaced(held_out, _LOGGED)
-    stage = functools.partial(_stage, config, audio)
+
+    def stage(name, model, training, logged):
+        batches = functools.partial(
+            data.window_batches,
+            audio,
+            training.batch_size,
+            config.data.window,
+            seed=config.seed,
+        )
+        return Stage(name, model, training, batches, logged)
+
     if config.code_training.steps:
         yield stage(
             "coder",
@@ -88,10 +98,8 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
     prior = building.make_prior(config) if with_prior else None
     if prior is None:
         return whole
-    passes, longest = (
-        config.prior_training.encode_passes,
-        config.prior.event_shape[0],
-    )
+    passes = config.prior_training.encode_passes
+    longest = config.prior.event_shape[0]
     arrays = yield Encoding(
         CODES, whole, lambda model: encode(model, audio, passes, longest)
     )
@@ -103,18 +111,6 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
         weight=arrays["mask"],
     )
     return LatentGenerator(whole, prior)
-
-
-def _stage(config, audio, name, model, training, logged):
-    """Returns a stage that learns from windows of recordings."""
-    batches = functools.partial(
-        data.window_batches,
-        audio,
-        training.batch_size,
-        config.data.window,
-        seed=config.seed,
-    )
-    return Stage(name, model, training, batches, logged)
 
 
 def _speaker_names(config, audio):

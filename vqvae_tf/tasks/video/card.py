@@ -7,7 +7,12 @@ from ml_collections import ConfigDict
 from vqvae_tf.media import sheets
 from vqvae_tf.samples.clips import ACTIONS, sample_clips
 from vqvae_tf.tasks.card_samples import shows_dmlab, source_of_frames
-from vqvae_tf.tasks.video.recipe import far_apart, open_split, suited
+from vqvae_tf.tasks.video.recipe import (
+    far_apart,
+    future_actions,
+    open_split,
+    suited,
+)
 
 
 def summary(config: ConfigDict, has_prior: bool) -> str:
@@ -54,37 +59,24 @@ frames = model.rollout(context_frames, actions, seed=0)"""
 def draw(
     model: keras.Model, config: ConfigDict, data_dir: str | None = None
 ) -> dict:
-    """Returns a card's files; see `Task.draw`."""
+    """Returns the card's files."""
     if shows_dmlab(config):
-        return _video(model)
-    held_out = open_split(config.data, config.data.eval_split, data_dir)
-    return _other_video(model, *far_apart(model, suited(model, held_out)))
-
-
-def _video(video):
-    clips, actions = sample_clips()
+        clips, actions = sample_clips()
+        rollouts = rollout_film(model, clips, actions)
+        long = long_film(model, clips)
+    else:
+        held_out = open_split(config.data, config.data.eval_split, data_dir)
+        clips, actions = far_apart(model, suited(model, held_out))
+        # The meaning of other data's actions is unknown: only the clips' own.
+        known = future_actions(model, actions)
+        rollouts = _film_of(model, clips, [(known, 0), (known, 1)])
+        past = clips[:, : model.num_past]
+        long = _film([model.rollout(past, None, 50, seed=0).numpy()])
     return {
-        "rollouts.gif": rollout_film(video, clips, actions),
-        "rollouts.png": rollout_sheet(video, clips, actions),
-        "long.gif": long_film(video, clips),
+        "rollouts.gif": rollouts,
+        "rollouts.png": rollout_sheet(model, clips, actions),
+        "long.gif": long,
     }
-
-
-def _other_video(video, clips, actions):
-    """The same for clips of other data, whose actions mean who knows what."""
-    given = clips[:, : video.num_past]
-    known = _after(video, clips, actions)
-    chosen = [(known, seed) for seed in (0, 1)]
-    return {
-        "rollouts.gif": _film_of(video, clips, chosen),
-        "rollouts.png": rollout_sheet(video, clips, actions),
-        "long.gif": _film([video.rollout(given, None, 50, seed=0).numpy()]),
-    }
-
-
-def _after(video, clips, actions):
-    """Returns the actions after the given frames, or None without any."""
-    return None if actions is None else actions[:, video.num_past - 1 : -1]
 
 
 def rollout_film(
@@ -93,23 +85,21 @@ def rollout_film(
     actions: np.ndarray | None,
     seed: int = 0,
 ) -> np.ndarray:
-    """Films what came and what the model makes of it.
+    """Makes a film of clips and their rollouts.
 
-    Columns are clips. Rows: what came; a rollout with the same actions; one
-    of looking left, and one of looking right. The first `num_past` frames are
-    given.
+    Each column is a clip. Rows: the true frames; a rollout with the same
+    actions; one looking left; one looking right. The first `num_past` frames
+    are given.
 
     Returns:
         uint8 `[time, height, width, 3]`.
     """
-    known = _after(video, clips, actions)
-    turns = [
+    known = future_actions(video, actions)
+    left, right = (
         np.full_like(known, ACTIONS.index(name))
         for name in ("look left", "look right")
-    ]
-    return _film_of(
-        video, clips, [(chosen, seed) for chosen in (known, *turns)]
     )
+    return _film_of(video, clips, [(known, seed), (left, seed), (right, seed)])
 
 
 def _film_of(video, clips, rollouts):
@@ -139,20 +129,28 @@ def rollout_sheet(
     actions: np.ndarray | None,
     seed: int = 0,
 ) -> np.ndarray:
-    """Draws every other frame of clips; below, what the model makes of them.
+    """Draws every other frame of clips, above those of two rollouts.
 
-    Under each clip two rollouts with its actions: at temperature 0, and drawn.
+    Both take the clip's actions: one at temperature 0, one sampled.
     """
     past, steps = video.num_past, clips.shape[1] - video.num_past
-    given = clips[:, :past], _after(video, clips, actions), steps
+    given = clips[:, :past], future_actions(video, actions), steps
     drawn = [
         video.rollout(*given, temperature=temperature, seed=seed).numpy()
         for temperature in (0.0, 1.0)
     ]
     shown = slice(past % 2 + 1, None, 2)
-    rows = np.stack([clips[:, past:], *drawn], axis=1)[:, :, shown]
-    columns = rows.shape[2]
-    return sheets.grid(rows.reshape(-1, *rows.shape[3:]), columns)
+    return interleaved([x[:, shown] for x in (clips[:, past:], *drawn)])
+
+
+def interleaved(groups: list[np.ndarray]) -> np.ndarray:
+    """Draws groups of clips `[clips, time, ...]`, each clip in a row.
+
+    The first clip of each group comes first, then the second of each, and so
+    on.
+    """
+    rows = np.stack(groups, axis=1)
+    return sheets.grid(rows.reshape(-1, *rows.shape[3:]), rows.shape[2])
 
 
 def long_film(

@@ -122,9 +122,15 @@ def _kind(of):
 
 
 def future(video: keras.Model, episodes: data.Episodes) -> int:
-    """Returns how many frames rollouts go on for: 10, or all there are."""
-    available = int(episodes.lengths.max()) - video.num_past
-    return min(STEPS, available)
+    """Returns the length of rollouts: 10 frames, or all there are."""
+    return min(STEPS, int(episodes.lengths.max()) - video.num_past)
+
+
+def future_actions(
+    video: keras.Model, actions: np.ndarray | None
+) -> np.ndarray | None:
+    """Returns clips' actions from the last given frame on; None if none."""
+    return None if actions is None else actions[:, video.num_past - 1 : -1]
 
 
 def far_apart(
