@@ -109,7 +109,8 @@ def test_autoencoder_of_grey_pictures(likelihood):
 def test_unknown_pictures_of_a_card():
     config = small.recipe()
     config.card.samples = "cats"
-    with pytest.raises(ValueError, match="samples .*digits.*Received: 'cats'"):
+    message = "samples .*digits.*Received: card.samples='cats'"
+    with pytest.raises(ValueError, match=message):
         recipes.check_recipe(config)
 
 
@@ -215,7 +216,7 @@ def test_bad_recipes_of_speech(changes, message):
 def test_helpers_are_of_speech(section, name):
     config = small.recipe()
     config[section].update(name=name)
-    message = f"are of speech.*Received: {section}.name='{name}'"
+    message = f"of kind speech.*Received: {section}.name='{name}'"
     with pytest.raises(ValueError, match=message):
         recipes.check_recipe(config)
 

@@ -1,4 +1,4 @@
-"""The kinds of recipes that there are: each task registers its own."""
+"""The kinds of recipes, which tasks register."""
 
 import dataclasses
 import types
@@ -9,20 +9,20 @@ from ml_collections import ConfigDict
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """What `recipes` knows of the recipes of one task.
+    """What `recipes` knows about one kind of recipe.
 
     Attributes:
-        name: as it stands in `config.kind`, and in a preset's metadata.
+        name: as in `config.kind` and in a preset's metadata.
         defaults: returns a recipe of this kind with every key at its default.
-        check: raises ValueError for what single keys cannot tell.
-        make_autoencoder: builds the model of the first stage, not yet its
-            variables; None where a preset's is used.
-        make_prior: builds the prior of a recipe whose `prior` has a name.
-        is_of: whether a recipe that does not say its kind, as older ones, is
-            of this one.
-        parts: sections that name a class, with the modules to look it up in,
-            beyond those in `recipes.classes`.
-        rules: a `recipes.rules.Rule` for each key of its own, "data.window".
+        check: raises ValueError for errors that involve several keys.
+        make_autoencoder: makes the first stage's model, without building its
+            variables; None if a preset's is used.
+        make_prior: makes the prior of a recipe whose `prior` has a name.
+        is_of: whether an older recipe, which has no `kind`, is of this one.
+        parts: its own sections that name a class, with the modules to look it
+            up in.
+        rules: a `recipes.rules.Rule` for each of its own keys, such as
+            "data.window".
     """
 
     name: str
@@ -41,22 +41,18 @@ _KINDS: dict[str, Kind] = {}
 
 
 def register(kind: Kind) -> Kind:
-    """Adds a kind; those of later ones are asked first by `of`."""
+    """Adds a kind; for older recipes, `of` tries the latest kinds first."""
     _KINDS[kind.name] = kind
     return kind
 
 
 def kinds() -> tuple[Kind, ...]:
-    """Returns all kinds, in the order in which they were registered."""
+    """Returns all kinds in the order of their registration."""
     return tuple(_KINDS.values())
 
 
 def find(name: str) -> Kind:
-    """Returns the kind of this name.
-
-    Raises:
-        ValueError: if there is none.
-    """
+    """Returns the kind with a name; raises ValueError if there is none."""
     if name not in _KINDS:
         raise ValueError(
             f"The recipe's kind must be one of {', '.join(_KINDS)}. Received: "
@@ -74,10 +70,10 @@ def of(config: ConfigDict) -> Kind:
 
 
 def rules() -> dict:
-    """Returns the rules that all kinds have for keys of their own."""
+    """Returns the rules for the kinds' own keys."""
     return {key: rule for kind in kinds() for key, rule in kind.rules.items()}
 
 
 def parts() -> dict[str, tuple[types.ModuleType, ...]]:
-    """Returns where the classes of the kinds' own sections are."""
+    """Returns the modules of the classes in the kinds' own sections."""
     return {key: found for k in kinds() for key, found in k.parts.items()}
