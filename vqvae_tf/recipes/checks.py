@@ -86,28 +86,23 @@ def check_recipe(config: ConfigDict) -> ConfigDict:
     _check_keys("recipe", config.keys(), known.keys())
     rules.check_sections(config, known)
     rules.make_plain(config)
-    sections = classes.sections()
+    parts = [name for name in classes.sections() if name in known]
     for name in known.keys():
-        if name not in sections and isinstance(known[name], ConfigDict):
+        if name not in parts and isinstance(known[name], ConfigDict):
             _check_keys(name, config[name].keys(), known[name].keys())
     _check_dtype_policy(config.dtype_policy)
-    used = [name for name in sections if name in known]
-    for section in used:
-        options = config[section]
+    for part in parts:
+        options = config[part]
         if options.name is not None:
-            _check_keys(
-                section,
-                options.keys(),
-                classes.arguments(section, options.name),
-            )
-    rules.check_values(config, used)
-    _check_card_samples(config.card.samples)
+            arguments = classes.arguments(part, options.name)
+            _check_keys(part, options.keys(), arguments)
+    rules.check_values(config, parts)
     of.check(config)
     return config
 
 
 def _of_one_kind(config):
-    """Returns the keys of its kind of a recipe that has those of all kinds."""
+    """Reduces a recipe with the keys of all kinds to those of its own."""
     every = schema.defaults()
     _check_keys("recipe", config.keys(), every.keys())
     rules.check_sections(config, every)
@@ -165,15 +160,6 @@ def _check_dtype_policy(policy):
         raise ValueError(
             f"The recipe's dtype_policy must be one of "
             f"{', '.join(known)}. Received: {policy!r}.{why}"
-        )
-
-
-def _check_card_samples(samples):
-    if samples not in schema.CARD_SAMPLES:
-        raise ValueError(
-            f"The recipe's card.samples must be one of "
-            f"{', '.join(schema.CARD_SAMPLES)}, the pictures of the package "
-            f"that a card shows. Received: {samples!r}."
         )
 
 

@@ -89,14 +89,12 @@ class RecipeError(ExplainedError, ValueError):
 
 @contextlib.contextmanager
 def _explained(path):
-    """Names the recipe, and its line, where its own program fails."""
+    """Names the recipe and the line where its own code fails."""
     try:
         yield
-    except RecipeError:
+    except (RecipeError, KeyboardInterrupt):
         raise
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a program's own, too, and SystemExit
+    except BaseException as error:  # SystemExit, too
         raise RecipeError(
             f"The recipe {path} cannot be read: {_place(error, path)}"
             f"{type(error).__name__}: {first_line(error)}"

@@ -84,28 +84,18 @@ def _allow_any_value_for_none(section):
 
 
 def _check_key(config, key):
-    section = config
-    *parents, last = key.split(".")
-    for name in [*parents, last]:
-        if not isinstance(section, ConfigDict) or name not in section:
-            raise ValueError(_no_such_key(config, key))
-        section = section[name]
-
-
-def _no_such_key(config, key):
+    keys = [known for known, _ in _items(config)]
+    if key in keys:
+        return
     section, _, last = key.rpartition(".")
-    keys = list(_keys(config))
-    beside = [k for k in keys if k.rpartition(".")[0] == section]
-    close = difflib.get_close_matches(key, beside, n=1)
+    siblings = [k for k in keys if k.rpartition(".")[0] == section]
+    close = difflib.get_close_matches(key, siblings, n=1)
     # Perhaps the section was forgotten, or another one was meant.
     close = close or [k for k in keys if k.endswith(f".{last}")]
-    if not close:
-        return f"The recipe has no key {key}. See the recipe's file."
-    return f"The recipe has no key {key}. Did you mean {' or '.join(close)}?"
-
-
-def _keys(section):
-    return [key for key, _ in _items(section)]
+    advice = "See the recipe's file."
+    if close:
+        advice = f"Did you mean {' or '.join(close)}?"
+    raise ValueError(f"The recipe has no key {key}. {advice}")
 
 
 def _items(section, prefix=""):

@@ -62,9 +62,8 @@ def find(name: str) -> Kind:
 
 
 def of(config: ConfigDict) -> Kind:
-    """Returns the kind of a recipe: what it says, or what its keys tell."""
-    name = config.get("kind")
-    if name is not None:
+    """Returns a recipe's kind; an older recipe's follows from its keys."""
+    if (name := config.get("kind")) is not None:
         return find(name)
     return next(kind for kind in reversed(kinds()) if kind.is_of(config))
 

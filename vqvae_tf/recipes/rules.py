@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from vqvae_tf.recipes import registry
 from vqvae_tf.recipes.files import RecipeError
+from vqvae_tf.recipes.schema import CARD_SAMPLES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +108,7 @@ def one_of(*values: str) -> Rule:
 
 
 FLAG = Rule("True or False", lambda value: isinstance(value, bool))
-TEXT = Rule("a text", lambda value: isinstance(value, str) and bool(value))
+TEXT = Rule("a non-empty string", lambda v: isinstance(v, str) and bool(v))
 SIZE, COUNT, _SHARE = whole(1), whole(0), real(0, 1)
 
 _TRAINING = {
@@ -134,6 +135,7 @@ _KEYS = {
     "seed": whole(0, 2**31 - 1),
     "base": TEXT.or_none(),
     "start": TEXT.or_none(),
+    "card.samples": one_of(*CARD_SAMPLES),
     **{f"data.{key}": rule for key, rule in _DATA.items()},
 }
 
