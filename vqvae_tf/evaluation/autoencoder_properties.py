@@ -1,4 +1,4 @@
-"""What each member of the autoencoder family promises, measured on data."""
+"""What each member of the autoencoder family is meant for, measured."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ from vqvae_tf.models import Autoencoder
 from vqvae_tf.runtime import random
 
 _PROBES = 16
-_JACOBIANS = 3000  # examples; more take minutes where units are thousands
+_JACOBIANS = 3000  # examples; more take minutes with thousands of units
 
 
 FIGURES = (
@@ -36,29 +36,26 @@ FIGURES = (
 def evaluate(
     model: Autoencoder, batches: Iterable, seed: int = 0, progress: bool = True
 ) -> dict[str, float]:
-    """Measures what a model's parts are there for.
+    """Measures what a model's parts are meant to achieve.
 
     Args:
         model: an `Autoencoder`.
-        batches: (x, context, sample_weight) batches, from
-            `data.evaluation_batches`; rows of weight 0 are padding.
+        batches: as for `statistics.examples`.
         seed: of the corruption. The probes of the Jacobian are the same for
             each batch.
         progress: show a progress bar, where stderr is a terminal.
 
     Returns:
-        A dict of floats. With a corruption `corrupted_psnr` and
-        `denoised_psnr` in dB, of corrupted pictures and of their
-        reconstructions against the clean ones. With `Sparse`
-        `mean_activation` and `near_rho`, the share of the units whose mean
-        over all examples is within 20 % of rho. With `KSparse`
-        `active_in_training` and `active`, non-zero units of an example in
-        training and in inference (-1 if examples differ). Without a
-        prior `contraction`, the Frobenius norm of the encoder's Jacobian (the
-        root of its mean square over the first 3,000 examples, estimated by 16
-        probes each) over sqrt(tr Cov z), which makes it independent of the
-        scale of z; it is left out where all
-        examples have the same z.
+        A dict of floats. With a corruption: `corrupted_psnr` and
+        `denoised_psnr`, the PSNR in dB of corrupted pictures and of their
+        reconstructions. With `Sparse`: `mean_activation`, and `near_rho`, the
+        share of units whose mean over all examples is within 20 % of rho. With
+        `KSparse`: `active_in_training` and `active`, the non-zero units of an
+        example in training and in inference (-1 if examples differ). Without a
+        prior: `contraction`, the Frobenius norm of the encoder's Jacobian (root
+        mean square over the first 3,000 examples, estimated with 16 probes
+        each) over sqrt(tr Cov z), so that the scale of z does not matter;
+        missing if all examples have the same z.
 
     References:
         Rifai et al. 2011, "Contractive auto-encoders", section 5.2.
@@ -128,7 +125,7 @@ class _Sparsity:
 
 
 class _Active:
-    """How many units of an example are not zero."""
+    """The number of non-zero units of an example."""
 
     def __init__(self, model):
         self.model = model
@@ -153,12 +150,12 @@ class _Active:
 
 
 class _Contraction:
-    """The encoder's Jacobian, over the spread of the latents."""
+    """The encoder's Jacobian relative to the spread of the latents."""
 
     def __init__(self, model):
         self.model = model
         norm = Contractive(1.0, "hutchinson", _PROBES)
-        # A graph prunes the gradients of weights, half of the work.
+        # A graph prunes the weights' gradients, half of the work.
         self.norm = tf.function(
             lambda inputs: norm(self._encode, inputs), reduce_retracing=True
         )
@@ -184,7 +181,7 @@ class _Contraction:
     def figures(self):
         variance = (self.z2 / self.rows - (self.z / self.rows) ** 2).sum()
         jacobian = self.squares / self.squared
-        if not jacobian:  # the same z for every picture: no representation
+        if not jacobian:  # all pictures have the same z
             return {}
         return {"contraction": np.sqrt(jacobian / variance)}
 

@@ -1,7 +1,7 @@
-"""How much of log p(x) the encoder's codes alone leave out.
+"""How much of log p(x) is missing from the bound by the encoder's codes.
 
 `log p(x) >= log sum_z p(x | z) p(z)` over any set of codes z. The VQ-VAE's
-bound takes the encoder's codes alone, "log p(x) ~ log p(x | z_q) p(z_q)"
+bound uses only the encoder's codes, "log p(x) ~ log p(x | z_q) p(z_q)"
 (arXiv:1711.00937, section 3.2); a larger set gives a tighter bound.
 """
 
@@ -45,11 +45,12 @@ FIGURES = (
 def neighbour_bound(
     model: VQVAE | LatentGenerator, x: np.ndarray, num_nearest: int = 3
 ) -> dict[str, np.ndarray]:
-    """Sums over the codes and those that differ from them in one place.
+    """Sums over the encoder's code map and maps that differ in one code.
 
-    Each code of the map in turn is replaced by the `num_nearest` next nearest
-    embeddings: 1 + num_nearest * P * G sets of codes for P places and G
-    codebooks, each of which is decoded.
+    Each code in turn is replaced by the `num_nearest` next nearest embeddings,
+    which gives 1 + num_nearest * P * G maps to decode, for P positions and G
+    codebooks. The quantizer must be a `VectorQuantizer`, whose codebooks each
+    have channels of their own.
 
     Args:
         model: a `VQVAE` (with a uniform prior) or a `LatentGenerator` without
@@ -58,7 +59,7 @@ def neighbour_bound(
         num_nearest: how many embeddings after the nearest, below K.
 
     Returns:
-        A dict of float64 [batch], in nats: `codes`, log p(x | z_q) p(z_q), and
+        A dict of float64 `[batch]` in nats: `codes`, log p(x | z_q) p(z_q), and
         `neighbours`, the log of the sum.
 
     Raises:
@@ -96,7 +97,7 @@ def neighbour_bound(
         terms = np.concatenate(terms).astype(np.float64)
         found["codes"].append(terms[0])
         top = terms.max()
-        total = top + math.log(np.exp(terms - top).sum())
+        total = top + math.log(np.exp(terms - top).sum())  # log sum exp
         found["neighbours"].append(total)
     return {name: np.array(values) for name, values in found.items()}
 
@@ -114,7 +115,7 @@ def _log_joint(autoencoder, generator, x, codes):
 
 
 def _neighbours(autoencoder, x, num_nearest):
-    """Returns the codes of one picture, then its neighbours, `[n, *grid]`."""
+    """Returns the codes of one picture and their neighbours, `[n, *grid]`."""
     quantizer = autoencoder.quantizer
     latents = autoencoder.latents(x).numpy()
     codes = quantizer.encode(latents).numpy()[0]

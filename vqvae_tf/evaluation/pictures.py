@@ -115,7 +115,7 @@ def _step(autoencoder, generator):
 
 
 class _Totals:
-    """What is known of all examples so far."""
+    """The sums over all examples so far."""
 
     def __init__(self, quantizer):
         self.distortion, self.bounds = Distortion(), Bounds()
@@ -150,7 +150,7 @@ class _Totals:
             **self.codes.figures(),
             "reconstruction_bits_per_dim": bounds.bits(log_px),
             "bits_per_dim_uniform": of_each["bits_per_dim_uniform"].mean(),
-            # Of the last: with the prior, where there is one.
+            # Of the last bound: with the prior, if there is one.
             "bits_per_dim_error": half_interval(list(of_each.values())[-1]),
         }
         if training_counts is not None:
@@ -169,15 +169,11 @@ class _Totals:
 def count_codes(
     autoencoder: VQVAE, batches: Iterable, progress: bool = True
 ) -> np.ndarray:
-    """Counts the codes of (x, context, sample_weight) batches.
+    """Returns how often each code occurs in the data, float64 `[G, K]`.
 
     Args:
         autoencoder: a `VQVAE`.
-        batches: as for `evaluate`.
-        progress: show a progress bar, where stderr is a terminal.
-
-    Returns:
-        float64 `[G, K]`.
+        batches, progress: as for `evaluate`.
     """
     encode = tf.function(
         lambda x: autoencoder.quantizer.encode(autoencoder.latents(x)),

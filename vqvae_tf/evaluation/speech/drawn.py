@@ -1,7 +1,6 @@
-"""Waveforms that decoders draw: their distance, and how judges hear them.
+"""Decoded waveforms: their distance from recordings, and how judges rate them.
 
-`judged` are pairs of a `judges.Judge` and the correct labels of n recordings,
-integers `[n]`.
+`judged` are pairs of a `judges.Judge` and the recordings' correct labels.
 """
 
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ _DECODERS = (("", ""), ("fast_", " by the fast decoder"))
 
 
 def _judged(decoder, how):
-    """Returns the figures of judges, of what one decoder draws."""
+    """Returns the judges' figures for one decoder."""
     drawn = [
         ("reconstructed_", "reconstructions", ("",)),
         ("converted_", "conversions to each other speaker", ("", "_least")),
@@ -46,8 +45,8 @@ def _judged(decoder, how):
     )
 
 
-# Rounding that changes one level changes everything drawn after it, hence the
-# wide tolerances.
+# Tolerances are wide, since rounding that changes one level changes every
+# sample drawn after it.
 FIGURES = (
     *(
         Figure(
@@ -67,17 +66,17 @@ FIGURES = (
 def drawn_figures(
     coded: Coded, judged: Judged, **drawing: object
 ) -> dict[str, float]:
-    """Returns the figures of what each decoder of a model draws.
+    """Returns the figures of each of a model's decoders.
 
     Args:
         coded: recordings and their codes.
-        judged: pairs of a judge and labels.
+        judged: see above.
         drawing: temperature, seed, batch_size and progress of `Coded.draw`.
 
     Returns:
-        Those of `reconstruction_figures` and, of several speakers,
-        `conversion_figures`; with a fast decoder once more, as `fast_...`, of
-        what it makes (see `SpeechVQVAE.decode`).
+        Those of `reconstruction_figures` and, with several speakers,
+        `conversion_figures`; if there is a fast decoder (see
+        `SpeechVQVAE.decode`), its own as `fast_...`.
     """
     fast = getattr(coded.autoencoder, "has_fast_decoder", False)
     figures = {}
@@ -113,9 +112,9 @@ def reconstruction_figures(
     """Compares reconstructions with their originals.
 
     Args:
-        coded: recordings, the originals.
-        reconstructed: of `reconstructions`.
-        judged: pairs of a judge and labels.
+        coded: the original recordings.
+        reconstructed: from `reconstructions`.
+        judged: see above.
 
     Returns:
         `log_spectral_distance` in dB, the mean over recordings, in frames of
@@ -136,7 +135,7 @@ def reconstruction_figures(
 def accuracies(
     prefix: str, waveforms: Sequence[np.ndarray], judged: Judged
 ) -> dict[str, float]:
-    """Returns `PREFIXclass_accuracy`, `PREFIXspeaker_accuracy`, by judges."""
+    """Returns each judge's `PREFIXclass_accuracy`, `PREFIXspeaker_accuracy`."""
     return {
         f"{prefix}{judge.target}_accuracy": judge.accuracy(waveforms, labels)
         for judge, labels in judged
@@ -146,15 +145,13 @@ def accuracies(
 def conversions(
     coded: Coded, **drawing: object
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Draws each recording in other speakers' voices, the next four at most.
-
-    Of five speakers those are all others.
+    """Converts each recording to other speakers' voices, the next four at most.
 
     Args:
         coded, drawing: see `reconstructions`.
 
     Returns:
-        int64 `[m, 2]`, recording and target of each conversion, and the
+        int64 `[m, 2]`, the recording and target of each conversion, and the
         waveforms, float32 `[time]` each.
     """
     pairs = conversion_pairs(coded.speakers, coded.audio.num_speakers)
@@ -163,14 +160,11 @@ def conversions(
 
 
 def conversion_pairs(speakers: ArrayLike, count: int) -> np.ndarray:
-    """Returns which recording is converted to whom.
+    """Returns the recording and target of each conversion, int64 `[m, 2]`.
 
     Args:
-        speakers: integers `[n]` in 0..count-1.
-        count: how many speakers there are.
-
-    Returns:
-        int64 `[m, 2]`, recording and target.
+        speakers: integers `[n]` in 0..count-1, the recordings' own.
+        count: the number of speakers.
 
     Example:
 
@@ -195,18 +189,19 @@ def conversion_figures(
     converted: Sequence[np.ndarray],
     judged: Judged,
 ) -> dict:
-    """Asks judges what conversions sound like.
+    """Has judges classify conversions.
 
     Args:
-        audio: the source of the originals.
-        pairs, converted: of `conversions`.
-        judged: pairs of a `Judge` and the labels of the originals.
+        audio: the original recordings.
+        pairs, converted: from `conversions`.
+        judged: see above, with the labels of the originals.
 
     Returns:
-        For a judge of speakers `converted_speaker_accuracy`, the share that
-        sound like the target; for one of classes `converted_class_accuracy`,
-        the share that still are what was said. Of each also the least one of
-        all targets, `..._least`, and each target's, `..._to_NAME`.
+        For a judge of speakers, `converted_speaker_accuracy`, the share that
+        sound like the target; for a judge of classes,
+        `converted_class_accuracy`, the share whose class is unchanged. For
+        each, also each target's share, `..._to_NAME`, and the lowest of these,
+        `..._least`.
     """
     rows, targets = pairs.T
     figures = {}

@@ -1,7 +1,4 @@
-"""Figures of models of speech on held-out recordings.
-
-All are over the recordings themselves: padding counts nowhere.
-"""
+"""Figures of models of speech on held-out recordings, without their padding."""
 
 from collections.abc import Sequence
 
@@ -39,13 +36,12 @@ def evaluate(
     Args:
         model: a `VQVAE` of waveforms whose decoder is given the speaker, or
             a `LatentGenerator` of one.
-        test: the recordings that it is measured on, with its codes.
-        train: the recordings that it was trained on, whose codes are counted.
-        judges: results of `judges.train_judge`; without judges there are no
-            figures of classes and speakers.
-        temperature: float, of what is drawn.
-        seed: integer, of what is drawn.
-        batch_size: how many waveforms are drawn at once.
+        test: the recordings to measure it on, with its codes.
+        train: its training recordings, whose codes are counted.
+        judges: from `judges.train_judge`; without judges there are no figures
+            of classes and speakers.
+        temperature, seed: of sampling.
+        batch_size: waveforms that are decoded at once.
         progress: show progress bars.
 
     Returns:
@@ -81,22 +77,22 @@ def evaluate(
 
 
 def check_source(autoencoder: VQVAE, audio: AudioSource) -> None:
-    """Raises ValueError unless a source is of the model's rate and speakers."""
+    """Raises ValueError unless a source has the model's rate and speakers."""
     rate = getattr(autoencoder, "sample_rate", audio.sample_rate)
     if rate != audio.sample_rate:
         raise ValueError(
-            f"The model is for {rate} samples a second. Received: "
-            f"{audio.name} at {audio.sample_rate}."
+            f"The model takes recordings at {rate} Hz. Received: {audio.name} "
+            f"at {audio.sample_rate} Hz."
         )
     count = autoencoder.decoder.global_channels
     if count is None:
         return
     numbers = tuple(str(i) for i in range(count))
     names = tuple(getattr(autoencoder, "speaker_names", numbers))
-    # Numbers are the names of a model that was not told any.
+    # A model without names uses numbers.
     fits = names in (numbers, audio.speaker_names)
     if count != audio.num_speakers or not fits:
         raise ValueError(
-            f"The model is of {count} speakers: {', '.join(names)}. "
+            f"The model knows {count} speakers: {', '.join(names)}. "
             f"Received: {audio.name}, of {', '.join(audio.speaker_names)}."
         )
