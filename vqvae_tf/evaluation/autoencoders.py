@@ -92,8 +92,7 @@ def evaluate(
         reduce_retracing=True,
         autograph=False,
     )
-    for number, batch in enumerate(examples(batches, progress)):
-        x, context, count = batch
+    for number, (x, context, count) in enumerate(examples(batches, progress)):
         found = step(x, context, batch_seed(seed, number))
         totals.add(**{k: v.numpy()[:count] for k, v in found.items()})
     if rows is not None:

@@ -42,7 +42,7 @@ def of_runs(values: Sequence[float]) -> Interval:
     values = np.asarray(values, np.float64)
     if len(values) < 2:
         raise ValueError(
-            "An interval needs the figures of two runs or more. Received: "
+            "An interval needs the figures of two or more runs. Received: "
             f"{len(values)}."
         )
     student = tfp.distributions.StudentT(

@@ -73,8 +73,7 @@ def neighbour_bound(
     >>> bool(found["neighbours"] > found["codes"])
     True
     """
-    generator = model if isinstance(model, LatentGenerator) else None
-    autoencoder = generator.autoencoder if generator else model
+    autoencoder, prior = model.autoencoder, model.prior
     values = autoencoder.quantizer.num_embeddings
     num_nearest = check_positive("num_nearest", num_nearest)
     if num_nearest >= values:
@@ -83,7 +82,7 @@ def neighbour_bound(
             f"Received: num_nearest={num_nearest}."
         )
     log_joint = tf.function(
-        lambda x, codes: _log_joint(autoencoder, generator, x, codes),
+        lambda x, codes: _log_joint(autoencoder, prior, x, codes),
         reduce_retracing=True,
         autograph=False,
     )
@@ -102,14 +101,13 @@ def neighbour_bound(
     return {name: np.array(values) for name, values in found.items()}
 
 
-def _log_joint(autoencoder, generator, x, codes):
-    """Returns log p(x | z) p(z) of one picture, for each set of codes."""
-    count = tf.shape(codes)[0]
-    repeated = tf.repeat(x, count, axis=0)
+def _log_joint(autoencoder, prior, x, codes):
+    """Returns log p(x | z) p(z) of one picture for each of several maps."""
+    repeated = tf.repeat(x, tf.shape(codes)[0], axis=0)
     local = {"local": autoencoder.quantizer.decode(codes)}
     log_px = autoencoder.decoder.log_prob(repeated, local)
-    if generator is not None:
-        return log_px + generator.prior.log_prob(codes)
+    if prior is not None:
+        return log_px + prior.log_prob(codes)
     places = codes.shape[1:].num_elements()
     return log_px - places * math.log(autoencoder.quantizer.num_embeddings)
 

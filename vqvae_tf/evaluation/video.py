@@ -240,10 +240,8 @@ def rollouts(
     steps = check_positive("steps", steps)
     sums = {}
     for i in bar(range(0, len(starts), 16), progress):
-        part = starts[i : i + 16]
-        for name, value in _compare(
-            video, frames, coded, part, steps, i
-        ).items():
+        found = _compare(video, frames, coded, starts[i : i + 16], steps, i)
+        for name, value in found.items():
             sums[name] = sums.get(name, 0.0) + value
     means = {name: value / len(starts) for name, value in sums.items()}
     return {

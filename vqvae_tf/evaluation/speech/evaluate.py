@@ -45,16 +45,16 @@ def evaluate(
         progress: show progress bars.
 
     Returns:
-        A dict of `examples`, and of floats: what `code_statistics`,
+        A dict of `examples`, and of floats: the results of `code_statistics`,
         `likelihoods`, `drawn_figures` and, with judges, `accuracies` of the
-        originals return; with a prior also `prior_figures` and, with judges,
+        originals; with a prior also `prior_figures` and, with judges,
         `sample_figures`.
 
     Raises:
-        ValueError: for a source of another rate or of other speakers than the
-            model's, or a judge of others.
+        ValueError: if the model or a judge has another sample rate or other
+            speakers than the recordings.
     """
-    prior = model.prior if isinstance(model, LatentGenerator) else None
+    prior = model.prior
     for coded in (test, train):
         check_source(model.autoencoder, coded.audio)
     judged = [(judge, judge.labels(test.audio)) for judge in judges]
