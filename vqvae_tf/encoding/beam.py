@@ -1,13 +1,13 @@
-"""Coded data sets made by an Apache Beam pipeline, on many machines.
+"""Encodes data sets with an Apache Beam pipeline, on many machines.
 
     python -m vqvae_tf.encoding.beam --preset=vqvae_cifar10 \
         --source=tfds:cifar10 --output=codes --runner=DirectRunner
 
-Arguments that this module does not know go to Beam: --runner and its options.
-The result is that of `vqvae-tf encode`, file by file. A shard is the unit of
-work: a worker reads its range of the source itself, encodes it in batches and
-writes it, so that no picture goes through Beam and a retried or restarted
-shard is the same again. Needs `pip install vqvae_tf[beam]`.
+Unknown arguments, such as --runner and its options, are passed on to Beam. The
+files are the same as those of `vqvae-tf encode`. A shard is the unit of work: a
+worker reads its range of the source itself, encodes it in batches and writes
+it, so that no pictures pass through Beam and a retried shard is identical.
+Needs `pip install vqvae_tf[beam]`.
 """
 
 import argparse
@@ -49,9 +49,9 @@ _PROGRAM = "python -m vqvae_tf.encoding.beam"
 
 
 class EncodeShard(beam.DoFn):
-    """Makes a shard, unless it is there and whole.
+    """Makes a shard, unless it exists and is complete.
 
-    The model is loaded once a worker process, whatever its threads.
+    The model is loaded once per worker process and shared by its threads.
 
     Elements: `Shard`. Outputs: (`Shard`, its `Content`).
     """
@@ -83,7 +83,7 @@ def build(pipeline: beam.Pipeline, job: Job, plan: Plan) -> beam.PCollection:
         plan: its `Plan`.
 
     Returns:
-        A PCollection of one element: how many examples the data set holds.
+        A PCollection of one element, the number of examples in the data set.
     """
     return (
         pipeline
@@ -99,13 +99,13 @@ def run(job: Job, options: PipelineOptions | None = None) -> PipelineResult:
     """Encodes a data set; called again, it continues where it stopped.
 
     Args:
-        job: a `Job`, whose preset, source and output must be where every
-            worker finds them: on a shared disk or, where the runner has one,
-            in its object store.
-        options: Beam's `PipelineOptions`, or None for its own.
+        job: a `Job`, whose preset, source and output must be accessible to
+            every worker: on a shared disk or, if the runner has one, in its
+            object store.
+        options: Beam's `PipelineOptions`, or None for Beam's defaults.
 
     Returns:
-        The runner's result, when the pipeline has ended.
+        The runner's result, once the pipeline has finished.
 
     Raises:
         ValueError, FileNotFoundError: as `encoding.dataset.encode_dataset`.
@@ -196,25 +196,25 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _beam_options(words, own):
-    """Returns Beam's options; refuses what is none of these nor of `own`."""
+    """Returns Beam's options; refuses flags that neither it nor we have."""
     options = PipelineOptions(words)
     known = options.get_all_options()
     asked = options.get_all_options(retain_unknown_options=True)
     runner = options.view_as(StandardOptions).runner or "DirectRunner"
-    # The job servers of other runners have options that are not known here.
+    # The job servers of other runners have options that Beam does not list.
     all_known = runner.startswith(("Direct", "Dataflow"))
     for name in sorted(set(asked) - set(known)):
         if all_known or difflib.get_close_matches(name, own):
             raise ValueError(
-                f"Neither this command nor Beam has the flag. Received: "
-                f"--{name}; --help lists those of this command."
+                f"Neither this command nor Beam has the flag --{name}. --help "
+                "lists those of this command."
             )
     return options
 
 
 def _explained(error):
     message = explain(error)
-    if message is None:  # of a worker's error there is the text alone
+    if message is None:  # a worker's error is passed on as text
         kinds = r"(?:ValueError|OSError|\w+(?:NotFound|Permission)\w*Error)"
         lines = re.findall(rf"^(?:\w+\.)*{kinds}: (.*)$", str(error), re.M)
         message = lines[-1] if lines else None

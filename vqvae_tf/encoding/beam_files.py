@@ -43,7 +43,7 @@ def write(output: str, shard: Shard, batches: Iterable[dict]) -> Content:
 
 
 def whole(output: str, shard: Shard) -> Content | None:
-    """Returns the content of a shard that is there and whole, or None."""
+    """Returns the content of a complete shard; None if it is not complete."""
     names = (shard.file, shard.note)
     paths = [FileSystems.join(output, *name.split("/")) for name in names]
     if not all(FileSystems.exists(path) for path in paths):
@@ -58,15 +58,15 @@ def whole(output: str, shard: Shard) -> Content | None:
 
 
 def place(file: str | os.PathLike, output: str, name: str) -> None:
-    """Copies a local file to the output, where it appears when complete."""
+    """Copies a local file to the output, where it appears once complete."""
     target = FileSystems.join(output, *name.split("/"))
-    # Of its own, since a runner may try a shard in two places at once.
+    # A unique name, since a runner may try a shard in two places at once.
     temporary = FileSystems.join(output, UNFINISHED, uuid.uuid4().hex)
     for path in (target, temporary):
-        # Object stores have no folders; another worker may be the first.
+        # Object stores have no folders, and another worker may make it first.
         with contextlib.suppress(OSError):
             FileSystems.mkdirs(FileSystems.split(path)[0])
-    # Its bytes as they are, whatever the name ends in.
+    # Otherwise the name's ending would decide about compression.
     kind = dict(
         mime_type="application/octet-stream",
         compression_type=CompressionTypes.UNCOMPRESSED,
@@ -76,7 +76,7 @@ def place(file: str | os.PathLike, output: str, name: str) -> None:
             shutil.copyfileobj(source, copy)
     try:
         FileSystems.rename([temporary], [target])
-    except OSError:  # not every file system replaces a file
+    except OSError:  # some file systems cannot replace a file
         FileSystems.delete([target])
         FileSystems.rename([temporary], [target])
 

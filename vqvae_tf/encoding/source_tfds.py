@@ -1,4 +1,4 @@
-"""Pictures and episodes of tfds sets to encode, read piece by piece."""
+"""Pictures and episodes of tfds sets to encode, read incrementally."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ from vqvae_tf.encoding.picture_format import fitted
 from vqvae_tf.encoding.streams import batched
 from vqvae_tf.utils.messages import first_line
 
-_SEEN = 2**20  # bytes of each file that are hashed, to notice another
+_SEEN = 2**20  # bytes of each file that are hashed, to notice changes
 
 
 def open_tfds(name: str, options: OpenOptions) -> tuple[Callable, list[str]]:
@@ -35,13 +35,13 @@ def open_tfds(name: str, options: OpenOptions) -> tuple[Callable, list[str]]:
 
 
 class _Units:
-    """The units of a split, each of them a record.
+    """The units of a split, each stored in one record.
 
     Args:
         builder: of tensorflow_datasets.
         records: the split's `Records`.
-        title: of data set and split, for messages.
-        form: the `PictureFormat` to bring pictures to.
+        title: data set and split, for messages.
+        form: the `PictureFormat` of the pictures to return.
         options: `OpenOptions`.
     """
 
@@ -60,8 +60,8 @@ class _Units:
 class _Pictures(_Units):
     """Pictures with their label and their record's name.
 
-    Records are parsed and decoded a batch at a time, which takes a third of
-    the time of tfds' own reading: beside a quick encoder that counts.
+    Records are parsed and decoded in batches, which takes a third of the time
+    of tfds' own reading; this matters with a fast encoder.
     """
 
     unit = "pictures"
@@ -99,7 +99,7 @@ class _Pictures(_Units):
                 done += count
                 yield {**batch, "name": _take(names, count)}
         except tf.errors.InvalidArgumentError:
-            # A picture cannot be decoded: one by one, to find out which.
+            # A picture cannot be decoded: find out which, one by one.
             rest = self._one_by_one(start + done, stop)
             yield from batched(rest, batch_size)
 
@@ -124,7 +124,7 @@ class _Pictures(_Units):
         if self._label:
             spec["label"] = tf.io.FixedLenFeature([], tf.int64)
         raw = tf.io.parse_example(records, spec)
-        # One by one: each picture is stored as a file of its own.
+        # One by one, since each picture is an image file of its own.
         image = tf.map_fn(
             self._decode_image,
             raw[self._image],
@@ -143,7 +143,7 @@ class _Pictures(_Units):
 class _Episodes(_Units):
     """Frames with the number of their episode, their step and action.
 
-    An episode is decoded as a whole; rows go on from one to the next.
+    Episodes are decoded as a whole, but batches may span several.
     """
 
     unit = "episodes"
@@ -230,8 +230,8 @@ class _Episodes(_Units):
 def _untuned(dataset):
     """Returns a dataset without tf.data's autotuning.
 
-    There is nothing to tune here, and the end of a shard sometimes waited up to
-    0.9 s for the tuner's thread to wake up.
+    There is nothing to tune, and the end of a shard could wait up to 0.9 s for
+    the tuner's thread to wake up.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
