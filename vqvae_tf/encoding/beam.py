@@ -34,14 +34,17 @@ except ImportError as error:
         f"Received: {error}."
     ) from error
 
-from vqvae_tf.encoding import (
-    beam_files as files,
-    dataset as code_sets,
-    shards as code_shards,
-)
+from vqvae_tf.encoding import beam_files as files
+from vqvae_tf.encoding.dataset import place_metadata
 from vqvae_tf.encoding.job import Job
 from vqvae_tf.encoding.plan import LAST, PLAN, Plan, check_empty
-from vqvae_tf.encoding.shards import UNFINISHED, Content, Shard
+from vqvae_tf.encoding.shards import (
+    DATASET,
+    FORMATS,
+    UNFINISHED,
+    Content,
+    Shard,
+)
 from vqvae_tf.encoding.sources import check_apart
 from vqvae_tf.utils.errors import explain
 
@@ -124,7 +127,7 @@ def _place_plan(plan, output):
     if FileSystems.exists(path):
         with FileSystems.open(path) as file:
             found = file.read().decode()
-        shards = FileSystems.join(output, f"{code_shards.DATASET}-*")
+        shards = FileSystems.join(output, f"{DATASET}-*")
         begun = bool(FileSystems.match([shards])[0].metadata_list)
         if plan.go_on(found, output, begun):
             files.place_text(plan.text(), output, PLAN)
@@ -137,10 +140,10 @@ def _place_plan(plan, output):
 
 def _place_metadata(found, plan, output):
     contents = dict(found)
-    code_sets.place_metadata(
+    place_metadata(
         plan, contents, lambda file: files.place(file, output, file.name)
     )
-    # Left by workers that were killed.
+    # Left behind by workers that were killed.
     files.remove(output, UNFINISHED)
     return sum(content.examples for content in contents.values())
 
@@ -169,7 +172,7 @@ def _parser():
         "--format",
         dest="file_format",
         default="tfrecord",
-        choices=code_shards.FORMATS,
+        choices=FORMATS,
     )
     parser.add_argument("--num_shards", type=int)
     parser.add_argument("--batch_size", type=int, default=64)
@@ -223,6 +226,6 @@ def _explained(error):
 
 if __name__ == "__main__":
     # Workers import this module by its name, not as __main__.
-    from vqvae_tf.encoding import beam as code_beam
+    from vqvae_tf.encoding import beam as by_name
 
-    code_beam.main()
+    by_name.main()

@@ -8,8 +8,6 @@ import tempfile
 import uuid
 from collections.abc import Iterable
 
-from vqvae_tf.encoding.shards import Content, Shard
-
 try:
     from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
@@ -18,8 +16,8 @@ except ImportError as error:
         f"These files need Apache Beam: pip install vqvae_tf[beam] ({error})."
     ) from error
 
-from vqvae_tf.encoding import shards as code_shards
-from vqvae_tf.encoding.shards import UNFINISHED
+from vqvae_tf.encoding import shards
+from vqvae_tf.encoding.shards import UNFINISHED, Content, Shard
 
 
 def place_text(text: str, output: str, name: str) -> None:
@@ -33,10 +31,10 @@ def place_text(text: str, output: str, name: str) -> None:
 def write(output: str, shard: Shard, batches: Iterable[dict]) -> Content:
     """Writes a shard on the worker's disk, then moves it to the output."""
     with tempfile.TemporaryDirectory() as temporary:
-        content = code_shards.write_shard(temporary, shard, batches)
+        content = shards.write_shard(temporary, shard, batches)
         if whole(output, shard) == content:
-            return content  # another worker was quicker; it may be read
-        # The note comes last: it says that the shard is whole.
+            return content  # another worker was faster; it may be in use
+        # The note comes last, since it marks the shard as complete.
         for name in (shard.file, shard.note):
             place(pathlib.Path(temporary) / name, output, name)
     return content
@@ -54,7 +52,7 @@ def whole(output: str, shard: Shard) -> Content | None:
             local.parent.mkdir(exist_ok=True)
             with FileSystems.open(path) as source, open(local, "wb") as target:
                 shutil.copyfileobj(source, target)
-        return code_shards.whole(temporary, shard)
+        return shards.whole(temporary, shard)
 
 
 def place(file: str | os.PathLike, output: str, name: str) -> None:

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import logging
 
-from vqvae_tf.encoding import shards as code_shards
 from vqvae_tf.encoding.job import Job, OpenJob
 from vqvae_tf.encoding.plan import LAST, Plan
 from vqvae_tf.encoding.reading import (
@@ -28,7 +27,14 @@ from vqvae_tf.encoding.reading import (
     open_codes,
     read_plan,
 )
-from vqvae_tf.encoding.shards import Content, Shard
+from vqvae_tf.encoding.shards import (
+    DATASET,
+    Content,
+    Shard,
+    remove_temporaries,
+    whole,
+    write_shard,
+)
 from vqvae_tf.encoding.sources import check_apart
 from vqvae_tf.utils.files import write_atomically
 from vqvae_tf.utils.locking import locked
@@ -109,11 +115,16 @@ def encode_dataset(
     check_apart(source, folder, data_dir)
     opened = job.open()
     plan = Plan(opened)
+
+    def place(file):
+        with write_atomically(folder / file.name) as temporary:
+            shutil.copyfile(file, temporary)
+
     with locked(folder, "encoding to"), _progress_bar(plan, progress) as bar:
         plan.write(folder)
         contents, kept = _shards_of(opened, plan, bar)
-        place_metadata(plan, contents, _copy_to(folder))
-        code_shards.remove_temporaries(folder)
+        place_metadata(plan, contents, place)
+        remove_temporaries(folder)
     examples = sum(content.examples for content in contents.values())
     made = len(contents) - kept
     return {"examples": examples, "kept": kept, "made": made}
@@ -128,7 +139,7 @@ def _shards_of(opened, plan, bar):
         bar.update(shard.stop - shard.start)
 
     for shard in plan.shards:
-        content = code_shards.whole(folder, shard)
+        content = whole(folder, shard)
         if content is not None:
             note(shard, content)
     kept = len(contents)
@@ -160,7 +171,7 @@ def make_shards(
     with contextlib.closing(coded):
         for shard in shards:
             batches = iter(lambda: next(coded), None)
-            yield shard, code_shards.write_shard(folder, shard, batches)
+            yield shard, write_shard(folder, shard, batches)
 
 
 def place_metadata(
@@ -193,7 +204,7 @@ def _write_metadata(folder, plan, contents):
 
     template = tfds.core.ShardedFileTemplate(
         data_dir=folder,
-        dataset_name=code_shards.DATASET,
+        dataset_name=DATASET,
         filetype_suffix=plan.file_format,
     )
     # tfds looks for the files' names, but the shards may be elsewhere.
@@ -233,14 +244,6 @@ def _split_info(split, plan, contents, template):
         num_bytes=sum(content.num_bytes for content in found),
         filename_template=template,
     )
-
-
-def _copy_to(folder):
-    def place(file):
-        with write_atomically(pathlib.Path(folder) / file.name) as temporary:
-            shutil.copyfile(file, temporary)
-
-    return place
 
 
 def _progress_bar(plan, shown):

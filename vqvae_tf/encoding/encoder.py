@@ -59,25 +59,21 @@ class CodeEncoder:
     @property
     def quantizers(self) -> dict:
         """The quantizer of each kind of codes."""
-        above = self._above
         found = {"codes": self._model.quantizer}
-        return (
-            found
-            if above is None
-            else {**found, "global_codes": above.quantizer}
-        )
+        if self._above is not None:
+            found["global_codes"] = self._above.quantizer
+        return found
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Returns the codes of uint8 `[rows, height, width, channels]`.
 
         Returns:
             `codes` `[rows, *grid]`, with a last axis G for G > 1 codebooks;
-            for two levels also `global_codes` `[rows, G]`. Of the smallest
-            dtype of `code_dtype`.
+            for two levels also `global_codes` `[rows, G]`. The dtypes are those
+            of `code_dtype`.
         """
         rows = len(images)
-        missing = self.batch_size - rows
-        if missing:
+        if missing := self.batch_size - rows:
             images = np.concatenate([images, images[-1:].repeat(missing, 0)])
         found = self.function(tf.constant(images))
         return {name: codes.numpy()[:rows] for name, codes in found.items()}

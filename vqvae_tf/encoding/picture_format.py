@@ -79,11 +79,9 @@ def picture_format(model: keras.Model, metadata: dict) -> PictureFormat:
             f"or 1]. Received: one for data of shape {shape}, whose encode and "
             "reconstruct can be called from Python."
         )
-    description = metadata.get("data")
-    size = None
+    description, size = metadata.get("data"), None
     if isinstance(description, dict):
         size = description.get("image_size")
     if size is None and shape[0] == shape[1]:
         size = shape[0]
-    stride = autoencoder.downsampling
-    return PictureFormat(size, shape[-1], stride)
+    return PictureFormat(size, shape[-1], autoencoder.downsampling)

@@ -181,11 +181,8 @@ class _Npz:
 def _features(names):
     import tensorflow_datasets as tfds
 
-    label = (
-        {}
-        if names is None
-        else {
-            "label": tfds.features.ClassLabel(names=list(map(printable, names)))
-        }
-    )
-    return {"name": tfds.features.Text(), **label}
+    features = {"name": tfds.features.Text()}
+    if names is not None:
+        names = list(map(printable, names))
+        features["label"] = tfds.features.ClassLabel(names=names)
+    return features

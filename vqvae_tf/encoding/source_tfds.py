@@ -54,7 +54,18 @@ class _Units:
 
     @property
     def origin(self):
-        return _origin(self._builder, self._records)
+        digest = hashlib.sha256()
+        for path, *rest in self._records.pieces:
+            length = tf.io.gfile.stat(path).length
+            seen = (os.path.basename(path), *rest, length)
+            digest.update(repr(seen).encode())
+            # A file with other labels may have the same length.
+            with tf.io.gfile.GFile(path, "rb") as file:
+                digest.update(file.read(_SEEN))
+        return {
+            "version": str(self._builder.version),
+            "pieces_sha256": digest.hexdigest(),
+        }
 
 
 class _Pictures(_Units):
@@ -240,17 +251,3 @@ def _untuned(dataset):
 
 def _take(names, count):
     return np.array([next(names) for _ in range(count)], object)
-
-
-def _origin(builder, records):
-    digest = hashlib.sha256()
-    for path, *rest in records.pieces:
-        seen = (os.path.basename(path), *rest, tf.io.gfile.stat(path).length)
-        digest.update(repr(seen).encode())
-        # A file with other labels may have the same length.
-        with tf.io.gfile.GFile(path, "rb") as file:
-            digest.update(file.read(_SEEN))
-    return {
-        "version": str(builder.version),
-        "pieces_sha256": digest.hexdigest(),
-    }
