@@ -1,4 +1,4 @@
-"""The commands of `vqvae-tf`; `vqvae_tf_cli` reads their arguments."""
+"""The table of `vqvae-tf` commands; `vqvae_tf_cli` reads their arguments."""
 
 import pathlib
 import shlex
@@ -48,7 +48,7 @@ def train(recipe: str, overrides: list[str]) -> None:
         recipe: a recipe's file, or the name of a built-in one.
         overrides: arguments `--config.KEY=VALUE`.
     """
-    strategy = strategies.make_strategy(FLAGS.strategy)  # before all else
+    strategy = strategies.make_strategy(FLAGS.strategy)  # first of all
     config = recipes.read_recipe(recipes.find_recipe(recipe))
     config = override(config, overrides)
     config = recipes.check_recipe(config)
@@ -64,15 +64,16 @@ def train(recipe: str, overrides: list[str]) -> None:
             words = ["vqvae-tf", "train", f"--config={recipe}", *overrides]
             publish(config, model, folder, FLAGS.data_dir, shlex.join(words))
             print(f"Saved the preset {folder}.")
-    # If the chief is started again, it needs the others.
+    # The chief needs the other workers if it is restarted.
     strategies.wait_for_all(strategy)
 
 
 def _by_medium(name, *of_speech):
-    """Returns the command of `speech` or `pictures`, by its preset.
+    """Returns a command that calls `speech` or `pictures`, as the preset needs.
 
     Args:
-        of_speech: its flags that mean nothing for pictures.
+        name: the command's name in both modules.
+        of_speech: its flags that are only for speech.
     """
 
     def run(preset: str, *arguments):
