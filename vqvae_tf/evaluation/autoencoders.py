@@ -7,13 +7,7 @@ import tensorflow as tf
 
 from vqvae_tf.bottlenecks import log_mean_exp
 from vqvae_tf.evaluation.figure import Figure
-from vqvae_tf.evaluation.statistics import (
-    Bounds,
-    Distortion,
-    examples,
-    half_interval,
-    ssim,
-)
+from vqvae_tf.evaluation.statistics import Totals, examples, half_interval, ssim
 from vqvae_tf.models import Autoencoder
 from vqvae_tf.runtime import random
 from vqvae_tf.utils.checks import check_positive
@@ -142,18 +136,12 @@ def _measure(model, x, context, num_samples, seed):
     }
 
 
-class _Totals:
+class _Totals(Totals):
     """The sums over all examples so far."""
 
     def __init__(self, num_samples):
+        super().__init__()
         self.num_samples = num_samples
-        self.distortion, self.bounds = Distortion(), Bounds()
-        self.examples = 0
-
-    def add(self, x, reconstruction, ssim=(), **nats):
-        self.examples += len(x)
-        self.distortion.add(x, reconstruction, ssim)
-        self.bounds.add(x.size, **nats)
 
     def of_each(self):
         """Returns the bounds of each example in bits/dim, by name."""

@@ -9,9 +9,8 @@ from numpy.typing import ArrayLike
 
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.statistics import (
-    Bounds,
     CodeCounts,
-    Distortion,
+    Totals,
     examples,
     half_interval,
     ssim,
@@ -111,19 +110,16 @@ def _step(autoencoder, prior):
     return step
 
 
-class _Totals:
+class _Totals(Totals):
     """The sums over all examples so far."""
 
     def __init__(self, quantizer):
-        self.distortion, self.bounds = Distortion(), Bounds()
+        super().__init__()
         self.codes = CodeCounts(quantizer)
-        self.examples = 0
 
-    def add(self, x, codes, reconstruction, ssim=(), **nats):
-        self.examples += len(x)
+    def add(self, x, codes, **found):
+        super().add(x, **found)
         self.codes.add(codes)
-        self.distortion.add(x, reconstruction, ssim)
-        self.bounds.add(x.size, **nats)
 
     def _codes_each(self):
         return int(self.codes.counts.sum()) // self.examples

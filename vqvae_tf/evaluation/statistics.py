@@ -207,3 +207,23 @@ class Bounds:
         """Converts log-likelihoods of examples, in nats, to bits/dim."""
         count = len(next(iter(self._rows.values())))
         return bits(-nats, self._values / count)
+
+
+class Totals:
+    """The number of examples, their `Distortion` and their `Bounds`."""
+
+    def __init__(self) -> None:
+        self.examples = 0
+        self.distortion, self.bounds = Distortion(), Bounds()
+
+    def add(
+        self,
+        x: np.ndarray,
+        reconstruction: ArrayLike,
+        ssim: ArrayLike = (),
+        **nats: np.ndarray,
+    ) -> None:
+        """Adds a batch; see `Distortion.add` and `Bounds.add`."""
+        self.examples += len(x)
+        self.distortion.add(x, reconstruction, ssim)
+        self.bounds.add(x.size, **nats)
