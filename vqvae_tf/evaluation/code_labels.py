@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.checks import check_labels, check_positive
 from vqvae_tf.utils.paths import expand
 
 # The label of frames that no interval covers.
@@ -198,12 +198,11 @@ def _labelled(part, codes, labels, num_embeddings):
             "There must be one label for each code. Received: "
             f"{part} codes of shape {codes.shape}, labels of {labels.shape}."
         )
-    for name, values in (("codes", codes), ("labels", labels)):
-        if values.dtype.kind not in "iu":
-            raise ValueError(
-                f"The {part} {name} must be integers. Received: {name} of "
-                f"dtype {values.dtype}."
-            )
+    if labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"The {part} labels must be integers. Received: labels of dtype "
+            f"{labels.dtype}."
+        )
     known = labels >= 0
     codes, labels = codes[known], labels[known]
     if not codes.size:
@@ -211,9 +210,4 @@ def _labelled(part, codes, labels, num_embeddings):
             f"The {part} part has no labelled frame. Received: {known.size} "
             "frames, all with labels below 0."
         )
-    if codes.min() < 0 or codes.max() >= num_embeddings:
-        raise ValueError(
-            f"Codes must be in 0..{num_embeddings - 1}. Received: {part} "
-            f"codes in {codes.min()}..{codes.max()}."
-        )
-    return codes, labels
+    return check_labels(f"The {part} codes", codes, num_embeddings), labels

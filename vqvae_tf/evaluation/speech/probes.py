@@ -19,7 +19,7 @@ from vqvae_tf.evaluation.speech import judges as speech_judges
 from vqvae_tf.evaluation.speech.coded import Coded
 from vqvae_tf.layers.mel import LogMel, frame_window
 from vqvae_tf.runtime.precision import float32_policy
-from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.checks import check_labels, check_positive
 from vqvae_tf.utils.padding import pad
 from vqvae_tf.utils.progress import bar
 
@@ -221,31 +221,22 @@ def _checked(values, num_embeddings):
     """
     arrays = [np.asarray(value) for value in values]
     kinds = {(a.dtype.kind in "iu", a.shape[1:]) for a in arrays}
-    wanted = num_embeddings is not None
-    ranks = (1, 2) if wanted else (2,)
+    are_codes = num_embeddings is not None
+    wanted, ranks = "float [time, features], without num_embeddings", (2,)
+    if are_codes:
+        wanted = "integers [time] or [time, G], where num_embeddings is given"
+        ranks = (1, 2)
     fits = len(kinds) == 1 and {a.ndim for a in arrays} <= set(ranks)
-    if not fits or (wanted and not next(iter(kinds))[0]):
+    if not fits or (are_codes and not next(iter(kinds))[0]):
+        found = ", ".join(f"{a.dtype} of shape {a.shape}" for a in arrays[:2])
         raise ValueError(
-            "Sequences must be "
-            + (
-                "integers [time] or [time, G], where num_embeddings is given"
-                if wanted
-                else "float [time, features], without num_embeddings"
-            )
-            + f". Received: {len(arrays)} sequences, such as "
-            + ", ".join(f"{a.dtype} of shape {a.shape}" for a in arrays[:2])
-            + "."
+            f"Sequences must be {wanted}. Received: {len(arrays)} sequences, "
+            f"such as {found}."
         )
-    if not wanted:
+    if not are_codes:
         return [array.astype(np.float32) for array in arrays]
-    outside = [a for a in arrays if a.size and not 0 <= a.min() <= a.max()]
-    outside += [a for a in arrays if a.size and a.max() >= num_embeddings]
-    if outside:
-        raise ValueError(
-            f"Codes must be in 0..{num_embeddings - 1}. Received: codes in "
-            f"{outside[0].min()}..{outside[0].max()}."
-        )
-    return [array.astype(np.int32) for array in arrays]
+    checked = [check_labels("Codes", a, num_embeddings) for a in arrays]
+    return [array.astype(np.int32) for array in checked]
 
 
 def _network(train, num_embeddings, num_classes, seed, channels=64):
