@@ -1,6 +1,7 @@
 """A task: what a modality consists of."""
 
 import dataclasses
+import types
 from collections.abc import Callable
 
 from vqvae_tf.recipes.registry import Kind
@@ -40,3 +41,30 @@ class Task:
     draw: Callable[..., dict]
     data_keys: tuple[str, ...] = ("source", "train_split", "eval_split")
     has_rows: bool = False
+
+    @classmethod
+    def from_modules(
+        cls,
+        recipe: types.ModuleType,
+        training: types.ModuleType,
+        figures: types.ModuleType,
+        card: types.ModuleType,
+        **options: object,
+    ) -> "Task":
+        """Returns the task of a folder's modules.
+
+        Args:
+            recipe, training, figures, card: the modules.
+            options: `data_keys` and `has_rows`.
+        """
+        return cls(
+            recipe.KIND,
+            training.PLANS,
+            training.stages,
+            figures.measure,
+            card.summary,
+            card.shown,
+            card.use_text,
+            card.draw,
+            **options,
+        )
