@@ -144,9 +144,13 @@ def open_split(
 ) -> data.ImageSource:
     """Opens a split of the data that a recipe or preset describes."""
     return data.open_images(
-        description["source"],
-        split,
-        data_dir=data_dir,
+        description["source"], split, data_dir, **open_options(description)
+    )
+
+
+def open_options(description: dict | ConfigDict) -> dict:
+    """Returns how a description's source is opened, apart from its place."""
+    return dict(
         on_corrupt=description.get("on_corrupt", "error"),
         progress=sys.stderr.isatty(),
         # Older presets have no `channels`; they are RGB.

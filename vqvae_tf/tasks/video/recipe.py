@@ -1,7 +1,5 @@
 """Recipes of video: a prior of the next frame's codes."""
 
-import sys
-
 import keras
 import numpy as np
 from ml_collections import ConfigDict
@@ -52,15 +50,8 @@ def open_split(
     description: dict | ConfigDict, split: str, data_dir: str | None = None
 ) -> data.Episodes:
     """Opens a split of the episodes that a recipe or preset describes."""
-    return data.open_episodes(
-        description["source"],
-        split,
-        data_dir=data_dir,
-        on_corrupt=description.get("on_corrupt", "error"),
-        progress=sys.stderr.isatty(),
-        # Older presets have no `channels`; they are RGB.
-        channels=description.get("channels", 3),
-    )
+    options = pictures.open_options(description)
+    return data.open_episodes(description["source"], split, data_dir, **options)
 
 
 def suited(video: keras.Model, episodes: data.Episodes) -> data.Episodes:
