@@ -161,8 +161,12 @@ class _Episodes(_Units):
 
     def __init__(self, builder, records, title, form, options):
         super().__init__(builder, records, title, form, options)
-        self._path = rlds.picture_path(
-            builder.info.features[rlds.STEPS].feature, title
+        steps = builder.info.features[rlds.STEPS].feature
+        self._path = rlds.picture_path(steps, title)
+        self._action = _numeric_action(steps)
+        self._are_integers = self._action is not None and (
+            not self._action.shape
+            and np.issubdtype(self._action.np_dtype, np.integer)
         )
 
     @property
@@ -170,34 +174,18 @@ class _Episodes(_Units):
         import tensorflow_datasets as tfds
 
         scalar = tfds.features.Scalar
-        action = self._action()
-        if action is None:
-            actions = {}
-        elif self._scalar_actions():
-            actions = {"action": scalar(np.int64)}
-        else:
-            size = int(np.prod(action.shape))
-            vector = tfds.features.Tensor(shape=(size,), dtype=np.float32)
-            actions = {"action": vector}
-        return {
+        features = {
             "episode": scalar(np.int64),
             "step": scalar(np.int64),
             "is_last": scalar(np.bool_),
-            **actions,
         }
-
-    def _action(self):
-        """Returns the feature of actions; None unless they are numbers."""
-        steps = self._builder.info.features[rlds.STEPS].feature
-        action = steps["action"] if "action" in steps else None
-        dtype = getattr(action, "np_dtype", None)
-        if isinstance(dtype, dict) or dtype is None:
-            return None
-        return action if np.dtype(dtype).kind in "biuf" else None
-
-    def _scalar_actions(self):
-        action = self._action()
-        return not action.shape and np.issubdtype(action.np_dtype, np.integer)
+        if self._are_integers:
+            features["action"] = scalar(np.int64)
+        elif self._action is not None:
+            size = int(np.prod(self._action.shape))
+            vector = tfds.features.Tensor(shape=(size,), dtype=np.float32)
+            features["action"] = vector
+        return features
 
     def batches(self, start, stop, batch_size):
         """Yields dicts of `image`, `episode`, `step`, `is_last`, `action`."""
@@ -228,14 +216,21 @@ class _Episodes(_Units):
             "step": np.arange(count, dtype=np.int64),
             "is_last": np.arange(count) == count - 1,
         }
-        if self._action() is not None:
-            action = found["action"]
-            if self._scalar_actions():
-                rows["action"] = action.astype(np.int64)
-            else:
-                action = action.astype(np.float32)
-                rows["action"] = action.reshape([count, -1])
+        if self._are_integers:
+            rows["action"] = found["action"].astype(np.int64)
+        elif self._action is not None:
+            action = found["action"].astype(np.float32)
+            rows["action"] = action.reshape([count, -1])
         return rows
+
+
+def _numeric_action(steps):
+    """Returns the feature of actions; None unless they are numbers."""
+    action = steps["action"] if "action" in steps else None
+    dtype = getattr(action, "np_dtype", None)
+    if isinstance(dtype, dict) or dtype is None:
+        return None
+    return action if np.dtype(dtype).kind in "biuf" else None
 
 
 def _untuned(dataset):
