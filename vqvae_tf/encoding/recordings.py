@@ -115,7 +115,7 @@ def decode(
     autoencoder: VQVAE,
     codes: Sequence[np.ndarray],
     speakers: ArrayLike,
-    lengths: Sequence[int],
+    lengths: Sequence[int] | np.ndarray,
     temperature: float = 1.0,
     seed: int = 0,
     batch_size: int = 128,

@@ -4,6 +4,7 @@ import dataclasses
 import types
 from collections.abc import Callable, Mapping
 
+import keras
 from ml_collections import ConfigDict
 
 
@@ -28,8 +29,8 @@ class Kind:
     name: str
     defaults: Callable[[], ConfigDict]
     check: Callable[[ConfigDict], None]
-    make_prior: Callable
-    make_autoencoder: Callable | None = None
+    make_prior: Callable[[ConfigDict], keras.Model | None]
+    make_autoencoder: Callable[[ConfigDict], keras.Model] | None = None
     is_of: Callable[[ConfigDict], bool] = lambda config: False
     parts: Mapping[str, tuple[types.ModuleType, ...]] = dataclasses.field(
         default_factory=dict
