@@ -19,9 +19,7 @@ flags.DEFINE_float(
 )
 flags.DEFINE_string("speaker", None, "who speaks: a name, or a number")
 flags.DEFINE_bool(
-    "fast",
-    False,
-    "for speech: use the fast decoder, which is quick but rough",
+    "fast", False, "for speech: use the fast decoder, which is quick but rough"
 )
 flags.DEFINE_bool(
     "jit_sampling",
@@ -45,10 +43,7 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer("num_futures", 1, "how many continuations", 1, 1_000)
 flags.DEFINE_enum(
-    "stage",
-    "all",
-    ["all", "autoencoder"],
-    "autoencoder stops before the prior",
+    "stage", "all", ["all", "autoencoder"], "autoencoder stops before the prior"
 )
 flags.DEFINE_enum(
     "strategy",

@@ -18,12 +18,7 @@ from vqvae_tf.data.folders import list_files
 from vqvae_tf.media import sheets
 from vqvae_tf.media.wav import save_wav
 from vqvae_tf.utils.files import write_atomically
-from vqvae_tf.utils.paths import (
-    check_outside,
-    check_place,
-    expand,
-    has_ending,
-)
+from vqvae_tf.utils.paths import check_outside, check_place, expand, has_ending
 
 # A mark is within this many bytes of the file's start or end.
 _WITHIN = 4096

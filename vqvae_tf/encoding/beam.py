@@ -161,18 +161,12 @@ def _parser():
     parser.add_argument("--preset", required=True, type=os.path.expanduser)
     parser.add_argument("--source", required=True, help="as vqvae-tf encode's")
     parser.add_argument(
-        "--output",
-        required=True,
-        type=os.path.expanduser,
-        help="a folder",
+        "--output", required=True, type=os.path.expanduser, help="a folder"
     )
     parser.add_argument("--split", default="all")
     parser.add_argument("--data_dir", type=os.path.expanduser)
     parser.add_argument(
-        "--format",
-        dest="file_format",
-        default="tfrecord",
-        choices=FORMATS,
+        "--format", dest="file_format", default="tfrecord", choices=FORMATS
     )
     parser.add_argument("--num_shards", type=int)
     parser.add_argument("--batch_size", type=int, default=64)

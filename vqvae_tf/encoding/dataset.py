@@ -203,9 +203,7 @@ def _write_metadata(folder, plan, contents):
     import tensorflow_datasets as tfds
 
     template = tfds.core.ShardedFileTemplate(
-        data_dir=folder,
-        dataset_name=DATASET,
-        filetype_suffix=plan.file_format,
+        data_dir=folder, dataset_name=DATASET, filetype_suffix=plan.file_format
     )
     # tfds looks for the files' names, but the shards may be elsewhere.
     names = [pathlib.Path(folder) / shard.file for shard in plan.shards]

@@ -155,10 +155,7 @@ class _Npz:
 
     def batches(self, start, stop, batch_size):
         """Yields dicts of `image`, `name` (the row) and perhaps `label`."""
-        with (
-            npz_files.Npz(self._path) as file,
-            file.rows(self._key) as array,
-        ):
+        with npz_files.Npz(self._path) as file, file.rows(self._key) as array:
             array.skip(start)
             for low in range(start, stop, batch_size):
                 high = min(low + batch_size, stop)

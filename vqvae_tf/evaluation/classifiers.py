@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from vqvae_tf.utils import checks
 from vqvae_tf.utils.padding import pad
 
-# Batches have similar lengths: sequences are sorted within so many batches.
+# Sequences are sorted by length within pools of this many batches.
 _POOL = 8
 
 

@@ -25,11 +25,7 @@ FIGURES = (
         tolerance=0.5,
     ),
     Figure(
-        "neighbour_gain",
-        "what that adds to their bound",
-        "bits/dim",
-        6,
-        2e-5,
+        "neighbour_gain", "what that adds to their bound", "bits/dim", 6, 2e-5
     ),
     Figure(
         "neighbour_gain_uniform",

@@ -101,7 +101,5 @@ def make_optimizer(training: ConfigDict) -> keras.optimizers.Optimizer:
         warmup_steps=training.warmup_steps,
     )
     return keras.optimizers.Adam(
-        schedule,
-        beta_2=beta_2,
-        global_clipnorm=training.clip_norm,
+        schedule, beta_2=beta_2, global_clipnorm=training.clip_norm
     )

@@ -3,7 +3,6 @@
 import json
 import pathlib
 
-import ml_collections
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -78,7 +77,7 @@ def check_recipe(config: ConfigDict) -> ConfigDict:
         ValueError: for unknown keys and invalid values.
     """
     # A copy, which can be changed even if the recipe is frozen.
-    config = ml_collections.ConfigDict(config).copy_and_resolve_references()
+    config = ConfigDict(config).copy_and_resolve_references()
     if config.get("kind") is None:
         config = _of_one_kind(config)
     of = registry.of(config)

@@ -64,12 +64,7 @@ def real(
     Since they are computed with in float32, numbers beyond its range are
     refused, as are subnormal ones, which become 0.
     """
-    words = {
-        "at least": low,
-        "above": above,
-        "at most": high,
-        "below": below,
-    }
+    words = {"at least": low, "above": above, "at most": high, "below": below}
     said = [f"{k} {v}" for k, v in words.items() if v is not None]
 
     def holds(value: object):

@@ -49,10 +49,7 @@ def warm_start(
             f"for a {type(model).__name__}. Leave `start` out."
         )
     logging.info(
-        "Started %d of %d weight arrays from %s.",
-        changed,
-        len(after),
-        start,
+        "Started %d of %d weight arrays from %s.", changed, len(after), start
     )
 
 

@@ -18,7 +18,6 @@ import functools
 import pathlib
 
 import keras
-import ml_collections
 import tensorflow as tf
 from absl import logging
 from ml_collections import ConfigDict
@@ -112,6 +111,6 @@ def _with_policy(config, workdir):
         logging.info('The dtype policy "auto" is %s in this run.', policy)
     dtype_policies.warn_if_slow(policy)
     # A copy, which can be changed even if the original is frozen.
-    config = ml_collections.ConfigDict(config).copy_and_resolve_references()
+    config = ConfigDict(config).copy_and_resolve_references()
     config.dtype_policy = policy
     return config
