@@ -1,5 +1,5 @@
 """The light half of the `vqvae-tf` command: arguments, help, start.
 
-Beside the package, not inside: importing any part of `vqvae_tf` imports
-TensorFlow, which takes seconds that a help text need not cost.
+It is a package of its own, since importing any part of `vqvae_tf` imports
+TensorFlow, and help should not take seconds.
 """

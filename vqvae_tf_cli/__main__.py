@@ -1,4 +1,4 @@
-"""`python -m vqvae_tf_cli`: the command, where it is not installed."""
+"""`python -m vqvae_tf_cli`: the command without installing it."""
 
 from vqvae_tf_cli.main import main
 

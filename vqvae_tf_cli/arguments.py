@@ -1,4 +1,4 @@
-"""What commands there are, which flags they take, and their help texts."""
+"""The commands, their arguments and flags, and their help texts."""
 
 import dataclasses
 import importlib.util
@@ -15,16 +15,16 @@ _DATASET = ("data_dir", "split", "format", "num_shards", "batch_size")
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A command: its help, and how many arguments it takes.
+    """A command's help and arguments.
 
     Attributes:
         summary: half a line for the list of commands.
         text: what it does.
-        arguments: a dict of the arguments' names to what they are.
+        arguments: the arguments' names and what they are.
         flags: the names of its flags.
         example: a command line.
-        output: what --output is by default.
-        most: how many arguments at most; by default as many as are named.
+        output: the default of --output.
+        most: the most arguments it takes; by default as many as are named.
     """
 
     summary: str
@@ -35,8 +35,8 @@ class Command:
     output: str | None = None
     most: int | None = None
 
-    def takes(self, count) -> bool:
-        """Returns whether it takes so many arguments."""
+    def takes(self, count: int) -> bool:
+        """Returns whether it takes this many arguments."""
         named = len(self.arguments)
         least = sum(not name.startswith("[") for name in self.arguments)
         return least <= count <= (self.most or named)
@@ -49,10 +49,10 @@ COMMANDS = {
         "vqvae-tf list",
     ),
     "train": Command(
-        "train a recipe, or go on where it stopped",
+        "train a recipe, or resume its training",
         "Trains a recipe and writes WORKDIR/preset: the model with its "
-        "figures and its card. Killed, it goes on from the last checkpoint "
-        "when it is called again. --config and --workdir must be given. "
+        "figures and its card. If it was killed, calling it again resumes from "
+        "the last checkpoint. --config and --workdir must be given. "
         "NAME:small is the variant of a recipe that trains in about a minute.",
         "vqvae-tf train --config=vqvae_photo128 --workdir=runs/photos "
         "--data_dir=PHOTOS",
@@ -68,12 +68,12 @@ COMMANDS = {
     "evaluate": Command(
         "measure the card's figures again, compare presets",
         "Measures a preset's figures again and compares them with its card; "
-        "exits with 1 where they differ. On another split, or with another "
+        "exits with 1 if they differ. On another split, or with another "
         "number of draws, it only measures. --against=OTHER measures both, and "
-        "the difference of their bounds picture by picture (of pictures "
-        "alone). Of several presets, such as runs with other seeds, it also "
-        "gives the means of their figures; --against=OTHER,OTHER2 compares "
-        "them pair by pair. Intervals are of 95 %.",
+        "the difference of their bounds picture by picture (only for presets "
+        "of pictures). For several presets, such as runs with other seeds, it "
+        "also gives the means of their figures; --against=OTHER,OTHER2 "
+        "compares them pair by pair. Intervals are 95 % intervals.",
         "vqvae-tf evaluate vqvae_photo128 --data_dir=PHOTOS",
         {"PRESET...": _PRESET},
         ("data_dir", "on_corrupt", "eval_split", "bound_samples", "against"),
@@ -81,10 +81,10 @@ COMMANDS = {
     ),
     "sample": Command(
         "draw pictures",
-        "Draws codes, or a VAE's latents, from a preset's prior and writes the "
-        "pictures that they stand for as one sheet. A prior of few photos has "
-        "learnt textures, not objects. Of speech: wav files and a sheet of "
-        "spectrograms, to a folder (--output, by default samples); speakers "
+        "Draws codes, or a VAE's latents, from a preset's prior, decodes them, "
+        "and writes the pictures as one sheet. Priors of few photos learn "
+        "textures, not objects. For speech, it writes wav files and a sheet of "
+        "spectrograms to a folder (--output, by default samples); speakers "
         "take turns unless --speaker names one.",
         "vqvae-tf sample vqvae_photo128 --num=16 --output=samples.png",
         {"PRESET": _PRESET},
@@ -102,13 +102,13 @@ COMMANDS = {
         output="samples.png",
     ),
     "reconstruct": Command(
-        "write pictures beside what their codes keep",
+        "write pictures beside their reconstructions",
         "Writes each picture beside its reconstruction, and prints the PSNR. "
         "By default a picture is resized and cropped to the central square "
         "of the preset's size (128x128 for vqvae_photo128); --size=native "
-        "takes it as large as it is. Of speech: writes what the codes of each "
-        "recording say as a wav file, and both spectrograms; in the voice of "
-        "--speaker, by default that under which the recording is likeliest.",
+        "keeps its size. For speech, it decodes each recording's codes to a "
+        "wav file and writes both spectrograms; in the voice of --speaker, by "
+        "default the one that makes the recording most likely.",
         "vqvae-tf reconstruct vqvae_photo128 holiday.jpg --output=out",
         {"PRESET": _PRESET, "IN...": f"{_INPUTS}; of speech {_AUDIO}"},
         (
@@ -126,20 +126,20 @@ COMMANDS = {
     "encode": Command(
         "pictures to codes or latents, a whole data set to codes",
         "Writes the codes of pictures, resized and cropped to the central "
-        "square of the preset's size. To OUT.npz: of a picture file, a folder "
-        "or an npz file, with the pictures' names; a VAE or another "
-        "autoencoder without codes writes float latents there. To another OUT, "
-        "a folder: of a data set of any size, in shards that "
-        "tensorflow_datasets reads, with labels and names (docs/encoding.md). "
-        "Killed, it goes on where it was when it is called again. Of speech: "
-        "the codes of wav and flac files, at any sample rate and scaled as in "
-        "training, to OUT.npz, with their samples (`lengths`).",
+        "square of the preset's size. If OUT ends in .npz: the codes of a "
+        "picture file, a folder or an npz file, with the pictures' names; for "
+        "VAEs and other autoencoders without codes, float latents. Otherwise "
+        "OUT is a folder for the codes of a data set of any size, in shards "
+        "that tensorflow_datasets reads, with labels and names "
+        "(docs/encoding.md). If it was killed, calling it again resumes. For "
+        "speech: the codes of wav and flac files of any sample rate, scaled as "
+        "in training, to OUT.npz, with their numbers of samples (`lengths`).",
         "vqvae-tf encode vqvae_cifar10 tfds:cifar10 codes --split=train,test",
         {
             "PRESET": _PRESET,
             "IN": "a folder or an npz file with `images`; for OUT.npz also a "
             "picture file, for a folder also tfds:NAME, pictures or episodes; "
-            "of speech a wav or flac file, or a folder of them",
+            "for speech a wav or flac file, or a folder of them",
             "OUT": "codes.npz (arrays `codes`, or `latents`, and `names`), or "
             "a folder",
         },
@@ -147,22 +147,22 @@ COMMANDS = {
     ),
     "decode": Command(
         "codes or latents to pictures, codes of speech to recordings",
-        "Writes the pictures that codes, or latents, stand for. Of speech: "
-        "what --speaker says of them, a wav file each.",
+        "Decodes codes, or latents, to pictures; codes of speech to wav files "
+        "in the voice of --speaker.",
         "vqvae-tf decode vqvae_photo128 codes.npz pictures",
         {
             "PRESET": _PRESET,
-            "IN": "a file or folder of `vqvae-tf encode`",
+            "IN": "a file or folder written by `vqvae-tf encode`",
             "OUT": "a folder for PNG or wav files; or, for a file of codes "
             "of pictures, an npz file",
         },
         ("split", "speaker", "fast", "temperature", "seed"),
     ),
     "convert": Command(
-        "say recordings in another voice",
-        "Writes recordings as --speaker would say them, a wav file each, with "
-        "the spectrograms of both. Only for presets of speech; --speaker must "
-        "be given.",
+        "convert recordings to another voice",
+        "Decodes recordings' codes in the voice of --speaker, to a wav file "
+        "each, and writes both spectrograms. Only for presets of speech; "
+        "--speaker must be given.",
         "vqvae-tf convert vqvae_speech8k seven.wav --speaker=theo "
         "--output=theo",
         {"PRESET": _PRESET, "IN...": _AUDIO},
@@ -171,16 +171,15 @@ COMMANDS = {
         most=10_000,
     ),
     "rollout": Command(
-        "go on with a video",
-        "Goes on from the first frames of a clip, in the space of codes, and "
-        "writes a film (.gif): what came, and the futures drawn, side by side; "
-        "or the futures alone as an array (.npz). IN "
-        "is an npz file with `frames` [time, height, width, 3] and perhaps "
-        "`actions` [time], or a folder of pictures in the order of the numbers "
-        "in their names; by default a clip that the package carries. Where "
-        "there are no actions, or with --actions=none, the model goes on by "
-        "itself. Those "
-        "of video_dmlab84 are 0 forward, 1 backward, 2 and 3 strafe left and "
+        "continue a video",
+        "Continues a clip from its first frames, in the space of codes, and "
+        "writes a film (.gif) of the clip and its sampled futures, side by "
+        "side; or only the futures as an array (.npz). IN is an npz file with "
+        "`frames` [time, height, width, 3] and perhaps `actions` [time], or a "
+        "folder of pictures in the order of the numbers in their names; by "
+        "default a clip of the package. Without actions, or with "
+        "--actions=none, the model chooses for itself. The actions of "
+        "video_dmlab84 are 0 forward, 1 backward, 2 and 3 strafe left and "
         "right, 4 and 5 look left and right, 6 and 7 the same going forward, "
         "8 fire.",
         "vqvae-tf rollout video_dmlab84 --actions=4,4,4,4,5,5,5,5 "
@@ -215,10 +214,10 @@ COMMANDS = {
         ),
     ),
     "demo": Command(
-        "see it all work on a few photos and clips",
+        "try everything on a few photos and clips",
         "Reconstructs, samples, completes and serves the photos that come "
         "with the package, redraws frames of DeepMind Lab from three codes and "
-        "goes on with clips of it; writes pictures, figures and a SavedModel.",
+        "continues clips of it; writes pictures, figures and a SavedModel.",
         "vqvae-tf demo --output=demo",
         flags=("output",),
         output="demo",
@@ -226,7 +225,7 @@ COMMANDS = {
 }
 
 
-def usage(name) -> str:
+def usage(name: str) -> str:
     """Returns a command's usage line."""
     command = COMMANDS[name]
     words = ["vqvae-tf", name, *command.arguments]
@@ -242,7 +241,7 @@ def general_help() -> str:
     rows["--verbosity"] = "1 shows every log line, and where an error arose"
     return f"""vqvae-tf COMMAND ...
 
-Commands; `vqvae-tf COMMAND --help` says more of each:
+Commands; `vqvae-tf COMMAND --help` says more about each:
 {commands}
 
 PRESET is {_PRESET}.
@@ -256,7 +255,7 @@ def _users(flag):
     return ", ".join(n for n, c in COMMANDS.items() if flag in c.flags)
 
 
-def command_help(name) -> str:
+def command_help(name: str) -> str:
     """Returns what `vqvae-tf COMMAND --help` prints."""
     command = COMMANDS[name]
     parts = [f"Usage: {usage(name)}", textwrap.fill(command.text, 79)]
@@ -275,7 +274,7 @@ def _flag_rows(command):
             rows[f"--{name}"] = config[name]
             continue
         default = command.output if name == "output" else FLAGS[name].default
-        # "all by default" and the like say it for those without a default.
+        # Flags without a default describe it in their help.
         known = "" if default is None else f" (default: {default})"
         rows[f"--{name}"] = FLAGS[name].help + known
     return rows
@@ -307,7 +306,7 @@ def _table(rows):
 def recipe_names() -> list[str]:
     """Returns the names of the recipes that come with the package."""
     package = pathlib.Path(importlib.util.find_spec("vqvae_tf").origin).parent
-    # By its file: `import vqvae_tf.zoo_path` would import TensorFlow.
+    # From its file, since `import vqvae_tf.zoo_path` would import TensorFlow.
     spec = importlib.util.spec_from_file_location(
         "zoo_path", package / "zoo_path.py"
     )

@@ -1,4 +1,4 @@
-"""`vqvae-tf`: reads the arguments, answers for help, starts the command."""
+"""`vqvae-tf`: reads the arguments, prints help, starts the command."""
 
 import contextlib
 import importlib.metadata
@@ -7,6 +7,8 @@ import re
 import signal
 import sys
 import threading
+from collections.abc import Sequence
+from typing import NoReturn
 
 from absl import flags
 
@@ -16,7 +18,7 @@ FLAGS = flags.FLAGS
 _HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and exits; the entry point of the package."""
     _print_any_name()
     try:
@@ -25,17 +27,17 @@ def main(argv=None):
             _flush()
             sys.exit(code)
     except BrokenPipeError:
-        # `| head`: nobody reads any more, so that there is nothing to say.
+        # As in `| head`: nobody reads the output any more.
         _leave_output()
         sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt as error:
-        print(file=sys.stderr)  # below a progress bar that is not finished
+        print(file=sys.stderr)  # below an unfinished progress bar
         number = getattr(error, "signal", signal.SIGINT)
         _fail(str(error) or "Interrupted.", 128 + number)
 
 
 def _print_any_name():
-    """Lets names of files be printed that are no text in any encoding."""
+    """Lets file names be printed that are not valid text."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")
@@ -46,7 +48,7 @@ class _Terminated(KeyboardInterrupt):
 
 
 def _flush(text=None):
-    """Writes a text, and what was printed, while an error can be told."""
+    """Prints a text and flushes stdout, while errors can still be reported."""
     try:
         if text is not None:
             print(text)
@@ -60,7 +62,7 @@ def _flush(text=None):
 
 
 def _leave_output():
-    """Points stdout to nowhere: Python would write to it again at its end."""
+    """Redirects stdout to nowhere, since Python flushes it as it exits."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     with contextlib.suppress(AttributeError, OSError, ValueError):
         os.dup2(nowhere, sys.stdout.fileno())
@@ -69,7 +71,7 @@ def _leave_output():
 
 @contextlib.contextmanager
 def _sigterm_as_interrupt():
-    """Has SIGTERM end a command as Ctrl-C does: files half written go."""
+    """Makes SIGTERM end a command like Ctrl-C, removing partial files."""
 
     def stop(number, frame):
         raise _Terminated("Terminated.")
@@ -107,7 +109,7 @@ def _run(argv):
 def _at_home(arguments):
     """Expands `~` in paths; returns the arguments.
 
-    Shells leave it in --output=~/x, and a folder of that name would be made.
+    Shells do not expand it in --output=~/x, which would make a folder `~`.
     """
     for name in ("data_dir", "output", "workdir", "against"):
         if FLAGS[name].value:
@@ -122,7 +124,7 @@ def _expanded(value):
 
 
 def _information(words):
-    """Returns the text that is asked for, None for a command to run."""
+    """Returns the help or version if asked for, None for a command to run."""
     if words[:1] == ["--version"]:
         return f"vqvae_tf {importlib.metadata.version('vqvae_tf')}"
     if words and words[0] != "help" and not set(words) & set(_HELP):
@@ -163,7 +165,7 @@ def _parse(argv):
 def _split_config(argv):
     """Takes `--config` and `--config.KEY` out of the arguments.
 
-    They need the recipe, which is read when all else is known to be right.
+    They need the recipe, which is read once the other arguments are checked.
     """
     rest, recipe, overrides = [], None, []
     words = list(argv)
@@ -172,7 +174,7 @@ def _split_config(argv):
         if not re.match(r"--?(no)?config([.=]|$)", word):
             rest.append(word)
             continue
-        # "--config.data.flip" is whole; so is one that a flag follows.
+        # The value follows, except for "--config.data.flip" and before a flag.
         if "=" not in word and words and not re.match("-+[a-z]", words[0]):
             word += "=" + words.pop(0)
         name, _, value = word.partition("=")
@@ -206,7 +208,7 @@ def _import_functions():
 
 
 def _close_progress_bars():
-    # Those of an interrupted loop, which a message would be glued to.
+    # Otherwise a message would continue the line of an interrupted bar.
     tqdm = sys.modules.get("tqdm")
     for bar in list(getattr(tqdm and tqdm.tqdm, "_instances", ())):
         bar.close()

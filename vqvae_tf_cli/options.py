@@ -11,7 +11,7 @@ flags.DEFINE_string("workdir", None, "the run's directory")
 flags.DEFINE_string("output", None, "the file or folder to write")
 flags.DEFINE_integer("num", 16, "how many pictures, or recordings", 1, 10_000)
 flags.DEFINE_integer(
-    "seed", 0, "equal seeds draw equal samples", -(2**31), 2**31 - 1
+    "seed", 0, "equal seeds give equal samples", -(2**31), 2**31 - 1
 )
 flags.DEFINE_integer("label", None, "the class, 0 and up; all by default", 0)
 flags.DEFINE_float(
@@ -19,18 +19,16 @@ flags.DEFINE_float(
 )
 flags.DEFINE_string("speaker", None, "who speaks: a name, or a number")
 flags.DEFINE_bool(
-    "fast",
-    False,
-    "of speech: decode in a moment, but rough, by the fast decoder",
+    "fast", False, "for speech: use the fast decoder, which is quick but rough"
 )
 flags.DEFINE_bool(
     "jit_sampling",
     None,
-    "of speech: steps of the decoder are compiled where the model runs, by "
-    "default they are not; see docs/serving.md",
+    "for speech: compile the decoder's steps where the model runs, by default "
+    "not; see docs/serving.md",
 )
-flags.DEFINE_integer("top_k", None, "draw from so many likeliest codes", 1)
-flags.DEFINE_float("top_p", None, "draw from so much probability mass")
+flags.DEFINE_integer("top_k", None, "draw from the k likeliest codes", 1)
+flags.DEFINE_float("top_p", None, "draw from this much probability mass")
 flags.DEFINE_list(
     "actions",
     None,
@@ -45,10 +43,7 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer("num_futures", 1, "how many continuations", 1, 1_000)
 flags.DEFINE_enum(
-    "stage",
-    "all",
-    ["all", "autoencoder"],
-    "autoencoder stops before the prior",
+    "stage", "all", ["all", "autoencoder"], "autoencoder stops before the prior"
 )
 flags.DEFINE_enum(
     "strategy",
@@ -61,7 +56,7 @@ flags.DEFINE_enum(
     "on_corrupt",
     "error",
     ["error", "skip"],
-    "what to do with a picture or recording that cannot be read",
+    "what to do if a picture or recording cannot be read",
 )
 flags.DEFINE_enum(
     "size",
@@ -73,8 +68,8 @@ flags.DEFINE_enum(
 flags.DEFINE_string(
     "split",
     "all",
-    "names joined by commas, such as train,test; of tfds sets also slices, "
-    "such as train[:10%]; all is each that there is",
+    "names joined by commas, such as train,test; for tfds also slices, such as "
+    "train[:10%]; all is every split",
 )
 flags.DEFINE_enum(
     "format", "tfrecord", ["tfrecord", "array_record"], "of the shards"
@@ -84,7 +79,7 @@ flags.DEFINE_integer(
     None,
     "of each split, by default one for 10,000 pictures or 100 episodes",
     1,
-    99_999,  # of five digits in the files' names
+    99_999,  # file names have five digits
 )
 flags.DEFINE_integer(
     "batch_size", 64, "pictures that are encoded at once", 1, 65_536
@@ -96,8 +91,8 @@ flags.DEFINE_integer(
 flags.DEFINE_list(
     "against",
     None,
-    "presets of the same data to compare with, as many as are measured, joined "
-    "by commas",
+    "presets to compare with, joined by commas: as many as are measured, on "
+    "the same data",
 )
 flags.DEFINE_integer(
     "model_version", 1, "the version's sub-folder", 1, 2**63 - 1
@@ -111,7 +106,7 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "max_samples",
     None,
-    "pictures or frames that a request has drawn, by default 256; of speech "
+    "pictures or frames that a request may sample, by default 256; for speech "
     "samples of waveforms, by default 524288; 0: no bound",
     0,
 )
@@ -125,7 +120,7 @@ def _is_actions(words):
     )
 
 
-# What bounds do not say: of NaN no comparison holds.
+# What bounds cannot express, since comparisons with NaN are false.
 flags.register_validator(
     "temperature", math.isfinite, "it must be a finite number of at least 0"
 )

@@ -1,4 +1,4 @@
-"""The package, imported without what TensorFlow's C++ prints meanwhile."""
+"""Imports the package without the lines that TensorFlow's C++ prints."""
 
 import contextlib
 import importlib
@@ -8,6 +8,7 @@ import pathlib
 import platform
 import sys
 import tempfile
+import types
 
 from absl import flags, logging
 
@@ -15,21 +16,21 @@ _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
 
-def use_onednn():
-    """Has TensorFlow use oneDNN on every x86 processor, unless the user said.
+def use_onednn() -> None:
+    """Enables oneDNN on every x86 processor, unless the user decided.
 
-    By itself it does so only on those with AVX512. It reads the variable when
-    it is imported; later nothing is changed.
+    TensorFlow enables it by default only with AVX512. It reads the variable
+    when it is imported, so that afterwards this does nothing.
     """
     x86 = platform.machine().lower() in ("x86_64", "amd64")
     if x86 and "tensorflow" not in sys.modules:
         os.environ.setdefault(_ONEDNN, "1")
 
 
-def import_quietly(name):
-    """Imports a module; shows what it printed to stderr only if it fails.
+def import_quietly(name: str) -> types.ModuleType:
+    """Imports a module; shows what it prints to stderr only if it fails.
 
-    Where the user has set TF_CPP_MIN_LOG_LEVEL, all is left as it is.
+    If the user has set TF_CPP_MIN_LOG_LEVEL, nothing is hidden.
     """
     if _LEVEL in os.environ:
         return importlib.import_module(name)
@@ -44,7 +45,7 @@ def _stderr_held_back():
     """Redirects file descriptor 2, which C++ writes to, to a file."""
     try:
         stderr = os.dup(2)
-    except OSError:  # closed: there is nothing to hold back
+    except OSError:  # it is closed
         yield
         return
     with tempfile.TemporaryFile() as held:
@@ -63,10 +64,10 @@ def _stderr_held_back():
                 sys.stderr.write(held.read().decode(errors="replace"))
 
 
-def set_up_logging(package):
+def set_up_logging(package: types.ModuleType) -> None:
     """Shows log lines of `package` from INFO on, others from WARNING on.
 
-    `--verbosity` decides where it is given.
+    `--verbosity` takes precedence.
     """
     logging.use_absl_handler()
     if flags.FLAGS["verbosity"].present:

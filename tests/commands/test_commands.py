@@ -472,7 +472,7 @@ def test_no_command_writes_over_what_it_did_not_make(
         assert any(
             said in error
             for said in ("would be replaced", "did not make it")
-            + ("would be among the input", "Expected a new or an empty folder")
+            + ("would be among the input", "Expected a new or empty folder")
         ), error
     for path, content in before.items():
         assert path.read_bytes() == content

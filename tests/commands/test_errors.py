@@ -228,6 +228,9 @@ def test_inputs_and_outputs_are_looked_at_before_a_model_is_loaded(
         (["reconstruct", preset, "none"], "no file or folder none"),
         (["rollout", "video_dmlab84", "--output=a.png"], "must be a film"),
         (["export", preset, "m"], "exists already"),
-        (["evaluate", preset, "--data_dir=none"], "--data_dir=none, where"),
+        (
+            ["evaluate", preset, "--data_dir=none"],
+            "--data_dir=none, which does not exist",
+        ),
     ):
         assert said in refused(capsys, *words)

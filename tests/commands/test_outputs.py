@@ -157,7 +157,7 @@ def test_links_folders_and_pipes_are_no_files_to_write(tmp_path):
             outputs.check(path)
     with pytest.raises(ValueError, match="file is a file"):
         outputs.check(tmp_path / "file" / "a.png")
-    with pytest.raises(ValueError, match="is a file, and no folder"):
+    with pytest.raises(ValueError, match="is a file, not a folder"):
         outputs.check_folder(tmp_path / "file")
 
 

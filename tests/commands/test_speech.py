@@ -324,5 +324,7 @@ def test_no_speakers_no_choice(model):
         model.preprocess,
     )
     assert audio_inputs.speaker_number(alone, None) == 0
-    with pytest.raises(ValueError, match="no speakers. Received: --speaker=a"):
+    with pytest.raises(
+        ValueError, match="has no speakers. Received: --speaker=a"
+    ):
         audio_inputs.speaker_number(alone, "a")

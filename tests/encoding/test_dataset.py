@@ -298,7 +298,7 @@ def test_another_preset_or_source_in_the_folder(home, tmp_path):
 
 def test_a_folder_of_something_else(home, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="which holds notes.txt"):
+    with pytest.raises(ValueError, match="which contains notes.txt"):
         encode(home, "tfds:album", tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
 

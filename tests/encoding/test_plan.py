@@ -42,7 +42,9 @@ def test_error_then_skip_goes_on(home, tmp_path):
     assert coding.plan_of(tmp_path / "codes")["on_corrupt"] == "skip"
     assert code_sets.read_plan(tmp_path / "codes")["on_corrupt"] == "skip"
     kwargs["on_corrupt"] = "error"
-    with pytest.raises(ValueError, match="left out. Go on with --on_corrupt=s"):
+    with pytest.raises(
+        ValueError, match="left out. Resume with --on_corrupt=s"
+    ):
         encode(home, tmp_path / "codes", **kwargs)
     assert coding.contents(tmp_path / "codes") == found
 

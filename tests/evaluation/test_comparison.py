@@ -27,7 +27,7 @@ def test_runs_have_the_interval_of_students_t(runs, quantile):
 
 
 def test_one_run_has_no_interval():
-    with pytest.raises(ValueError, match="two or more. Received: 1."):
+    with pytest.raises(ValueError, match="two or more runs. Received: 1."):
         comparison.of_runs([1.0])
 
 

@@ -12,8 +12,8 @@ from vqvae_tf.recipes import RecipeError, classes, rules as recipe_rules
 # Of each key, values that it may not have, and what is expected of it.
 BAD = {
     "seed": ((-1, 2**31, 1.5, True), "an integer of at least 0 and at most"),
-    "name": (("",), "a text"),
-    "data.source": (("",), "a text"),
+    "name": (("",), "a non-empty string"),
+    "data.source": (("",), "a non-empty string"),
     "data.crop": (("left",), "one of 'random', 'center'"),
     "data.resize_range": (((9, 3), (3,), (0, 3)), "two positive integers"),
     "data.num_classes": ((0, -1), "or None"),

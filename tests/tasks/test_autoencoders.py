@@ -443,7 +443,7 @@ def codes(tmp_path_factory):
 def test_sample_refuses(folder, codes, tmp_path, capsys):
     for flag in ("label", "top_k", "top_p"):
         error = refused(capsys, "sample", folder / "vae", f"--{flag}=1")
-        assert f"--{flag} is of priors over codes" in error
+        assert f"--{flag} is only for priors over codes" in error
     error = refused(capsys, "sample", folder / "dae")
     assert "without a prior" in error and "Received: the bottleneck Id" in error
     error = refused(capsys, "sample", codes)
@@ -492,7 +492,8 @@ def test_publishing_needs_a_recipe_that_fits(tmp_path):
     """A prior over codes, and a bottleneck, do not go together."""
     config = small.family_recipe()
     config.prior.name = "PixelCNN"
-    with pytest.raises(ValueError, match="A prior, and a base, are of codes"):
+    message = "prior .* cannot be combined with a bottleneck"
+    with pytest.raises(ValueError, match=message):
         publishing.publish(config, small.vae(), tmp_path / "preset")
 
 

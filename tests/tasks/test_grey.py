@@ -201,7 +201,8 @@ def test_a_base_of_other_channels(tmp_path):
     base.save_to_preset(tmp_path / "base")
     config = recipes.defaults()
     config.base = str(tmp_path / "base")
-    with pytest.raises(ValueError, match="of 1 channels. .*channels=3"):
+    message = "data.channels=1. Received: .*data.channels=3"
+    with pytest.raises(ValueError, match=message):
         codes.load_base(config)
     config.data.channels = 1
     assert codes.load_base(config).event_shape == base.event_shape

@@ -202,7 +202,7 @@ def test_a_full_disk(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:
-        with pytest.raises(CheckpointError, match="goes on from step 5"):
+        with pytest.raises(CheckpointError, match="resumes from step 5"):
             checkpoints.save(9)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -213,7 +213,7 @@ def test_a_full_disk(tmp_path):
 def test_a_directory_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     checkpoints = Checkpoints(made(), tmp_path / "file" / "run")
-    with pytest.raises(CheckpointError, match="goes on from the start"):
+    with pytest.raises(CheckpointError, match="resumes from the start"):
         checkpoints.save(1)
 
 

@@ -141,7 +141,7 @@ def test_sigterm_ends_the_command(data_dir):
     (step,) = steps(data_dir)
     assert errors.strip().splitlines()[-1] == (
         f"vqvae-tf: Stopped at step {step} of 1000000, which is saved; the "
-        "same command goes on."
+        "same command resumes there."
     )
 
 
@@ -159,7 +159,7 @@ def test_sigterm_of_one_worker_ends_both(data_dir):
     for worker in workers:
         _, errors = worker.communicate(timeout=runs.HANGS)
         assert worker.returncode == 128 + signal.SIGTERM, errors
-        assert "which is saved; the same command goes on" in errors
+        assert "which is saved; the same command resumes there" in errors
     (step,) = steps(data_dir)
     assert 3 <= step < 90
     workers = [command(data_dir, *words, env=env) for env in runs.two_tasks()]
@@ -195,7 +195,7 @@ def test_a_disk_that_fills(data_dir, monkeypatch, unlimited):
     limit_files(resource.RLIM_INFINITY)
     message = cli.explain(caught.value)
     assert "step 5 cannot be written" in message
-    assert "goes on from step 4" in message
+    assert "resumes from step 4" in message
     assert steps(data_dir) == [3, 4]
     train(made, data_dir)
     assert steps(data_dir) == [5, 6]

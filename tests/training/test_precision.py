@@ -287,4 +287,4 @@ def test_other_policies_are_refused(policy):
     message = f"one of auto, float32, .*bfloat16. Received: '{policy}'"
     with pytest.raises(ValueError, match=message) as error:
         recipes.check_recipe(config)
-    assert ("soon NaN" in str(error.value)) == (policy == "float16")
+    assert ("soon become NaN" in str(error.value)) == (policy == "float16")

@@ -1,1 +1,1 @@
-"""The command line: what `vqvae-tf` does; the only user of absl's FLAGS."""
+"""The commands of `vqvae-tf`; only they use absl's FLAGS."""

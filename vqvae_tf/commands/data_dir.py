@@ -1,4 +1,4 @@
-"""Where a command finds the data of a recipe, or of a preset."""
+"""Checks that a command can find the data of a recipe or preset."""
 
 import os
 
@@ -9,14 +9,14 @@ from vqvae_tf.utils.paths import expand
 FLAGS = flags.FLAGS
 
 
-def check_data_dir(command: str, description: dict):
-    """Raises an error where there is no folder that the source is in."""
+def check_data_dir(command: str, description: dict) -> None:
+    """Raises an error if there is no folder to find the source in."""
     folder = FLAGS.data_dir
     if folder is not None and "://" not in folder:
         if not expand(folder).is_dir():
             raise FileNotFoundError(
                 f"{command} needs the folder of the data. Received: "
-                f"--data_dir={folder}, where there is none."
+                f"--data_dir={folder}, which does not exist."
             )
     kind, _, name = description["source"].partition(":")
     given = FLAGS.data_dir or os.environ.get("TFDS_DATA_DIR")
@@ -29,6 +29,6 @@ def check_data_dir(command: str, description: dict):
     elif name:
         inside = f"{name}/ (with {inside})"
     raise ValueError(
-        f"{command} needs --data_dir=FOLDER with {inside} inside; "
-        "TFDS_DATA_DIR is not set either."
+        f"{command} needs --data_dir=FOLDER with {inside} inside; neither it "
+        "nor TFDS_DATA_DIR is set."
     )

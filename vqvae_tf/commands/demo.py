@@ -1,4 +1,4 @@
-"""`vqvae-tf demo`: the package at work on the photos that it carries."""
+"""`vqvae-tf demo`: what the package does, on its own photos and clips."""
 
 import math
 import pathlib
@@ -28,16 +28,16 @@ PHOTOS = "vqvae_photo128"
 GLOBAL, VIDEO = "vqvae_dmlab84_global", "video_dmlab84"
 SPEECH = "vqvae_speech8k"
 SIZE = 128
-# What samples need to be understood.
+# What to expect of samples.
 REMARKS = {
-    PHOTOS: "; few photos teach textures, not objects",
+    PHOTOS: "; a prior of few photos learns textures, not objects",
     "likelihood_vqvae_cifar10": "; colours and textures, not objects",
-    "vae_cifar10": "; latents that are independent make patches of colour",
+    "vae_cifar10": "; independent latents give patches of colour",
 }
 
 
-def run(output: pathlib.Path):
-    """Reconstructs, samples, completes, exports; writes pictures to output."""
+def run(output: pathlib.Path) -> None:
+    """Reconstructs, samples, completes and exports; writes pictures."""
     output = expand(output)
     outputs = Outputs("demo")
     outputs.check_folder(output)
@@ -57,7 +57,7 @@ def run(output: pathlib.Path):
 
 
 def _names():
-    """Yields the names of the files that are known before they are made."""
+    """Yields the names of the files that are known in advance."""
     yield from ("metrics.txt", "reconstructions.png", "completions.png")
     yield from ("dmlab_codes.png", "dmlab_rollouts.gif")
     for name in presets.BUILT_IN:
@@ -70,7 +70,7 @@ def _reconstruct(photos, images, output, outputs):
     codes = photos.encode(images)
     sheet = sheets.pairs(images, photos.decode(codes), columns=6)
     outputs.picture(output / "reconstructions.png", sheet)
-    print("reconstructions.png: photos, and below each what is left of it.")
+    print("reconstructions.png: photos, each above its reconstruction.")
     stored = images[0].size * 8
     bits_per_code = math.log2(photos.autoencoder.quantizer.num_embeddings)
     coded = codes[0].numpy().size * bits_per_code
@@ -114,20 +114,20 @@ def _reconstructions_of(name, model):
     images = known_images(
         config.card.samples, config.data.image_size, config.data.channels
     )
-    said = "pictures, and below each what the model makes of it"
+    said = "pictures, each above its reconstruction"
     sheet = previews.reconstruction_sheet(model, images)
     return f"reconstructions_{name}.png", sheet, said
 
 
 def _frames(output, outputs):
-    """Frames of DeepMind Lab: their codes, three codes, and what comes next."""
+    """Draws frames of DeepMind Lab from codes, and continues clips of it."""
     if GLOBAL in presets.BUILT_IN:
         model = LatentGenerator.from_preset(GLOBAL)
         sheet = two_levels.card.global_sheet(model, known_frames())
         outputs.picture(output / "dmlab_codes.png", sheet)
         print(
-            "dmlab_codes.png: frames; below, from 21x21 codes; below that, "
-            "twice, drawn from three codes (27 bits)."
+            "dmlab_codes.png: frames, reconstructed from 21x21 codes, and two "
+            "samples given three codes (27 bits)."
         )
     if VIDEO in presets.BUILT_IN:
         start = time.monotonic()
@@ -135,14 +135,14 @@ def _frames(output, outputs):
         film = video.card.rollout_film(model, *sample_clips())
         outputs.animation(output / "dmlab_rollouts.gif", film)
         print(
-            "dmlab_rollouts.gif: what came; six frames continued with the same "
-            "actions; looking left; looking right "
+            "dmlab_rollouts.gif: true frames; six frames continued with the "
+            "same actions; looking left; looking right "
             f"({time.monotonic() - start:.0f} s)."
         )
 
 
 def _voices(output, outputs):
-    """Recordings as their codes say them, in two voices each; and samples."""
+    """Writes recordings decoded in two voices each, and samples."""
     if SPEECH not in presets.BUILT_IN:
         return
     start = time.monotonic()
@@ -151,8 +151,8 @@ def _voices(output, outputs):
     for name, content in shown.items():
         outputs.shown(output / "voices" / name, content)
     print(
-        f"voices: {', '.join(shown)}: recordings, from their codes, from the "
-        "same codes in another voice, and drawn from the prior "
+        f"voices: {', '.join(shown)}: recordings, decoded from their codes, "
+        "the same in another voice, and samples of the prior "
         f"({time.monotonic() - start:.0f} s)."
     )
 
@@ -163,10 +163,10 @@ def _complete(photos, images, output, outputs):
     completed = photos.sample(given=images, given_mask=mask, seed=1)
     sheet = sheets.pairs(images, completed, columns=6)
     outputs.picture(output / "completions.png", sheet)
-    print("completions.png: photos, and their lower halves made up.")
+    print("completions.png: photos, each above a sample of its lower half.")
 
 
-# A client that knows TensorFlow alone, as a server does.
+# A client that has only TensorFlow, like a server.
 _CLIENT = """
 import sys
 sys.modules["keras"] = sys.modules["vqvae_tf"] = None
@@ -183,18 +183,18 @@ np.savez(sys.argv[3], codes=codes, images=again, bits=bits)
 
 def _serve(photos, images, output):
     folder = output / "saved_model"
-    # A demonstration may be run twice.
+    # A new version, since the demo may be run twice.
     path = export(photos, folder, version=_next_version(folder))
     answer = _served(path, images)
     same_codes = np.mean(answer["codes"] == photos.encode(images))
     same_values = np.mean(answer["images"] == photos.reconstruct(images))
     bits = float(answer["bits"].mean())
-    # Another graph may round otherwise, where two codes are equally near.
+    # Another graph may round differently where two codes are equally near.
     if min(same_codes, same_values) < 0.99:
         raise ValueError(
             "The SavedModel and the model disagree: "
             f"{same_codes:.2%} of the codes and {same_values:.2%} of the "
-            "pictures' values are equal, where at least 99% should be."
+            "pixel values are equal, but at least 99% should be."
         )
     return [
         ("SavedModel without this package, codes equal", f"{same_codes:.2%}"),
@@ -204,14 +204,14 @@ def _serve(photos, images, output):
 
 
 def _next_version(folder) -> int:
-    """Returns one more than the highest version; other names are none."""
+    """Returns one more than the highest version, ignoring other names."""
     names = [path.name for path in folder.glob("*")]
     versions = [int(n) for n in names if n.isascii() and n.isdecimal()]
     return 1 + max(versions, default=0)
 
 
 def _served(path, images) -> dict:
-    """Returns what a process that knows TensorFlow alone makes of pictures."""
+    """Returns the answer of a process that has only TensorFlow."""
     with tempfile.TemporaryDirectory() as folder:
         sent = pathlib.Path(folder, "request.npz")
         answer = pathlib.Path(folder, "answer.npz")

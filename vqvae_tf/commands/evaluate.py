@@ -1,4 +1,4 @@
-"""`vqvae-tf evaluate`: a preset's figures again, and against another's."""
+"""`vqvae-tf evaluate`: measures presets again, and compares them."""
 
 import dataclasses
 
@@ -12,8 +12,8 @@ from vqvae_tf.tasks.card import resizing
 
 FLAGS = flags.FLAGS
 
-# What must be alike where examples are compared, and what those presets mean
-# that do not say it.
+# What presets must have in common to be compared, with the value of those that
+# do not say.
 _SAME_DATA = {
     "kind": "pictures",
     "source": None,
@@ -23,8 +23,8 @@ _SAME_DATA = {
 }
 
 
-def evaluate(*names):
-    """Measures presets, and compares them with their cards and each other."""
+def evaluate(*names: str) -> int:
+    """Measures presets and compares them with their cards and each other."""
     against = FLAGS.against or []
     if against and len(against) != len(names):
         raise ValueError(
@@ -34,7 +34,7 @@ def evaluate(*names):
     runs = [_describe(name) for name in names]
     others = [_describe(name) for name in against]
     _check_same_data(*runs, *others)
-    # The command fails where a card does, not at the first that does.
+    # A card that does not agree fails the command, but only at the end.
     code = max(map(_measure, runs + others))
     _check_draws(runs + others)
     if len(runs) > 1:
@@ -51,13 +51,13 @@ def evaluate(*names):
 
 @dataclasses.dataclass
 class _Run:
-    """A preset, and what is found of it.
+    """A preset and its measurements.
 
     Attributes:
-        name: as it was given.
+        name: as given.
         metrics: the card's figures.
-        data: what it is measured on.
-        changes: how that is not what the card says.
+        data: a description of the data that it is measured on.
+        changes: entries of `data` that differ from the card's.
         figures: what was measured.
         rows: the bounds of each example.
     """
@@ -86,7 +86,7 @@ def _describe(name):
 
 
 def _described_data(preset, metadata):
-    """Returns what data the metadata say that figures are of."""
+    """Returns the description of the data of a preset's figures."""
     description = metadata.get("data")
     if not isinstance(description, dict):
         description = {}
@@ -116,9 +116,9 @@ def _check_same_data(first, *others):
     task = tasks.of_description(first.data)
     if len(others) == 1 and FLAGS.against and not task.has_rows:
         raise ValueError(
-            "One preset is compared with another by the bounds of each "
-            f"picture. Received: presets of {task.kind.name}; give several "
-            "runs of each."
+            "Two single presets are compared by the bounds of each picture, "
+            f"which presets of {task.kind.name} do not have: give several runs "
+            "of each."
         )
 
 
@@ -126,13 +126,13 @@ def _check_draws(runs):
     counts = {run.figures.get("bound_samples") for run in runs} - {None}
     if len(counts) > 1:
         raise ValueError(
-            "Bounds of as many draws are compared: give --bound_samples. "
+            "Bounds must be of equally many draws: set --bound_samples. "
             f"Received: bounds of {', '.join(map(str, sorted(counts)))} draws."
         )
 
 
 def _measure(run):
-    """Prints a preset's figures; returns whether its card says others."""
+    """Prints a preset's figures; returns 1 if they differ from its card's."""
     print(f"{run.name} on {run.data['source']}, ", end="")
     resized = resizing(run.data)
     words = f", {resized}" if resized else ""
@@ -156,9 +156,9 @@ def _measure(run):
 
 
 def _print_intervals(heading, intervals):
-    """Prints the intervals over runs, each with its figure's digits.
+    """Prints the intervals over runs, with each figure's digits.
 
-    Not those of figures that are intervals, or numbers of draws, themselves.
+    Figures that are themselves intervals or counts are left out.
     """
     intervals = {
         name: found

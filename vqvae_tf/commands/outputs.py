@@ -1,9 +1,9 @@
-"""What a command writes, without overwriting its input or files of others.
+"""Writes a command's output without overwriting its input or other files.
 
-Every file is marked with the command that made it, where its format has room:
-text of a PNG or GIF, a comment of a JPEG or an npz file, and so on. An existing
-file is replaced if it has this command's mark, so that a command can be called
-twice; any other is left alone.
+Every file is marked with the command that made it, in whatever way its format
+allows: text of a PNG or GIF, a comment of a JPEG or an npz file, and so on. An
+existing file is replaced only if it has this command's mark, so that a command
+can be called twice.
 """
 
 import contextlib
@@ -18,14 +18,9 @@ from vqvae_tf.data.folders import list_files
 from vqvae_tf.media import sheets
 from vqvae_tf.media.wav import save_wav
 from vqvae_tf.utils.files import write_atomically
-from vqvae_tf.utils.paths import (
-    check_outside,
-    check_place,
-    expand,
-    has_ending,
-)
+from vqvae_tf.utils.paths import check_outside, check_place, expand, has_ending
 
-# A mark lies within so many bytes of the file's start or end.
+# A mark is within this many bytes of the file's start or end.
 _WITHIN = 4096
 # The limit of common file systems.
 _LONGEST_NAME = 255
@@ -36,9 +31,9 @@ class Outputs:
 
     Args:
         command: its name.
-        inputs: the files and folders that it was given; what is neither, such
-            as "tfds:NAME", is ignored.
-        endings: of the files that folders are read for, such as (".png",).
+        inputs: its input files and folders; anything else, such as "tfds:NAME",
+            is ignored.
+        endings: of the files that it reads in folders, such as (".png",).
     """
 
     def __init__(
@@ -46,7 +41,7 @@ class Outputs:
         command: str,
         inputs: Iterable[str | os.PathLike] = (),
         endings: Iterable[str] = (),
-    ):
+    ) -> None:
         self.mark = f"Made by vqvae-tf {command}."
         self._command, self._endings = command, tuple(endings)
         inputs = [os.fspath(expand(path)) for path in inputs]
@@ -64,8 +59,8 @@ class Outputs:
             with contextlib.suppress(OSError, ValueError):
                 self._given[_identity(path)] = path
 
-    def check(self, *paths) -> None:
-        """Raises ValueError where a file to write is not free to be written.
+    def check(self, *paths: str | os.PathLike) -> None:
+        """Raises ValueError unless files may be written.
 
         Args:
             paths: files; they, and their folders, need not exist.
@@ -76,12 +71,12 @@ class Outputs:
                 self._check_replaceable(path)
 
     def check_folder(self, path: str | os.PathLike) -> None:
-        """Raises ValueError if a folder to write to is, or is in, an input."""
+        """Raises ValueError if a folder to write to is in an input folder."""
         for folder in self._folders:
             check_outside(path, folder)
         path = expand(path)
         if os.path.lexists(path) and not path.is_dir():
-            raise ValueError(f"The output {path} is a file, and no folder.")
+            raise ValueError(f"The output {path} is a file, not a folder.")
 
     def _check_place(self, path):
         if has_ending(path, *self._endings) and self._endings:
@@ -89,14 +84,14 @@ class Outputs:
                 self.check_folder(path.parent)
         if len(os.fsencode(path.name)) > _LONGEST_NAME:
             raise ValueError(
-                f"{path} cannot be written: a name of more than "
-                f"{_LONGEST_NAME} bytes. Choose or make shorter names."
+                f"{path} cannot be written: its name has more than "
+                f"{_LONGEST_NAME} bytes. Choose shorter names."
             )
         check_place(path)
 
     def _check_replaceable(self, path):
         if path.is_dir():
-            raise ValueError(f"{path} is a folder; a file would be written.")
+            raise ValueError(f"The output {path} is a folder, not a file.")
         with contextlib.suppress(OSError):
             if _identity(path) in self._given:
                 raise ValueError(
@@ -113,7 +108,7 @@ class Outputs:
     def _made(self, path) -> bool:
         """Returns whether a file has this command's mark."""
         if not path.is_file():
-            return False  # a pipe, say, or a link to nothing
+            return False  # such as a pipe or a broken link
         with open(path, "rb") as file:
             found = file.read(_WITHIN)
             size = file.seek(0, os.SEEK_END)
@@ -140,8 +135,12 @@ class Outputs:
         self.check(path)
         save_wav(path, waveform, sample_rate, self.mark)
 
-    def shown(self, path: str | os.PathLike, shown) -> None:
-        """Writes what a card shows, as its ending says."""
+    def shown(
+        self,
+        path: str | os.PathLike,
+        shown: np.ndarray | tuple[np.ndarray, int],
+    ) -> None:
+        """Writes a file of a card in the format of its ending."""
         if has_ending(path, ".wav"):
             self.wav(path, *shown)
         elif has_ending(path, ".gif"):
@@ -149,7 +148,7 @@ class Outputs:
         else:
             self.picture(path, shown)
 
-    def npz(self, path: str | os.PathLike, **arrays) -> None:
+    def npz(self, path: str | os.PathLike, **arrays: np.ndarray) -> None:
         """Writes arrays to an npz file, compressed."""
         self.check(path)
         with write_atomically(path) as temporary:
@@ -172,7 +171,7 @@ def _identity(path):
 
 @contextlib.contextmanager
 def _explained_as(path):
-    """Names the file in an error of its folder."""
+    """Adds the file to an error about its folder."""
     try:
         yield
     except ValueError as error:

@@ -1,8 +1,9 @@
-"""The commands of `vqvae-tf` on presets of pictures."""
+"""The commands for presets of pictures."""
 
 import dataclasses
 import os
 import pathlib
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -27,11 +28,11 @@ from vqvae_tf.utils.paths import has_ending
 
 FLAGS = flags.FLAGS
 
-# Options of sampling that only a prior over codes knows.
+# Options of sampling that only priors over codes have.
 _OF_CODES = ("label", "top_k", "top_p")
 
 
-def sample(preset: str):
+def sample(preset: str) -> None:
     """Writes a sheet of samples."""
     output = FLAGS.output or "samples.png"
     _check_picture_suffix(output)
@@ -50,7 +51,7 @@ def sample(preset: str):
 
 
 def _load_for_samples(preset):
-    """Returns what draws pictures, and the options that it alone knows."""
+    """Returns the model to sample from, and further options that it has."""
     model = presets.load(preset)
     if isinstance(model, Autoencoder):
         names = ("label", "top_k", "top_p", "temperature")
@@ -86,7 +87,7 @@ def _check_label(classes):
         )
 
 
-def reconstruct(preset: str, *inputs):
+def reconstruct(preset: str, *inputs: str) -> None:
     """Writes each picture beside its reconstruction."""
     output = FLAGS.output or "reconstructions"
     outputs = Outputs("reconstruct", inputs, PICTURES.extensions)
@@ -110,16 +111,16 @@ def _load_for_pictures(preset):
     """Returns a preset's model, and the format of its pictures."""
     metadata = presets.load_metadata(presets.find_preset(preset))
     model = presets.load(preset)
-    # Single pictures have no past.
+    # A single picture is encoded without past frames.
     if isinstance(model, VideoGenerator):
         model = model.autoencoder
     return model, picture_format(model, metadata)
 
 
-def encode(preset: str, source: str, target: str):
-    """Writes codes: of a data set to a folder, of pictures to an npz file.
+def encode(preset: str, source: str, target: str) -> None:
+    """Writes the codes of a data set to a folder, or of pictures to an npz.
 
-    Of an autoencoder that has none it writes the latents, to an npz file.
+    For autoencoders without codes, it writes float latents to an npz file.
     """
     if has_ending(target, ".npz"):
         _encode_pictures(preset, source, target)
@@ -172,8 +173,8 @@ def _encode_pictures(preset, source, target):
     print(f"Wrote the {name} of {len(names)} pictures to {target}.")
 
 
-def decode(preset: str, source: str, target: str):
-    """Writes the pictures of codes, or latents: one PNG each, or an npz."""
+def decode(preset: str, source: str, target: str) -> None:
+    """Decodes codes or latents to a PNG each, or to an npz file."""
     outputs = Outputs("decode", [source])
     if pathlib.Path(source).is_dir():
         _decode_dataset(preset, source, pathlib.Path(target), outputs)
@@ -206,14 +207,14 @@ def decode(preset: str, source: str, target: str):
 
 
 def _targets(names, target):
-    """Returns the files to write: an npz file, or a PNG for each name."""
+    """Returns the files to write: one npz, or a PNG for each name."""
     if has_ending(target, ".npz"):
         return [target]
     return [pathlib.Path(target) / name for name in PICTURES.row_names(names)]
 
 
 def _decode_dataset(preset, source, target, outputs):
-    """Writes the pictures of a folder of codes as PNG files, in its order."""
+    """Decodes a folder of codes to PNG files, in its order."""
     if has_ending(target, ".npz"):
         raise ValueError(
             "The pictures of a folder of codes are written to a folder. "
@@ -234,24 +235,24 @@ def decoded(
     folder: str | pathlib.Path,
     split: str,
     batch_size: int = 16,
-):
-    """Yields the name of a PNG and its picture, for each example.
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Decodes a coded data set.
 
     Args:
         model: the preset's, with `decode`.
-        preset: as for `presets.find_preset`; it must be that which made the
-            codes.
-        folder: what `dataset.encode_dataset` wrote.
+        preset: as for `presets.find_preset`; the one that made the codes.
+        folder: as written by `dataset.encode_dataset`.
         split: as for `reading.open_codes`, or several joined by commas.
-        batch_size: how many are decoded at once.
+        batch_size: examples that are decoded at once.
 
     Yields:
-        A path such as `train/NAME.png`, or `train/EPISODE/STEP.png`, and uint8
-        `[height, width, channels]`.
+        For each example, a path such as `train/NAME.png`, or
+        `train/EPISODE/STEP.png`, and a picture, uint8 `[height, width,
+        channels]`.
 
     Raises:
         ValueError: for codes of another preset, or an unknown split.
-        FileNotFoundError: if the folder holds no complete coded data set.
+        FileNotFoundError: if the folder has no complete coded data set.
     """
     plan = reading.read_plan(folder)
     preset_identity.check(preset, plan["preset"], folder)
@@ -263,7 +264,7 @@ def decoded(
 
 
 def _names(split, batch, taken):
-    """Returns the PNG of each row, a path inside the output."""
+    """Returns the PNG to write for each row, a path within the output."""
     if "name" in batch:
         names = [f"{split}/{os.fsdecode(name)}" for name in batch["name"]]
     else:

@@ -1,4 +1,4 @@
-"""The commands of `vqvae-tf` on presets of speech."""
+"""The commands for presets of speech."""
 
 import itertools
 import pathlib
@@ -20,13 +20,13 @@ from vqvae_tf.utils.paths import has_ending
 
 FLAGS = flags.FLAGS
 
-# Waveforms that are drawn at once.
+# Waveforms that are decoded at once.
 _AT_ONCE = 16
-# Spectrograms of samples in a row.
+# Spectrograms of samples in each row of a sheet.
 _COLUMNS = 4
 
 
-def encode(preset: str, source: str, target: str):
+def encode(preset: str, source: str, target: str) -> None:
     """Writes the codes of recordings to an npz file."""
     if not has_ending(target, ".npz"):
         raise ValueError(
@@ -49,8 +49,8 @@ def encode(preset: str, source: str, target: str):
     print(f"Wrote the codes of {len(names)} recordings to {target}.")
 
 
-def decode(preset: str, source: str, target: str):
-    """Writes what a speaker says of codes, a wav file each."""
+def decode(preset: str, source: str, target: str) -> None:
+    """Decodes codes in a speaker's voice, to a wav file each."""
     _refuse("split")
     if has_ending(target, ".npz"):
         raise ValueError(
@@ -69,25 +69,25 @@ def decode(preset: str, source: str, target: str):
     print(f"Wrote {len(waveforms)} recordings to {target}.")
 
 
-def reconstruct(preset: str, *inputs):
-    """Writes recordings as their codes say them, in their own voices."""
+def reconstruct(preset: str, *inputs: str) -> None:
+    """Writes recordings decoded from their codes, in their own voices."""
     _refuse("size")
     _write_again(
         "reconstruct", preset, inputs, FLAGS.output or "reconstructions"
     )
 
 
-def convert(preset: str, *inputs):
-    """Writes recordings as another speaker says them."""
+def convert(preset: str, *inputs: str) -> None:
+    """Writes recordings in another speaker's voice."""
     if not audio_inputs.is_speech(preset):
         raise ValueError(
-            "convert takes a preset of speech, which knows several speakers. "
+            "convert takes a preset of speech with several speakers. "
             f"Received: {preset}."
         )
     if FLAGS.speaker is None:
         audio_inputs.speaker_number(_load(preset), None)
         raise ValueError(
-            f"This preset knows no speakers to convert to. Received: {preset}."
+            f"This preset has no speakers to convert to. Received: {preset}."
         )
     _write_again("convert", preset, inputs, FLAGS.output or "conversions")
 
@@ -121,7 +121,7 @@ def _sheet(target):
 
 
 def _write_pair(outputs, target, model, speaker, waveform, again):
-    """Writes what was made of a recording, and spectrograms of both."""
+    """Writes a decoded recording, and spectrograms of it and the original."""
     rate = model.sample_rate
     outputs.wav(target, again, rate)
     sheet = spectrograms.sheet([[waveform], [again]], rate)
@@ -141,7 +141,7 @@ def _own_speaker(model, waveform, codes):
     return audio_inputs.likeliest_speaker(model, waveform, codes)
 
 
-def sample(preset: str):
+def sample(preset: str) -> None:
     """Writes samples, a wav file each, and a sheet of spectrograms."""
     _refuse("label")
     output = pathlib.Path(FLAGS.output or "samples")
@@ -178,7 +178,7 @@ def sample(preset: str):
 
 
 def _samples(generator, context):
-    """Draws waveforms; fast ones of codes that are drawn by themselves."""
+    """Samples waveforms; the fast decoder needs the codes first."""
     options = dict(
         temperature=FLAGS.temperature,
         top_k=FLAGS.top_k,
@@ -188,14 +188,14 @@ def _samples(generator, context):
     if not FLAGS.fast:
         return generator.sample(FLAGS.num, context=context, **options)
     told = context if generator.prior.global_channels else None
-    # The codes that are drawn without --fast.
+    # The same codes as without --fast.
     options["seed"] = random.fold_in(random.make_seed(FLAGS.seed), 0)
     codes = generator.prior.sample(FLAGS.num, told, **options)
     return generator.autoencoder.decode(codes, context, fast=True)
 
 
 def _sampled_speakers(model):
-    """Returns who speaks each sample: the one asked for, or all in turn."""
+    """Returns each sample's speaker: the one asked for, or all in turn."""
     if FLAGS.speaker is None and model.speaker_names:
         return [i % len(model.speaker_names) for i in range(FLAGS.num)]
     return [audio_inputs.speaker_number(model, FLAGS.speaker)] * FLAGS.num

@@ -1,4 +1,4 @@
-"""The commands of `vqvae-tf`; `vqvae_tf_cli` reads their arguments."""
+"""The table of `vqvae-tf` commands; `vqvae_tf_cli` reads their arguments."""
 
 import pathlib
 import shlex
@@ -26,7 +26,7 @@ from vqvae_tf.utils.errors import explain as explain
 FLAGS = flags.FLAGS
 
 
-def list_presets():
+def list_presets() -> None:
     """Prints the zoo's presets and their figures."""
     for name in sorted(presets.BUILT_IN):
         folder = presets.find_preset(name)
@@ -41,14 +41,14 @@ def list_presets():
         print()
 
 
-def train(recipe: str, overrides: list[str]):
+def train(recipe: str, overrides: list[str]) -> None:
     """Trains a recipe and writes WORKDIR/preset.
 
     Args:
         recipe: a recipe's file, or the name of a built-in one.
         overrides: arguments `--config.KEY=VALUE`.
     """
-    strategy = strategies.make_strategy(FLAGS.strategy)  # before all else
+    strategy = strategies.make_strategy(FLAGS.strategy)  # first of all
     config = recipes.read_recipe(recipes.find_recipe(recipe))
     config = override(config, overrides)
     config = recipes.check_recipe(config)
@@ -64,15 +64,16 @@ def train(recipe: str, overrides: list[str]):
             words = ["vqvae-tf", "train", f"--config={recipe}", *overrides]
             publish(config, model, folder, FLAGS.data_dir, shlex.join(words))
             print(f"Saved the preset {folder}.")
-    # If the chief is started again, it needs the others.
+    # The chief needs the other workers if it is restarted.
     strategies.wait_for_all(strategy)
 
 
 def _by_medium(name, *of_speech):
-    """Returns the command of `speech` or `pictures`, by its preset.
+    """Returns a command that calls `speech` or `pictures`, as the preset needs.
 
     Args:
-        of_speech: its flags that mean nothing for pictures.
+        name: the command's name in both modules.
+        of_speech: its flags that are only for speech.
     """
 
     def run(preset: str, *arguments):
@@ -89,7 +90,7 @@ def _by_medium(name, *of_speech):
     return run
 
 
-def export(preset: str, target: str):
+def export(preset: str, target: str) -> None:
     """Writes a SavedModel in TensorFlow Serving's layout."""
     check_target(target, FLAGS.model_version)  # before the model is loaded
     path = write(
@@ -104,7 +105,7 @@ def export(preset: str, target: str):
     print(f"Wrote the SavedModel {path}.")
 
 
-def demo():
+def demo() -> None:
     """Runs the demonstration."""
     demonstration.run(pathlib.Path(FLAGS.output or "demo"))
 

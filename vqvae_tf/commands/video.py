@@ -1,4 +1,4 @@
-"""The command of `vqvae-tf` on presets of video."""
+"""The command for presets of video."""
 
 from absl import flags
 
@@ -11,8 +11,8 @@ from vqvae_tf.utils.paths import has_ending
 FLAGS = flags.FLAGS
 
 
-def rollout(preset: str, *source):
-    """Writes a film of what a model of video makes of a clip."""
+def rollout(preset: str, *source: str) -> None:
+    """Writes a film of a clip and its continuations by a model of video."""
     output = FLAGS.output or "rollout.gif"
     if not has_ending(output, ".gif", ".npz"):
         raise ValueError(

@@ -1,1 +1,1 @@
-"""From data to codes: arrays, recordings, whole data sets."""
+"""Encoding data as codes: arrays, recordings, whole data sets."""

@@ -1,4 +1,4 @@
-"""Batches and arrays in memory to codes."""
+"""Encodes batches, and arrays in memory."""
 
 import keras
 import numpy as np
@@ -14,12 +14,12 @@ from vqvae_tf.utils.progress import verbosity
 def encode_batches(
     autoencoder: keras.Model, batches: tf.data.Dataset, steps: int
 ) -> tuple[np.ndarray, list]:
-    """Encodes batches with the float32 model, as in later use.
+    """Encodes batches in float32, as the model will be used later.
 
     Args:
         autoencoder: a `VQVAE`.
         batches: of x, or of (x, context, ...).
-        steps: how many to take.
+        steps: how many batches to take.
 
     Returns:
         Codes in the smallest integer type, and the list of contexts.

@@ -1,13 +1,13 @@
-"""Coded data sets made by an Apache Beam pipeline, on many machines.
+"""Encodes data sets with an Apache Beam pipeline, on many machines.
 
     python -m vqvae_tf.encoding.beam --preset=vqvae_cifar10 \
         --source=tfds:cifar10 --output=codes --runner=DirectRunner
 
-Arguments that this module does not know go to Beam: --runner and its options.
-The result is that of `vqvae-tf encode`, file by file. A shard is the unit of
-work: a worker reads its range of the source itself, encodes it in batches and
-writes it, so that no picture goes through Beam and a retried or restarted
-shard is the same again. Needs `pip install vqvae_tf[beam]`.
+Unknown arguments, such as --runner and its options, are passed on to Beam. The
+files are the same as those of `vqvae-tf encode`. A shard is the unit of work: a
+worker reads its range of the source itself, encodes it in batches and writes
+it, so that no pictures pass through Beam and a retried shard is identical.
+Needs `pip install vqvae_tf[beam]`.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Iterator
 
 try:
     import apache_beam as beam
@@ -25,6 +26,7 @@ try:
         PipelineOptions,
         StandardOptions,
     )
+    from apache_beam.runners.runner import PipelineResult
     from apache_beam.utils import shared
 except ImportError as error:
     raise ImportError(
@@ -32,14 +34,17 @@ except ImportError as error:
         f"Received: {error}."
     ) from error
 
-from vqvae_tf.encoding import (
-    beam_files as files,
-    dataset as code_sets,
-    shards as code_shards,
-)
+from vqvae_tf.encoding import beam_files as files
+from vqvae_tf.encoding.dataset import place_metadata
 from vqvae_tf.encoding.job import Job
 from vqvae_tf.encoding.plan import LAST, PLAN, Plan, check_empty
-from vqvae_tf.encoding.shards import UNFINISHED
+from vqvae_tf.encoding.shards import (
+    DATASET,
+    FORMATS,
+    UNFINISHED,
+    Content,
+    Shard,
+)
 from vqvae_tf.encoding.sources import check_apart
 from vqvae_tf.utils.errors import explain
 
@@ -47,21 +52,21 @@ _PROGRAM = "python -m vqvae_tf.encoding.beam"
 
 
 class EncodeShard(beam.DoFn):
-    """Makes a shard, unless it is there and whole.
+    """Makes a shard, unless it exists and is complete.
 
-    The model is loaded once a worker process, whatever its threads.
+    The model is loaded once per worker process and shared by its threads.
 
     Elements: `Shard`. Outputs: (`Shard`, its `Content`).
     """
 
-    def __init__(self, job: Job, code_shapes: dict[str, tuple]):
+    def __init__(self, job: Job, code_shapes: dict[str, tuple]) -> None:
         self._job, self._shapes = job, code_shapes
         self._handle = shared.Shared()
 
-    def setup(self):
+    def setup(self) -> None:
         self._opened = self._handle.acquire(self._job.open)
 
-    def process(self, shard):
+    def process(self, shard: Shard) -> Iterator[tuple[Shard, Content]]:
         found = files.whole(self._job.output, shard)
         if found is None:
             files.remove(self._job.output, LAST)  # no longer complete
@@ -81,7 +86,7 @@ def build(pipeline: beam.Pipeline, job: Job, plan: Plan) -> beam.PCollection:
         plan: its `Plan`.
 
     Returns:
-        A PCollection of one element: how many examples the data set holds.
+        A PCollection of one element, the number of examples in the data set.
     """
     return (
         pipeline
@@ -93,17 +98,17 @@ def build(pipeline: beam.Pipeline, job: Job, plan: Plan) -> beam.PCollection:
     )
 
 
-def run(job: Job, options: PipelineOptions | None = None):
+def run(job: Job, options: PipelineOptions | None = None) -> PipelineResult:
     """Encodes a data set; called again, it continues where it stopped.
 
     Args:
-        job: a `Job`, whose preset, source and output must be where every
-            worker finds them: on a shared disk or, where the runner has one,
-            in its object store.
-        options: Beam's `PipelineOptions`, or None for its own.
+        job: a `Job`, whose preset, source and output must be accessible to
+            every worker: on a shared disk or, if the runner has one, in its
+            object store.
+        options: Beam's `PipelineOptions`, or None for Beam's defaults.
 
     Returns:
-        The runner's result, when the pipeline has ended.
+        The runner's result, once the pipeline has finished.
 
     Raises:
         ValueError, FileNotFoundError: as `encoding.dataset.encode_dataset`.
@@ -122,7 +127,7 @@ def _place_plan(plan, output):
     if FileSystems.exists(path):
         with FileSystems.open(path) as file:
             found = file.read().decode()
-        shards = FileSystems.join(output, f"{code_shards.DATASET}-*")
+        shards = FileSystems.join(output, f"{DATASET}-*")
         begun = bool(FileSystems.match([shards])[0].metadata_list)
         if plan.go_on(found, output, begun):
             files.place_text(plan.text(), output, PLAN)
@@ -135,10 +140,10 @@ def _place_plan(plan, output):
 
 def _place_metadata(found, plan, output):
     contents = dict(found)
-    code_sets.place_metadata(
+    place_metadata(
         plan, contents, lambda file: files.place(file, output, file.name)
     )
-    # Left by workers that were killed.
+    # Left behind by workers that were killed.
     files.remove(output, UNFINISHED)
     return sum(content.examples for content in contents.values())
 
@@ -156,18 +161,12 @@ def _parser():
     parser.add_argument("--preset", required=True, type=os.path.expanduser)
     parser.add_argument("--source", required=True, help="as vqvae-tf encode's")
     parser.add_argument(
-        "--output",
-        required=True,
-        type=os.path.expanduser,
-        help="a folder",
+        "--output", required=True, type=os.path.expanduser, help="a folder"
     )
     parser.add_argument("--split", default="all")
     parser.add_argument("--data_dir", type=os.path.expanduser)
     parser.add_argument(
-        "--format",
-        dest="file_format",
-        default="tfrecord",
-        choices=code_shards.FORMATS,
+        "--format", dest="file_format", default="tfrecord", choices=FORMATS
     )
     parser.add_argument("--num_shards", type=int)
     parser.add_argument("--batch_size", type=int, default=64)
@@ -194,25 +193,25 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _beam_options(words, own):
-    """Returns Beam's options; refuses what is none of these nor of `own`."""
+    """Returns Beam's options; refuses flags that neither it nor we have."""
     options = PipelineOptions(words)
     known = options.get_all_options()
     asked = options.get_all_options(retain_unknown_options=True)
     runner = options.view_as(StandardOptions).runner or "DirectRunner"
-    # The job servers of other runners have options that are not known here.
+    # The job servers of other runners have options that Beam does not list.
     all_known = runner.startswith(("Direct", "Dataflow"))
     for name in sorted(set(asked) - set(known)):
         if all_known or difflib.get_close_matches(name, own):
             raise ValueError(
-                f"Neither this command nor Beam has the flag. Received: "
-                f"--{name}; --help lists those of this command."
+                f"Neither this command nor Beam has the flag --{name}. --help "
+                "lists those of this command."
             )
     return options
 
 
 def _explained(error):
     message = explain(error)
-    if message is None:  # of a worker's error there is the text alone
+    if message is None:  # a worker's error is passed on as text
         kinds = r"(?:ValueError|OSError|\w+(?:NotFound|Permission)\w*Error)"
         lines = re.findall(rf"^(?:\w+\.)*{kinds}: (.*)$", str(error), re.M)
         message = lines[-1] if lines else None
@@ -221,6 +220,6 @@ def _explained(error):
 
 if __name__ == "__main__":
     # Workers import this module by its name, not as __main__.
-    from vqvae_tf.encoding import beam as code_beam
+    from vqvae_tf.encoding import beam as by_name
 
-    code_beam.main()
+    by_name.main()

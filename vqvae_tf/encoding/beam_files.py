@@ -8,8 +8,6 @@ import tempfile
 import uuid
 from collections.abc import Iterable
 
-from vqvae_tf.encoding.shards import Content, Shard
-
 try:
     from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
@@ -18,8 +16,8 @@ except ImportError as error:
         f"These files need Apache Beam: pip install vqvae_tf[beam] ({error})."
     ) from error
 
-from vqvae_tf.encoding import shards as code_shards
-from vqvae_tf.encoding.shards import UNFINISHED
+from vqvae_tf.encoding import shards
+from vqvae_tf.encoding.shards import UNFINISHED, Content, Shard
 
 
 def place_text(text: str, output: str, name: str) -> None:
@@ -33,17 +31,17 @@ def place_text(text: str, output: str, name: str) -> None:
 def write(output: str, shard: Shard, batches: Iterable[dict]) -> Content:
     """Writes a shard on the worker's disk, then moves it to the output."""
     with tempfile.TemporaryDirectory() as temporary:
-        content = code_shards.write_shard(temporary, shard, batches)
+        content = shards.write_shard(temporary, shard, batches)
         if whole(output, shard) == content:
-            return content  # another worker was quicker; it may be read
-        # The note comes last: it says that the shard is whole.
+            return content  # another worker was faster; it may be in use
+        # The note comes last, since it marks the shard as complete.
         for name in (shard.file, shard.note):
             place(pathlib.Path(temporary) / name, output, name)
     return content
 
 
 def whole(output: str, shard: Shard) -> Content | None:
-    """Returns the content of a shard that is there and whole, or None."""
+    """Returns the content of a complete shard; None if it is not complete."""
     names = (shard.file, shard.note)
     paths = [FileSystems.join(output, *name.split("/")) for name in names]
     if not all(FileSystems.exists(path) for path in paths):
@@ -54,19 +52,19 @@ def whole(output: str, shard: Shard) -> Content | None:
             local.parent.mkdir(exist_ok=True)
             with FileSystems.open(path) as source, open(local, "wb") as target:
                 shutil.copyfileobj(source, target)
-        return code_shards.whole(temporary, shard)
+        return shards.whole(temporary, shard)
 
 
 def place(file: str | os.PathLike, output: str, name: str) -> None:
-    """Copies a local file to the output, where it appears when complete."""
+    """Copies a local file to the output, where it appears once complete."""
     target = FileSystems.join(output, *name.split("/"))
-    # Of its own, since a runner may try a shard in two places at once.
+    # A unique name, since a runner may try a shard in two places at once.
     temporary = FileSystems.join(output, UNFINISHED, uuid.uuid4().hex)
     for path in (target, temporary):
-        # Object stores have no folders; another worker may be the first.
+        # Object stores have no folders, and another worker may make it first.
         with contextlib.suppress(OSError):
             FileSystems.mkdirs(FileSystems.split(path)[0])
-    # Its bytes as they are, whatever the name ends in.
+    # Otherwise the name's ending would decide about compression.
     kind = dict(
         mime_type="application/octet-stream",
         compression_type=CompressionTypes.UNCOMPRESSED,
@@ -76,7 +74,7 @@ def place(file: str | os.PathLike, output: str, name: str) -> None:
             shutil.copyfileobj(source, copy)
     try:
         FileSystems.rename([temporary], [target])
-    except OSError:  # not every file system replaces a file
+    except OSError:  # some file systems cannot replace a file
         FileSystems.delete([target])
         FileSystems.rename([temporary], [target])
 

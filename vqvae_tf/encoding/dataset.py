@@ -1,13 +1,13 @@
-"""Coded data sets: written in shards that can be resumed, and read again.
+"""Encodes data sets in shards, so that encoding can be resumed.
 
-A folder of shards (TFRecord or ArrayRecord) that tensorflow_datasets reads by
-itself, `tfds.builder_from_directory(folder)`, with the code maps of a source's
-pictures, their labels and names:
+The result is a folder of shards (TFRecord or ArrayRecord) that
+tensorflow_datasets can read, `tfds.builder_from_directory(folder)`, with the
+code maps of a source's pictures, their labels and names:
 
 encoding.json                       what made them: preset, source, shards
-codes-SPLIT.FORMAT-00000-of-00004   shards, each there when it is complete
-.shards/                            what each holds, to tell if it is whole
-dataset_info.json, features.json, metadata.json   written at the end, for tfds
+codes-SPLIT.FORMAT-00000-of-00004   shards, each written at once
+.shards/                            each shard's content, to check it against
+dataset_info.json, features.json, metadata.json   written last, for tfds
 """
 
 import contextlib
@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import logging
 
-from vqvae_tf.encoding import shards as code_shards
 from vqvae_tf.encoding.job import Job, OpenJob
 from vqvae_tf.encoding.plan import LAST, Plan
 from vqvae_tf.encoding.reading import (
@@ -28,7 +27,14 @@ from vqvae_tf.encoding.reading import (
     open_codes,
     read_plan,
 )
-from vqvae_tf.encoding.shards import Content, Shard
+from vqvae_tf.encoding.shards import (
+    DATASET,
+    Content,
+    Shard,
+    remove_temporaries,
+    whole,
+    write_shard,
+)
 from vqvae_tf.encoding.sources import check_apart
 from vqvae_tf.utils.files import write_atomically
 from vqvae_tf.utils.locking import locked
@@ -57,8 +63,8 @@ def encode_dataset(
 ) -> dict:
     """Encodes a data set to a folder of shards.
 
-    Called again after a kill, it keeps the shards that are whole and makes the
-    others; the result is that of an uninterrupted run, byte for byte.
+    If a call was killed, the next one keeps its complete shards and makes the
+    others; the result is byte for byte that of an uninterrupted call.
 
     Args:
         preset: as for `presets.find_preset`.
@@ -69,19 +75,19 @@ def encode_dataset(
             result.
         data_dir: where to look; by default TFDS_DATA_DIR.
         file_format: "tfrecord" or "array_record".
-        num_shards: of each split; by default one for 10,000 pictures or 100
+        num_shards: of each split; by default one per 10,000 pictures or 100
             episodes.
         batch_size: rows that are encoded at once.
         on_corrupt: "error", or "skip" to leave out what cannot be decoded.
         progress: show a progress bar.
 
     Returns:
-        A dict of `examples`, how many the result holds, and `kept` and `made`,
-        how many shards.
+        A dict of `examples`, the number in the result, and `kept` and `made`,
+        numbers of shards.
 
     Raises:
         ValueError: bad arguments, data or preset, or a folder of other codes.
-        FileNotFoundError: the source is not there.
+        FileNotFoundError: there is no such source.
         OSError: the folder cannot be written to.
 
     Example:
@@ -109,19 +115,23 @@ def encode_dataset(
     check_apart(source, folder, data_dir)
     opened = job.open()
     plan = Plan(opened)
+
+    def place(file):
+        with write_atomically(folder / file.name) as temporary:
+            shutil.copyfile(file, temporary)
+
     with locked(folder, "encoding to"), _progress_bar(plan, progress) as bar:
         plan.write(folder)
         contents, kept = _shards_of(opened, plan, bar)
-        place_metadata(plan, contents, _copy_to(folder))
-        code_shards.remove_temporaries(folder)
+        place_metadata(plan, contents, place)
+        remove_temporaries(folder)
     examples = sum(content.examples for content in contents.values())
     made = len(contents) - kept
     return {"examples": examples, "kept": kept, "made": made}
 
 
 def _shards_of(opened, plan, bar):
-    """Makes what is missing; returns each shard's content, and how many were
-    there."""
+    """Makes missing shards; returns all contents, and how many were kept."""
     folder, contents = opened.job.output, {}
 
     def note(shard, content):
@@ -129,13 +139,13 @@ def _shards_of(opened, plan, bar):
         bar.update(shard.stop - shard.start)
 
     for shard in plan.shards:
-        content = code_shards.whole(folder, shard)
+        content = whole(folder, shard)
         if content is not None:
             note(shard, content)
     kept = len(contents)
     todo = [shard for shard in plan.shards if shard not in contents]
-    logging.info("Encoding %d shards, %d are there.", len(todo), kept)
-    if todo:  # no longer complete, should it have been
+    logging.info("Encoding %d shards, keeping %d.", len(todo), kept)
+    if todo:  # marks the data set as incomplete
         (pathlib.Path(folder) / LAST).unlink(missing_ok=True)
     for found in make_shards(folder, todo, opened, plan.code_shapes):
         note(*found)
@@ -148,20 +158,20 @@ def make_shards(
     opened: OpenJob,
     code_shapes: dict[str, tuple],
 ) -> Iterator[tuple[Shard, Content]]:
-    """Yields each shard, and its content once it is written.
+    """Writes shards; yields each with its content once it is written.
 
     Args:
         folder: where to write.
-        shards: which.
-        opened: an `OpenJob`, whose batches are made in other threads while
-            this one serialises and writes.
+        shards: which shards.
+        opened: an `OpenJob`; other threads make its batches while this one
+            serializes and writes.
         code_shapes: of the plan.
     """
     coded = opened.batches(shards, code_shapes)
     with contextlib.closing(coded):
         for shard in shards:
             batches = iter(lambda: next(coded), None)
-            yield shard, code_shards.write_shard(folder, shard, batches)
+            yield shard, write_shard(folder, shard, batches)
 
 
 def place_metadata(
@@ -173,12 +183,12 @@ def place_metadata(
 
     Args:
         plan: a `Plan`.
-        contents: a dict of each shard to its `Content`.
-        place: called with each file in turn; that which says that the data
-            set is complete comes last.
+        contents: the content of each shard.
+        place: called with each file; the one that marks the data set as
+            complete comes last.
 
     Raises:
-        ValueError: if a split has no example.
+        ValueError: if a split has no examples.
     """
     with tempfile.TemporaryDirectory() as temporary:
         _write_metadata(temporary, plan, contents)
@@ -193,11 +203,9 @@ def _write_metadata(folder, plan, contents):
     import tensorflow_datasets as tfds
 
     template = tfds.core.ShardedFileTemplate(
-        data_dir=folder,
-        dataset_name=code_shards.DATASET,
-        filetype_suffix=plan.file_format,
+        data_dir=folder, dataset_name=DATASET, filetype_suffix=plan.file_format
     )
-    # tfds looks at the files' names; the shards may be far away.
+    # tfds looks for the files' names, but the shards may be elsewhere.
     names = [pathlib.Path(folder) / shard.file for shard in plan.shards]
     for name in names:
         name.touch()
@@ -234,14 +242,6 @@ def _split_info(split, plan, contents, template):
         num_bytes=sum(content.num_bytes for content in found),
         filename_template=template,
     )
-
-
-def _copy_to(folder):
-    def place(file):
-        with write_atomically(pathlib.Path(folder) / file.name) as temporary:
-            shutil.copyfile(file, temporary)
-
-    return place
 
 
 def _progress_bar(plan, shown):

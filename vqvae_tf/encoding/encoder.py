@@ -1,4 +1,4 @@
-"""A preset's encoder, from batches of pictures to codes."""
+"""A preset's encoder, which maps batches of pictures to codes."""
 
 import os
 
@@ -14,35 +14,36 @@ from vqvae_tf.runtime.precision import in_float32
 
 
 class CodeEncoder:
-    """Encodes batches of pictures with the float32 model.
+    """Encodes batches of pictures in float32.
 
     Args:
         preset: as for `presets.find_preset`; a `VQVAE`, or a model built on
             one: a `LatentGenerator` of one or two levels or a
             `VideoGenerator`.
-        batch_size: rows of a batch. Smaller batches are padded, so that one
-            graph serves all and a picture's codes do not depend on its batch.
+        batch_size: rows of a batch. Smaller batches are padded, so that there
+            is one graph, and a picture's codes do not depend on its batch.
 
     Attributes:
         form: the `PictureFormat` that it takes.
-        identity: what distinguishes the preset from others.
+        identity: what identifies the preset.
 
     Raises:
         PresetError: there is no such preset, or it was altered.
         ValueError: its data are not pictures, or its latents are not codes.
     """
 
-    def __init__(self, preset: str | os.PathLike, batch_size: int):
+    def __init__(self, preset: str | os.PathLike, batch_size: int) -> None:
         self.batch_size = batch_size
         folder = presets.find_preset(preset)
-        # All from the same files, even if the preset is replaced meanwhile.
+        # By hash, so that everything is from the same files even if the preset
+        # is replaced meanwhile.
         digest = presets.sha256(folder / presets.METADATA)
         metadata = presets.verify(folder, digest)
         model = presets.load(folder, sha256=digest)
         if isinstance(model, Autoencoder):
             raise ValueError(
-                "Data sets are encoded as codes, and the latents of an "
-                "Autoencoder are numbers: encode a folder or an npz file of "
+                "Data sets are encoded as codes, but the latents of an "
+                "Autoencoder are floats: encode a folder or an npz file of "
                 f"pictures to a file OUT.npz. Received: the preset {preset}."
             )
         self.form = picture_format(model, metadata)
@@ -58,31 +59,27 @@ class CodeEncoder:
     @property
     def quantizers(self) -> dict:
         """The quantizer of each kind of codes."""
-        above = self._above
         found = {"codes": self._model.quantizer}
-        return (
-            found
-            if above is None
-            else {**found, "global_codes": above.quantizer}
-        )
+        if self._above is not None:
+            found["global_codes"] = self._above.quantizer
+        return found
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Returns the codes of uint8 `[rows, height, width, channels]`.
 
         Returns:
             `codes` `[rows, *grid]`, with a last axis G for G > 1 codebooks;
-            for two levels also `global_codes` `[rows, G]`. Of the smallest
-            dtype of `code_dtype`.
+            for two levels also `global_codes` `[rows, G]`. The dtypes are those
+            of `code_dtype`.
         """
         rows = len(images)
-        missing = self.batch_size - rows
-        if missing:
+        if missing := self.batch_size - rows:
             images = np.concatenate([images, images[-1:].repeat(missing, 0)])
         found = self.function(tf.constant(images))
         return {name: codes.numpy()[:rows] for name, codes in found.items()}
 
     def shapes(self, image_shape: tuple[int, ...]) -> dict:
-        """Returns the shape of each kind of codes of one picture."""
+        """Returns the shape of each kind of codes for one picture."""
         spec = tf.TensorSpec([self.batch_size, *image_shape], tf.uint8)
         graph = self.function.get_concrete_function(spec)
         return {
@@ -105,7 +102,7 @@ class CodeEncoder:
 
 
 def code_dtype(quantizer: keras.layers.Layer) -> np.dtype:
-    """Returns the smallest integer type of tfds that holds the codes.
+    """Returns the smallest integer type for codes that tfds can read.
 
     Example:
 
@@ -113,7 +110,7 @@ def code_dtype(quantizer: keras.layers.Layer) -> np.dtype:
     >>> code_dtype(vqvae_tf.VectorQuantizer(512, 64))
     dtype('uint16')
     """
-    # tfds reads no uint32 from bytes.
+    # tfds cannot read uint32 from bytes.
     for dtype in (np.uint8, np.uint16):
         if quantizer.num_embeddings - 1 <= np.iinfo(dtype).max:
             return np.dtype(dtype)

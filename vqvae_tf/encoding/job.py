@@ -1,4 +1,4 @@
-"""A data set to encode: the values of a job, and what it opens."""
+"""A data set to encode: the arguments of a job, and the opened job."""
 
 import contextlib
 import dataclasses
@@ -16,20 +16,14 @@ from vqvae_tf.utils.checks import check_positive
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What to encode, how, and where to; see `dataset.encode_dataset`.
+    """What to encode, how, and where to.
 
-    The workers of a pipeline are sent a job and open it themselves.
+    A pipeline sends a job to its workers, which open it themselves.
 
     Attributes:
-        preset: as for `presets.find_preset`.
-        source: as for `sources.open_source`.
         output: the folder of the codes.
-        split, data_dir: as for `sources.open_source`.
-        file_format: "tfrecord" or "array_record".
-        num_shards: of each split; None for one a 10,000 pictures or 100
-            episodes.
-        batch_size: rows that are encoded at once.
-        on_corrupt: "error" or "skip".
+        preset, source, split, data_dir, file_format, num_shards, batch_size,
+            on_corrupt: as for `dataset.encode_dataset`.
 
     Raises:
         ValueError: an unknown format, or a number that is not positive.
@@ -45,11 +39,11 @@ class Job:
     batch_size: int = 64
     on_corrupt: str = "error"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("batch_size", "num_shards"):
             value = getattr(self, name)
             if value is not None:
-                # The plan is JSON, which has no NumPy integers.
+                # As a Python integer, since the plan is JSON.
                 value = check_positive(name, value)
                 object.__setattr__(self, name, value)
         if self.file_format not in FORMATS:
@@ -78,12 +72,12 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class OpenJob:
-    """A job, its preset loaded and its source open.
+    """A job with its preset loaded and its source open.
 
     Attributes:
         job: the `Job`.
         encoder: the `CodeEncoder`.
-        readers: for each split, the reader of `sources.open_source`.
+        readers: the reader of each split, from `sources.open_source`.
     """
 
     job: Job
@@ -93,10 +87,10 @@ class OpenJob:
     def batches(
         self, shards: Iterable[Shard], code_shapes: dict[str, tuple]
     ) -> Iterator[dict | None]:
-        """Yields the batches of each shard, codes for pictures, and None after.
+        """Yields the encoded batches of each shard, followed by None.
 
-        Reading goes on in a thread and encoding in two others, a few batches
-        ahead of what is done with them.
+        One thread reads and two others encode, a few batches ahead of the
+        caller.
 
         Args:
             shards: of `Plan.shards`.
@@ -138,9 +132,8 @@ def _check_shapes(
     row = {name: column[0] for name, column in batch.items()}
     first = row.get("name", f"episode {row.get('episode')}")
     raise ValueError(
-        "The codes of one data set must be of pictures of one size; the "
-        f"preset names none. Expected codes of shape {dict(expected)}, those "
-        f"of the first picture. Received: {first} of shape "
-        f"{images.shape[1:]}, with {received}. Encode them apart, or resize "
-        "them before."
+        "This preset does not resize pictures, so all pictures of a data set "
+        f"must have one size. Expected codes of shape {dict(expected)}, as of "
+        f"the first picture. Received: {first} of shape {images.shape[1:]}, "
+        f"with {received}. Encode sizes separately, or resize the pictures."
     )

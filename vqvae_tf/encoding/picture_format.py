@@ -30,14 +30,14 @@ class PictureFormat:
         return self.fit(load_picture(path, self.size, self.channels))
 
     def fit_all(self, images: np.ndarray) -> np.ndarray:
-        """Makes of uint8 `[n, height, width, channels]` what models take."""
+        """Brings uint8 `[n, height, width, channels]` to this format."""
         side = self.size
         if side is not None and images.shape[1:3] != (side, side):
             images = np.stack([fitted(image, self) for image in images])
         return self.fit(images)
 
     def fit(self, images: np.ndarray) -> np.ndarray:
-        """Crops uint8 `[..., height, width, channels]` that has no `size`."""
+        """Crops uint8 `[..., height, width, channels]` unless `size` is set."""
         if self.size is not None:
             return images
         height, width = (n - n % self.stride for n in images.shape[-3:-1])
@@ -52,7 +52,7 @@ class PictureFormat:
 
 
 def fitted(image: np.ndarray | tf.Tensor, form: PictureFormat) -> tf.Tensor:
-    """Brings uint8 `[height, width, channels]` to what the model takes."""
+    """Brings uint8 `[height, width, channels]` to a format, as a tensor."""
     if form.size is not None:
         return resize_and_crop(image, form.size)
     size = tf.shape(image)[:2]
@@ -62,28 +62,26 @@ def fitted(image: np.ndarray | tf.Tensor, form: PictureFormat) -> tf.Tensor:
 
 
 def picture_format(model: keras.Model, metadata: dict) -> PictureFormat:
-    """Returns what pictures a preset's model takes.
+    """Returns the format of the pictures that a preset's model takes.
 
     Args:
         model: a `VQVAE` or a `LatentGenerator`.
-        metadata: the preset's; its data, where named, decide the size.
+        metadata: the preset's; its `data` decide the size, if they name one.
 
     Raises:
-        ValueError: if the model's data are no pictures.
+        ValueError: if the model's data are not pictures.
     """
     autoencoder = model.autoencoder
     shape = autoencoder.event_shape
     if len(shape) != 3 or shape[-1] not in (1, 3):
         raise ValueError(
-            "Expected a preset whose model takes pictures, (height, width, 3 "
-            f"or 1). Received: one for data of shape {shape}; call its encode "
-            "and reconstruct from Python."
+            "Expected a preset whose model takes pictures [height, width, 3 "
+            f"or 1]. Received: one for data of shape {shape}, whose encode and "
+            "reconstruct can be called from Python."
         )
-    description = metadata.get("data")
-    size = None
+    description, size = metadata.get("data"), None
     if isinstance(description, dict):
         size = description.get("image_size")
     if size is None and shape[0] == shape[1]:
         size = shape[0]
-    stride = autoencoder.downsampling
-    return PictureFormat(size, shape[-1], stride)
+    return PictureFormat(size, shape[-1], autoencoder.downsampling)

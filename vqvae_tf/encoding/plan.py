@@ -1,4 +1,4 @@
-"""The plan of a coded data set: made once, compared at each restart."""
+"""The plan of a coded data set, which is compared at each restart."""
 
 import hashlib
 import json
@@ -18,8 +18,8 @@ from vqvae_tf.utils.files import write_atomically
 from vqvae_tf.utils.locking import LOCK
 
 PLAN = "encoding.json"
-LAST = "dataset_info.json"  # there when the data set is complete
-# Few enough to encode again after a kill, enough to fill batches.
+LAST = "dataset_info.json"  # written last: the data set is complete
+# Few enough to encode again after a kill, but enough to fill batches.
 UNITS_A_SHARD = {"pictures": 10_000, "episodes": 100}
 
 
@@ -30,13 +30,13 @@ class Plan:
         opened: an `OpenJob`.
 
     Attributes:
-        shards: list of `Shard`.
-        settings: a dict for JSON; equal ones make equal shards.
-        features: of tfds.
+        shards: a list of `Shard`.
+        settings: a dict for JSON; equal settings make equal shards.
+        features: tfds' `FeaturesDict` of an example.
         code_shapes: the shape of each kind of codes of an example.
     """
 
-    def __init__(self, opened: OpenJob):
+    def __init__(self, opened: OpenJob) -> None:
         job, encoder = opened.job, opened.encoder
         self.file_format = job.file_format
         self.shards, splits = [], {}
@@ -68,25 +68,25 @@ class Plan:
             "on_corrupt": job.on_corrupt,
             "vqvae_tf_version": __version__,
         }
-        # In the order in which a restart reads it.
+        # As a restart reads it, with sorted keys.
         self.settings = json.loads(json.dumps(settings, sort_keys=True))
 
     def text(self) -> str:
         return json.dumps(self.settings, indent=1, sort_keys=True) + "\n"
 
     def go_on(self, found: str, folder: str | os.PathLike, begun: bool) -> bool:
-        """Continues with the plan of a folder, if it makes the same shards.
+        """Continues with a folder's plan, if it makes the same shards.
 
         Args:
             found: the text of the folder's plan.
             folder: for messages.
-            begun: whether a shard is there; if none is, any plan will do.
+            begun: whether there are any shards; if not, the plan may differ.
 
         Returns:
             Whether the folder's plan must be rewritten.
 
         Raises:
-            ValueError: if another plan made what is in the folder.
+            ValueError: if the folder's shards were made with another plan.
         """
         try:
             other = json.loads(found)
@@ -107,11 +107,11 @@ class Plan:
         ]
         if differing and not begun:
             return True
-        # Finished shards hold nothing that would be skipped.
+        # Finished shards contain nothing that would be skipped.
         skips = [(_ON_CORRUPT, "error", "skip")] == differing
         if differing and not skips:
             raise _refusal(folder, *differing[0])
-        # As first spelled, so that the files come out the same.
+        # Spelled as at first, so that the files come out identical.
         own = self.settings["on_corrupt"]
         self.settings = {**other, "on_corrupt": own}
         return skips
@@ -136,7 +136,7 @@ def _each_split(settings, wanted):
     }
 
 
-# Keys of every plan.
+# Keys that every plan has.
 _ALWAYS = ("preset", "source", "splits", "file_format")
 
 _STATE = "state of the source"
@@ -159,11 +159,11 @@ _COMPARED = {
     _ON_CORRUPT: lambda settings: settings["on_corrupt"],
 }
 _REMEDIES = {
-    _STATE: "Files were repaired, added, removed or changed since, and the "
-    "shards that are there may be of others. Remove the folder to encode the "
-    "source as it is now; or bring the source back to what it was, and go on "
-    "with --on_corrupt=skip if a part of it cannot be read.",
-    _ON_CORRUPT: "What could not be read was left out. Go on with "
+    _STATE: "Files were repaired, added, removed or changed since, so existing "
+    "shards may not match them. Remove the folder to encode the source as it "
+    "is now; or restore the source, and resume with --on_corrupt=skip if a "
+    "part of it cannot be read.",
+    _ON_CORRUPT: "What could not be read was left out. Resume with "
     "--on_corrupt=skip, or choose another folder.",
 }
 
@@ -178,20 +178,20 @@ def _part(part, settings):
 def _refusal(folder, name, expected, received):
     remedy = _REMEDIES.get(name, "Choose another folder, or remove this one.")
     return ValueError(
-        f"{folder} holds codes of another {name}. Expected "
+        f"{folder} contains codes of another {name}. Expected "
         f"{_shown(expected)}, as before. Received: {_shown(received)}. "
         f"{remedy}"
     )
 
 
 def check_empty(names: Iterable[str], folder: str | os.PathLike) -> None:
-    """Raises ValueError where a folder without a plan holds other files."""
+    """Raises ValueError if a folder without a plan contains other files."""
     for name in names:
-        # Left by a process that was killed, or made by this one.
+        # Left behind by a process that was killed, or made by this one.
         if not name.startswith((f".{PLAN}.", LOCK, scratch.PREFIX)):
             raise ValueError(
-                "Expected a new or an empty folder, or one whose encoding is "
-                f"to go on (with {PLAN}). Received: {folder}, which holds "
+                "Expected a new or empty folder, or one whose encoding can be "
+                f"resumed (with {PLAN}). Received: {folder}, which contains "
                 f"{name}."
             )
 
@@ -212,7 +212,7 @@ def _num_shards(reader, split, wanted):
 
 
 def _features(encoder, readers):
-    """Returns the features of tfds that all splits have."""
+    """Returns tfds' features, which must be the same for all splits."""
     import tensorflow_datasets as tfds
 
     found = {}
@@ -220,8 +220,8 @@ def _features(encoder, readers):
         found[split] = {k: repr(v) for k, v in reader.features.items()}
     if len({repr(v) for v in found.values()}) > 1:
         raise ValueError(
-            "The splits of one data set must have the same labels. Received: "
-            f"{found}. Encode them to folders of their own."
+            "The splits of a data set must have the same labels. Received: "
+            f"{found}. Encode them to separate folders."
         )
     split, reader = next(iter(readers.items()))
     shapes = encoder.shapes(_image_shape(encoder.form, split, reader))
@@ -238,7 +238,7 @@ def _features(encoder, readers):
 
 
 def _features_digest(features):
-    """Returns a sha256 of all features, names of classes included."""
+    """Returns a sha256 of all features, including the names of classes."""
     found = {
         key: (repr(feature), getattr(feature, "names", None))
         for key, feature in features.items()
@@ -247,13 +247,13 @@ def _features_digest(features):
 
 
 def _image_shape(form, split, reader):
-    """Returns the shape of the pictures, from the first where none is set."""
+    """Returns the pictures' shape: the model's or else the first picture's."""
     if form.size is not None:
         return (form.size, form.size, form.channels)
     first = next(reader.batches(0, len(reader), 1), None)
     if first is None:
         raise ValueError(
-            f"No picture of the split {split!r} could be read; the preset "
-            "names no size, so that the first decides it."
+            f"No picture of the split {split!r} could be read. The preset has "
+            "no fixed size, so the first picture must determine it."
         )
     return first["image"].shape[1:]

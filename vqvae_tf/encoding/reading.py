@@ -1,4 +1,4 @@
-"""Reading coded data sets: as datasets, arrays and episodes."""
+"""Reads coded data sets as datasets, arrays or episodes."""
 
 import os
 import pathlib
@@ -19,25 +19,25 @@ def open_codes(
 ) -> tf.data.Dataset:
     """Opens a coded data set, in the order of its source.
 
-    `tfds.builder_from_directory(folder).as_dataset(split=split, read_config=
-    tfds.ReadConfig(interleave_cycle_length=1))` gives the same from
-    TFRecord, in the same order; this reads ArrayRecord as well.
+    For TFRecord, `tfds.builder_from_directory(folder).as_dataset(split=split,
+    read_config=tfds.ReadConfig(interleave_cycle_length=1))` returns the same in
+    the same order; this also reads ArrayRecord.
 
     Args:
-        folder: what `encode_dataset` wrote.
-        split: "train", or a slice as "train[:10%]"; "all" is every split.
-        batch_size: rows of a batch, the last may have fewer; None for single
-            examples.
+        folder: as written by `encode_dataset`.
+        split: "train", a slice such as "train[:10%]", or "all".
+        batch_size: rows of a batch, of which the last may have fewer; None for
+            single examples.
 
     Returns:
-        A dataset of dicts: `codes` `[*grid]`, perhaps `global_codes`; `name`
-        and perhaps `label` of pictures; `episode`, `step`, `is_last` and
-        perhaps `action` of frames.
+        A dataset of dicts: `codes` `[*grid]`, perhaps `global_codes`; for
+        pictures `name` and perhaps `label`; for frames `episode`, `step`,
+        `is_last` and perhaps `action`.
 
     Raises:
-        FileNotFoundError: the folder holds no complete coded data set.
+        FileNotFoundError: the folder has no complete coded data set.
         ValueError: it has no such split.
-        tf.errors.OpError: when it is read, if a shard is cut or altered.
+        tf.errors.OpError: while reading, if a shard is truncated or altered.
     """
     folder = expand(folder)
     builder = _builder(folder)
@@ -64,7 +64,7 @@ def code_batches(
         ValueError: also if a shard is damaged.
     """
     batches = open_codes(folder, split, batch_size).as_numpy_iterator()
-    remedy = "call the same encode again, which mends them"
+    remedy = "call the same encode again, which repairs them"
     yield from intact(batches, str(folder), remedy)
 
 
@@ -75,8 +75,8 @@ def load_codes(folder: str | os.PathLike, split: str) -> dict[str, np.ndarray]:
         folder, split: as for `open_codes`.
 
     Returns:
-        A dict of arrays with a row for each example; see `open_codes`. Train a
-        prior on `codes`, for instance by `data.array_batches`.
+        A dict of arrays with a row for each example; see `open_codes`. To train
+        a prior on `codes`, pass them to `data.array_batches`, for instance.
 
     Raises:
         FileNotFoundError, ValueError: as `open_codes`.
@@ -100,13 +100,13 @@ def load_episodes(folder: str | os.PathLike, split: str) -> Episodes:
 
     Raises:
         FileNotFoundError: as `open_codes`.
-        ValueError: also if the codes are not those of episodes.
+        ValueError: also if the codes are not of episodes.
     """
     found = load_codes(folder, split)
     if "episode" not in found:
         raise ValueError(
             "Codes of episodes were expected. Received: "
-            f"{folder} with {', '.join(found)}."
+            f"{folder}, with only {', '.join(found)}."
         )
     first = np.flatnonzero(found["step"] == 0)
     lengths = np.diff(np.append(first, len(found["step"])))
@@ -118,7 +118,7 @@ def read_plan(folder: str | os.PathLike) -> dict:
     """Returns what made a coded data set: preset, source, splits.
 
     Raises:
-        FileNotFoundError: it is not one, or is incomplete.
+        FileNotFoundError: it is no such data set, or is incomplete.
         ValueError: it is another data set of tfds.
     """
     folder = expand(folder)

@@ -1,46 +1,54 @@
-"""Recordings to codes and back, for whole sets of them.
+"""Encodes and decodes whole sets of recordings.
 
-Recordings are encoded in groups that have equally many codes, so that each gets
-the codes that it would get alone: an encoder sees some of the padding at the
-end. Waveforms are drawn in large batches of similar lengths, since a step of an
-autoregressive decoder hardly takes longer for more rows.
+Recordings are encoded in groups with equally many codes, so that their codes do
+not depend on the others: an encoder sees some of the padding at the end.
+Waveforms are sampled in large batches of similar lengths, since a step of an
+autoregressive decoder hardly takes longer with more rows.
 """
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from vqvae_tf.data.audio.source import AudioSource
+from vqvae_tf.models import VQVAE
 from vqvae_tf.runtime import random
 from vqvae_tf.utils import tensor_checks
 from vqvae_tf.utils.checks import check_positive
 from vqvae_tf.utils.padding import pad
 from vqvae_tf.utils.progress import bar
 
-# Samples at once, at most, where nothing is drawn: a WaveNet of 20 layers of
-# 64 channels takes some 10 kB for each.
+# Samples at once, at most, when nothing is drawn: a WaveNet of 20 layers of 64
+# channels takes some 10 kB for each.
 _AT_ONCE = 65536
 
 
-def code_counts(autoencoder, audio: AudioSource, shift=0) -> np.ndarray:
-    """Returns how many codes each recording has, int64 `[n]`."""
+def code_counts(
+    autoencoder: VQVAE, audio: AudioSource, shift: int = 0
+) -> np.ndarray:
+    """Returns the number of codes of each recording, int64 `[n]`."""
     stride = autoencoder.downsampling
     return -(-(audio.lengths + shift) // stride)
 
 
 def speakers(audio: AudioSource) -> np.ndarray:
-    """Returns who speaks, int64 `[n]`; 0 where it is not known."""
+    """Returns the speaker of each recording, int64 `[n]`; 0 if unknown."""
     rows = tf.range(audio.num_examples, dtype=tf.int64)
     found = audio.numbers(rows).get("speaker", tf.zeros_like(rows))
     return found.numpy()
 
 
-def equal_groups(counts, size_of_one, at_once=_AT_ONCE) -> list[np.ndarray]:
-    """Returns rows whose counts are equal, in groups of bounded size.
+def equal_groups(
+    counts: ArrayLike, size_of_one: int, at_once: int = _AT_ONCE
+) -> list[np.ndarray]:
+    """Groups rows with equal counts, up to a size.
 
     Args:
-        counts: integers `[n]`, the codes of each recording.
-        size_of_one: samples of a code.
-        at_once: samples of a group, at most; but one recording at least.
+        counts: integers `[n]`, the number of codes of each recording.
+        size_of_one: samples per code.
+        at_once: the most samples of a group of several recordings.
 
     Example:
 
@@ -55,13 +63,15 @@ def equal_groups(counts, size_of_one, at_once=_AT_ONCE) -> list[np.ndarray]:
     return groups
 
 
-def read(audio: AudioSource, rows, multiple=1, shift=0):
-    """Returns recordings as `padding.pad` does, float32 `[n, T]` each.
+def read(
+    audio: AudioSource, rows: Iterable[int], multiple: int = 1, shift: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns padded recordings and their mask, float32 `[n, T]` each.
 
     Args:
-        audio: of `open_audio`.
-        rows: integers.
-        multiple: of the padded length.
+        audio: from `open_audio`.
+        rows: which recordings.
+        multiple: T is a multiple of this.
         shift: zeros before each recording.
     """
     found = [audio.waveform(tf.constant(r, tf.int64)).numpy() for r in rows]
@@ -69,19 +79,22 @@ def read(audio: AudioSource, rows, multiple=1, shift=0):
 
 
 def encode(
-    autoencoder, audio: AudioSource, progress=True, shift=0
+    autoencoder: VQVAE,
+    audio: AudioSource,
+    progress: bool = True,
+    shift: int = 0,
 ) -> list[np.ndarray]:
     """Encodes all recordings of a source.
 
     Args:
         autoencoder: a `VQVAE` of waveforms.
-        audio: of `open_audio`.
+        audio: from `open_audio`.
         progress: show a progress bar.
-        shift: zeros before each recording, which it is longer by: where in it
-            a code begins.
+        shift: zeros to put before each recording, which shift its codes.
 
     Returns:
-        For each recording int32 `[ceil(time / stride)]`, or `[..., G]`.
+        For each recording int32 `[ceil((time + shift) / stride)]`, or `[...,
+        G]`.
     """
     stride = autoencoder.downsampling
     quantizer = autoencoder.quantizer
@@ -99,31 +112,32 @@ def encode(
 
 
 def decode(
-    autoencoder,
-    codes,
-    speakers,
-    lengths,
-    temperature=1.0,
-    seed=0,
-    batch_size=128,
-    progress=True,
-    fast=False,
+    autoencoder: VQVAE,
+    codes: Sequence[np.ndarray],
+    speakers: ArrayLike,
+    lengths: Sequence[int] | np.ndarray,
+    temperature: float = 1.0,
+    seed: int = 0,
+    batch_size: int = 128,
+    progress: bool = True,
+    fast: bool = False,
 ) -> list[np.ndarray]:
-    """Draws a waveform for each sequence of codes.
+    """Decodes a waveform from each sequence of codes.
 
     Args:
         autoencoder: a `VQVAE` of waveforms.
-        codes: integers `[time / stride]` each, n of them.
+        codes: n sequences of integers, `[time / stride]` each.
         speakers: integers `[n]`, the voices.
-        lengths: integers `[n]`, samples to keep of each.
+        lengths: integers `[n]`, samples to keep of each waveform.
         temperature: of the decoder.
-        seed: an integer; what is drawn also depends on the batches.
-        batch_size: of all batches, which are filled up: another size would be
-            compiled anew. Shorter ones are padded, of which the last 4 codes'
-            waveform hears. A WaveNet keeps `receptive_field * channels` floats
-            for each, and in a step all gates' inputs of 128 positions.
+        seed: an integer; samples also depend on the batches.
+        batch_size: of every batch: the last is filled up, since another size
+            would be compiled again. Shorter sequences are padded, which affects
+            the waveform of their last 4 codes. For each row a WaveNet keeps
+            `receptive_field * channels` floats and, in a step, all gates'
+            inputs of 128 positions.
         progress: show a progress bar.
-        fast: by the fast decoder; see `SpeechVQVAE.decode`.
+        fast: use the fast decoder; see `SpeechVQVAE.decode`.
 
     Returns:
         float32 `[lengths[i]]` for each.
@@ -134,7 +148,7 @@ def decode(
     waveforms = [None] * len(order)
     for first in bar(range(0, len(order), size), progress):
         rows = order[first : first + size]
-        # Filled up by rows once more, whose draws are dropped.
+        # Filled up with repeated rows, whose results are dropped.
         filled = np.resize(rows, size)
         found, mask = pad([codes[row] for row in filled])
         context = decoder_context(
@@ -153,13 +167,18 @@ def decode(
     return waveforms
 
 
-def decoder_context(autoencoder, codes, mask, speakers) -> dict:
-    """Returns the decoder's context, 0 where there are no codes.
+def decoder_context(
+    autoencoder: VQVAE,
+    codes: np.ndarray | tf.Tensor,
+    mask: np.ndarray | tf.Tensor,
+    speakers: np.ndarray | tf.Tensor,
+) -> dict:
+    """Returns the decoder's context, which is 0 at padding.
 
     Args:
         autoencoder: a `VQVAE` of waveforms.
         codes: integers `[batch, n]` or `[batch, n, G]`.
-        mask: float `[batch, n]`, 1 for codes.
+        mask: float `[batch, n]`, 1 for codes and 0 for padding.
         speakers: integers `[batch]`.
     """
     local = autoencoder.quantizer.decode(codes) * mask[..., tf.newaxis]

@@ -1,4 +1,4 @@
-"""Shards of coded data sets: records, files, and whether one is whole."""
+"""Shards of coded data sets: records, files, and whether they are complete."""
 
 import contextlib
 import dataclasses
@@ -18,17 +18,17 @@ from vqvae_tf.utils.files import write_atomically
 DATASET = "codes"
 FORMATS = ("tfrecord", "array_record")
 CODES = ("codes", "global_codes")
-UNFINISHED = ".unfinished"  # what workers of the pipeline write to
+UNFINISHED = ".unfinished"  # where workers of a pipeline write
 _NOTES = ".shards"
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """A file of the result, and the units of the source that are in it.
+    """A file of the result, with the range of the source that is in it.
 
     Attributes:
         split: the split's name.
-        number, of: which shard of how many, from 0.
+        number, of: the shard's number, from 0, and the number of shards.
         start, stop: the range of units (pictures or episodes).
         file_format: "tfrecord" or "array_record".
     """
@@ -42,7 +42,7 @@ class Shard:
 
     @property
     def file(self) -> str:
-        """The file's name, by the template of tfds."""
+        """The file's name, as tfds expects it."""
         return (
             f"{DATASET}-{self.split}.{self.file_format}-"
             f"{self.number:05}-of-{self.of:05}"
@@ -50,13 +50,13 @@ class Shard:
 
     @property
     def note(self) -> str:
-        """The name of the file that says what a whole shard holds."""
+        """The name of the file that holds the shard's `Content`."""
         return f"{_NOTES}/{self.file}.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class Content:
-    """What a whole shard holds: its records, bytes, and their sha256."""
+    """What a complete shard contains: its records, bytes, and their sha256."""
 
     examples: int
     num_bytes: int
@@ -67,14 +67,14 @@ class Content:
 
 
 def measure(path: str | os.PathLike, examples: int) -> Content:
-    """Returns what is in a file that was written with `examples` records."""
+    """Returns the content of a file that has `examples` records."""
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Content(examples, os.path.getsize(path), digest)
 
 
 def whole(folder: str | os.PathLike, shard: Shard) -> Content | None:
-    """Returns a finished shard's content, None unless it is there and whole."""
+    """Returns the content of a complete shard; None if it is not complete."""
     folder = pathlib.Path(folder)
     try:
         noted = Content(**json.loads((folder / shard.note).read_text()))
@@ -87,15 +87,15 @@ def whole(folder: str | os.PathLike, shard: Shard) -> Content | None:
 def write_shard(
     folder: str | os.PathLike, shard: Shard, batches: Iterable[dict]
 ) -> Content:
-    """Writes a shard, streaming its records, and the note that it is whole.
+    """Writes a shard as a stream of records, then the note of its content.
 
     Args:
-        folder: where to.
-        shard: which.
+        folder: where to write.
+        shard: which shard.
         batches: dicts of arrays, columns with equally many rows.
 
     Raises:
-        OSError: if the disk is full, or cannot be written to; nothing of the
+        OSError: if the disk is full or cannot be written to; nothing of the
             shard is left then.
     """
     folder = pathlib.Path(folder)
@@ -109,7 +109,7 @@ def write_shard(
 
 
 def remove_leftovers(folder: str | os.PathLike, shard: Shard) -> None:
-    """Removes a shard's note, and what older versions of this code left."""
+    """Removes a shard's note, and temporary files of older versions."""
     for name in (shard.file, shard.note):
         path = pathlib.Path(folder) / name
         for old in path.parent.glob(f".{path.name}.*"):
@@ -118,7 +118,7 @@ def remove_leftovers(folder: str | os.PathLike, shard: Shard) -> None:
 
 
 def remove_temporaries(folder: str | os.PathLike) -> None:
-    """Removes what killed processes left beside the finished files."""
+    """Removes files that killed processes left behind."""
     folder = pathlib.Path(folder)
     for parent in (folder, folder / _NOTES):
         scratch.remove_leftovers(parent)
@@ -133,7 +133,7 @@ def remove_temporaries(folder: str | os.PathLike) -> None:
 def write_records(
     path: str | os.PathLike, file_format: str, batches: Iterable[dict]
 ) -> int:
-    """Writes rows as records; returns how many."""
+    """Writes rows as records; returns their number."""
     examples = 0
     with _writer(path, file_format) as write:
         for batch in batches:
@@ -145,15 +145,15 @@ def write_records(
 
 @contextlib.contextmanager
 def _writer(path, file_format):
-    """Yields what writes a record; errors of the disk become OSError."""
+    """Yields a function that writes a record; disk errors become OSError."""
     if file_format == "tfrecord":
-        # As bytes, since names need not be UTF-8.
+        # As bytes, since paths need not be UTF-8.
         writer = tf.io.TFRecordWriter(os.fsencode(path))
         errors = tf.errors.OpError
     else:
         from array_record.python import array_record_module
 
-        # As tfds has it: each record can be read without its neighbours.
+        # As in tfds: each record can be read without its neighbours.
         writer = array_record_module.ArrayRecordWriter(path, "group_size:1")
         errors = RuntimeError
 
@@ -165,14 +165,14 @@ def _writer(path, file_format):
             reason = reason.replace(str(path), "").strip("; .")
             raise OSError(
                 f"Cannot write {path}: {reason}. Finished shards are kept: "
-                "free the disk or repair the folder, and run the same "
+                "free some space or repair the folder, and run the same "
                 "command again."
             ) from error
 
     try:
         yield lambda record: translated(writer.write, record)
     except BaseException:
-        # The first error is the one to report; the file is thrown away.
+        # The first error is the one to report; the file is discarded.
         with contextlib.suppress(Exception):
             writer.close()
         raise
@@ -182,12 +182,12 @@ def _writer(path, file_format):
 def serialized(batch: dict[str, np.ndarray]) -> Iterator[bytes]:
     """Yields a serialized `tf.train.Example` for each row of a batch.
 
-    The messages of `tfds.features.FeaturesDict.serialize_example`, in a tenth
-    of the time, and always with their features in one order.
+    The messages are those of `tfds.features.FeaturesDict.serialize_example`,
+    made in a tenth of the time, with their features always in the same order.
 
     Args:
-        batch: dict of arrays. Codes are stored as their bytes, other integers
-            and booleans as int64, floats as float32, the rest as text.
+        batch: dict of arrays. Codes are stored as bytes, other integers and
+            booleans as int64, floats as float32, and the rest as text.
     """
     example = tf.train.Example()
     lists, columns = [], []
@@ -195,7 +195,7 @@ def serialized(batch: dict[str, np.ndarray]) -> Iterator[bytes]:
         kind, values = _values(name, column)
         lists.append(getattr(example.features.feature[name], kind).value)
         columns.append(values)
-    for row in zip(*columns):  # one message for all: making one takes longer
+    for row in zip(*columns):  # reuses one message, since making it is slow
         for values, value in zip(lists, row):
             values[:] = value
         yield example.SerializeToString(deterministic=True)
@@ -213,5 +213,5 @@ def _values(name, column):
         return "int64_list", flat.astype(np.int64).tolist()
     if column.dtype.kind == "f":
         return "float_list", flat.tolist()
-    # Names of files, which need not be UTF-8.
+    # File names, which need not be UTF-8.
     return "bytes_list", [[os.fsencode(text)] for text in column]

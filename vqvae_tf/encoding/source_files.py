@@ -1,4 +1,4 @@
-"""Folders of pictures and npz files to encode, read piece by piece."""
+"""Folders of pictures and npz files to encode, read incrementally."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ _CHUNK = 64  # pictures that are read at once
 def open_folder(name: str, options: OpenOptions) -> tuple[Callable, list[str]]:
     """Opens a folder of pictures; see `encoding.sources.open_source`.
 
-    Unlike `data.open_images` it decodes no picture before it is encoded.
+    Unlike `data.open_images`, it decodes a picture only when it is encoded.
     """
     root = options.folder(name, "pictures")
     found = [
@@ -37,7 +37,7 @@ def open_folder(name: str, options: OpenOptions) -> tuple[Callable, list[str]]:
 
 
 class _Folder:
-    """Pictures with their path inside the split's folder, and their class."""
+    """Pictures with their path in the split's folder, and their class."""
 
     unit = "pictures"
 
@@ -86,11 +86,11 @@ class _Folder:
 
 
 def _digest(folder, files):
-    """Returns a sha256 of names and sizes, a cheap fingerprint."""
+    """Returns a sha256 of names and sizes, as a cheap fingerprint."""
     digest = hashlib.sha256()
     for file in files:
         path = os.path.join(folder, file)
-        # A broken link has no size; reading it reports it.
+        # A broken link has no size; reading it later reports it.
         size = os.path.getsize(path) if os.path.isfile(path) else None
         digest.update(os.fsencode(f"{file}\0{size}\0"))
     return digest.hexdigest()
@@ -155,10 +155,7 @@ class _Npz:
 
     def batches(self, start, stop, batch_size):
         """Yields dicts of `image`, `name` (the row) and perhaps `label`."""
-        with (
-            npz_files.Npz(self._path) as file,
-            file.rows(self._key) as array,
-        ):
+        with npz_files.Npz(self._path) as file, file.rows(self._key) as array:
             array.skip(start)
             for low in range(start, stop, batch_size):
                 high = min(low + batch_size, stop)
@@ -181,11 +178,8 @@ class _Npz:
 def _features(names):
     import tensorflow_datasets as tfds
 
-    label = (
-        {}
-        if names is None
-        else {
-            "label": tfds.features.ClassLabel(names=list(map(printable, names)))
-        }
-    )
-    return {"name": tfds.features.Text(), **label}
+    features = {"name": tfds.features.Text()}
+    if names is not None:
+        names = list(map(printable, names))
+        features["label"] = tfds.features.ClassLabel(names=names)
+    return features

@@ -1,4 +1,4 @@
-"""Pictures and episodes of tfds sets to encode, read piece by piece."""
+"""Pictures and episodes of tfds sets to encode, read incrementally."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ from vqvae_tf.encoding.picture_format import fitted
 from vqvae_tf.encoding.streams import batched
 from vqvae_tf.utils.messages import first_line
 
-_SEEN = 2**20  # bytes of each file that are hashed, to notice another
+_SEEN = 2**20  # bytes of each file that are hashed, to notice changes
 
 
 def open_tfds(name: str, options: OpenOptions) -> tuple[Callable, list[str]]:
@@ -35,13 +35,13 @@ def open_tfds(name: str, options: OpenOptions) -> tuple[Callable, list[str]]:
 
 
 class _Units:
-    """The units of a split, each of them a record.
+    """The units of a split, each stored in one record.
 
     Args:
         builder: of tensorflow_datasets.
         records: the split's `Records`.
-        title: of data set and split, for messages.
-        form: the `PictureFormat` to bring pictures to.
+        title: data set and split, for messages.
+        form: the `PictureFormat` of the pictures to return.
         options: `OpenOptions`.
     """
 
@@ -54,14 +54,25 @@ class _Units:
 
     @property
     def origin(self):
-        return _origin(self._builder, self._records)
+        digest = hashlib.sha256()
+        for path, *rest in self._records.pieces:
+            length = tf.io.gfile.stat(path).length
+            seen = (os.path.basename(path), *rest, length)
+            digest.update(repr(seen).encode())
+            # A file with other labels may have the same length.
+            with tf.io.gfile.GFile(path, "rb") as file:
+                digest.update(file.read(_SEEN))
+        return {
+            "version": str(self._builder.version),
+            "pieces_sha256": digest.hexdigest(),
+        }
 
 
 class _Pictures(_Units):
     """Pictures with their label and their record's name.
 
-    Records are parsed and decoded a batch at a time, which takes a third of
-    the time of tfds' own reading: beside a quick encoder that counts.
+    Records are parsed and decoded in batches, which takes a third of the time
+    of tfds' own reading; this matters with a fast encoder.
     """
 
     unit = "pictures"
@@ -99,7 +110,7 @@ class _Pictures(_Units):
                 done += count
                 yield {**batch, "name": _take(names, count)}
         except tf.errors.InvalidArgumentError:
-            # A picture cannot be decoded: one by one, to find out which.
+            # A picture cannot be decoded: find out which, one by one.
             rest = self._one_by_one(start + done, stop)
             yield from batched(rest, batch_size)
 
@@ -124,7 +135,7 @@ class _Pictures(_Units):
         if self._label:
             spec["label"] = tf.io.FixedLenFeature([], tf.int64)
         raw = tf.io.parse_example(records, spec)
-        # One by one: each picture is stored as a file of its own.
+        # One by one, since each picture is an image file of its own.
         image = tf.map_fn(
             self._decode_image,
             raw[self._image],
@@ -143,15 +154,19 @@ class _Pictures(_Units):
 class _Episodes(_Units):
     """Frames with the number of their episode, their step and action.
 
-    An episode is decoded as a whole; rows go on from one to the next.
+    Episodes are decoded as a whole, but batches may span several.
     """
 
     unit = "episodes"
 
     def __init__(self, builder, records, title, form, options):
         super().__init__(builder, records, title, form, options)
-        self._path = rlds.picture_path(
-            builder.info.features[rlds.STEPS].feature, title
+        steps = builder.info.features[rlds.STEPS].feature
+        self._path = rlds.picture_path(steps, title)
+        self._action = _numeric_action(steps)
+        self._are_integers = self._action is not None and (
+            not self._action.shape
+            and np.issubdtype(self._action.np_dtype, np.integer)
         )
 
     @property
@@ -159,34 +174,18 @@ class _Episodes(_Units):
         import tensorflow_datasets as tfds
 
         scalar = tfds.features.Scalar
-        action = self._action()
-        if action is None:
-            actions = {}
-        elif self._scalar_actions():
-            actions = {"action": scalar(np.int64)}
-        else:
-            size = int(np.prod(action.shape))
-            vector = tfds.features.Tensor(shape=(size,), dtype=np.float32)
-            actions = {"action": vector}
-        return {
+        features = {
             "episode": scalar(np.int64),
             "step": scalar(np.int64),
             "is_last": scalar(np.bool_),
-            **actions,
         }
-
-    def _action(self):
-        """Returns the feature of actions; None unless they are numbers."""
-        steps = self._builder.info.features[rlds.STEPS].feature
-        action = steps["action"] if "action" in steps else None
-        dtype = getattr(action, "np_dtype", None)
-        if isinstance(dtype, dict) or dtype is None:
-            return None
-        return action if np.dtype(dtype).kind in "biuf" else None
-
-    def _scalar_actions(self):
-        action = self._action()
-        return not action.shape and np.issubdtype(action.np_dtype, np.integer)
+        if self._are_integers:
+            features["action"] = scalar(np.int64)
+        elif self._action is not None:
+            size = int(np.prod(self._action.shape))
+            vector = tfds.features.Tensor(shape=(size,), dtype=np.float32)
+            features["action"] = vector
+        return features
 
     def batches(self, start, stop, batch_size):
         """Yields dicts of `image`, `episode`, `step`, `is_last`, `action`."""
@@ -217,21 +216,28 @@ class _Episodes(_Units):
             "step": np.arange(count, dtype=np.int64),
             "is_last": np.arange(count) == count - 1,
         }
-        if self._action() is not None:
-            action = found["action"]
-            if self._scalar_actions():
-                rows["action"] = action.astype(np.int64)
-            else:
-                action = action.astype(np.float32)
-                rows["action"] = action.reshape([count, -1])
+        if self._are_integers:
+            rows["action"] = found["action"].astype(np.int64)
+        elif self._action is not None:
+            action = found["action"].astype(np.float32)
+            rows["action"] = action.reshape([count, -1])
         return rows
+
+
+def _numeric_action(steps):
+    """Returns the feature of actions; None unless they are numbers."""
+    action = steps["action"] if "action" in steps else None
+    dtype = getattr(action, "np_dtype", None)
+    if isinstance(dtype, dict) or dtype is None:
+        return None
+    return action if np.dtype(dtype).kind in "biuf" else None
 
 
 def _untuned(dataset):
     """Returns a dataset without tf.data's autotuning.
 
-    There is nothing to tune here, and the end of a shard sometimes waited up to
-    0.9 s for the tuner's thread to wake up.
+    There is nothing to tune, and the end of a shard could wait up to 0.9 s for
+    the tuner's thread to wake up.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -240,17 +246,3 @@ def _untuned(dataset):
 
 def _take(names, count):
     return np.array([next(names) for _ in range(count)], object)
-
-
-def _origin(builder, records):
-    digest = hashlib.sha256()
-    for path, *rest in records.pieces:
-        seen = (os.path.basename(path), *rest, tf.io.gfile.stat(path).length)
-        digest.update(repr(seen).encode())
-        # A file with other labels may have the same length.
-        with tf.io.gfile.GFile(path, "rb") as file:
-            digest.update(file.read(_SEEN))
-    return {
-        "version": str(builder.version),
-        "pieces_sha256": digest.hexdigest(),
-    }

@@ -1,7 +1,7 @@
-"""What is encoded, read piece by piece: nothing is ever read as a whole.
+"""Sources to encode, which are read incrementally, never as a whole.
 
-A source has splits; a split has units (pictures, or episodes), and gives the
-rows of any range of them in batches, always the same ones in the same order.
+A source has splits; a split has units (pictures or episodes), and returns the
+rows of any range of them in batches, always the same in the same order.
 """
 
 import os
@@ -24,28 +24,28 @@ def open_source(
     data_dir: str | None = None,
     on_corrupt: str = "error",
 ) -> dict:
-    """Opens what is to be encoded.
+    """Opens a source to encode.
 
     Args:
         source: "tfds:NAME", "folder:SUBDIR" or "npz:FILE" as for
-            `data.open_images`, or a path of a folder or an npz file. A tfds
-            set of episodes (RLDS) is read by the frame.
-        split: names joined by commas, such as "train,test"; for tfds slices
-            as well ("train[:10%]"); "all" is each split there is.
-        form: the `PictureFormat` to bring pictures to.
+            `data.open_images`, or the path of a folder or an npz file. A tfds
+            set of episodes (RLDS) is read frame by frame.
+        split: names joined by commas, such as "train,test"; for tfds also
+            slices ("train[:10%]"); "all" is every split.
+        form: the `PictureFormat` of the pictures to return.
         data_dir: where to look, as for `data.open_images`.
         on_corrupt: "error", or "skip" to log and leave out what cannot be
             decoded.
 
     Returns:
-        A dict of the split's name, a word, to its reader. A reader has a
-        length (its units), `unit` ("pictures" or "episodes"), `features`
-        (those of tfds that its rows have besides the picture), `origin` (a
-        fingerprint of what it reads) and `batches(start, stop, batch_size)`.
+        A dict of readers by the splits' names, without slices. A reader has a
+        length (its units), `unit` ("pictures" or "episodes"), `features` (the
+        tfds features of its rows, besides the picture), `origin` (a fingerprint
+        of what it reads) and `batches(start, stop, batch_size)`.
 
     Raises:
         ValueError: an unknown source or split, or two splits of one name.
-        FileNotFoundError: it is not there.
+        FileNotFoundError: there is no such source.
     """
     kind, name = _kind(source)
     options = OpenOptions(
@@ -57,8 +57,8 @@ def open_source(
         short = _word(spelled)
         if short in readers:
             raise ValueError(
-                "Splits must have different names, so that each becomes one "
-                f"of the result. Received: --split={split}, twice {short!r}."
+                "Splits must have different names, which become those of the "
+                f"result. Received: --split={split}, twice {short!r}."
             )
         readers[short] = open_split(spelled, form)
     return readers
@@ -67,14 +67,13 @@ def open_source(
 def check_apart(
     source: str, folder: str | os.PathLike, data_dir: str | None = None
 ) -> None:
-    """Raises ValueError if codes would be written among what is read.
+    """Raises ValueError if the source and the codes' folder overlap.
+
+    All links are resolved.
 
     Args:
         source, data_dir: as for `open_source`.
-        folder: that of the codes.
-
-    Raises:
-        ValueError: one is inside the other, with all links resolved.
+        folder: where the codes will be written.
     """
     kind, name = _kind(source)
     if kind == "tfds":
@@ -85,14 +84,14 @@ def check_apart(
         check_outside(folder, given)
     if resolve(given).is_relative_to(resolve(folder)):
         raise ValueError(
-            "The input is in the folder of the output, which is to hold codes "
-            "alone. Choose another folder. Received: the output "
-            f"{folder} and the input {given}."
+            "The input is in the folder of the output, which must hold only "
+            f"codes. Received: the output {folder} and the input {given}. "
+            "Choose another folder."
         )
 
 
 def split_names(split: str, found: Iterable[str]) -> list[str]:
-    """Returns the splits that are joined by commas; `found` for "all".
+    """Splits names joined by commas; returns `found` for "all".
 
     Example:
 
@@ -111,7 +110,7 @@ def split_names(split: str, found: Iterable[str]) -> list[str]:
 
 
 def _kind(source):
-    """Returns the kind of a source, and its name or path."""
+    """Returns a source's kind, and its name or path."""
     kind, colon, name = source.partition(":")
     if colon and kind in _OPENERS:
         return kind, name
@@ -127,7 +126,7 @@ def _kind(source):
 
 
 def _word(split):
-    """Returns the name of a split of the result: that before a slice."""
+    """Returns a split's name without slices."""
     name = re.sub(r"\[.*?\]", "", split)
     if not re.fullmatch(r"\w+", name):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Long streams in small pieces: cut, batched, made ahead in a thread."""
+"""Streams of data: cut into ranges, batched, computed ahead in threads."""
 
 import collections
 import concurrent.futures
@@ -12,7 +12,7 @@ _END = object()
 
 
 def shard_ranges(units: int, num_shards: int) -> list[tuple[int, int]]:
-    """Cuts `units` into ranges whose lengths differ by at most one.
+    """Divides `units` into ranges whose lengths differ by at most one.
 
     Example:
 
@@ -24,11 +24,11 @@ def shard_ranges(units: int, num_shards: int) -> list[tuple[int, int]]:
 
 
 def batched(pieces: Iterable[dict], batch_size: int) -> Iterator[dict]:
-    """Joins and cuts pieces of rows to batches; the last may be smaller.
+    """Rearranges pieces of rows into batches; the last may be smaller.
 
     Args:
-        pieces: dicts of arrays with equally many rows. One whose rows have
-            other shapes than those before begins a batch of its own.
+        pieces: dicts of arrays with equally many rows. If the shape of rows
+            changes, a new batch begins.
         batch_size: rows of a batch.
 
     Example:
@@ -65,10 +65,10 @@ def _joined(pieces):
 
 
 def ahead(items: Iterable, size: int = 2) -> Iterator:
-    """Yields the items of an iterable, which a thread makes ahead of time.
+    """Yields the items of an iterable, which a thread computes in advance.
 
-    At most `size` items wait. An error of the iterable is raised where the
-    items are used; when these are no longer wanted the thread ends.
+    At most `size` items wait. An error in the iterable is raised here; when the
+    generator is closed, the thread ends.
 
     Example:
 
@@ -91,7 +91,7 @@ def ahead(items: Iterable, size: int = 2) -> Iterator:
                 if stopped.is_set():
                     return
             put((_END, None))
-        except BaseException as error:  # raised again by the other thread
+        except BaseException as error:  # raised again in the other thread
             put((_END, error))
         finally:
             if hasattr(items, "close"):
@@ -113,12 +113,12 @@ def ahead(items: Iterable, size: int = 2) -> Iterator:
 
 
 def mapped(function: Callable, items: Iterable, workers: int = 2) -> Iterator:
-    """Yields `function(item)` in order, for some items at the same time.
+    """Yields `function(item)` in order, computed in several threads.
 
-    Threads make `workers` results at once, and one more waits. It pays where
+    Threads compute `workers` results at once, and one more waits. This helps if
     the function releases Python's lock, as TensorFlow's graphs do: while one
-    thread waits for the lock another's graph keeps the cores busy. An error of
-    the iterable comes after the results of the items before it.
+    thread waits for the lock, another's graph keeps the cores busy. An error in
+    the iterable is raised after the results of the items before it.
 
     Example:
 
@@ -141,7 +141,7 @@ def mapped(function: Callable, items: Iterable, workers: int = 2) -> Iterator:
 
 
 def _until_error(items, failure):
-    """Yields the items; the error that ends them is put into `failure`."""
+    """Yields the items; an error that ends them is appended to `failure`."""
     try:
         yield from items
     except Exception as error:

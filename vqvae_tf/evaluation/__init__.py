@@ -1,4 +1,4 @@
-"""Figures of models on held-out data."""
+"""Measures models on held-out data; what is measured is called a figure."""
 
 from vqvae_tf.evaluation.pictures import evaluate
 

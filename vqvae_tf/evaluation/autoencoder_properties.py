@@ -1,4 +1,4 @@
-"""What each member of the autoencoder family promises, measured on data."""
+"""What each member of the autoencoder family is meant for, measured."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ from vqvae_tf.models import Autoencoder
 from vqvae_tf.runtime import random
 
 _PROBES = 16
-_JACOBIANS = 3000  # examples; more take minutes where units are thousands
+_JACOBIANS = 3000  # examples; more take minutes with thousands of units
 
 
 FIGURES = (
@@ -36,34 +36,31 @@ FIGURES = (
 def evaluate(
     model: Autoencoder, batches: Iterable, seed: int = 0, progress: bool = True
 ) -> dict[str, float]:
-    """Measures what a model's parts are there for.
+    """Measures what a model's parts are meant to achieve.
 
     Args:
         model: an `Autoencoder`.
-        batches: (x, context, sample_weight) batches, from
-            `data.evaluation_batches`; rows of weight 0 are padding.
+        batches: as for `statistics.examples`.
         seed: of the corruption. The probes of the Jacobian are the same for
             each batch.
         progress: show a progress bar, where stderr is a terminal.
 
     Returns:
-        A dict of floats. With a corruption `corrupted_psnr` and
-        `denoised_psnr` in dB, of corrupted pictures and of their
-        reconstructions against the clean ones. With `Sparse`
-        `mean_activation` and `near_rho`, the share of the units whose mean
-        over all examples is within 20 % of rho. With `KSparse`
-        `active_in_training` and `active`, non-zero units of an example in
-        training and in inference (-1 if examples differ). Without a
-        prior `contraction`, the Frobenius norm of the encoder's Jacobian (the
-        root of its mean square over the first 3,000 examples, estimated by 16
-        probes each) over sqrt(tr Cov z), which makes it independent of the
-        scale of z; it is left out where all
-        examples have the same z.
+        A dict of floats. With a corruption: `corrupted_psnr` and
+        `denoised_psnr`, the PSNR in dB of corrupted pictures and of their
+        reconstructions. With `Sparse`: `mean_activation`, and `near_rho`, the
+        share of units whose mean over all examples is within 20 % of rho. With
+        `KSparse`: `active_in_training` and `active`, the non-zero units of an
+        example in training and in inference (-1 if examples differ). Without a
+        prior: `contraction`, the Frobenius norm of the encoder's Jacobian (root
+        mean square over the first 3,000 examples, estimated with 16 probes
+        each) over sqrt(tr Cov z), so that the scale of z does not matter;
+        missing if all examples have the same z.
 
     References:
         Rifai et al. 2011, "Contractive auto-encoders", section 5.2.
     """
-    measures = [kind(model) for kind in _KINDS if kind.fits(model)]
+    measures = _measures(model)
     if not measures:
         return {}
     done = 0
@@ -79,24 +76,28 @@ def evaluate(
     return {name: float(value) for name, value in figures.items()}
 
 
-class _Denoising:
-    """The PSNR of corrupted inputs and of their reconstructions."""
+class _Measure:
+    """Something to measure, batch by batch."""
 
     def __init__(self, model):
         self.model = model
-        self.corrupted, self.denoised = Distortion(), Distortion()
 
-    @staticmethod
-    def fits(model):
-        return model.corruption is not None
+    def encode(self, inputs):
+        return self.model.bottleneck.encode(self.model.encoder(inputs))
+
+
+class _Denoising(_Measure):
+    """The PSNR of corrupted inputs and of their reconstructions."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.corrupted, self.denoised = Distortion(), Distortion()
 
     def add(self, x, inputs, seed, first_row):
         corrupted = self.model.corruption.corrupt(inputs, seed, first_row)
-        latents = self.model.encoder(corrupted)
-        cleaned = self.model.decode(self.model.bottleneck.encode(latents))
         pixels = tf.clip_by_value((corrupted + 1.0) * 127.5, 0.0, 255.0)
         self.corrupted.add(x, pixels)
-        self.denoised.add(x, cleaned)
+        self.denoised.add(x, self.model.decode(self.encode(corrupted)))
 
     def figures(self):
         return {
@@ -105,20 +106,16 @@ class _Denoising:
         }
 
 
-class _Sparsity:
+class _Sparsity(_Measure):
     """The mean activation of each unit."""
 
     def __init__(self, model):
-        self.model = model
+        super().__init__(model)
         self.sums, self.rows = 0.0, 0
 
-    @staticmethod
-    def fits(model):
-        return isinstance(model.bottleneck, Sparse)
-
     def add(self, x, inputs, seed, first_row):
-        active = self.model.bottleneck.encode(self.model.encoder(inputs))
-        self.sums = self.sums + active.numpy().astype(np.float64).sum(axis=0)
+        active = self.encode(inputs).numpy().astype(np.float64)
+        self.sums = self.sums + active.sum(axis=0)
         self.rows += len(x)
 
     def figures(self):
@@ -127,16 +124,12 @@ class _Sparsity:
         return {"mean_activation": mean.mean(), "near_rho": near.mean()}
 
 
-class _Active:
-    """How many units of an example are not zero."""
+class _Active(_Measure):
+    """The number of non-zero units of an example."""
 
     def __init__(self, model):
-        self.model = model
+        super().__init__(model)
         self.counts = {"active_in_training": set(), "active": set()}
-
-    @staticmethod
-    def fits(model):
-        return isinstance(model.bottleneck, KSparse)
 
     def add(self, x, inputs, seed, first_row):
         latents = self.model.encoder(inputs)
@@ -152,28 +145,21 @@ class _Active:
         }
 
 
-class _Contraction:
-    """The encoder's Jacobian, over the spread of the latents."""
+class _Contraction(_Measure):
+    """The encoder's Jacobian relative to the spread of the latents."""
 
     def __init__(self, model):
-        self.model = model
+        super().__init__(model)
         norm = Contractive(1.0, "hutchinson", _PROBES)
-        # A graph prunes the gradients of weights, half of the work.
+        # A graph prunes the weights' gradients, half of the work.
         self.norm = tf.function(
-            lambda inputs: norm(self._encode, inputs), reduce_retracing=True
+            lambda inputs: norm(self.encode, inputs), reduce_retracing=True
         )
         self.squares, self.squared = 0.0, 0
         self.rows, self.z, self.z2 = 0, 0.0, 0.0
 
-    @staticmethod
-    def fits(model):
-        return not model.bottleneck.has_prior
-
-    def _encode(self, inputs):
-        return self.model.bottleneck.encode(self.model.encoder(inputs))
-
     def add(self, x, inputs, seed, first_row):
-        z = np.asarray(self._encode(inputs), np.float64).reshape([len(x), -1])
+        z = np.asarray(self.encode(inputs), np.float64).reshape([len(x), -1])
         self.z, self.z2 = self.z + z.sum(axis=0), self.z2 + (z**2).sum(axis=0)
         self.rows += len(x)
         inputs = inputs[: _JACOBIANS - self.squared]
@@ -184,9 +170,17 @@ class _Contraction:
     def figures(self):
         variance = (self.z2 / self.rows - (self.z / self.rows) ** 2).sum()
         jacobian = self.squares / self.squared
-        if not jacobian:  # the same z for every picture: no representation
+        if not jacobian:  # all pictures have the same z
             return {}
         return {"contraction": np.sqrt(jacobian / variance)}
 
 
-_KINDS = (_Denoising, _Sparsity, _Active, _Contraction)
+def _measures(model):
+    bottleneck = model.bottleneck
+    wanted = {
+        _Denoising: model.corruption is not None,
+        _Sparsity: isinstance(bottleneck, Sparse),
+        _Active: isinstance(bottleneck, KSparse),
+        _Contraction: not bottleneck.has_prior,
+    }
+    return [measure(model) for measure, fits in wanted.items() if fits]

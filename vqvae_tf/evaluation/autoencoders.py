@@ -1,4 +1,4 @@
-"""Figures of autoencoders on held-out data: distortion, bounds, codes' cost."""
+"""Figures of autoencoders on held-out data: distortion and bounds."""
 
 from collections.abc import Iterable
 
@@ -7,22 +7,16 @@ import tensorflow as tf
 
 from vqvae_tf.bottlenecks import log_mean_exp
 from vqvae_tf.evaluation.figure import Figure
-from vqvae_tf.evaluation.statistics import (
-    Bounds,
-    Distortion,
-    examples,
-    half_interval,
-    ssim,
-)
+from vqvae_tf.evaluation.statistics import Totals, examples, half_interval, ssim
 from vqvae_tf.models import Autoencoder
 from vqvae_tf.runtime import random
 from vqvae_tf.utils.checks import check_positive
 
-# Decodings at once, at most: draws times rows of a batch.
+# Decodings at once, at most: samples of z times rows of a batch.
 _AT_ONCE = 640
 
 
-# The bounds of `pictures` under other names: these latents are not codes.
+# The bounds of `pictures` with other titles, since these latents are not codes.
 RENAMED = (
     Figure("reconstruction_bits_per_dim", "-log2 p(x given z)", "bits/dim"),
     Figure(
@@ -69,25 +63,21 @@ def evaluate(
 
     Args:
         model: an `Autoencoder`.
-        batches: (x, context, sample_weight) batches, from
-            `data.evaluation_batches`; rows of weight 0 are padding.
-        num_samples: S of the importance-weighted bound.
-        seed: of the draws of the posterior, and of the observation's.
-        progress: show a progress bar, where stderr is a terminal.
-        rows: a dict that gets the bounds of each example, in bits/dim
-            `[examples]`, by the names of their means.
+        batches: as for `statistics.examples`.
+        num_samples: S, samples of z in the importance-weighted bound.
+        seed: of the posterior's and the observation's samples.
+        progress, rows: as for `evaluation.evaluate`.
 
     Returns:
-        A dict of floats. `examples`; `mse` in squared pixel levels, `nmse`,
-        `psnr` and `ssim` of the reconstruction from `encode`, as in
-        `evaluation.evaluate`. With a prior, of the bound of one draw
-        `bits_per_dim`, its parts `reconstruction_bits_per_dim` and
-        `prior_bits_per_dim` (log q(z | x) - log p(z)), and
-        `bits_per_dim_error`, half of its 95 % confidence interval over
-        examples; where S is above 1 `bound_samples`, S, and of its bound
-        `bits_per_dim_S`, `nats` and their intervals `bits_per_dim_S_error`
-        and `nats_error`. Without one `reconstruction_bits_per_dim`, of z
-        without noise.
+        A dict of floats. `examples`; `mse`, `nmse`, `psnr` and `ssim` of the
+        reconstruction from `encode`, as in `evaluation.evaluate`. With a prior:
+        `bits_per_dim`, the bound with one sample, its parts
+        `reconstruction_bits_per_dim` and `prior_bits_per_dim` (log q(z | x) -
+        log p(z)), and `bits_per_dim_error`, half of its 95 % confidence
+        interval over examples; with S > 1 also `bound_samples`, S, and the
+        bound with S samples, `bits_per_dim_S` and `nats`, with
+        `bits_per_dim_S_error` and `nats_error`. Without a prior:
+        `reconstruction_bits_per_dim`, given z without noise.
     """
     num_samples = check_positive("num_samples", num_samples)
     totals = _Totals(num_samples)
@@ -96,8 +86,7 @@ def evaluate(
         reduce_retracing=True,
         autograph=False,
     )
-    for number, batch in enumerate(examples(batches, progress)):
-        x, context, count = batch
+    for number, (x, context, count) in enumerate(examples(batches, progress)):
         found = step(x, context, batch_seed(seed, number))
         totals.add(**{k: v.numpy()[:count] for k, v in found.items()})
     if rows is not None:
@@ -106,16 +95,16 @@ def evaluate(
 
 
 def batch_seed(seed: int, batch: int) -> tf.Tensor:
-    """Returns the seed of a batch, by its number.
+    """Returns the seed of a batch, given its number.
 
-    Folding in 0 gives the seed of the observation, 1 + s that of a chunk of
-    draws from draw s on.
+    Folding in 0 gives the observation's seed; 1 + s, that of a chunk of samples
+    of z whose first is number s.
     """
     return random.fold_in(random.make_seed(seed), batch)
 
 
 def _measure(model, x, context, num_samples, seed):
-    """Returns what is known of each row of a batch, and its pixels."""
+    """Returns each row's pixels, reconstruction and log-likelihoods."""
     if model.observation is not None:
         x = model.observation(x, seed=random.fold_in(seed, 0))
     z = model.bottleneck.encode(model.latents(x))
@@ -147,21 +136,15 @@ def _measure(model, x, context, num_samples, seed):
     }
 
 
-class _Totals:
-    """What is known of all examples so far."""
+class _Totals(Totals):
+    """The sums over all examples so far."""
 
     def __init__(self, num_samples):
+        super().__init__()
         self.num_samples = num_samples
-        self.distortion, self.bounds = Distortion(), Bounds()
-        self.examples = 0
-
-    def add(self, x, reconstruction, ssim=(), **nats):
-        self.examples += len(x)
-        self.distortion.add(x, reconstruction, ssim)
-        self.bounds.add(x.size, **nats)
 
     def of_each(self):
-        """Returns the bounds of each example, bits/dim, by their names."""
+        """Returns the bounds of each example in bits/dim, by name."""
         bounds = self.bounds
         if "log_ratio" not in bounds:
             return {}

@@ -1,7 +1,7 @@
-"""Small classifiers of sequences of different lengths, for judges and probes.
+"""Small classifiers of sequences of varying length, for judges and probes.
 
-Padding is masked everywhere: the prediction for a sequence does not depend on
-what it is batched with.
+Padding is masked everywhere, so that the prediction for a sequence does not
+depend on the rest of its batch.
 """
 
 import itertools
@@ -10,16 +10,19 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from vqvae_tf.utils import checks
 from vqvae_tf.utils.padding import pad
 
-# Batches have similar lengths: sequences are sorted within so many batches.
+# Sequences are sorted by length within pools of this many batches.
 _POOL = 8
 
 
-def check_labels(sequences: Sequence, labels, num_classes: int) -> np.ndarray:
-    """Returns labels as int32, or raises ValueError unless all have one."""
+def check_labels(
+    sequences: Sequence, labels: ArrayLike, num_classes: int
+) -> np.ndarray:
+    """Returns int32 labels; raises ValueError unless each sequence has one."""
     labels = np.asarray(labels)
     if not len(sequences) or labels.shape != (len(sequences),):
         raise ValueError(
@@ -29,8 +32,8 @@ def check_labels(sequences: Sequence, labels, num_classes: int) -> np.ndarray:
     empty = sum(not len(sequence) for sequence in sequences)
     if empty:
         raise ValueError(
-            "Sequences must have at least one element; leave the empty ones "
-            f"out. Received: {empty} that have none."
+            "Sequences must have at least one element; leave out empty ones. "
+            f"Received: {empty} empty sequences."
         )
     return checks.check_labels("Labels", labels, num_classes).astype(np.int32)
 
@@ -40,17 +43,18 @@ def training_batches(
     labels: np.ndarray,
     batch_size: int,
     seed: int,
-    change: Callable | None = None,
+    change: Callable[[np.ndarray, np.random.Generator], np.ndarray]
+    | None = None,
 ) -> tuple[tf.data.Dataset, int]:
-    """Endless shuffled batches of sequences of similar lengths.
+    """Returns endless shuffled batches of sequences of similar lengths.
 
     Args:
-        sequences: arrays `[time, ...]`, alike but for `time`.
+        sequences: n arrays `[time, ...]` that differ only in `time`.
         labels: int32 `[n]`.
-        batch_size: B; all n where there are fewer.
-        seed: integer; determines order and changes.
-        change: a function of a sequence and a NumPy generator that returns a
-            changed sequence; or None.
+        batch_size: B, at most n.
+        seed: of order and augmentation.
+        change: augmentation, a function of a sequence and a NumPy generator
+            that returns a sequence; or None.
 
     Returns:
         The dataset of ({"values": `[B, T, ...]`, "mask": `[B, T]`}, int32
@@ -112,7 +116,7 @@ def predictions(
 
 
 def _any_size(model, example):
-    """Returns the model as a function of values and mask, of one graph."""
+    """Returns the model as one graph, a function of values and mask."""
     function = tf.function(
         lambda values, mask: model({"values": values, "mask": mask}),
         input_signature=[
@@ -120,8 +124,8 @@ def _any_size(model, example):
             tf.TensorSpec([None, None]),
         ],
     )
-    # TensorFlow mistakes functions of one name for one that is retraced, and
-    # warns; concrete functions are exempt.
+    # TensorFlow mistakes functions of the same name for one that is retraced
+    # and warns, except for concrete functions.
     return function.get_concrete_function()
 
 
@@ -136,17 +140,17 @@ def classify(
 ) -> keras.KerasTensor:
     """Builds a convolutional classifier with masked mean pooling.
 
-    A projection, residual blocks of two convolutions of window 3 each, the
-    mean over the frames that count, and a softmax.
+    A projection, residual blocks of two convolutions of size 3 each, the mean
+    over unmasked frames, and a softmax.
 
     Args:
         frames: symbolic `[batch, frames, features]`.
-        mask: symbolic float `[batch, frames]`, 1 for frames that count.
+        mask: symbolic float `[batch, frames]`, 0 for padding.
         num_classes: of the softmax.
         channels: of the convolutions.
-        dilations: of the blocks, one each.
+        dilations: one for each block.
         dropout: the rate before each block and before the softmax.
-        seed: of the weights and of the dropout.
+        seed: of weights and dropout.
 
     Returns:
         The probabilities, symbolic `[batch, num_classes]`.

@@ -1,4 +1,4 @@
-"""Compares models: by example, or by pairs of runs."""
+"""Compares models example by example, or by pairs of runs."""
 
 import math
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ class Interval(NamedTuple):
 
 
 def of_runs(values: Sequence[float]) -> Interval:
-    """Returns the mean of few runs' figures, by Student's t.
+    """Returns the mean and interval of a figure over runs, by Student's t.
 
     Args:
-        values: float `[n]`, of runs with different seeds; n at least 2.
+        values: float `[n]`, of n >= 2 runs with different seeds.
 
     Raises:
         ValueError: for fewer than two values.
@@ -36,14 +36,14 @@ def of_runs(values: Sequence[float]) -> Interval:
     >>> f"{found.mean:.1f} ± {found.half:.2f}"
     '3.0 ± 1.96'
     """
-    # Slow to import and seldom needed.
+    # Slow to import and rarely needed.
     import tensorflow_probability as tfp
 
     values = np.asarray(values, np.float64)
     if len(values) < 2:
         raise ValueError(
-            "One run has no interval; give two or more. "
-            f"Received: {len(values)}."
+            "An interval needs the figures of two or more runs. Received: "
+            f"{len(values)}."
         )
     student = tfp.distributions.StudentT(
         df=np.float64(len(values) - 1), loc=np.float64(0), scale=np.float64(1)
@@ -59,11 +59,8 @@ def by_run(
     """Returns the interval of each figure that all runs have.
 
     Args:
-        figures: dicts of figures, two or more.
-        others: as many dicts, which are subtracted pair by pair; or None.
-
-    Returns:
-        A dict of `Interval`, by the figures' names.
+        figures: dicts of figures of two or more runs.
+        others: as many dicts, to be subtracted pair by pair; or None.
 
     Example:
 
@@ -82,14 +79,14 @@ def by_run(
 def by_example(
     rows: dict[str, np.ndarray], others: dict[str, np.ndarray]
 ) -> dict[tuple[str, str], Interval]:
-    """Returns the intervals of the differences of bounds, example by example.
+    """Returns the intervals of differences of bounds, example by example.
 
-    Examples differ much more from each other than models do, so these
-    intervals are narrower than those of the two bounds.
+    Examples differ much more than models do, so these intervals are narrower
+    than those of the two bounds.
 
     Args:
-        rows, others: bounds of the same examples, in bits/dim `[n]`, by their
-            names; the `rows` of `evaluation.evaluate`.
+        rows, others: bounds of the same examples in bits/dim `[n]`, by name;
+            the `rows` of `evaluation.evaluate`.
 
     Returns:
         The `Interval` of each of the rows minus each of the others, by pairs

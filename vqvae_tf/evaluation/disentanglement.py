@@ -1,8 +1,9 @@
-"""How well single latents stand for single factors of the data."""
+"""How well single latents represent single factors of the data."""
 
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.utils.checks import check_positive
@@ -18,12 +19,12 @@ FIGURES = (
 
 
 class InformationGap(NamedTuple):
-    """The score and what it is made of.
+    """The score and its parts.
 
     Attributes:
         score: the mean of `gaps`.
-        gaps: float `[f]`: for each factor, by how much its best latent tells
-            more of it than the second best, over the factor's entropy.
+        gaps: float `[f]`: for each factor, the difference between the two
+            highest entries of `information`, over the factor's entropy.
         information: float `[d, f]`: the mutual information of each latent and
             each factor, in nats.
         entropies: float `[f]`: of the factors, in nats.
@@ -35,34 +36,32 @@ class InformationGap(NamedTuple):
     entropies: np.ndarray
 
 
-def mutual_information_gap(latents, factors, num_bins=20) -> InformationGap:
-    """Measures whether each factor is told by one latent, and by it alone.
+def mutual_information_gap(
+    latents: ArrayLike, factors: ArrayLike, num_bins: int = 20
+) -> InformationGap:
+    """Measures whether each factor is represented by exactly one latent.
 
-    1 if each factor is a function of one latent and no other latent tells
-    anything of it; 0 if each factor's best two latents tell the same. A latent
-    is taken for discrete, in bins of equal width from its least value to its
-    greatest, so that the score does not change where a latent is scaled or
-    moved; nor does the order of latents or of factors matter.
+    The score is 1 if each factor is a function of one latent and independent of
+    the others, and 0 if each factor's best two latents are equally informative.
+    Latents are discretized in bins of equal width from their lowest to their
+    highest value, so the score does not depend on their scale or offset, nor on
+    the order of latents or factors.
 
-    Counts of n examples overstate the information of two variables of R and C
-    values: for independent ones by about (R - 1)(C - 1) / 2n. Most of that is
-    lost in the gap, since both of its terms have it; but take n well above
-    `num_bins` times the number of a factor's values.
+    Counts of n examples overestimate the information of independent variables
+    of R and C values by about (R - 1)(C - 1) / 2n. This mostly cancels in the
+    gap, but choose n well above `num_bins` times the values of a factor.
 
     Args:
-        latents: float `[n, d]`, d of at least 2; of n examples the means (or
-            samples) of the posterior.
-        factors: integers `[n, f]`, what the examples were made of.
-        num_bins: the number of bins of a latent.
-
-    Returns:
-        `InformationGap`: score, gaps, information, entropies.
+        latents: float `[n, d]`, d >= 2: the posterior's mean, or a sample, for
+            each example.
+        factors: integers `[n, f]`, the factors that generated the examples.
+        num_bins: number of bins of a latent.
 
     Raises:
         ValueError: for arrays that do not fit each other, latents that are not
-            finite, or a factor that never changes.
+            finite, or a constant factor.
 
-    Example: the second factor is told by two latents alike.
+    Example: two latents are equally informative about the second factor.
 
     >>> factors = np.stack(np.unravel_index(np.arange(12), (3, 4)), axis=-1)
     >>> gap = mutual_information_gap(factors[:, [0, 1, 1]], factors)
@@ -71,8 +70,8 @@ def mutual_information_gap(latents, factors, num_bins=20) -> InformationGap:
 
     References:
         Chen et al. 2018, arXiv:1802.04942, section 4.1, who integrate over
-        the posterior. Means in 20 bins are those of Locatello et al. 2019,
-        arXiv:1811.12359.
+        the posterior. Locatello et al. 2019, arXiv:1811.12359, use means in 20
+        bins.
     """
     latents, factors = _checked(latents, factors)
     num_bins = check_positive("num_bins", num_bins)
@@ -89,7 +88,7 @@ def mutual_information_gap(latents, factors, num_bins=20) -> InformationGap:
 
 def _binned(column, num_bins):
     """Returns the number of each value's bin."""
-    # Halved, since a difference of two floats may be too large for one.
+    # Halved, since the difference of two floats may overflow.
     low, high = column.min() / 2, column.max() / 2
     if low == high:
         return np.zeros(len(column), np.int64)
@@ -98,19 +97,19 @@ def _binned(column, num_bins):
 
 
 def _numbered(column, k):
-    """Returns values as 0, 1, ..., without gaps."""
+    """Renumbers values as 0, 1, ..., without gaps."""
     found, numbers = np.unique(column, return_inverse=True)
     if len(found) < 2:
         raise ValueError(
             "Each factor must have at least two values among the examples; "
-            f"leave out one that never changes. Received: {found[0]} "
-            f"everywhere in factors[:, {k}]."
+            f"leave out constant ones. Received: {found[0]} everywhere in "
+            f"factors[:, {k}]."
         )
     return numbers
 
 
 def _mutual_information(a, b):
-    """Returns I(a; b) in nats, of two vectors of small integers."""
+    """Returns I(a; b) in nats for two vectors of small integers."""
     columns = b.max() + 1
     joint = np.bincount(a * columns + b, minlength=(a.max() + 1) * columns)
     joint = joint.reshape(-1, columns) / len(a)

@@ -1,4 +1,4 @@
-"""What a measured number is called, its unit, digits and tolerance."""
+"""A figure: its title, unit, digits and tolerance."""
 
 import dataclasses
 import math
@@ -9,16 +9,15 @@ class Figure:
     """A number that an evaluation measures and a card shows.
 
     Attributes:
-        key: str, its name in the metadata of presets.
-        title: str, what it is.
-        unit: str, shown after the title; "" if it has none.
-        digits: int, decimal places that are shown.
-        tolerance: float, the absolute difference at which two measurements
-            still agree. On another machine, sums in another order move a code
-            now and then; one in 300 moved changes vqvae_photo128's figures by
-            less than half of their tolerances.
-        later: bool, whether cards written before the figure was added lack
-            it, which is no difference.
+        key: its name in the metadata of presets.
+        title: what it is.
+        unit: shown after the title; "" if it has none.
+        digits: decimal places to show.
+        tolerance: the absolute difference up to which two measurements agree.
+            On another machine, sums in a different order change a code now and
+            then; changing one in 300 changes vqvae_photo128's figures by less
+            than half of their tolerances.
+        later: whether older cards may lack it, because it was added later.
 
     Example:
 
@@ -42,7 +41,7 @@ class Figure:
         return f"{self.title}, {self.unit}" if self.unit else self.title
 
     def text(self, value: float | None) -> str:
-        """Returns a value as it is shown, "nothing" for None."""
+        """Returns a value as it is shown; "nothing" for None."""
         return "nothing" if value is None else f"{value:.{self.digits}f}"
 
     def agree(self, a: float | None, b: float | None) -> bool:

@@ -1,6 +1,6 @@
-"""All figures in the order of cards, as tables and compared.
+"""All figures in the order of cards: tables and comparisons.
 
-Each evaluation declares the figures that it measures, as its `FIGURES`.
+Each evaluation declares the figures it measures in its `FIGURES`.
 """
 
 from collections.abc import Iterable
@@ -21,18 +21,15 @@ FIGURES: dict[str, Figure] = {}
 
 
 def register(figures: Iterable[Figure]) -> None:
-    """Makes figures known to tables and comparisons, after those before them.
-
-    Args:
-        figures: those of a new evaluation.
+    """Adds an evaluation's figures to tables and comparisons.
 
     Raises:
-        ValueError: for a key that another figure has.
+        ValueError: if another figure has the same key.
     """
     for figure in figures:
         if FIGURES.setdefault(figure.key, figure) != figure:
             raise ValueError(
-                "A figure's key must be its own. Received: "
+                "A figure's key must be unique. Received: "
                 f"{figure.key!r}, which is: {FIGURES[figure.key].words}."
             )
 
@@ -52,16 +49,14 @@ for _evaluation in (
 
 
 def compare(measured: dict, expected: dict) -> list[str]:
-    """Lists the figures that do not agree within their tolerance.
+    """Returns a line of text for each figure that differs.
+
+    A figure that only one of the two has is a difference, too, unless older
+    cards may lack it (`Figure.later`).
 
     Args:
-        measured: figures, such as those of an evaluation.
-        expected: figures, such as those of a card. A figure that only one of
-            the two has is a difference, unless it is one that cards written
-            before it was added lack.
-
-    Returns:
-        A line of text for each difference.
+        measured: figures from an evaluation.
+        expected: figures from a card.
 
     Example:
 
@@ -83,7 +78,7 @@ def compare(measured: dict, expected: dict) -> list[str]:
 def table(figures: dict) -> list[tuple[str, str]]:
     """Returns (title, value) rows of the known figures.
 
-    A mean over speakers, `KEY`, is followed by the value of each speaker,
+    A mean over speakers, `KEY`, is followed by each speaker's value,
     `KEY_to_SPEAKER`.
 
     Example:
@@ -110,14 +105,13 @@ def title(key: str, figures: dict) -> str:
 
     Args:
         key: one of `FIGURES`.
-        figures: all figures of the same model, which tell whether it has
-            codes.
+        figures: all figures of the model; they tell whether it has codes.
     """
     return _known(figures)[key].words
 
 
 def _known(figures):
-    """Returns `FIGURES`, named as they are for the model that was measured."""
+    """Returns `FIGURES` with the titles that suit the measured model."""
     if "usage" in figures:  # of codes
         return FIGURES
     return FIGURES | {figure.key: figure for figure in autoencoders.RENAMED}

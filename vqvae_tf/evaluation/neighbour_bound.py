@@ -1,7 +1,7 @@
-"""How much of log p(x) the encoder's codes alone leave out.
+"""How much of log p(x) is missing from the bound by the encoder's codes.
 
 `log p(x) >= log sum_z p(x | z) p(z)` over any set of codes z. The VQ-VAE's
-bound takes the encoder's codes alone, "log p(x) ~ log p(x | z_q) p(z_q)"
+bound uses only the encoder's codes, "log p(x) ~ log p(x | z_q) p(z_q)"
 (arXiv:1711.00937, section 3.2); a larger set gives a tighter bound.
 """
 
@@ -25,11 +25,7 @@ FIGURES = (
         tolerance=0.5,
     ),
     Figure(
-        "neighbour_gain",
-        "what that adds to their bound",
-        "bits/dim",
-        6,
-        2e-5,
+        "neighbour_gain", "what that adds to their bound", "bits/dim", 6, 2e-5
     ),
     Figure(
         "neighbour_gain_uniform",
@@ -45,11 +41,12 @@ FIGURES = (
 def neighbour_bound(
     model: VQVAE | LatentGenerator, x: np.ndarray, num_nearest: int = 3
 ) -> dict[str, np.ndarray]:
-    """Sums over the codes and those that differ from them in one place.
+    """Sums over the encoder's code map and maps that differ in one code.
 
-    Each code of the map in turn is replaced by the `num_nearest` next nearest
-    embeddings: 1 + num_nearest * P * G sets of codes for P places and G
-    codebooks, each of which is decoded.
+    Each code in turn is replaced by the `num_nearest` next nearest embeddings,
+    which gives 1 + num_nearest * P * G maps to decode, for P positions and G
+    codebooks. The quantizer must be a `VectorQuantizer`, whose codebooks each
+    have channels of their own.
 
     Args:
         model: a `VQVAE` (with a uniform prior) or a `LatentGenerator` without
@@ -58,7 +55,7 @@ def neighbour_bound(
         num_nearest: how many embeddings after the nearest, below K.
 
     Returns:
-        A dict of float64 [batch], in nats: `codes`, log p(x | z_q) p(z_q), and
+        A dict of float64 `[batch]` in nats: `codes`, log p(x | z_q) p(z_q), and
         `neighbours`, the log of the sum.
 
     Raises:
@@ -72,8 +69,7 @@ def neighbour_bound(
     >>> bool(found["neighbours"] > found["codes"])
     True
     """
-    generator = model if isinstance(model, LatentGenerator) else None
-    autoencoder = generator.autoencoder if generator else model
+    autoencoder, prior = model.autoencoder, model.prior
     values = autoencoder.quantizer.num_embeddings
     num_nearest = check_positive("num_nearest", num_nearest)
     if num_nearest >= values:
@@ -82,7 +78,7 @@ def neighbour_bound(
             f"Received: num_nearest={num_nearest}."
         )
     log_joint = tf.function(
-        lambda x, codes: _log_joint(autoencoder, generator, x, codes),
+        lambda x, codes: _log_joint(autoencoder, prior, x, codes),
         reduce_retracing=True,
         autograph=False,
     )
@@ -96,25 +92,24 @@ def neighbour_bound(
         terms = np.concatenate(terms).astype(np.float64)
         found["codes"].append(terms[0])
         top = terms.max()
-        total = top + math.log(np.exp(terms - top).sum())
+        total = top + math.log(np.exp(terms - top).sum())  # log sum exp
         found["neighbours"].append(total)
     return {name: np.array(values) for name, values in found.items()}
 
 
-def _log_joint(autoencoder, generator, x, codes):
-    """Returns log p(x | z) p(z) of one picture, for each set of codes."""
-    count = tf.shape(codes)[0]
-    repeated = tf.repeat(x, count, axis=0)
+def _log_joint(autoencoder, prior, x, codes):
+    """Returns log p(x | z) p(z) of one picture for each of several maps."""
+    repeated = tf.repeat(x, tf.shape(codes)[0], axis=0)
     local = {"local": autoencoder.quantizer.decode(codes)}
     log_px = autoencoder.decoder.log_prob(repeated, local)
-    if generator is not None:
-        return log_px + generator.prior.log_prob(codes)
+    if prior is not None:
+        return log_px + prior.log_prob(codes)
     places = codes.shape[1:].num_elements()
     return log_px - places * math.log(autoencoder.quantizer.num_embeddings)
 
 
 def _neighbours(autoencoder, x, num_nearest):
-    """Returns the codes of one picture, then its neighbours, `[n, *grid]`."""
+    """Returns the codes of one picture and their neighbours, `[n, *grid]`."""
     quantizer = autoencoder.quantizer
     latents = autoencoder.latents(x).numpy()
     codes = quantizer.encode(latents).numpy()[0]

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.statistics import (
-    Bounds,
     CodeCounts,
-    Distortion,
+    Totals,
     examples,
     half_interval,
     ssim,
@@ -52,7 +52,7 @@ FIGURES = (
 def evaluate(
     model: VQVAE | LatentGenerator,
     batches: Iterable,
-    training_counts=None,
+    training_counts: ArrayLike | None = None,
     progress: bool = True,
     rows: dict[str, np.ndarray] | None = None,
 ) -> dict[str, float]:
@@ -60,30 +60,27 @@ def evaluate(
 
     Args:
         model: a `VQVAE` or a `LatentGenerator`.
-        batches: (x, context, sample_weight) batches, from
-            `data.evaluation_batches`; rows of weight 0 are padding.
+        batches: as for `statistics.examples`.
         training_counts: how often each code occurs in the training set,
             `[K]` or `[G, K]`, for the unigram's cross-entropy; or None.
         progress: show a progress bar, where stderr is a terminal.
-        rows: a dict that gets the bounds of each example, in bits/dim
-            `[examples]`, by the names of their means.
+        rows: a dict to which the bounds of each example are added, in bits/dim
+            `[examples]`, under the keys of their means.
 
     Returns:
-        A dict of floats. `examples`; `mse` in squared pixel levels; `nmse`,
-        that over the scalar variance of the data; `psnr` in dB, pooled over
-        all pixels; `ssim`, the mean of pictures (Wang et al. 2004);
+        A dict of floats. `examples`; `mse` in squared pixel levels; `nmse`, the
+        same over the scalar variance of the data; `psnr` in dB, pooled over
+        all pixels; `ssim`, the mean over pictures (Wang et al. 2004);
         `perplexity` (the mean over codebooks) and `usage`, over all codes;
         `reconstruction_bits_per_dim` and `bits_per_dim_uniform` (with log2 K
         bits a code); `bits_per_dim_error`, half of the 95 % confidence
-        interval of the bound over examples. With a prior `bits_per_dim`, its
-        parts, and `prior_bits_per_code`; with training counts
-        `unigram_bits_per_code`, the cross-entropy of the training codes'
+        interval of the bound over examples. With a prior: `bits_per_dim`, its
+        parts, and `prior_bits_per_code`. With training counts:
+        `unigram_bits_per_code`, the cross-entropy under the training codes'
         frequencies (with one added to each count).
     """
-    generator = model if isinstance(model, LatentGenerator) else None
-    autoencoder = generator.autoencoder if generator else model
-    totals = _Totals(autoencoder.quantizer)
-    step = _step(autoencoder, generator)
+    totals = _Totals(model.autoencoder.quantizer)
+    step = _step(model.autoencoder, model.prior)
     for x, context, count in examples(batches, progress):
         found = {k: v.numpy()[:count] for k, v in step(x, context).items()}
         totals.add(x.numpy()[:count], **found)
@@ -92,7 +89,7 @@ def evaluate(
     return totals.figures(training_counts)
 
 
-def _step(autoencoder, generator):
+def _step(autoencoder, prior):
     @tf.function(reduce_retracing=True)
     def step(x, context):
         codes = autoencoder.quantizer.encode(autoencoder.latents(x))
@@ -106,39 +103,36 @@ def _step(autoencoder, generator):
             "log_px": autoencoder.decoder.log_prob(x, local),
             **ssim(x, reconstruction),
         }
-        if generator is not None:
-            outputs["log_pz"] = generator.prior.log_prob(codes, context)
+        if prior is not None:
+            outputs["log_pz"] = prior.log_prob(codes, context)
         return outputs
 
     return step
 
 
-class _Totals:
-    """What is known of all examples so far."""
+class _Totals(Totals):
+    """The sums over all examples so far."""
 
     def __init__(self, quantizer):
-        self.distortion, self.bounds = Distortion(), Bounds()
+        super().__init__()
         self.codes = CodeCounts(quantizer)
-        self.examples = 0
 
-    def add(self, x, codes, reconstruction, ssim=(), **nats):
-        self.examples += len(x)
+    def add(self, x, codes, **found):
+        super().add(x, **found)
         self.codes.add(codes)
-        self.distortion.add(x, reconstruction, ssim)
-        self.bounds.add(x.size, **nats)
 
     def _codes_each(self):
         return int(self.codes.counts.sum()) // self.examples
 
     def of_each(self):
-        """Returns the bounds of each example, bits/dim, by their names."""
+        """Returns the bounds of each example in bits/dim, by name."""
         bounds, values = self.bounds, self.codes.counts.shape[1]
         uniform = self._codes_each() * math.log(values)
         log_px = bounds.nats("log_px")
         found = {"bits_per_dim_uniform": bounds.bits(log_px - uniform)}
         if "log_pz" in bounds:
-            both = bounds.nats("log_px", "log_pz")
-            found["bits_per_dim"] = bounds.bits(both)
+            log_p = bounds.nats("log_px", "log_pz")
+            found["bits_per_dim"] = bounds.bits(log_p)
         return found
 
     def figures(self, training_counts):
@@ -149,7 +143,7 @@ class _Totals:
             **self.codes.figures(),
             "reconstruction_bits_per_dim": bounds.bits(log_px),
             "bits_per_dim_uniform": of_each["bits_per_dim_uniform"].mean(),
-            # Of the last: with the prior, where there is one.
+            # Of the last bound: with the prior, if there is one.
             "bits_per_dim_error": half_interval(list(of_each.values())[-1]),
         }
         if training_counts is not None:
@@ -168,15 +162,11 @@ class _Totals:
 def count_codes(
     autoencoder: VQVAE, batches: Iterable, progress: bool = True
 ) -> np.ndarray:
-    """Counts the codes of (x, context, sample_weight) batches.
+    """Returns how often each code occurs in the data, float64 `[G, K]`.
 
     Args:
         autoencoder: a `VQVAE`.
-        batches: as for `evaluate`.
-        progress: show a progress bar, where stderr is a terminal.
-
-    Returns:
-        float64 `[G, K]`.
+        batches, progress: as for `evaluate`.
     """
     encode = tf.function(
         lambda x: autoencoder.quantizer.encode(autoencoder.latents(x)),

@@ -1,7 +1,7 @@
-"""What evaluations add up over batches: distortion, codes, bounds.
+"""What evaluations accumulate over batches: distortion, codes, bounds.
 
-All sums are float64. Figures are of all examples together, whatever the
-batches were.
+All sums are float64. Figures are of all examples together and do not depend on
+how these were batched.
 """
 
 import math
@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
-from vqvae_tf.quantizers import lookup, usage
+from vqvae_tf.quantizers import Quantizer, lookup, usage
 from vqvae_tf.utils.progress import bar
 from vqvae_tf.utils.units import bits
 
@@ -31,11 +32,11 @@ def psnr(mse: float) -> float:
     return float(10 * np.log10(255.0**2 / mse)) if mse > 0 else math.inf
 
 
-def half_interval(values) -> float:
+def half_interval(values: ArrayLike) -> float:
     """Returns half of the 95 % confidence interval of a mean.
 
     Args:
-        values: float `[n]`, of independent examples. One example has no
+        values: float `[n]`, of independent examples. A single example has no
             interval: 0 is returned.
     """
     values = np.asarray(values, np.float64)
@@ -44,13 +45,13 @@ def half_interval(values) -> float:
     return float(1.96 * values.std(ddof=1) / math.sqrt(len(values)))
 
 
-def unigram_bits(training_counts, test_counts) -> float:
+def unigram_bits(training_counts: ArrayLike, test_counts: ArrayLike) -> float:
     """Returns the cross-entropy of test codes under training frequencies.
 
     Args:
         training_counts: how often each code occurs in training, `[K]` or
             `[G, K]`; one is added to each count.
-        test_counts: the same of the test set.
+        test_counts: the same for the test set.
 
     Returns:
         Bits per code.
@@ -64,7 +65,7 @@ def unigram_bits(training_counts, test_counts) -> float:
 def examples(
     batches: Iterable, progress: bool = True
 ) -> Iterator[tuple[tf.Tensor, dict | None, int]]:
-    """Yields each batch with how many of its rows are examples.
+    """Yields each batch with the number of examples in it.
 
     Args:
         batches: (x, context, sample_weight) batches, such as those of
@@ -73,8 +74,8 @@ def examples(
         progress: show a progress bar, where stderr is a terminal.
 
     Yields:
-        x, the context (None if it is empty), and the number of rows that
-        are no padding.
+        x, the context (None if it is empty), and the number of rows without
+        padding.
     """
     for x, context, weight in bar(batches, progress):
         count = int(np.sum(weight.numpy() > 0))
@@ -82,9 +83,9 @@ def examples(
 
 
 def ssim(x: tf.Tensor, y: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Returns {"ssim": float32 `[batch]`} of pictures `[batch, h, w, C]`.
+    """Returns {"ssim": float32 `[batch]`} for pictures `[batch, h, w, C]`.
 
-    Empty for pictures smaller than the window of 11x11 pixels.
+    Empty if they are smaller than the window of 11x11 pixels.
 
     References:
         Wang et al. 2004, doi:10.1109/TIP.2003.819861.
@@ -106,17 +107,19 @@ class Distortion:
     {'mse': 1.0, 'nmse': 1.0, 'psnr': 48.13...}
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._values, self._error = 0, 0.0
         self._x, self._x2 = 0.0, 0.0
         self._ssim = []
 
-    def add(self, x, reconstruction, ssim=()):
+    def add(
+        self, x: ArrayLike, reconstruction: ArrayLike, ssim: ArrayLike = ()
+    ) -> None:
         """Adds a batch.
 
         Args:
-            x: levels 0..255, array `[batch, ...]`.
-            reconstruction: an array of the same shape.
+            x: levels 0..255, `[batch, ...]`.
+            reconstruction: of the same shape.
             ssim: float `[batch]`, the structural similarity of each picture.
         """
         x = np.asarray(x, np.float64)
@@ -133,10 +136,10 @@ class Distortion:
         return psnr(self._error / self._values)
 
     def figures(self) -> dict[str, float]:
-        """Returns `mse`, `nmse`, `psnr` and, where it was given, `ssim`.
+        """Returns `mse`, `nmse`, `psnr` and, if it was given, `ssim`.
 
-        `mse` is in squared levels, `nmse` that over the scalar variance of
-        the data; `ssim` is the mean of pictures.
+        `mse` is in squared levels, `nmse` relative to the scalar variance of
+        the data; `ssim` is the mean over pictures.
         """
         mse = self._error / self._values
         variance = self._x2 / self._values - (self._x / self._values) ** 2
@@ -150,19 +153,19 @@ class CodeCounts:
     """How often each code occurs.
 
     Args:
-        quantizer: what the codes are of.
+        quantizer: the quantizer whose codes are counted.
 
     Attributes:
         counts: float64 `[G, K]`.
     """
 
-    def __init__(self, quantizer):
+    def __init__(self, quantizer: Quantizer) -> None:
         self.counts = np.zeros(
             [quantizer.num_codebooks, quantizer.num_embeddings]
         )
 
-    def add(self, codes):
-        """Adds codes, integers of any shape; `[..., G]` of G codebooks."""
+    def add(self, codes: ArrayLike) -> None:
+        """Adds codes, integers of any shape; `[..., G]` for G codebooks."""
         groups, size = self.counts.shape
         flat = np.asarray(codes).reshape(-1, groups).T
         self.counts += lookup.code_counts(flat, size).numpy()
@@ -177,34 +180,50 @@ class CodeCounts:
 
 
 class Bounds:
-    """Log-likelihoods of all examples, and what they are in bits/dim."""
+    """Log-likelihoods of all examples, converted to bits/dim."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._rows, self._values = {}, 0
 
-    def add(self, values, **nats):
+    def add(self, values: int, **nats: np.ndarray) -> None:
         """Adds a batch.
 
         Args:
-            values: how many dimensions all its examples have together.
-            nats: float `[batch]` each, log-likelihoods by their names.
+            values: the number of dimensions of all its examples together.
+            nats: log-likelihoods by name, float `[batch]` each.
         """
         self._values += values
         for name, rows in nats.items():
             self._rows.setdefault(name, []).extend(rows.astype(np.float64))
 
-    def __contains__(self, name):
+    def __contains__(self, name: str) -> bool:
         return name in self._rows
 
     def nats(self, *names: str) -> np.ndarray:
-        """Returns the sums of some log-likelihoods, float64 `[examples]`."""
+        """Returns the sum of log-likelihoods by name, float64 `[examples]`."""
         return sum(np.array(self._rows[name]) for name in names)
 
-    def bits(self, nats) -> np.ndarray:
-        """Returns -log2 of likelihoods a dimension.
-
-        Args:
-            nats: log-likelihoods of examples, such as those of `nats`.
-        """
+    def bits(self, nats: np.ndarray) -> np.ndarray:
+        """Converts log-likelihoods of examples, in nats, to bits/dim."""
         count = len(next(iter(self._rows.values())))
         return bits(-nats, self._values / count)
+
+
+class Totals:
+    """The number of examples, their `Distortion` and their `Bounds`."""
+
+    def __init__(self) -> None:
+        self.examples = 0
+        self.distortion, self.bounds = Distortion(), Bounds()
+
+    def add(
+        self,
+        x: np.ndarray,
+        reconstruction: ArrayLike,
+        ssim: ArrayLike = (),
+        **nats: np.ndarray,
+    ) -> None:
+        """Adds a batch; see `Distortion.add` and `Bounds.add`."""
+        self.examples += len(x)
+        self.distortion.add(x, reconstruction, ssim)
+        self.bounds.add(x.size, **nats)

@@ -1,4 +1,4 @@
-"""Figures of a second stage: what a few codes tell about a code map."""
+"""Figures of two-level models: what a few global codes tell about a map."""
 
 import numpy as np
 import tensorflow as tf
@@ -10,8 +10,8 @@ from vqvae_tf.models import VQVAE, LatentGenerator
 from vqvae_tf.utils import units
 from vqvae_tf.utils.progress import bar
 
-# InfoNCE takes half the square of this many evaluations, and tries these
-# temperatures of its critic; PSNR takes so many samples.
+# InfoNCE compares this many frames, with half their square of evaluations, and
+# tries these temperatures of its critic; PSNR uses this many samples.
 CONTRASTED = 256
 TEMPERATURES = 2.0 ** np.arange(10)
 SAMPLED = 240
@@ -54,17 +54,17 @@ def evaluate(
 
     Args:
         model: `LatentGenerator(vqvae, LatentGenerator(vqvae_of_codes, prior))`.
-        frames: uint8 `[n, height, width, channels]`, in the order of time.
+        frames: uint8 `[n, height, width, channels]`, in temporal order.
         progress: show a progress bar, where stderr is a terminal.
 
     Returns:
-        A dict of floats. `map_bits`: -log2 p(code map | its global codes), a
-        frame; `map_bits_swapped`: given the codes of the frame n / 2 later;
-        `global_prior_bits`: of the global codes under their prior, and
-        `two_level_bits`, the sum of it and map_bits; `infonce_bits`: see
-        `infonce`, over at most 256 frames; `global_psnr`: of frames decoded
-        from a sampled map, given only the global codes, in dB, over at most
-        240 frames; `examples`.
+        A dict of floats. `examples`; `map_bits`: -log2 p(code map | its global
+        codes) per frame; `map_bits_swapped`: the same given the global codes of
+        the frame n / 2 later; `global_prior_bits`: -log2 p(global codes);
+        `two_level_bits`: the sum of map_bits and global_prior_bits;
+        `infonce_bits`: see `infonce`, over at most 256 frames; `global_psnr`:
+        PSNR in dB of frames decoded from a map that is sampled given only the
+        global codes, over at most 240 frames.
     """
     base, inner = model.autoencoder, model.prior
     codes = encoding.encode_array(base, frames).astype(np.int32)
@@ -99,7 +99,7 @@ class MapBits:
         latents: the global codes, int32 `[n, 1, 1, G]`.
     """
 
-    def __init__(self, autoencoder: VQVAE):
+    def __init__(self, autoencoder: VQVAE) -> None:
         decoder, quantizer = autoencoder.decoder, autoencoder.quantizer
         self._log_prob = tf.function(
             lambda codes, latents: decoder.log_prob(
@@ -108,19 +108,19 @@ class MapBits:
             reduce_retracing=True,
         )
 
-    def __call__(self, codes, latents) -> np.ndarray:
+    def __call__(self, codes: np.ndarray, latents: np.ndarray) -> np.ndarray:
         return units.bits(-_batched(self._log_prob, codes, latents))
 
 
 def infonce(
     bits: MapBits, codes: np.ndarray, latents: np.ndarray, progress: bool = True
 ) -> float:
-    """Returns a lower bound on the information of latents about codes, in bits.
+    """Returns a lower bound on the mutual information of latents and codes.
 
     The mean of log2 (f(x_i, z_i) / mean_j f(x_i, z_j)) with the critic f =
-    p(x | z) ** (1 / t): at t = 1 a model is too sure to tell similar frames
-    apart. Odd and even rows are two sets; each takes the t that is best
-    for the other, so that the bound holds.
+    p(x | z) ** (1 / t), since at t = 1 the model is overconfident about similar
+    frames. Odd and even rows are two sets; each uses the t that is best for the
+    other, so that the bound holds.
 
     Args:
         bits: a `MapBits`.
@@ -129,7 +129,7 @@ def infonce(
         progress: show a progress bar.
 
     Returns:
-        The mean of the two bounds, at most log2(n / 2).
+        The mean of the two bounds in bits, at most log2(n / 2).
 
     References:
         van den Oord et al. 2018, arXiv:1807.03748, eq. 5 and appendix A.1.
@@ -172,14 +172,11 @@ def _global_psnr(model, frames):
 
 
 def usage(autoencoder: VQVAE, codes: np.ndarray) -> np.ndarray:
-    """Returns the share of each codebook's codes that a set uses.
+    """Returns the share of each codebook that is used, float64 `[G]`.
 
     Args:
         autoencoder: a `VQVAE` of code maps.
-        codes: int32 `[n, *grid]`.
-
-    Returns:
-        float64 `[G]`.
+        codes: int32 `[n, *grid]`, the maps that it encodes.
     """
     found = CodeCounts(autoencoder.quantizer)
     found.add(encoding.encode_array(autoencoder, codes).astype(np.int32))
@@ -187,7 +184,7 @@ def usage(autoencoder: VQVAE, codes: np.ndarray) -> np.ndarray:
 
 
 def _spread(count, most):
-    """Returns at most `most` indices, evenly spread over `count`."""
+    """Returns at most `most` indices, evenly spaced over `count`."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
 
 

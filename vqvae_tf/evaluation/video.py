@@ -1,4 +1,4 @@
-"""Figures of video: the next frame's bits, and rollouts against the truth."""
+"""Figures of video: bits of the next frame, and rollouts against the truth."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,9 +16,9 @@ from vqvae_tf.utils.progress import bar
 
 STEPS = 10
 SAMPLES = 8
-# A frame does not follow from the one before (the level has put the player
-# elsewhere) where its colours, blurred, are further away than this in pixel
-# levels, and its correlation is lower, both at the best sideways shift.
+# A frame is a jump (the player was moved elsewhere) if, at the best horizontal
+# shift, its blurred colours differ from those of the frame before by more than
+# this many pixel levels and its correlation with it is lower than this.
 JUMP_DISTANCE, JUMP_CORRELATION = 45.0, 0.35
 
 
@@ -54,7 +54,7 @@ FIGURES = (
 
 
 def log_prob_graph(video: VideoGenerator) -> Callable:
-    """Returns log p(codes | past, action) of a model of video as a graph."""
+    """Returns a video model's log p(codes | past, action) as a graph."""
     return tf.function(video.prior.log_prob, reduce_retracing=True)
 
 
@@ -71,16 +71,16 @@ def next_frame_bits(
     Args:
         video: a `VideoGenerator`.
         coded: `data.Episodes` of code maps.
-        action: what the prior is told: None for the true action, "unknown",
-            or an integer for all frames.
-        batch_size: how many frames at once.
+        action: the action to condition on: None for the true one, "unknown", or
+            an integer for all frames.
+        batch_size: frames at once.
         progress: show a progress bar, where stderr is a terminal.
-        log_prob: a `log_prob_graph` that several calls share; by default a
-            new one.
+        log_prob: a `log_prob_graph` to share among calls; by default a new one.
 
     Returns:
-        -log2 p(codes | past, action) of each frame that has `num_past` before
-        it, float64 `[clips]`, in the order of `coded.clip_starts(num_past+1)`.
+        -log2 p(codes | past, action) of each frame with `num_past` frames
+        before it, float64 `[clips]`, in the order of
+        `coded.clip_starts(num_past + 1)`.
     """
     batch_size = check_positive("batch_size", batch_size)
     if action not in (None, "unknown") and video.num_actions:
@@ -102,26 +102,25 @@ def next_frame_bits(
 
 
 def true_actions(coded: Episodes, num_past: int) -> np.ndarray:
-    """Returns the action before each frame of `next_frame_bits`."""
+    """Returns the action that leads to each frame of `next_frame_bits`."""
     return coded.actions[coded.clip_starts(num_past + 1) + num_past - 1]
 
 
 def moving_clips(
     frames: Episodes, num_past: int, steps: int = STEPS, spacing: int = 4
 ) -> np.ndarray:
-    """Finds clips that change much, and in which nobody respawns.
+    """Finds clips with much change but without jumps.
 
     Args:
         frames: `data.Episodes` of frames.
-        num_past: frames that a rollout is given, P.
-        steps: frames that it goes on for, N.
-        spacing: steps from one candidate to the next.
+        num_past: P, the frames that a rollout is given.
+        steps: N, the frames that it predicts.
+        spacing: steps between candidates.
 
     Returns:
-        The first steps of the clips, int64: those whose mean squared change
-        from frame P to frame P + N is above the median, without those with a
-        jump between two frames after the first. Where that leaves none, all
-        without a jump, or else all.
+        The first steps of the clips, int64: those without a jump (`is_jump`)
+        whose mean squared change from frame P to frame P + N is above the
+        median. If there are none, all without a jump, or else all.
     """
     steps = check_positive("steps", steps)
     spacing = check_positive("spacing", spacing)
@@ -143,10 +142,10 @@ def moving_clips(
 
 
 def is_jump(values: np.ndarray) -> np.ndarray:
-    """Tells which frames do not follow from the one before them.
+    """Tells which frames do not follow from the frame before.
 
-    Both tests are needed: a wall at close range has little structure to
-    correlate, and a quick turn changes most colours.
+    Colours and correlation must both differ: a wall at close range has little
+    structure to correlate, and a quick turn changes most colours.
 
     Args:
         values: uint8 `[n, height, width, channels]`.
@@ -165,7 +164,7 @@ def is_jump(values: np.ndarray) -> np.ndarray:
 
 
 def _blurred(values, size=14):
-    """Returns the means of size x size parts of each picture."""
+    """Returns the means of blocks of size x size pixels."""
     n, height, width, channels = values.shape
     h, w = height // size, width // size
     values = values[:, : h * size, : w * size]
@@ -173,7 +172,7 @@ def _blurred(values, size=14):
 
 
 def _distance(before, after):
-    """Returns the least root mean squared distance over sideways shifts."""
+    """Returns the least root mean squared distance over horizontal shifts."""
     largest = before.shape[1] // 2 - 1
     return min(
         np.sqrt(np.mean((a - b) ** 2))
@@ -182,7 +181,7 @@ def _distance(before, after):
 
 
 def _overlaps(before, after, largest):
-    """Yields shifts, and what both pictures show where one is so moved."""
+    """Yields shifts, with the parts of both pictures that then overlap."""
     width = before.shape[1]
     for shift in range(-largest, largest + 1):
         size = width - abs(shift)
@@ -194,16 +193,16 @@ def _overlaps(before, after, largest):
 def best_shift(
     before: np.ndarray, after: np.ndarray, largest: int | None = None
 ) -> tuple[int, float]:
-    """Finds how far a picture moved sideways, by correlation.
+    """Finds how far a picture moved horizontally, by correlation.
 
     Args:
         before, after: `[height, width]`, grey.
-        largest: the greatest shift to try, in pixels; half the width by
-            default.
+        largest: the greatest shift to try, in pixels; by default half the
+            width.
 
     Returns:
-        The shift in pixels, positive to the right, and the correlation of
-        what both pictures show at that shift.
+        The shift in pixels, positive to the right, and the correlation of the
+        overlapping parts.
     """
     largest = before.shape[1] // 2 if largest is None else largest
     scores = {}
@@ -223,7 +222,7 @@ def rollouts(
     steps: int = STEPS,
     progress: bool = True,
 ) -> dict[str, np.ndarray]:
-    """Compares rollouts with the true frames, and with repeating the last one.
+    """Compares rollouts, and repeating the last frame, with the true frames.
 
     Args:
         video: a `VideoGenerator`.
@@ -233,18 +232,16 @@ def rollouts(
         progress: show a progress bar, where stderr is a terminal.
 
     Returns:
-        A dict of float64 `[steps]` each, over all clips: `psnr_greedy`,
-        `psnr_mean` (of the mean of 8 sampled frames), `psnr_repeat` in dB,
-        and `accuracy_greedy`, `accuracy_samples`, `accuracy_repeat`, the share
-        of codes that are right.
+        A dict of float64 `[steps]` over all clips: `psnr_greedy`, `psnr_mean`
+        (of the mean of 8 sampled frames) and `psnr_repeat` in dB, and
+        `accuracy_greedy`, `accuracy_samples` and `accuracy_repeat`, the share
+        of correct codes.
     """
     steps = check_positive("steps", steps)
     sums = {}
     for i in bar(range(0, len(starts), 16), progress):
-        part = starts[i : i + 16]
-        for name, value in _compare(
-            video, frames, coded, part, steps, i
-        ).items():
+        found = _compare(video, frames, coded, starts[i : i + 16], steps, i)
+        for name, value in found.items():
             sums[name] = sums.get(name, 0.0) + value
     means = {name: value / len(starts) for name, value in sums.items()}
     return {
@@ -294,15 +291,15 @@ def _accuracy(codes, truth):
 def turning_starts(
     frames: Episodes, num_past: int, turns: Sequence[int], least: int = 2
 ) -> np.ndarray:
-    """Finds starts whose first frames show that turning moves the view.
+    """Finds clips in whose first frames turning moves the view.
 
-    Players who are out of the game stand still, whatever they do.
+    In the others, the player may be out of the game, where nothing moves.
 
     Args:
         frames: `data.Episodes` of frames.
-        num_past: frames that a rollout is given, P.
+        num_past: P, the frames that a rollout is given.
         turns: the actions that turn.
-        least: by how many pixels one of them must have moved the picture.
+        least: how many pixels a turn must move the picture.
 
     Returns:
         The first steps of the clips of P frames, int64.
@@ -326,11 +323,11 @@ def opposite_turns(
     steps: int = 4,
     seed: int = 0,
 ) -> float:
-    """Returns the share of starts where the picture moves with the turn.
+    """Returns the share of clips in which rollouts turn the right way.
 
-    From the same frames, `steps` times `left` must move the picture to the
-    right, and as many times `right` to the left, by the sum of shifts from
-    frame to frame.
+    From the same frames, `steps` turns to the left must move the picture to the
+    right, and as many to the right must move it to the left, by the sum of
+    shifts between frames.
 
     Args:
         video: a `VideoGenerator`.

@@ -1,7 +1,7 @@
-"""Recipes: what is trained, on what, and how, as one ml_collections config.
+"""Recipes: ml_collections configs of a model, its data and its training.
 
 A recipe file defines `get_config()`; the keys it may set are those of
-`defaults(kind)`. Unknown keys are errors, in the file as on the command line.
+`defaults(kind)`. Unknown keys are errors, in the file and on the command line.
 """
 
 from vqvae_tf.recipes.checks import (

@@ -1,4 +1,4 @@
-"""From a recipe's sections to models, priors and optimizers."""
+"""Builds models, priors and optimizers from a recipe's sections."""
 
 import copy
 
@@ -10,20 +10,22 @@ from vqvae_tf.recipes.warm_start import warm_start
 from vqvae_tf.utils.messages import first_line
 
 
-def make(config: ConfigDict, section: str, **overrides):
+def make(
+    config: ConfigDict, section: str, **overrides: object
+) -> keras.Layer | None:
     """Makes an object of the class that a section names.
 
     Args:
         config: a recipe.
         section: the section's name; its keys are the class's arguments.
-        overrides: arguments that take the place of the recipe's, or follow
-            from the rest of it.
+        overrides: arguments that replace the recipe's, or follow from the rest
+            of it.
 
     Returns:
-        The object; None where the section names no class.
+        The object, or None if the section names no class.
 
     Raises:
-        ValueError: if arguments are missing, or do not fit.
+        ValueError: if arguments are missing or invalid.
     """
     options = copy.deepcopy(config[section].to_dict())
     name = options.pop("name")
@@ -35,8 +37,8 @@ def make(config: ConfigDict, section: str, **overrides):
         return classes.find_class(section, name)(**options)
     except TypeError as error:
         raise ValueError(
-            f"The recipe's {section}: {name} cannot be made of "
-            f"{', '.join(options) or 'no arguments'}: {first_line(error)}"
+            f"The recipe's {section}: {name} cannot be made with the arguments "
+            f"{', '.join(options) or '(none)'}: {first_line(error)}"
         ) from error
 
 
@@ -49,7 +51,7 @@ def make_autoencoder(config: ConfigDict) -> keras.Model:
 
 
 def make_prior(config: ConfigDict) -> keras.Model | None:
-    """Builds the recipe's prior with its variables; None where it has none."""
+    """Builds the recipe's prior with its variables; None if it has none."""
     if config.prior.name is None:
         return None
     prior = registry.of(config).make_prior(config)
@@ -60,14 +62,19 @@ def make_prior(config: ConfigDict) -> keras.Model | None:
 
 def start(
     config: ConfigDict, model: keras.Model, part: str, required: bool = True
-):
-    """Gives a model the weights that the recipe starts from; `warm_start`."""
+) -> None:
+    """Starts a model from the weights of the recipe's `start`, if any.
+
+    Args:
+        config: a recipe.
+        model, part, required: as for `warm_start`.
+    """
     if config.start is not None:
         own = classes.own_classes(config)
         warm_start(model, config.start, part, required, custom_objects=own)
 
 
-def prior_of_codes(config: ConfigDict):
+def prior_of_codes(config: ConfigDict) -> keras.Model | None:
     """Makes a prior over the codes of the recipe's quantizer."""
     quantizer = config.quantizer
     count = config.data.get("num_classes")
@@ -81,9 +88,9 @@ def prior_of_codes(config: ConfigDict):
 
 
 def make_optimizer(training: ConfigDict) -> keras.optimizers.Optimizer:
-    """Adam with a linear warm-up and a cosine decay, as the recipe says."""
-    # Keras computes in the dtype of the weights. In bfloat16 0.999 is 1, by
-    # which the correction for the first steps makes every step 0.
+    """Returns Adam with a linear warm-up and a cosine decay."""
+    # Keras computes in the dtype of the weights. In bfloat16 0.999 rounds to 1,
+    # so that the bias correction would make every step 0.
     weights = keras.config.dtype_policy().variable_dtype
     beta_2 = 0.99 if weights == "bfloat16" else 0.999
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -94,7 +101,5 @@ def make_optimizer(training: ConfigDict) -> keras.optimizers.Optimizer:
         warmup_steps=training.warmup_steps,
     )
     return keras.optimizers.Adam(
-        schedule,
-        beta_2=beta_2,
-        global_clipnorm=training.clip_norm,
+        schedule, beta_2=beta_2, global_clipnorm=training.clip_norm
     )

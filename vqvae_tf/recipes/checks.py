@@ -1,9 +1,8 @@
-"""Whether a recipe is one: its keys, their values, and how they fit."""
+"""Checks of recipes: their keys, the values, and how these fit together."""
 
 import json
 import pathlib
 
-import ml_collections
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -16,23 +15,22 @@ def load_recipe(path: str | pathlib.Path) -> ConfigDict:
     """Reads a recipe file and checks it.
 
     Args:
-        path: a Python file with `get_config()`, or a name of `built_in()`;
-            followed by ":small" for the variant that trains in a minute.
+        path: as for `find_recipe`.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it has no get_config, or sets unknown keys.
+        ValueError: as `read_recipe` and `check_recipe`.
     """
     return check_recipe(read_recipe(find_recipe(path)))
 
 
 def kind(config: ConfigDict) -> str:
-    """Returns what a recipe makes: one of the kinds of `defaults`."""
+    """Returns the name of a recipe's kind; see `defaults`."""
     return registry.of(config).name
 
 
 def own_keys(config: dict | ConfigDict, of: registry.Kind) -> dict:
-    """Returns a recipe as a dict, without what is only for other kinds.
+    """Returns a recipe as a dict, without the keys of other kinds.
 
     Older recipes have the keys of all kinds.
     """
@@ -52,7 +50,7 @@ def own_keys(config: dict | ConfigDict, of: registry.Kind) -> dict:
 
 
 def to_json(config: ConfigDict) -> str:
-    """Returns a recipe as JSON, without `card`: words, which may change."""
+    """Returns a recipe as JSON, without `card`, whose words may change."""
     recipe = own_keys(config, registry.of(config))
     recipe.pop("card")
     return json.dumps(recipe, indent=2, sort_keys=True, default=_as_json)
@@ -63,23 +61,23 @@ def _as_json(value):
 
 
 def is_built_in(config: ConfigDict) -> bool:
-    """Returns whether a recipe is one of the zoo's, unchanged but for words."""
+    """Returns whether a recipe is one of the zoo's, except for `card`."""
     path = built_in().get(config.name)
     return path is not None and to_json(load_recipe(path)) == to_json(config)
 
 
 def check_recipe(config: ConfigDict) -> ConfigDict:
-    """Returns a recipe with the keys of its kind alone, checked.
+    """Checks a recipe, and returns it with only the keys of its kind.
 
     Args:
         config: from `defaults`, with other values set.
 
     Raises:
-        RecipeError: for sections or keys that are missing.
-        ValueError: for unknown keys, and values that they cannot have.
+        RecipeError: for missing sections or keys.
+        ValueError: for unknown keys and invalid values.
     """
     # A copy, which can be changed even if the recipe is frozen.
-    config = ml_collections.ConfigDict(config).copy_and_resolve_references()
+    config = ConfigDict(config).copy_and_resolve_references()
     if config.get("kind") is None:
         config = _of_one_kind(config)
     of = registry.of(config)
@@ -87,28 +85,23 @@ def check_recipe(config: ConfigDict) -> ConfigDict:
     _check_keys("recipe", config.keys(), known.keys())
     rules.check_sections(config, known)
     rules.make_plain(config)
-    sections = classes.sections()
+    parts = [name for name in classes.sections() if name in known]
     for name in known.keys():
-        if name not in sections and isinstance(known[name], ConfigDict):
+        if name not in parts and isinstance(known[name], ConfigDict):
             _check_keys(name, config[name].keys(), known[name].keys())
     _check_dtype_policy(config.dtype_policy)
-    used = [name for name in sections if name in known]
-    for section in used:
-        options = config[section]
+    for part in parts:
+        options = config[part]
         if options.name is not None:
-            _check_keys(
-                section,
-                options.keys(),
-                classes.arguments(section, options.name),
-            )
-    rules.check_values(config, used)
-    _check_card_samples(config.card.samples)
+            arguments = classes.arguments(part, options.name)
+            _check_keys(part, options.keys(), arguments)
+    rules.check_values(config, parts)
     of.check(config)
     return config
 
 
 def _of_one_kind(config):
-    """Returns the keys of its kind of a recipe that has those of all kinds."""
+    """Reduces a recipe with the keys of all kinds to those of its own."""
     every = schema.defaults()
     _check_keys("recipe", config.keys(), every.keys())
     rules.check_sections(config, every)
@@ -127,7 +120,7 @@ def _of_one_kind(config):
 
 
 def _check_foreign(config, of):
-    """Raises ValueError where a recipe asks for parts of another kind."""
+    """Raises ValueError if a recipe uses parts of another kind."""
     known, every = of.defaults(), schema.defaults()
     for key in every.keys():
         if key in known or key == "kind":
@@ -138,14 +131,13 @@ def _check_foreign(config, of):
                     k.name for k in registry.kinds() if key in k.defaults()
                 ]
                 raise ValueError(
-                    f"{key} is for recipes that are of {' or '.join(kinds)}. "
-                    f"Received: {name}={found!r} in a recipe that is of "
-                    f"{of.name}."
+                    f"{key} is only for recipes of kind {' or '.join(kinds)}. "
+                    f"Received: {name}={found!r} in a recipe of kind {of.name}."
                 )
 
 
 def _switches(key, default, found):
-    """Yields what asks for a section, or key, that is off by default."""
+    """Yields the keys that switch on a section, or key, off by default."""
     if not isinstance(default, ConfigDict):
         yield key, default, found
         return
@@ -160,21 +152,13 @@ def _check_dtype_policy(policy):
         why = ""
         if policy == "float16":
             why = (
-                " Weights in float16 are soon NaN, since the squares of small "
-                "gradients are 0; mixed_float16 keeps weights in float32."
+                " Weights in float16 soon become NaN, since the squares of "
+                "small gradients underflow; use mixed_float16, which keeps "
+                "weights in float32."
             )
         raise ValueError(
             f"The recipe's dtype_policy must be one of "
             f"{', '.join(known)}. Received: {policy!r}.{why}"
-        )
-
-
-def _check_card_samples(samples):
-    if samples not in schema.CARD_SAMPLES:
-        raise ValueError(
-            f"The recipe's card.samples must be one of "
-            f"{', '.join(schema.CARD_SAMPLES)}, the pictures of the package "
-            f"that a card shows. Received: {samples!r}."
         )
 
 

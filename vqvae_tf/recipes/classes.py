@@ -1,7 +1,9 @@
-"""The classes that a recipe names: this package's, and those of its author."""
+"""The classes that a recipe names: this package's, or the user's own."""
 
 import importlib
 import inspect
+import types
+from collections.abc import Iterable
 
 import keras
 from ml_collections import ConfigDict
@@ -9,7 +11,7 @@ from ml_collections import ConfigDict
 from vqvae_tf import densities, layers, networks, quantizers
 from vqvae_tf.recipes import registry
 
-# Kinds add the sections that they alone have.
+# Each kind of recipe adds its own sections.
 _COMMON = {
     "preprocess": (layers,),
     "encoder": (networks,),
@@ -20,19 +22,19 @@ _COMMON = {
 }
 
 
-def sections() -> dict:
-    """Returns the sections that name a class, with the modules of these."""
+def sections() -> dict[str, tuple[types.ModuleType, ...]]:
+    """Returns the sections that name a class, with the classes' modules."""
     return _COMMON | registry.parts()
 
 
 def find_class(section: str, name: str) -> type:
-    """Returns the class that a section's `name` means.
+    """Returns the class that a section's `name` refers to.
 
     Args:
-        section: of the recipe, "encoder".
-        name: of one of this package's classes, or a path to one of your own:
-            `"my_package.nets:MyEncoder"` or `"my_package.nets.MyEncoder"`. Its
-            module is imported, as the recipe itself is.
+        section: of the recipe, such as "encoder".
+        name: one of this package's classes, or the path of one of your own,
+            `"my_package.nets:MyEncoder"` or `"my_package.nets.MyEncoder"`,
+            whose module is imported.
 
     Raises:
         ValueError: if there is no such class.
@@ -59,7 +61,7 @@ def find_class(section: str, name: str) -> type:
 
 
 def is_own(name: str) -> bool:
-    """Returns whether a name is the path to a class of somebody's own."""
+    """Returns whether a name is the path of a class of the user's own."""
     return isinstance(name, str) and (":" in name or "." in name)
 
 
@@ -68,7 +70,7 @@ def _own_class(section, name):
     received = f"Received: {section}.name={name!r}."
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # whatever the module does as it is imported
+    except Exception as error:  # importing runs the user's code
         raise ValueError(
             f"Recipe: the module {module_name!r} of {section}.name cannot be "
             f"imported ({type(error).__name__}: {error}). Is its folder on "
@@ -84,10 +86,7 @@ def _own_class(section, name):
 
 
 def own_classes(config: ConfigDict) -> dict[str, type]:
-    """Returns the classes of its author's that a recipe names.
-
-    They are what `presets.load` takes as `custom_objects`.
-    """
+    """Returns a recipe's own classes, as `custom_objects` of `presets.load`."""
     found = {}
     for section in sections():
         if section not in config:
@@ -98,13 +97,13 @@ def own_classes(config: ConfigDict) -> dict[str, type]:
     return found
 
 
-def check_given(section: str, name: str, given: list[str]):
-    """Raises ValueError where a class is not given what it needs.
+def check_given(section: str, name: str, given: Iterable[str]) -> None:
+    """Raises ValueError if a class lacks a required argument.
 
     Args:
         section: of the recipe.
         name: of the class.
-        given: the names of the arguments.
+        given: the names of the arguments it is given.
     """
     parameters = inspect.signature(find_class(section, name)).parameters
     lacking = [
@@ -123,7 +122,7 @@ def check_given(section: str, name: str, given: list[str]):
 
 
 def arguments(section: str, name: str) -> set[str]:
-    """Returns the keys that a section may have beside its `name`, and that."""
+    """Returns the keys that a section may have: `name` and the arguments."""
     names = {"name"}
     for base in find_class(section, name).__mro__:
         package = base.__module__.partition(".")[0]

@@ -1,4 +1,4 @@
-"""Recipe files: found, run as the programs that they are, and explained."""
+"""Finds and runs recipe files, and explains their errors."""
 
 import contextlib
 import importlib.machinery
@@ -16,7 +16,7 @@ from vqvae_tf.zoo_path import zoo_dir
 
 
 def built_in() -> dict[str, pathlib.Path]:
-    """Returns the files of the zoo's recipes by their names."""
+    """Returns the files of the zoo's recipes, by name."""
     folder = zoo_dir() / "recipes"
     return {path.stem: path for path in sorted(folder.glob("*.py"))}
 
@@ -25,11 +25,11 @@ def find_recipe(name: str) -> pathlib.Path:
     """Returns a recipe's file.
 
     Args:
-        name: the file, or the name of one of the zoo's recipes; followed by
-            ":small" for the variant that trains in about a minute.
+        name: a Python file with `get_config()`, or one of `built_in()`;
+            followed by ":small" for the variant that trains in about a minute.
 
     Raises:
-        FileNotFoundError: if there is neither.
+        FileNotFoundError: if there is no such file.
     """
     path = expand(name)
     if path.is_file():
@@ -49,19 +49,19 @@ def find_recipe(name: str) -> pathlib.Path:
 
 
 def read_recipe(path: str | pathlib.Path) -> ml_collections.ConfigDict:
-    """Reads a recipe file, whose keys may still be changed, and then checked.
+    """Reads a recipe file, without checking its keys.
 
     Args:
         path: from `find_recipe`.
 
     Raises:
-        RecipeError: if it is no Python program, fails, or has no get_config
-            that returns a recipe.
+        RecipeError: if it cannot be run, or has no get_config that returns a
+            recipe.
     """
     path = expand(path)
     if path.name.endswith(SUFFIX) and not path.is_file():
         return make_small(read_recipe(str(path)[: -len(SUFFIX)]))
-    # By the loader, whatever the file's name ends with.
+    # With a loader, so that the file's name can have any ending.
     loader = importlib.machinery.SourceFileLoader("recipe", str(path))
     spec = importlib.util.spec_from_loader("recipe", loader)
     module = importlib.util.module_from_spec(spec)
@@ -73,30 +73,28 @@ def read_recipe(path: str | pathlib.Path) -> ml_collections.ConfigDict:
         config = module.get_config()
     if not isinstance(config, ml_collections.ConfigDict):
         raise RecipeError(
-            f"get_config() of the recipe {path} must return a recipe: "
-            "recipes.defaults(), with other values set. Received: "
-            f"{type(config).__name__}."
+            f"get_config() of the recipe {path} must return a ConfigDict. "
+            f"Received: {type(config).__name__}. Start from "
+            "recipes.defaults() and change its values."
         )
-    # A frozen one is copied into one whose keys can be changed.
+    # Callers may change its keys.
     if isinstance(config, ml_collections.FrozenConfigDict):
         return ml_collections.ConfigDict(config)
     return config
 
 
 class RecipeError(ExplainedError, ValueError):
-    """A recipe that cannot be read, or whose program fails."""
+    """A recipe cannot be read, or its code fails."""
 
 
 @contextlib.contextmanager
 def _explained(path):
-    """Names the recipe, and its line, where its own program fails."""
+    """Names the recipe and the line where its own code fails."""
     try:
         yield
-    except RecipeError:
+    except (RecipeError, KeyboardInterrupt):
         raise
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a program's own, too, and SystemExit
+    except BaseException as error:  # SystemExit, too
         raise RecipeError(
             f"The recipe {path} cannot be read: {_place(error, path)}"
             f"{type(error).__name__}: {first_line(error)}"
@@ -104,7 +102,7 @@ def _explained(path):
 
 
 def _place(error, path):
-    """Returns "line N: ", the last line of a recipe that an error is of."""
+    """Returns "line N: ", the last line of the recipe in a traceback."""
     if isinstance(error, SyntaxError):
         return ""  # its message names the line
     frames = traceback.extract_tb(error.__traceback__)

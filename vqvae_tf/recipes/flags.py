@@ -1,4 +1,4 @@
-"""`--config.KEY=VALUE`: other values for a recipe's keys."""
+"""`--config.KEY=VALUE`: overrides of a recipe's keys."""
 
 import difflib
 import functools
@@ -11,12 +11,12 @@ from vqvae_tf.recipes import rules as recipe_rules
 
 
 def override(config: ConfigDict, arguments: list[str]) -> ConfigDict:
-    """Returns a recipe with the values of arguments.
+    """Returns a recipe with values from the command line.
 
     Args:
         config: a recipe.
         arguments: such as `--config.training.steps=5` or `--noconfig.data.flip`
-            for keys that the recipe has; values of the type that it has there.
+            for keys of the recipe; values must have the type of those there.
 
     Raises:
         ValueError: for a key that the recipe does not have, or a bad value.
@@ -48,10 +48,10 @@ def _key(argument):
 
 
 def _split_nones(config, arguments):
-    """Takes None for itself where a key may have it: no type's parser does.
+    """Separates the keys set to None, which parsers of other types refuse.
 
     Returns:
-        The keys that are None in the end, and the arguments that are left.
+        The keys whose final value is None, and the remaining arguments.
     """
     known, nones, left = dict(_items(recipes.defaults())), set(), []
     now = dict(_items(config))
@@ -75,7 +75,7 @@ def _may_be_none(key, value, known):
 
 
 def _allow_any_value_for_none(section):
-    # A plain None has the type None, and no value on the command line has.
+    # Otherwise the key's type would be that of None, which no value has.
     for key in section.keys():
         if isinstance(section[key], ConfigDict):
             _allow_any_value_for_none(section[key])
@@ -84,28 +84,18 @@ def _allow_any_value_for_none(section):
 
 
 def _check_key(config, key):
-    section = config
-    *parents, last = key.split(".")
-    for name in [*parents, last]:
-        if not isinstance(section, ConfigDict) or name not in section:
-            raise ValueError(_no_such_key(config, key))
-        section = section[name]
-
-
-def _no_such_key(config, key):
+    keys = [known for known, _ in _items(config)]
+    if key in keys:
+        return
     section, _, last = key.rpartition(".")
-    keys = list(_keys(config))
-    beside = [k for k in keys if k.rpartition(".")[0] == section]
-    close = difflib.get_close_matches(key, beside, n=1)
+    siblings = [k for k in keys if k.rpartition(".")[0] == section]
+    close = difflib.get_close_matches(key, siblings, n=1)
     # Perhaps the section was forgotten, or another one was meant.
     close = close or [k for k in keys if k.endswith(f".{last}")]
-    if not close:
-        return f"The recipe has no key {key}. See the recipe's file."
-    return f"The recipe has no key {key}. Did you mean {' or '.join(close)}?"
-
-
-def _keys(section):
-    return [key for key, _ in _items(section)]
+    advice = "See the recipe's file."
+    if close:
+        advice = f"Did you mean {' or '.join(close)}?"
+    raise ValueError(f"The recipe has no key {key}. {advice}")
 
 
 def _items(section, prefix=""):

@@ -1,7 +1,7 @@
 """Which values the keys of a recipe may have.
 
-What a class makes of its arguments it checks itself when it is made; here is
-what can be known of each key alone, before data are opened and models built.
+Classes check their arguments when they are made. These rules check what each
+key alone can tell, before any data are opened or models built.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from vqvae_tf.recipes import registry
 from vqvae_tf.recipes.files import RecipeError
+from vqvae_tf.recipes.schema import CARD_SAMPLES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,29 +22,29 @@ class Rule:
     """What a value must be.
 
     Attributes:
-        text: in words, after "must be".
-        holds: a function of the value.
+        text: in words that follow "must be".
+        holds: whether a value is valid.
     """
 
     text: str
     holds: Callable[[object], bool]
 
     def or_none(self) -> "Rule":
-        """Returns the same rule, which None keeps, too."""
+        """Returns a rule that also accepts None."""
         return Rule(
             f"{self.text}, or None", lambda v: v is None or self.holds(v)
         )
 
     def each(self) -> "Rule":
-        """Returns the rule of lists whose items keep this one."""
+        """Returns a rule for lists of valid items."""
         return Rule(
             f"a list, each item {self.text}",
             lambda v: isinstance(v, list | tuple) and all(map(self.holds, v)),
         )
 
 
-def whole(low: int | float | None, high=2**31 - 1) -> Rule:
-    """Returns the rule of integers in [low, high], at most those of int32."""
+def whole(low: int, high: int = 2**31 - 1) -> Rule:
+    """Returns a rule for integers in [low, high], by default up to int32's."""
 
     def holds(value: object):
         is_whole = isinstance(value, numbers.Integral)
@@ -53,19 +54,17 @@ def whole(low: int | float | None, high=2**31 - 1) -> Rule:
 
 
 def real(
-    low: int | float | None = None, high=None, above=None, below=None
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
 ) -> Rule:
-    """Returns the rule of finite numbers within bounds.
+    """Returns a rule for finite numbers within bounds.
 
-    What they are computed in is float32 or less: what it has no number for is
-    refused, and what it has only as a subnormal number, which is taken as 0.
+    Since they are computed with in float32, numbers beyond its range are
+    refused, as are subnormal ones, which become 0.
     """
-    words = {
-        "at least": low,
-        "above": above,
-        "at most": high,
-        "below": below,
-    }
+    words = {"at least": low, "above": above, "at most": high, "below": below}
     said = [f"{k} {v}" for k, v in words.items() if v is not None]
 
     def holds(value: object):
@@ -91,12 +90,12 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def _in_float32(value):
-    # Integers, too, are compared only: large ones are no float.
+    # Compared, not converted: large integers do not fit into a float.
     return value == 0 or _TINY <= abs(value) <= _LARGEST
 
 
-def one_of(*values) -> Rule:
-    """Returns the rule of a few values."""
+def one_of(*values: str) -> Rule:
+    """Returns a rule for a choice of strings."""
     return Rule(
         f"one of {', '.join(map(repr, values))}",
         lambda value: isinstance(value, str) and value in values,
@@ -104,7 +103,7 @@ def one_of(*values) -> Rule:
 
 
 FLAG = Rule("True or False", lambda value: isinstance(value, bool))
-TEXT = Rule("a text", lambda value: isinstance(value, str) and bool(value))
+TEXT = Rule("a non-empty string", lambda v: isinstance(v, str) and bool(v))
 SIZE, COUNT, _SHARE = whole(1), whole(0), real(0, 1)
 
 _TRAINING = {
@@ -125,18 +124,19 @@ _DATA = {
     "eval_split": TEXT,
     "on_corrupt": one_of("error", "skip"),
 }
-# Of recipes of all kinds, by the full name of the key.
+# Keys of recipes of all kinds, by their full names.
 _KEYS = {
     "name": TEXT,
     "seed": whole(0, 2**31 - 1),
     "base": TEXT.or_none(),
     "start": TEXT.or_none(),
+    "card.samples": one_of(*CARD_SAMPLES),
     **{f"data.{key}": rule for key, rule in _DATA.items()},
 }
 
 
 def of_training(section: str) -> dict[str, Rule]:
-    """Returns the rules of a stage's section, by the full names of keys."""
+    """Returns the rules for a stage's section, by the keys' full names."""
     return {f"{section}.{key}": rule for key, rule in _TRAINING.items()}
 
 
@@ -144,7 +144,7 @@ _MAY_BE_NONE = (
     "channels residual_channels global_channels local_channels num_actions "
     "action_size restart_after"
 ).split()
-# Of what the classes of the parts are given, by the last word of the key.
+# Arguments of the parts' classes, by the last word of the key.
 _ARGUMENTS = {
     **dict.fromkeys(
         "num_embeddings num_codebooks num_values num_components num_levels "
@@ -183,13 +183,13 @@ def _keys():
 
 
 def may_be_none(key: str) -> bool:
-    """Returns whether None keeps the rule of a key, "data.num_classes"."""
+    """Returns whether a key, such as "data.num_classes", may be None."""
     rule = _keys().get(key, _ARGUMENTS.get(key.rpartition(".")[2]))
     return rule is not None and rule.holds(None)
 
 
-def plain(value: object):
-    """Returns a value with Python's numbers in the place of numpy's."""
+def plain(value: object) -> object:
+    """Returns a value with NumPy's numbers converted to Python's."""
     if isinstance(value, np.generic):
         return value.item()
     if type(value) in (list, tuple):
@@ -197,8 +197,8 @@ def plain(value: object):
     return value
 
 
-def make_plain(section: str):
-    """Puts Python's numbers in the place of numpy's, in all sections."""
+def make_plain(section: ConfigDict) -> None:
+    """Converts NumPy's numbers to Python's, in all sections."""
     for key in section.keys():
         value = section[key]
         if isinstance(value, ConfigDict):
@@ -214,8 +214,11 @@ def _has_numpy(value):
     return isinstance(value, np.generic)
 
 
-def check_sections(config: ConfigDict, known: ConfigDict):
-    """Raises RecipeError unless all sections and keys are there, as such."""
+_ADVICE = "Start from recipes.defaults() and change its values."
+
+
+def check_sections(config: ConfigDict, known: ConfigDict) -> None:
+    """Raises RecipeError unless a recipe has all known sections and keys."""
     for name, expected in known.items():
         is_section = isinstance(expected, ConfigDict)
         found = config.get(name)
@@ -224,14 +227,13 @@ def check_sections(config: ConfigDict, known: ConfigDict):
         ):
             what = "a section of keys" if is_section else "a key"
             raise RecipeError(
-                f"The recipe's {name} must be {what}: begin with "
-                "recipes.defaults(), and set other values. Received: "
-                f"{type(found).__name__}."
+                f"The recipe's {name} must be {what}. Received: "
+                f"{type(found).__name__}. {_ADVICE}"
             )
         if is_section and "name" in expected and "name" not in found:
             raise RecipeError(
-                f"The recipe's {name} must have a `name`, that of a class or "
-                f"None. Received: {', '.join(found.keys()) or 'no keys'}."
+                f"The recipe's {name} must have a `name`, a class or None. "
+                f"Received: {', '.join(found.keys()) or 'no keys'}."
             )
         if is_section:
             _check_complete(name, found, expected)
@@ -240,11 +242,10 @@ def check_sections(config: ConfigDict, known: ConfigDict):
 
 
 def _check_complete(section, found, expected):
-    """Raises RecipeError where a section lacks keys, or has sections."""
+    """Raises RecipeError if a section lacks keys or contains a section."""
     if missing := [key for key in expected if key not in found]:
         raise RecipeError(
-            f"The recipe's {section} lacks {', '.join(missing)}: begin with "
-            "recipes.defaults(), and set other values."
+            f"The recipe's {section} lacks {', '.join(missing)}. {_ADVICE}"
         )
     for key in expected:
         if isinstance(found[key], ConfigDict):
@@ -253,18 +254,18 @@ def _check_complete(section, found, expected):
 
 def _refuse_section(key, found):
     raise RecipeError(
-        f"The recipe's {key} must be one value, no section of keys. Received: "
+        f"The recipe's {key} must be a single value, not a section. Received: "
         f"{key}={found.to_dict()!r}."
     )
 
 
-def check_values(config: ConfigDict, parts: list[str]):
-    """Raises ValueError where a key's value is none that it may have.
+def check_values(config: ConfigDict, parts: list[str]) -> None:
+    """Raises ValueError if a key has an invalid value.
 
     Args:
         config: a recipe.
-        parts: the names of the sections that are arguments of classes. Those
-            that name no class are not used, and not looked at.
+        parts: the sections that hold arguments of classes. Those that name no
+            class are unused, and not checked.
     """
     known = _keys()
     for key, value in _flat(config):
@@ -288,7 +289,7 @@ def check_values(config: ConfigDict, parts: list[str]):
 def _flat(section, prefix=""):
     """Yields the keys of all sections, joined by dots, and their values.
 
-    Of a section in a section there are both: it may stand for a value.
+    A section within a section is yielded as a value, too.
     """
     for key in section.keys():
         value = section[key]

@@ -6,7 +6,7 @@ from ml_collections import ConfigDict
 from vqvae_tf.recipes import registry
 from vqvae_tf.runtime import dtype_policies
 
-# Pictures and recordings of the package that a model card can show: photos,
+# The package's pictures and recordings that a model card can show: photos,
 # frames of DeepMind Lab, digits of MNIST, generated shapes, spoken digits.
 CARD_SAMPLES = ("photos", "dmlab", "digits", "shapes", "voices")
 
@@ -16,13 +16,13 @@ def defaults(kind: str | None = None) -> ConfigDict:
 
     Args:
         kind: "pictures" (an autoencoder of pictures, and a prior), "codes"
-            (the same of the codes of the preset `base`), "video" (a prior of
-            the next frame's codes) or "speech" (a VQ-VAE of waveforms, and a
-            prior). None returns the keys of all of them, as recipes used to
-            have; what such a recipe sets tells its kind.
+            (the same for the code maps of a preset, `base`), "video" (a prior
+            of the next frame's codes) or "speech" (a VQ-VAE of waveforms, and
+            a prior). None returns the keys of all kinds, as in older recipes,
+            whose kind follows from the keys they set.
 
     Raises:
-        ValueError: for a kind that does not exist.
+        ValueError: for an unknown kind.
 
     Example:
 
@@ -44,7 +44,7 @@ def defaults(kind: str | None = None) -> ConfigDict:
 
 
 def _add(config, other):
-    """Adds the keys that a config lacks, in its sections too."""
+    """Adds the keys that a config lacks, also in its sections."""
     with config.unlocked():
         for key in other.keys():
             if key not in config:
@@ -53,18 +53,17 @@ def _add(config, other):
                 _add(config[key], other[key])
 
 
-def common(**sections) -> ConfigDict:
-    """Returns the keys that recipes of all kinds have, and further sections."""
+def common(**sections: ConfigDict | None) -> ConfigDict:
+    """Returns the keys of all kinds of recipes, and further sections."""
     config = ConfigDict()
     config.name = "vqvae"
     config.seed = 0
-    # "auto" is mixed_bfloat16 where the processor has the instructions, else
-    # float32; a run keeps what it began with.
+    # "auto" is mixed_bfloat16 on processors with instructions for it, else
+    # float32; a run keeps its first choice.
     config.dtype_policy = dtype_policies.AUTO
     # A preset whose weights training starts from, where they fit.
     config.start = None
-    # The words of the model card, and which pictures of the package it shows,
-    # one of CARD_SAMPLES.
+    # The model card's own words, and which of CARD_SAMPLES it shows.
     config.card = ConfigDict(
         dict(summary="", data="", training="", limits="", samples="photos")
     )
@@ -73,20 +72,20 @@ def common(**sections) -> ConfigDict:
     return config
 
 
-def section(**items) -> ConfigDict:
-    """Returns a section: keyword arguments of a class, whose name is `name`."""
+def section(**items: object) -> ConfigDict:
+    """Returns a section: `name`, a class, and its keyword arguments."""
     config = ConfigDict(items)
     config.unlock()
     return config
 
 
-def plain(**items) -> ConfigDict:
-    """Returns a section of these keys and no others."""
+def plain(**items: object) -> ConfigDict:
+    """Returns a section of only these keys."""
     return ConfigDict(items, convert_dict=True)
 
 
-def data(**items) -> ConfigDict:
-    """Returns the section of the data: common keys, and further ones."""
+def data(**items: object) -> ConfigDict:
+    """Returns the section of the data: the common keys and further ones."""
     return section(
         source="tfds:cifar10",
         train_split="train",
@@ -96,8 +95,8 @@ def data(**items) -> ConfigDict:
     )
 
 
-def training(**items) -> ConfigDict:
-    """Returns a section of a stage: how its model is fitted."""
+def training(**items: object) -> ConfigDict:
+    """Returns the section of a stage's training."""
     options = dict(
         steps=10_000,
         batch_size=128,
@@ -114,11 +113,11 @@ def training(**items) -> ConfigDict:
 
 
 def is_training(config: ConfigDict) -> bool:
-    """Returns whether a section is one of a stage's training."""
+    """Returns whether a section is that of a stage's training."""
     return "learning_rate" in config and "steps_per_epoch" in config
 
 
 def prior_training() -> ConfigDict:
-    """Returns the section of a prior's stage."""
-    # How often the training set is encoded, each time with other crops.
+    """Returns the section of a prior's training."""
+    # How often the training set is encoded, each time with different crops.
     return training(encode_passes=1)

@@ -4,21 +4,21 @@ from ml_collections import ConfigDict
 
 from vqvae_tf.recipes.schema import is_training
 
-# After a recipe's name, or its file's.
+# Follows a recipe's name or file.
 SUFFIX = ":small"
 STEPS, BATCH_SIZE = 60, 8
-# Examples of the training split, and of the other one.
+# Examples of the training split and of the evaluation split.
 EXAMPLES, HELD_OUT = 400, 20
 
 
 def make_small(config: ConfigDict) -> ConfigDict:
-    """Returns a recipe of as many parts, with few steps and examples.
+    """Returns a recipe with few steps and examples.
 
-    Its figures mean nothing; it shows that all stages work, on one's own data
-    too. Models have the sizes of the recipe.
+    It shows that all stages work, also on one's own data; its figures are
+    meaningless. Models keep their sizes.
 
     Args:
-        config: a recipe; it is not changed.
+        config: a recipe, which is not changed.
     """
     config = config.copy_and_resolve_references()
     for section in config.values():
@@ -49,10 +49,10 @@ def _shorten(section):
 
 
 def _first(split, count):
-    """Returns the beginning of a split, or of a part of one."""
+    """Returns the beginning of a split, or of a slice of one."""
     name, _, part = split.partition("[")
     start = part.partition(":")[0]
     first = int(start) if start.isdecimal() else 0
     if part and not start.isdecimal() and start:
-        return split  # in percent, or from the end
+        return split  # a slice in percent, or from the end
     return f"{name}[{first or ''}:{first + count}]"

@@ -17,21 +17,21 @@ def warm_start(
     part: str,
     required: bool = True,
     custom_objects: dict | None = None,
-):
-    """Gives a model the weights of a preset where they fit.
+) -> None:
+    """Copies a preset's weights into a model where they fit.
 
-    Layers are matched by their places in the model. Those of other shapes keep
-    their own weights, as a prior does where the preset has none.
+    Layers are matched by their places in the model. Layers whose shape differs
+    keep their own weights, as does a prior if the preset has none.
 
     Args:
-        model: what is to be trained, built.
+        model: the model to train, built.
         start: the name or path of a preset.
         part: "autoencoder" or "prior", what the model is.
-        required: False for a model whose weights may all be right already.
-        custom_objects: as of `presets.load`.
+        required: whether some weights must change.
+        custom_objects: as for `presets.load`.
 
     Raises:
-        ValueError: if it is required and nothing of the preset's part fits.
+        ValueError: if `required`, and no layer fits.
     """
     found = presets.load(start, custom_objects=custom_objects)
     source = getattr(found, part)
@@ -44,24 +44,21 @@ def warm_start(
     changed = sum(not np.array_equal(a, b) for a, b in zip(before, after))
     if required and not changed:
         raise ValueError(
-            f"No layer of the preset's {part} has the shape of the one that is "
-            f"to be trained. Received: start={str(start)!r}, with a "
-            f"{type(source).__name__} for a {type(model).__name__}."
+            f"No layer of the preset's {part} has the shape of the model's. "
+            f"Received: start={str(start)!r}, with a {type(source).__name__} "
+            f"for a {type(model).__name__}. Leave `start` out."
         )
     logging.info(
-        "%d of the %d arrays of weights are those of %s.",
-        changed,
-        len(after),
-        start,
+        "Started %d of %d weight arrays from %s.", changed, len(after), start
     )
 
 
 def _copy(source, model):
-    """Copies weights by Keras' own matching, which leaves out what differs."""
+    """Copies weights with Keras' matching, which skips different shapes."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "source.weights.h5"
         source.save_weights(path)
         with warnings.catch_warnings():
-            # They list what is left out, layer by layer.
+            # Keras warns of each layer that it skips.
             warnings.simplefilter("ignore")
             model.load_weights(path, skip_mismatch=True)

@@ -1,7 +1,7 @@
 """Tasks: what the package does with each kind of recipe.
 
-A new modality is a folder here, with its recipe, training, figures and card,
-and a line in this file.
+To add a modality, add a folder here with its recipe, training, figures and
+card, and list its task below.
 """
 
 import keras
@@ -15,8 +15,8 @@ from vqvae_tf.tasks.task import Task
 TASKS: dict[str, Task] = {}
 
 
-def register(task: Task):
-    """Adds a task: its recipes are known, trained, published and measured."""
+def register(task: Task) -> None:
+    """Adds a task, so that its recipes can be trained, measured, published."""
     TASKS[task.kind.name] = task
     registry.register(task.kind)
 
@@ -31,10 +31,8 @@ def of(config: ConfigDict) -> Task:
 
 
 def of_description(description: dict) -> Task:
-    """Returns the task of what metadata say of a preset's data.
-
-    Older presets do not say; they are of pictures.
-    """
+    """Returns a preset's task, from the `data` of its metadata."""
+    # Older presets have no `kind`; their data are pictures.
     return TASKS[description.get("kind", "pictures")]
 
 
@@ -49,14 +47,15 @@ def measure(
 
     Args:
         model: what `run.train` returned, or a preset's model.
-        description: from `card.describe`, or a preset's metadata: `data`.
-        data_dir: where the data lies.
+        description: from `card.describe`, or the `data` of a preset's metadata.
+        data_dir: directory of the data.
         progress: show progress bars.
-        rows: a dict that gets the bounds of each picture, in bits/dim, by
-            the names of their means; other tasks leave it empty.
+        rows: a dict to which tasks that have them (`Task.has_rows`) add the
+            bounds of each example in bits/dim, under the keys of their means.
 
     Returns:
-        Figures by their keys (`evaluation.figures`), and `examples`.
+        Figures by their keys (`evaluation.figures`), and `examples`, how many
+        there were.
     """
     task = of_description(description)
     return task.measure(model, description, data_dir, progress, rows)

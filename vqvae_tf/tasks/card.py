@@ -1,4 +1,4 @@
-"""From a trained recipe to a preset's model card: figures and words."""
+"""The model card of a trained recipe."""
 
 import pathlib
 import re
@@ -23,7 +23,7 @@ def describe(config: ConfigDict) -> dict:
 
 
 def resizing(description: dict) -> str | None:
-    """Returns how pictures get their size, in words; None for speech.
+    """Returns how pictures are resized, in words; None for speech.
 
     Args:
         description: a preset's `data`, as from `describe`.
@@ -34,16 +34,15 @@ def resizing(description: dict) -> str | None:
 
 
 def summary(config: ConfigDict, has_prior: bool) -> str:
-    """Returns what the model is, in the recipe's words where they hold."""
-    return _own_words(config).summary or tasks.of(config).summary(
-        config, has_prior
-    )
+    """Returns what the model is, in a sentence: the recipe's, if it has one."""
+    own = _own_words(config).summary
+    return own or tasks.of(config).summary(config, has_prior)
 
 
 def _own_words(config):
-    """Returns the recipe's `card` without words that tell of another run.
+    """Returns the recipe's `card` without words that describe another run.
 
-    A recipe that was made from one of the zoo may have its words still.
+    A recipe made from one of the zoo's may still contain that one's words.
     """
     notes = config.card.copy_and_resolve_references()
     if not recipes.is_built_in(config):
@@ -57,7 +56,7 @@ def _own_words(config):
 def card(
     config: ConfigDict,
     figures: dict,
-    steps: int,
+    steps: str,
     path: str | pathlib.Path | None = None,
     command: str | None = None,
     policy: str | None = None,
@@ -65,14 +64,15 @@ def card(
     """Writes the README.md of a preset.
 
     Args:
-        config: the recipe. Where it is one of the zoo's, unchanged, the card
-            is that of the built-in preset.
-        figures: from `Task.measure`; those of a prior say that there is one.
-        steps: what training took, as text.
-        path: the preset's folder, to load it by; by default the recipe's name.
+        config: the recipe. One of the zoo's, unchanged, gives the card of the
+            built-in preset.
+        figures: from `Task.measure`; a prior's figures tell that there is one.
+        steps: the training steps of all stages, as text.
+        path: the preset's folder, to load it from; by default the recipe's
+            name.
         command: the command that trained it, without --workdir.
-        policy: the dtype policy that it was trained in; by default that of the
-            recipe, which a card of the zoo does not repeat.
+        policy: the dtype policy it was trained with; by default the recipe's,
+            which the zoo's cards leave out.
     """
     options, built_in = config.data, recipes.is_built_in(config)
     name = config.name if built_in else str(path or config.name)
@@ -81,7 +81,7 @@ def card(
     has_prior = not _PRIOR_FIGURES.isdisjoint(figures)
     task = tasks.of(config)
     words = notes.data
-    # Of those of the zoo that need it, the recipe's own words say it.
+    # The zoo's recipes say so themselves where needed.
     if not built_in and (resized := resizing(describe(config))):
         words = f"{words} {resized[0].upper()}{resized[1:]}.".lstrip()
     text = f"""# {_title(config, built_in)}
@@ -115,7 +115,7 @@ To measure them again: `vqvae-tf evaluate {shlex.quote(name)} --data_dir=DIR`
 """
     if notes.limits:
         text += f"\n## Limits\n\n{notes.limits}\n"
-    # Where there are no words of the recipe.
+    # Missing words leave spaces at line ends.
     return re.sub(" +$", "", text, flags=re.MULTILINE)
 
 

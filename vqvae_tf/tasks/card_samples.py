@@ -1,4 +1,4 @@
-"""What the package carries for cards to show, and what they say of it."""
+"""The package's own pictures that cards show, with their sources."""
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -22,12 +22,12 @@ SOURCES = {
 
 
 def known_images(kind: str, size: int, channels: int = 3) -> np.ndarray:
-    """Returns twelve pictures that the package carries.
+    """Returns twelve pictures that come with the package.
 
     Args:
-        kind: "photos", "dmlab" for frames of DeepMind Lab, "digits" of
-            MNIST (the ten, and two more), or generated "shapes".
-        size: their side in pixels.
+        kind: "photos", "dmlab" (frames of DeepMind Lab), "digits" (MNIST: the
+            ten, and two more) or "shapes" (generated).
+        size: side in pixels.
         channels: 3 (RGB) or 1 (grey).
 
     Returns:
@@ -42,8 +42,8 @@ def known_images(kind: str, size: int, channels: int = 3) -> np.ndarray:
         )
     if kind not in recipes.CARD_SAMPLES:
         raise ValueError(
-            f"card.samples must be one of {', '.join(recipes.CARD_SAMPLES)}, "
-            f"which pictures of the package a card shows. Received: {kind!r}."
+            f"card.samples must be one of {', '.join(recipes.CARD_SAMPLES)}. "
+            f"Received: {kind!r}."
         )
     found = convert_channels(_STORED[kind](), channels)
     return np.stack([data.resize_and_crop(image, size) for image in found])
@@ -57,9 +57,9 @@ _STORED = {
 
 
 def shows_dmlab(config: ConfigDict) -> bool:
-    """Returns whether a card shows the clips that the package carries.
+    """Returns whether a card shows the package's own clips.
 
-    Those are of 84x84 pixels in colour, with nine actions.
+    They are 84x84, in colour, with nine actions; the recipe's must be, too.
     """
     actions = len(ACTIONS)
     if "context" in config:

@@ -21,26 +21,26 @@ def publish(
     folder: str | pathlib.Path,
     data_dir: str | None = None,
     command: str | None = None,
-):
+) -> str:
     """Writes a trained model as a preset, with figures, card and pictures.
 
     Args:
         config: its recipe.
         model: what `tasks.run.train` returned.
         folder: the preset's folder.
-        data_dir: where the data lies.
+        data_dir: directory of the data.
         command: the command that trained it, without --workdir, for the card.
 
     Returns:
         The sha256 of its metadata.json.
 
     Raises:
-        NotFinite: if a figure is no number.
-        ValueError: for what `recipes.check_recipe` refuses.
+        NotFinite: if a figure is NaN.
+        ValueError: as `recipes.check_recipe`.
         PresetError: as `presets.save`.
     """
     config = recipes.check_recipe(config)
-    presets.check_replaceable(folder)  # before measuring, which takes long
+    presets.check_replaceable(folder)  # before measuring, which is slow
     policy = model.dtype_policy.name
     model = in_float32(model)
     description = cards.describe(config)
@@ -67,11 +67,10 @@ def publish(
 
 
 def _check_figures(figures):
-    """Raises NotFinite where a trained model's figures are no numbers."""
+    """Raises NotFinite if a figure of a trained model is NaN."""
     for name, value in figures.items():
         if isinstance(value, float) and math.isnan(value):
             raise NotFinite(
-                f"The model's figure {name} is {value}: the training has "
-                "diverged, or the data are not what it takes. Nothing is "
-                "published."
+                f"The model's figure {name} is {value}: training has diverged, "
+                "or the data do not suit the model. Nothing is published."
             )

@@ -1,12 +1,12 @@
-"""Training a recipe, of whatever kind, in a work directory.
+"""Training a recipe of any kind in a work directory.
 
-A run can be killed at any moment; the same command goes on from the last
+A run can be killed at any time; the same command resumes it from the last
 checkpoint:
 
-    WORKDIR/recipe.json        the recipe that is being trained, and the dtype
-                               policy that "auto" became
-    WORKDIR/autoencoder/       checkpoints of a stage, each in a directory of
-    WORKDIR/prior/             its own
+    WORKDIR/recipe.json        the recipe, with the dtype policy that "auto"
+                               was resolved to
+    WORKDIR/autoencoder/       checkpoints, a directory for each stage
+    WORKDIR/prior/
     WORKDIR/*codes.npz         the training set, encoded once
     WORKDIR/logs/              TensorBoard: losses, usage, pictures; and
                                history.jsonl, the metrics of each epoch
@@ -18,7 +18,6 @@ import functools
 import pathlib
 
 import keras
-import ml_collections
 import tensorflow as tf
 from absl import logging
 from ml_collections import ConfigDict
@@ -38,85 +37,80 @@ def train(
     data_dir: str | None = None,
     stage: str = "all",
     strategy: tf.distribute.Strategy | None = None,
-):
-    """Trains a recipe, or goes on with it, and saves a preset.
+) -> keras.Model:
+    """Trains a recipe, or resumes its training.
 
     Args:
         config: a recipe, from `recipes.load_recipe`.
-        workdir: the run's directory; a run in it is continued.
-        data_dir: where the data lies, or None for TFDS_DATA_DIR.
-        stage: "all", or "autoencoder" to stop before the prior (not of video).
-        strategy: from `strategies.make_strategy`; None for one device. Of
-            several workers, each calls this, and all see the same workdir.
+        workdir: the run's directory; a run in it is resumed.
+        data_dir: directory of the data, or None for TFDS_DATA_DIR.
+        stage: "all", or "autoencoder" to stop before the prior (video has no
+            other stage).
+        strategy: from `strategies.make_strategy`; None for one device. Each
+            of several workers calls this, with the same shared workdir.
 
     Returns:
-        The trained `VQVAE`, a `LatentGenerator` where there is a prior, or a
-        `VideoGenerator`; outside of the strategy, ready for use.
+        The trained `VQVAE` or `Autoencoder`, a `LatentGenerator` if there is a
+        prior, or a `VideoGenerator`; outside of the strategy, ready for use.
 
     Raises:
-        ValueError: if workdir holds a run of another recipe, or files of
-            other origin that would be replaced or read.
-        FolderInUse: if another run is at work there.
-        NotFinite: if the loss or a weight is infinite or no number.
+        ValueError: if workdir holds a run of another recipe, or other files
+            that would be overwritten or mistaken for the run's.
+        FolderInUse: if another run is using the directory.
         As `fitting.fit`.
     """
     workdir = expand(workdir)
     check_utf8(workdir, "A run's directory")
     config = recipes.check_recipe(config)
+    task = tasks.of(config)
     with reserved(workdir, strategy):
-        return _train(config, workdir, data_dir, stage, strategy)
+        plans = [plan for each in tasks.TASKS.values() for plan in each.plans]
+        directory.check_empty(workdir, {plan.name for plan in plans})
+        directory.compare_recipe(config, workdir, task.plans)
+        strategy = strategy or tf.distribute.get_strategy()
+        with strategy.scope(), strategies.telling_lost_workers(strategy):
+            config = _with_policy(config, workdir)
+            keras.config.set_dtype_policy(config.dtype_policy)
+            keras.utils.set_random_seed(config.seed)
+            model = carry_out(
+                task.stages(config, data_dir, stage == "all"),
+                workdir,
+                functools.partial(directory.note_recipe, config, workdir),
+            )
+        alone = strategy is tf.distribute.get_strategy()
+        return model if alone else copied(model)
 
 
 def reserved(
     workdir: str | pathlib.Path, strategy: tf.distribute.Strategy | None = None
-):
+) -> contextlib.AbstractContextManager:
     """Keeps other runs out of a directory, in a `with` block.
 
-    Of several workers the chief does so for all, who share the directory.
+    Of several workers, which share the directory, only the chief locks it.
 
     Raises:
-        FolderInUse: if another run is at work there.
+        FolderInUse: if another run is using the directory.
     """
     if not strategies.is_chief(strategy):
         return contextlib.nullcontext()
     return locked(workdir, "training in", "choose another --workdir")
 
 
-def _train(config, workdir, data_dir, stage, strategy):
-    task = tasks.of(config)
-    plans = [plan for one in tasks.TASKS.values() for plan in one.plans]
-    directory.check_empty(workdir, {plan.name for plan in plans})
-    directory.compare_recipe(config, workdir, task.plans)
-    strategy = strategy or tf.distribute.get_strategy()
-    with strategy.scope(), strategies.telling_lost_workers(strategy):
-        config = _with_policy(config, workdir)
-        keras.config.set_dtype_policy(config.dtype_policy)
-        keras.utils.set_random_seed(config.seed)
-        model = carry_out(
-            task.stages(config, data_dir, stage == "all"),
-            workdir,
-            functools.partial(directory.note_recipe, config, workdir),
-        )
-    alone = strategy is tf.distribute.get_strategy()
-    return model if alone else copied(model)
-
-
 def _with_policy(config, workdir):
-    """Returns the recipe with the dtype policy that "auto" is in this run.
+    """Returns the recipe with "auto" resolved to a dtype policy.
 
-    It is that of the run in the directory, or the one that suits the processor;
-    of several workers' processors, the chief's.
+    A resumed run keeps its policy; a new one gets what suits the processor, of
+    several workers the chief's.
     """
     policy = config.dtype_policy
     if policy == dtype_policies.AUTO:
-        policy = directory.noted_policy(workdir) or dtype_policies.resolve(
-            policy
-        )
+        noted = directory.noted_policy(workdir)
+        policy = noted or dtype_policies.resolve(policy)
         number = dtype_policies.POLICIES.index(policy)
         policy = dtype_policies.POLICIES[strategies.of_all_workers(number)[0]]
         logging.info('The dtype policy "auto" is %s in this run.', policy)
     dtype_policies.warn_if_slow(policy)
-    # A copy, which is not frozen even if the original is.
-    config = ml_collections.ConfigDict(config).copy_and_resolve_references()
+    # A copy, which can be changed even if the original is frozen.
+    config = ConfigDict(config).copy_and_resolve_references()
     config.dtype_policy = policy
     return config

@@ -1,1 +1,1 @@
-"""Fitting models: checkpoints, resumption, history."""
+"""Fitting models: stages, checkpoints, history, resuming a run."""

@@ -1,12 +1,12 @@
-"""Checkpoints of a training, from which it goes on to the same result.
+"""Checkpoints, from which training resumes to the same result.
 
     DIRECTORY/ckpt-STEP.*                   variables and optimizer
     DIRECTORY/workers/I-of-NxR/ckpt-STEP.*  the epoch's metrics so far, of
                                             worker I of N with R replicas
 
-Metrics differ between replicas until they are read, so each worker keeps its
-own; at the end of an epoch there are none to keep. They are written first:
-where there is a ckpt-STEP, there are all parts.
+Metrics differ between replicas until they are read, so each worker saves its
+own, except at the end of an epoch. They are written first, so a ckpt-STEP in
+DIRECTORY means that the checkpoint is complete.
 """
 
 import pathlib
@@ -27,30 +27,30 @@ KEPT = 2
 
 
 class CheckpointError(ExplainedError):
-    """Checkpoints that cannot be written, or none of which can be read."""
+    """A checkpoint cannot be written, or none can be read."""
 
 
 class Checkpoints:
-    """Saves and restores the state of a training; keeps the last two.
+    """Saves and restores the state of training; keeps the last two.
 
     Args:
-        model: a compiled model whose variables, and the optimizer's, are made.
-        directory: where to save; on several machines, one that all of them see.
+        model: a compiled model; it and its optimizer must be built.
+        directory: where to save; with several machines, on shared storage.
     """
 
-    def __init__(self, model: keras.Model, directory: pathlib.Path):
+    def __init__(self, model: keras.Model, directory: pathlib.Path) -> None:
         self.directory = expand(directory)
         self.strategy = model.distribute_strategy
         self._variables = (model.weights, model.optimizer)
         self._own = self.directory / "workers" / _layout(self.strategy)
-        # By number: a checkpoint of the model itself would not see what is
-        # in lists of layers, and lose their state that is not trained.
+        # By number: a checkpoint of the model itself would miss non-trainable
+        # state of layers in lists.
         self._state = tf.train.Checkpoint(
             variables=[variable.value for variable in model.variables],
             optimizer=model.optimizer,
         )
-        # Each replica's own part, as it is: a sum that is read and divided
-        # again would round.
+        # Each replica's own part: summing the parts and dividing the sum among
+        # replicas again would round.
         self._metrics = tf.train.Checkpoint(
             parts=[
                 part
@@ -62,25 +62,29 @@ class Checkpoints:
         )
 
     def steps(self) -> list[int]:
-        """Returns the steps of which there are checkpoints, newest first."""
+        """Returns the steps that have checkpoints, newest first."""
         return _steps(self.directory)
 
     # Saving -----------------------------------------------------------------
 
-    def save(self, step: int, within_epoch=True):
-        """Saves the state after `step` steps; later ones are removed.
+    def save(self, step: int, within_epoch: bool = True) -> None:
+        """Saves the state after `step` steps, and removes later checkpoints.
+
+        If it fails, earlier checkpoints are kept.
 
         Args:
-            step: the steps that are done.
-            within_epoch: whether there are metrics to go on with.
+            step: the number of steps done.
+            within_epoch: whether the epoch has metrics that are to be saved.
 
         Raises:
-            NotFinite: if it holds what is no number; earlier ones stay.
-            CheckpointError: if it cannot be written; these too.
+            NotFinite: if a variable is not finite.
+            CheckpointError: if the checkpoint cannot be written.
         """
-        if found := self._unsound():
+        found = self._unsound()
+        if self._any_worker(found):
+            found = found or ["of another worker"]
             raise divergence.NotFinite(
-                f"The variable {found} is not finite after step {step}. "
+                f"The variable {found[0]} is not finite after step {step}. "
                 f"{divergence.kept(self)}"
             )
         try:
@@ -93,46 +97,45 @@ class Checkpoints:
             strategies.wait_for_all(self.strategy)
         except (OSError, tf.errors.OpError) as error:
             self._remove_part(step)
-            raise CheckpointError(self._cannot_save(step, error)) from error
+            left = self.steps()
+            start = f"step {left[0]}" if left else "the start"
+            raise CheckpointError(
+                f"The checkpoint of step {step} cannot be written to "
+                f"{self.directory} ({first_line(error)}). Free some space or "
+                "repair the directory; the same command then resumes from "
+                f"{start}."
+            ) from error
         self._remove_old(step)
 
-    def _unsound(self) -> str | None:
-        """Returns a variable that is not finite; of any worker."""
+    def _unsound(self):
+        """Returns the names of this worker's variables that are not finite."""
         weights, optimizer = self._variables
-        found = divergence.unsound([*weights, *optimizer.variables])
-        bad = max(strategies.of_all_workers(int(bool(found)), self.strategy))
-        return (found or ["of another worker"])[0] if bad else None
+        return divergence.unsound([*weights, *optimizer.variables])
+
+    def _any_worker(self, found) -> bool:
+        """Returns whether any worker has found something; all must ask."""
+        return any(strategies.of_all_workers(int(bool(found)), self.strategy))
 
     def _remove_old(self, step):
-        """Removes all but the last two up to `step`, and what is of no use.
+        """Removes all but the last two checkpoints up to `step`.
 
-        A later one is of a run that was cut back, since it could not be read,
-        or was killed as it was written.
+        Later ones could not be read, or were incomplete when a run was killed.
         """
         kept = [s for s in self.steps() if s <= step][:KEPT]
         _keep(self._own, kept)
         if strategies.is_chief(self.strategy):
             _keep(self.directory, kept)
-            # Of other numbers of workers and replicas.
+            # Those of other numbers of workers and replicas, too.
             end = self._own.name.partition("-")[2]
             for other in self._own.parent.iterdir():
                 if other.name.partition("-")[2] != end:
                     shutil.rmtree(other, ignore_errors=True)
 
     def _remove_part(self, step):
-        """Removes what was written of a checkpoint that is not whole."""
+        """Removes what was written of an incomplete checkpoint."""
         for directory in (self._own, self.directory):
             if directory.is_dir() and step not in _steps(directory):
                 _remove(directory, step)
-
-    def _cannot_save(self, step, error):
-        left = self.steps()
-        start = f"step {left[0]}" if left else "the start"
-        return (
-            f"The checkpoint of step {step} cannot be written to "
-            f"{self.directory} ({first_line(error)}). Make room, or mend the "
-            f"directory; the same command then goes on from {start}."
-        )
 
     # Restoring --------------------------------------------------------------
 
@@ -140,10 +143,10 @@ class Checkpoints:
         """Restores the newest checkpoint that can be read.
 
         Returns:
-            Its step, 0 without any.
+            Its step; 0 if there is no checkpoint.
 
         Raises:
-            CheckpointError: if there are some, and none can be read, or if
+            CheckpointError: if none of the checkpoints can be read, or if
                 workers see different ones.
         """
         reasons = {}
@@ -155,7 +158,7 @@ class Checkpoints:
                 break
             reason = self._try(step)
             if reason is None:
-                logging.info("Going on from step %d.", step)
+                logging.info("Resuming from step %d.", step)
                 return step
             reasons[step] = reason
             logging.warning(
@@ -168,16 +171,16 @@ class Checkpoints:
             found = "; ".join(f"step {s}: {r}" for s, r in reasons.items())
             raise CheckpointError(
                 f"No checkpoint in {self.directory} can be read. Received: "
-                f"{found}. Mend what hinders, copy them from a backup, or "
-                "choose another --workdir to begin again."
+                f"{found}. Fix the cause, restore them from a backup, or start "
+                "again in another --workdir."
             )
         return 0
 
-    def restore_metrics(self, step: int):
-        """Restores what the epoch's metrics were after `step` steps, if any.
+    def restore_metrics(self, step: int) -> None:
+        """Restores the epoch's metrics as of `step`, if there are any.
 
         Those of another number of replicas cannot be divided among these: a
-        warning is logged, and the epoch's metrics begin anew.
+        warning is logged, and the epoch's metrics start from zero.
         """
         paths = (self.directory / "workers").glob(f"*/ckpt-{step}.index")
         found = {path.parent.name.partition("-")[2] for path in paths}
@@ -186,14 +189,13 @@ class Checkpoints:
             self._metrics.read(path).assert_consumed()
         elif found:
             logging.warning(
-                "The checkpoint of step %d was made by another number of "
-                "replicas: the metrics of this epoch are of the steps since "
-                "then alone.",
+                "The checkpoint of step %d was made with another number of "
+                "replicas: this epoch's metrics cover only the steps after it.",
                 step,
             )
 
     def _try(self, step):
-        """Restores a step; returns None, or the reason why it cannot be."""
+        """Restores a step; returns None, or the reason why it failed."""
         reason = None
         try:
             path = str(self.directory / f"ckpt-{step}")
@@ -201,27 +203,23 @@ class Checkpoints:
             self.restore_metrics(step)
         except _READ_ERRORS as error:
             reason = first_line(error)
-        if reason is None:
-            weights, optimizer = self._variables
-            if found := divergence.unsound([*weights, *optimizer.variables]):
-                reason = f"{found[0]} is not finite"
-        failed = max(
-            strategies.of_all_workers(int(reason is not None), self.strategy)
-        )
+        if reason is None and (found := self._unsound()):
+            reason = f"{found[0]} is not finite"
+        failed = self._any_worker(reason is not None)
         return reason or ("another worker cannot read it" if failed else None)
 
     def _check_all_see(self, step):
         seen = sorted(set(strategies.of_all_workers(step, self.strategy)))
         if len(seen) > 1:
             raise CheckpointError(
-                f"All workers must see one directory {self.directory}. "
+                f"All workers must share the directory {self.directory}. "
                 f"Received: newest checkpoints of the steps {seen} on "
-                "different workers. Give all of them the same --workdir, on "
-                "storage that they share, and start them again."
+                "different workers. Restart all of them with the same "
+                "--workdir, on shared storage."
             )
 
 
-# What TensorFlow raises for files that are cut, altered or not there.
+# What TensorFlow raises for truncated, altered or missing files.
 _READ_ERRORS = (
     tf.errors.OpError,
     AssertionError,
@@ -247,7 +245,7 @@ def _steps(directory):
 
 
 def _keep(directory, steps):
-    """Removes all checkpoints, and parts of some, but those of `steps`."""
+    """Removes all checkpoints, complete or not, except those of `steps`."""
     found = (
         re.match(r"ckpt-(\d+)[._]", path.name)
         for path in directory.glob("ckpt-*")
@@ -257,7 +255,7 @@ def _keep(directory, steps):
 
 
 def _remove(directory, step):
-    # The index first: without it, the rest is not taken for a checkpoint.
+    # The index first: without it, the other files are not a checkpoint.
     for end in ("index", "data-*"):
         for path in directory.glob(f"ckpt-{step}.{end}"):
             path.unlink(missing_ok=True)

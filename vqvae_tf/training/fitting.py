@@ -1,4 +1,4 @@
-"""Fitting one model of a run: checkpoints, history, summaries, going on."""
+"""Fitting one model of a run, with checkpoints, history and summaries."""
 
 import functools
 import pathlib
@@ -17,32 +17,32 @@ from vqvae_tf.training import divergence, history, interruption
 from vqvae_tf.training.checkpoints import Checkpoints
 from vqvae_tf.utils.progress import verbosity
 
-# Workers agree whether to save, or to stop, after so many steps and seconds,
-# whichever comes first: asking takes a moment.
+# Workers agree whether to save or stop only after so many steps or seconds,
+# whichever comes first, since asking takes time.
 AGREE_STEPS, AGREE_SECONDS = 20, 5.0
 
 
 def fit(
     model: keras.Model,
     training: ConfigDict,
-    batches,
+    batches: Callable[..., tf.data.Dataset],
     directory: pathlib.Path,
-    pictures,
-):
+    pictures: Callable[[], dict],
+) -> None:
     """Fits one stage up to its number of steps, from its last checkpoint.
 
-    Killed at any moment and called again, it ends with the same variables,
-    history and summaries, bit for bit, as if it had been left alone.
+    If it is killed at any time and called again, the variables, history and
+    summaries are bit for bit those of an uninterrupted run.
 
     Args:
-        model: a model with variables; it is compiled here.
+        model: a built model; it is compiled here.
         training: the recipe's section: steps, learning rate and so on.
-        batches: a function that returns a dataset, of `skip_steps`, the
-            number of steps that are done already, and `part`, (index, count)
-            of the worker whose rows of each batch it holds.
+        batches: a function that returns a dataset, given `skip_steps`, the
+            number of steps already done, and `part`, (index, count) of the
+            worker whose rows of each batch are wanted.
         directory: where checkpoints are; the logs are beside it, in `logs/`.
-        pictures: a function that returns what to log at an epoch's end, a
-            dict of uint8 pictures and of numbers.
+        pictures: a function that returns what to log at the end of an epoch:
+            a dict of uint8 pictures and of numbers.
 
     Raises:
         checkpoints.CheckpointError: if one cannot be written, or none read.
@@ -61,16 +61,17 @@ def fit(
     logs = directory.parent / "logs" / directory.name
     with interruption.requests() as request:
         stop = divergence.StopAtNotFinite(checkpoints, done)
-        callbacks = [
-            stop,
-            *_records(logs, done, training, pictures),
-            Keeper(checkpoints, training, done, request, stop.check),
-        ]
+        callbacks = [stop]
+        if strategies.is_chief():
+            callbacks.append(Records(logs, done, training, pictures))
+        callbacks.append(
+            Keeper(checkpoints, training, done, request, stop.check)
+        )
         _fit(model, training, batches, done, callbacks)
 
 
 def _fit(model, training, batches, done, callbacks):
-    """Calls `fit` for the rest of an epoch, whole epochs, and what is left."""
+    """Fits the rest of an epoch, whole epochs, and the remaining steps."""
     size, last = training.steps_per_epoch, training.steps
     total = -(-last // size)
     while done < last:
@@ -89,33 +90,26 @@ def _fit(model, training, batches, done, callbacks):
 
 
 class StopAfter(keras.callbacks.Callback):
-    """Ends a fit after so many epochs, of the total that it shows."""
+    """Ends a fit after some of the epochs whose total Keras shows."""
 
-    def __init__(self, epochs: int):
+    def __init__(self, epochs: int) -> None:
         super().__init__()
         self.left = epochs
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.left -= 1
         self.model.stop_training = self.left == 0
 
 
-def _records(logs, done, training, pictures):
-    """Returns the callbacks that write of the course; none but the chief's."""
-    if not strategies.is_chief():
-        return []
-    return [Records(logs, done, training, pictures)]
-
-
 class Keeper(keras.callbacks.Callback):
-    """Saves every few minutes, at the end, and when it is asked to stop.
+    """Saves every few minutes, at the end, and when asked to stop.
 
     Args:
-        checkpoints: `checkpoints.Checkpoints`.
+        checkpoints: where to save.
         training: the recipe's section.
-        step: the steps that are done.
-        request: `interruption.Request`.
-        check: called before saving; an error keeps it from that.
+        step: the number of steps done.
+        request: whether to stop.
+        check: called before saving; an error prevents it.
     """
 
     def __init__(
@@ -124,8 +118,8 @@ class Keeper(keras.callbacks.Callback):
         training: ConfigDict,
         step: int,
         request: interruption.Request,
-        check: Callable,
-    ):
+        check: Callable[[], None],
+    ) -> None:
         super().__init__()
         self.checkpoints = checkpoints
         self.training = training
@@ -136,18 +130,18 @@ class Keeper(keras.callbacks.Callback):
         self.first = step
         self.agree_at = step + 1
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None):
-        # Keras has set them back just now.
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        # Keras has just reset them.
         if self.step % self.training.steps_per_epoch:
             self.checkpoints.restore_metrics(self.step)
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.step += 1
-        # At an epoch's end its records come first, in `on_epoch_end`.
+        # At the end of an epoch `on_epoch_end` saves, after the records.
         if not self._ends_epoch():
             self._keep()
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self._keep()
 
     def _ends_epoch(self):
@@ -155,7 +149,7 @@ class Keeper(keras.callbacks.Callback):
         return self.step % size == 0 or self.step == self.training.steps
 
     def _keep(self):
-        """Saves, and stops, if it is time to."""
+        """Saves, and stops, if necessary."""
         wish = self.request.signal or int(self._is_due())
         wish = self._agree(wish)
         if not wish and self.step < self.training.steps:
@@ -166,7 +160,7 @@ class Keeper(keras.callbacks.Callback):
         if wish > 1:
             raise interruption.Interrupted(
                 f"Stopped at step {self.step} of {self.training.steps}, which "
-                "is saved; the same command goes on.",
+                "is saved; the same command resumes there.",
                 wish,
             )
 
@@ -190,15 +184,14 @@ class Keeper(keras.callbacks.Callback):
 
 
 class Records(keras.callbacks.Callback):
-    """Writes an epoch's metrics, and pictures, for people and TensorBoard.
+    """Writes each epoch's metrics and pictures to history and TensorBoard.
 
     Args:
-        directory: the log directory; what it says of later steps is dropped.
-        step: the steps that are done.
+        directory: the log directory; entries of later steps are dropped.
+        step: the number of steps done.
         training: the recipe's section.
-        pictures: a function without arguments that returns a dict of uint8
-            `[height, width, channels]` pictures, and of numbers, which are
-            written with the metrics.
+        pictures: a function that returns a dict of uint8 pictures `[height,
+            width, channels]`, and of numbers, which are added to the metrics.
     """
 
     def __init__(
@@ -206,8 +199,8 @@ class Records(keras.callbacks.Callback):
         directory: pathlib.Path,
         step: int,
         training: ConfigDict,
-        pictures: Callable,
-    ):
+        pictures: Callable[[], dict],
+    ) -> None:
         super().__init__()
         history.cut_summaries(directory, step)
         self.history = history.History(directory / "history.jsonl", step)
@@ -216,10 +209,10 @@ class Records(keras.callbacks.Callback):
         self.training = training
         self.pictures = pictures
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.step += 1
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         rate = float(tf.convert_to_tensor(self.model.optimizer.learning_rate))
         row = {**(logs or {}), "learning_rate": rate}
         found = self.pictures()

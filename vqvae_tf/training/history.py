@@ -1,13 +1,14 @@
-"""What a training has written of its course, cut back when it goes on.
+"""The history and summaries of a run, cut back when it resumes.
 
-A run that goes on from a checkpoint makes the steps since then again, and
-writes again what it had written of them: the old lines go, so that a run that
-was killed leaves the same history as one that was not.
+A resumed run repeats the steps since its checkpoint and records them again.
+The old records are dropped, so that a run that was killed leaves the same
+history as one that was not.
 """
 
 import json
 import os
 import pathlib
+from collections.abc import Mapping
 
 import tensorflow as tf
 
@@ -16,14 +17,14 @@ from vqvae_tf.utils.paths import expand
 
 
 class History:
-    """One line of JSON for each epoch: its last step, and its metrics.
+    """One line of JSON for each epoch: its last step and its metrics.
 
     Args:
         path: the file.
-        step: the step that training goes on from; later lines are dropped.
+        step: the step that training resumes from; later lines are dropped.
     """
 
-    def __init__(self, path: str | pathlib.Path, step: int):
+    def __init__(self, path: str | pathlib.Path, step: int) -> None:
         self.path = expand(path)
         remove_leftovers(path)
         kept = [row for row in read_history(path) if row["step"] <= step]
@@ -31,7 +32,7 @@ class History:
             text = "".join(json.dumps(row) + "\n" for row in kept)
             pathlib.Path(temporary).write_text(text)
 
-    def add(self, step: int, metrics):
+    def add(self, step: int, metrics: Mapping[str, float]) -> None:
         """Adds the line of an epoch that ended with `step`."""
         row = {"step": step, **{k: float(v) for k, v in metrics.items()}}
         with open(self.path, "a") as file:
@@ -43,7 +44,7 @@ class History:
 def read_history(path: str | pathlib.Path) -> list[dict]:
     """Returns the lines of a history: dicts of `step` and metrics.
 
-    A last line that was cut off in writing is left out.
+    An incomplete last line is left out.
     """
     path = expand(path)
     rows = []
@@ -55,19 +56,19 @@ def read_history(path: str | pathlib.Path) -> list[dict]:
     return rows
 
 
-def cut_summaries(directory: pathlib.Path, step: int):
-    """Drops what TensorBoard's files say of later steps than `step`.
+def cut_summaries(directory: pathlib.Path, step: int) -> None:
+    """Drops later steps from TensorBoard's event files.
 
     Args:
-        directory: a log directory; files in it are replaced.
-        step: the last step that is kept.
+        directory: a log directory, whose files are replaced.
+        step: the last step to keep.
     """
     for path in expand(directory).glob("events.out.tfevents.*"):
         records, complete = _read_records(path)
         kept = [r for r in records if _step(r) <= step]
         if complete and len(kept) == len(records):
             continue
-        # Not a name that TensorBoard would read.
+        # A name that TensorBoard does not read.
         temporary = path.with_name(".cut")
         with tf.io.TFRecordWriter(str(temporary)) as writer:
             for record in kept:
@@ -76,13 +77,13 @@ def cut_summaries(directory: pathlib.Path, step: int):
 
 
 def _read_records(path):
-    """Returns a file's whole records, and whether there is nothing else."""
+    """Returns a file's complete records, and whether it is intact."""
     records = []
     try:
         for record in tf.data.TFRecordDataset(str(path)):
             records.append(record.numpy())
     except tf.errors.DataLossError:
-        return records, False  # it was killed while it wrote
+        return records, False  # the run was killed while writing
     return records, True
 
 

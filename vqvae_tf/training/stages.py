@@ -1,10 +1,11 @@
-"""The stages of a run: what is fitted, one after the other, and when."""
+"""The stages of a run, and the order in which they are carried out."""
 
 import dataclasses
 import pathlib
 from collections.abc import Callable, Generator
 
 import keras
+import tensorflow as tf
 from ml_collections import ConfigDict
 
 from vqvae_tf.training import fitting
@@ -13,24 +14,23 @@ from vqvae_tf.training.cache import once
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A model to fit, from its last checkpoint on.
+    """A model to fit, starting from its last checkpoint.
 
     Attributes:
-        name: of the directories of its checkpoints and its logs.
+        name: of the directories of its checkpoints and logs.
         model: the model, built.
         training: the recipe's section: steps, learning rate and so on.
-        batches: as of `fitting.fit`.
-        logged: a function that returns pictures and numbers, called at each
-            epoch's end.
+        batches: as for `fitting.fit`.
+        logged: the `pictures` of `fitting.fit`.
     """
 
     name: str
     model: keras.Model
     training: ConfigDict
-    batches: Callable
+    batches: Callable[..., tf.data.Dataset]
     logged: Callable[[], dict]
 
-    def carry_out(self, workdir: pathlib.Path):
+    def carry_out(self, workdir: pathlib.Path) -> None:
         """Fits the model; see `fitting.fit`."""
         fitting.fit(
             self.model,
@@ -43,10 +43,10 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """Data to encode by a trained model, once; the arrays are kept in a file.
+    """Data that a trained model encodes once; see `cache.once`.
 
     Attributes:
-        file: its name, in the run's directory.
+        file: the name of the file in the run's directory.
         model: an autoencoder.
         encode: a function of a float32 copy of it that returns the arrays.
     """
@@ -56,24 +56,29 @@ class Encoding:
     encode: Callable[[keras.Model], dict]
 
     def carry_out(self, workdir: pathlib.Path) -> dict:
-        """Returns the arrays."""
+        """Returns the arrays, encoding the data if there is no file yet."""
         return once(workdir / self.file, self.model, self.encode)
 
 
+# Yields the steps of a run, is sent what each returns, and returns the trained
+# model.
+Steps = Generator[Stage | Encoding, dict | None, keras.Model]
+
+
 def carry_out(
-    steps: Generator, workdir: pathlib.Path, start: Callable[[], None]
+    steps: Steps, workdir: pathlib.Path, start: Callable[[], None]
 ) -> keras.Model:
-    """Carries out a run step by step.
+    """Carries out the steps of a run.
 
     Args:
-        steps: a generator that yields a `Stage` or an `Encoding`, is sent
-            what that gives, and returns the trained model.
+        steps: from a task's `stages`.
         workdir: the run's directory.
-        start: called once the first step is there: data are open, and models
-            are made. A run that cannot start leaves its directory as it is.
+        start: called before the first step, once the data are open and the
+            models built. A run that fails earlier leaves its directory as it
+            is.
 
     Returns:
-        What the generator returns.
+        The trained model.
     """
     try:
         step = next(steps)
@@ -86,15 +91,15 @@ def carry_out(
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is known of a stage before it is made.
+    """What is known about a stage before its model is built.
 
     Attributes:
         name: the stage's name.
         section: the recipe's section of its training.
-        text: how a card tells what it took, of the keys of that section.
-        keys: beginnings of the other keys that matter to no stage before.
-        bound_by: stages whose checkpoints bind these keys, and the section:
-            by default its own.
+        text: the card's text about its training, a template of that section.
+        keys: prefixes of the other keys that no earlier stage depends on.
+        bound_by: stages whose checkpoints depend on the section and `keys`; by
+            default the stage itself.
         is_used: whether a recipe has this stage.
     """
 
@@ -106,11 +111,11 @@ class Plan:
     is_used: Callable[[ConfigDict], bool] = lambda config: True
 
     def has_key(self, key: str) -> bool:
-        """Returns whether a recipe's key is of this stage."""
+        """Returns whether a recipe's key belongs to this stage."""
         return key.startswith((f"{self.section}.", *self.keys))
 
     def has_begun(self, workdir: pathlib.Path) -> bool:
-        """Returns whether there are checkpoints that depend on its keys."""
+        """Returns whether any checkpoint depends on its keys."""
         return any(
             any((workdir / name).glob("ckpt-*.index"))
             for name in self.bound_by or (self.name,)
@@ -127,7 +132,7 @@ PRIOR = Plan(
 
 
 def steps_text(config: ConfigDict, plans: tuple[Plan, ...]) -> str:
-    """Returns what the stages of a recipe took, as text for its card."""
+    """Returns the training steps of a recipe's stages, as text."""
     return "".join(
         plan.text.format(**config[plan.section].to_dict())
         for plan in plans

@@ -1,4 +1,4 @@
-"""The directory of a run: which recipe it is of, and what may still change."""
+"""The directory of a run: its recipe, and which keys may still change."""
 
 import json
 import os
@@ -13,11 +13,11 @@ from vqvae_tf.training.stages import Plan
 from vqvae_tf.utils.files import write_atomically
 
 RECIPE = "recipe.json"
-# The training set, encoded once: by the model, or by the preset below it.
+# The training set, encoded once by the model, or by the recipe's base.
 CODES, BASE_CODES = "codes.npz", "base_codes.npz"
-# Beside the directories of the stages.
+# What a run writes besides the directories of its stages.
 _WRITTEN = ("logs", "preset", CODES, BASE_CODES)
-# Keys of what is measured and said of a trained model.
+# Keys that training does not depend on, only evaluation and cards.
 _UNTRAINED = (
     "name ",
     "card.",
@@ -28,12 +28,12 @@ _UNTRAINED = (
 )
 
 
-def check_empty(workdir: pathlib.Path, stages: set[str]):
-    """Raises ValueError where a new run would find files of other origin.
+def check_empty(workdir: pathlib.Path, stages: set[str]) -> None:
+    """Raises ValueError if a new run would meet files that no run made.
 
     Args:
         workdir: the run's directory.
-        stages: the names of all stages that there are.
+        stages: the names of all stages of all tasks.
     """
     if (workdir / RECIPE).exists():
         return
@@ -41,19 +41,19 @@ def check_empty(workdir: pathlib.Path, stages: set[str]):
     found = [name for name in names if os.path.lexists(workdir / name)]
     if found:
         raise ValueError(
-            f"{workdir} holds {found[0]} and no {RECIPE}: no run made it. A "
-            "run would write to it, or read it as its own. Choose another "
-            "--workdir."
+            f"{workdir} contains {found[0]} but no {RECIPE}, so no run made "
+            "it; a new run would overwrite it or mistake it for its own. "
+            "Choose another --workdir."
         )
 
 
 def compare_recipe(
     config: ConfigDict, workdir: pathlib.Path, plans: tuple[Plan, ...]
-):
+) -> None:
     """Raises ValueError if the directory holds a run of another recipe.
 
     Args:
-        config: the recipe that is to be trained.
+        config: the recipe to train.
         workdir: the run's directory.
         plans: of the stages of this kind of recipe.
     """
@@ -62,7 +62,7 @@ def compare_recipe(
         return
     new = json.loads(recipes.to_json(config))
     if dtype_policies.AUTO in (new["dtype_policy"], old["dtype_policy"]):
-        # Whatever it became, or will.
+        # Whatever "auto" was, or will be, resolved to.
         new["dtype_policy"] = old["dtype_policy"]
     fixed = [
         difference
@@ -71,23 +71,23 @@ def compare_recipe(
     ]
     if fixed:
         raise ValueError(
-            f"{workdir} holds a run of another recipe; they differ in "
-            f"{', '.join(fixed)}. Go on with the old recipe, or choose another "
-            "--workdir."
+            f"{workdir} contains a run of another recipe; they differ in "
+            f"{', '.join(fixed)}. Resume with the old recipe, or choose "
+            "another --workdir."
         )
 
 
 def noted_policy(workdir: pathlib.Path) -> str | None:
-    """Returns the dtype policy of the run in a directory, or None.
+    """Returns the dtype policy of the run in a directory.
 
-    That of a new run, and one that was noted as "auto" by hand, is None: it is
-    chosen, and noted, as the run starts.
+    None for a new run, and for one whose file was edited to say "auto": they
+    choose one as they start.
     """
     policy = (_noted(workdir) or {}).get("dtype_policy")
     return policy if policy in dtype_policies.POLICIES else None
 
 
-def note_recipe(config: ConfigDict, workdir: pathlib.Path):
+def note_recipe(config: ConfigDict, workdir: pathlib.Path) -> None:
     """Writes the recipe into the run's directory, on the chief."""
     path, text = workdir / RECIPE, recipes.to_json(config)
     if not strategies.is_chief() or path.exists() and path.read_text() == text:
@@ -97,9 +97,9 @@ def note_recipe(config: ConfigDict, workdir: pathlib.Path):
 
 
 def _noted(workdir):
-    """Returns the recipe of the run in a directory, None where there is none.
+    """Returns the recipe of the run in a directory, or None without a run.
 
-    Keys that did not exist when it was noted have their defaults.
+    Keys that did not exist when it was written have their defaults.
     """
     path = workdir / RECIPE
     if not path.exists():
@@ -108,14 +108,14 @@ def _noted(workdir):
     default = recipes.defaults().to_dict()
     default.pop("card")
     default = json.loads(json.dumps(default))
-    # Before it could be chosen, and before "auto".
+    # Runs from before there was a choice used float32.
     default["dtype_policy"] = "float32"
     found = _completed(found, default)
     return recipes.own_keys(found, registry.of(ConfigDict(found)))
 
 
 def _read_recipe(path):
-    """Returns the recipe that is noted in a run's directory."""
+    """Reads the recipe in a run's directory."""
     try:
         found = json.loads(path.read_text())
         if _is_recipe(found):
@@ -129,21 +129,21 @@ def _read_recipe(path):
 
 
 def _is_recipe(found):
-    """Returns whether what is noted can be a recipe, old ones included."""
+    """Returns whether a file's content can be a recipe, even an old one."""
     known = recipes.defaults().to_dict()
     sections = [key for key in known if isinstance(known[key], dict)]
     policies = (dtype_policies.AUTO, *dtype_policies.POLICIES)
     kinds = (None, *(kind.name for kind in registry.kinds()))
     return (
         all(isinstance(found.get(key, {}), dict) for key in sections)
-        and {"data"} <= found.keys()
+        and "data" in found
         and found.get("dtype_policy", "float32") in policies
         and found.get("kind") in kinds
     )
 
 
 def _completed(recipe, default):
-    """Adds the keys that did not exist yet when a recipe was noted."""
+    """Adds the keys that did not exist when a recipe was written."""
     added = {k: v for k, v in default.items() if k not in recipe}
     known = {
         key: _completed(value, default[key])
@@ -155,7 +155,7 @@ def _completed(recipe, default):
 
 
 def _may_change(difference, workdir, plans):
-    """Returns whether nothing that is done already depends on a key."""
+    """Returns whether nothing done so far depends on a key."""
     if difference.startswith(_UNTRAINED):
         return True
     if difference.startswith("prior_training.encode_passes"):

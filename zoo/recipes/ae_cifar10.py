@@ -11,10 +11,10 @@ from vqvae_tf.recipes import find_recipe, read_recipe
 def get_config():
     config = read_recipe(find_recipe("vae_cifar10"))
     config.name = "ae_cifar10"
-    # A Jacobian's norm, and means of units, of more than three digits.
+    # Jacobian norms and mean activations need more than three digits.
     config.dtype_policy = "float32"
-    # Encoder, decoder, likelihood and training are those of dae_cifar10,
-    # sae_cifar10, ksparse_cifar10 and cae_cifar10 too.
+    # dae_cifar10, sae_cifar10, ksparse_cifar10 and cae_cifar10 have the same
+    # encoder, decoder, likelihood and training.
     config.data.update(train_split="train", bound_samples=1)
     config.encoder.update(output_channels=16)
     config.bottleneck.update(name="Identity")

@@ -21,8 +21,8 @@ def get_config():
         channels=1,
         flip=False,
     )
-    # Encoder, decoder, likelihood and training are those of dae_mnist,
-    # sae_mnist, ksparse_mnist and cae_mnist too.
+    # dae_mnist, sae_mnist, ksparse_mnist and cae_mnist have the same encoder,
+    # decoder, likelihood and training.
     config.encoder.update(
         name="DenseEncoder",
         output_channels=196,

@@ -1,4 +1,4 @@
-"""Generated shapes to 10 Gaussian latents, a nat of which costs beta.
+"""Generated shapes to 10 Gaussian latents: a beta-VAE.
 
     vqvae-tf train --config=beta_vae_shapes --workdir=RUN --data_dir=DATA
 
@@ -20,7 +20,7 @@ def get_config():
         eval_split="test",
         image_size=32,
         channels=1,
-        # A mirrored picture has other factors.
+        # Mirroring a picture would change its factors.
         flip=False,
         bound_samples=50,
     )
@@ -30,7 +30,7 @@ def get_config():
         picture_size=32,
         hidden_units=(400, 400),
     )
-    # beta = 1 is the VAE.
+    # beta = 1 would be a VAE.
     config.bottleneck.update(name="DiagonalGaussian", beta=10.0)
     config.likelihood.update(name="Bernoulli")
     config.decoder.update(

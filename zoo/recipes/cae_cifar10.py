@@ -1,8 +1,8 @@
-"""Pictures to steady latents: ae_cifar10, contractive.
+"""Pictures to less sensitive latents: ae_cifar10, contractive.
 
     vqvae-tf train --config=cae_cifar10 --workdir=RUN --data_dir=DATA
 
-Test error 36.5 squared levels, 2.9 % above ae_cifar10, with half of its
+Test error 36.5 squared levels, 2.9 % above ae_cifar10, at half the
 sensitivity; three to five minutes on two cores.
 """
 

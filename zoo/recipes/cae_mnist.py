@@ -1,9 +1,9 @@
-"""Digits to 196 steady numbers: ae_mnist, contractive.
+"""Digits to 196 less sensitive numbers: ae_mnist, contractive.
 
     vqvae-tf train --config=cae_mnist --workdir=RUN --data_dir=DATA
 
-A third of the sensitivity of ae_mnist at a smaller error, 202 squared levels;
-one to two minutes on two cores.
+A third of the sensitivity of ae_mnist at a lower error, 202 squared levels; one
+to two minutes on two cores.
 """
 
 from vqvae_tf.recipes import find_recipe, read_recipe

@@ -1,8 +1,8 @@
-"""beta_vae_shapes whose code may hold C nats, C growing in training.
+"""beta_vae_shapes with a capacity of C nats, which grows during training.
 
     vqvae-tf train --config=capacity_vae_shapes --workdir=RUN --data_dir=DATA
 
-KL divergence 9.97 nats where C ends at 10; one to two minutes on two cores.
+KL divergence 9.97 nats at a final C of 10; one to two minutes on two cores.
 """
 
 from vqvae_tf.recipes import find_recipe, read_recipe

@@ -2,8 +2,7 @@
 
     vqvae-tf train --config=dae_mnist --workdir=RUN --data_dir=DATA
 
-Noisy digits of 14.84 dB become ones of 20.69 dB; one to two minutes on two
-cores.
+Raises PSNR from 14.84 to 20.69 dB; one to two minutes on two cores.
 """
 
 from vqvae_tf.recipes import find_recipe, read_recipe
@@ -12,7 +11,7 @@ from vqvae_tf.recipes import find_recipe, read_recipe
 def get_config():
     config = read_recipe(find_recipe("ae_mnist"))
     config.name = "dae_mnist"
-    # In units of black -1, white 1: 64 grey levels.
+    # Black is -1 and white 1, so this is 64 grey levels.
     config.corruption.update(name="GaussianCorruption", stddev=0.5)
     config.card.update(
         summary="28x28 digits to 196 numbers, noisy digits to clean ones: a "

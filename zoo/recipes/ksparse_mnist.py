@@ -2,8 +2,7 @@
 
     vqvae-tf train --config=ksparse_mnist --workdir=RUN --data_dir=DATA
 
-25 units that are not 0 in training, 38 at test; one to two minutes on two
-cores.
+25 non-zero units in training, 38 at test time; one to two minutes on two cores.
 """
 
 from vqvae_tf.recipes import find_recipe, read_recipe

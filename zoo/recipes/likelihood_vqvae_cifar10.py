@@ -1,10 +1,10 @@
-r"""The likelihood table's VQ-VAE: vae_cifar10 with codes of 512.
+r"""The likelihood table's VQ-VAE: vae_cifar10 with codes of K=512.
 
     vqvae-tf train --config=likelihood_vqvae_cifar10 --workdir=RUN \
         --data_dir=DATA
 
-4.82 bits/dim with its prior; 22 minutes on two cores for one codebook, the
-prior not included.
+4.82 bits/dim with its prior; 22 minutes on two cores for one codebook, without
+the prior.
 """
 
 from vqvae_tf.recipes import find_recipe, read_recipe

@@ -1,8 +1,8 @@
-"""The paper's VQ-VAE of CIFAR-10, whole: ten codebooks, 256-way softmax.
+"""The paper's VQ-VAE on CIFAR-10 in full: ten codebooks, 256-way softmax.
 
     vqvae-tf train --config=paper_vqvae_cifar10 --workdir=RUN --data_dir=DATA
 
-Not trained to its end here, so there is no figure to expect.
+Never trained to the end here, so there is no expected figure.
 """
 
 from vqvae_tf.recipes import defaults
@@ -14,8 +14,8 @@ def get_config():
     config.seed = 1
     config.data.update(source="tfds:cifar10", image_size=32, flip=False)
     # Section 4.1: 256 hidden units, 8x8x10 latents, Adam with 2e-4, 250,000
-    # steps of 128. The softmax and the ten codebooks are the authors' own
-    # words (Sonnet issue 131); the size of an embedding is not published.
+    # steps of 128. The authors named the softmax and the ten codebooks later
+    # (Sonnet issue 131); the size of embeddings is not published.
     config.encoder.update(output_channels=10 * 64, hidden_channels=256)
     config.quantizer.update(
         num_embeddings=512, embedding_dim=64, num_codebooks=10

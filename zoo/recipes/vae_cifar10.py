@@ -2,7 +2,7 @@
 
     vqvae-tf train --config=vae_cifar10 --workdir=RUN --data_dir=DATA
 
-5.09 bits/dim by one draw; not timed.
+5.09 bits/dim with one sample; not timed.
 """
 
 from vqvae_tf.recipes import defaults
@@ -12,7 +12,7 @@ def get_config():
     config = defaults("pictures")
     config.name = "vae_cifar10"
     config.seed = 1
-    # The last 5,000 training pictures choose the number of latents.
+    # The last 5,000 training pictures served to choose the number of latents.
     config.data.update(
         source="tfds:cifar10",
         train_split="train[:45000]",

@@ -2,7 +2,7 @@
 
     vqvae-tf train --config=vae_mnist --workdir=RUN --data_dir=DATA
 
--log p(x) of at most 90.6 nats (500 draws); ten minutes on two cores.
+-log p(x) is at most 90.6 nats (500 samples); ten minutes on two cores.
 """
 
 from vqvae_tf.recipes import defaults
@@ -23,7 +23,7 @@ def get_config():
         bound_samples=500,
     )
     config.observation.update(name="Binarization")
-    # As many layers and latents as Burda et al. 2015; theirs are of 200 units.
+    # As many layers and latents as in Burda et al. 2015, who use 200 units.
     config.encoder.update(
         name="DenseEncoder",
         output_channels=2 * 50,

@@ -1,4 +1,4 @@
-"""Video of DeepMind Lab: the next frame's codes, given six and an action.
+"""Video of DeepMind Lab: the next frame's codes given six frames, an action.
 
 Section 4.4 of arXiv:1711.00937: frames are generated in the space of the codes
 of vqvae_dmlab84, and decoded at the end.

@@ -1,8 +1,8 @@
-"""The likelihood table's VIMCO: vae_cifar10 with drawn codes.
+"""The likelihood table's VIMCO: vae_cifar10 with sampled codes.
 
     vqvae-tf train --config=vimco_cifar10 --workdir=RUN --data_dir=DATA
 
-6.06 bits/dim by 50 draws with two codebooks; about an hour on two cores.
+6.06 bits/dim with 50 samples and two codebooks; about an hour on two cores.
 """
 
 from vqvae_tf.recipes import find_recipe, read_recipe

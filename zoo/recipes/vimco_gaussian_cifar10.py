@@ -2,7 +2,7 @@
 
     vqvae-tf train --config=vimco_gaussian_cifar10 --workdir=RUN --data_dir=DATA
 
-No figure of its own; about an hour on two cores, as vimco_cifar10.
+No expected figure; about an hour on two cores, like vimco_cifar10.
 """
 
 from vqvae_tf.recipes import find_recipe, read_recipe

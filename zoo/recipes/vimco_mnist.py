@@ -1,8 +1,8 @@
-"""Binary digits to sixteen drawn codes: vae_mnist by VIMCO.
+"""Binary digits to sixteen sampled codes: vae_mnist, trained by VIMCO.
 
     vqvae-tf train --config=vimco_mnist --workdir=RUN --data_dir=DATA
 
--log p(x) of at most 107.9 nats (500 draws); some minutes on two cores.
+-log p(x) is at most 107.9 nats (500 samples); some minutes on two cores.
 """
 
 from vqvae_tf.recipes import find_recipe, read_recipe
@@ -11,7 +11,7 @@ from vqvae_tf.recipes import find_recipe, read_recipe
 def get_config():
     config = read_recipe(find_recipe("vae_mnist"))
     config.name = "vimco_mnist"
-    # Sixteen codes of 16 values: 64 bits at most.
+    # Sixteen codes of 16 values: at most 64 bits.
     config.encoder.update(output_channels=16 * 16)
     config.bottleneck.update(
         name="IndependentCategorical",

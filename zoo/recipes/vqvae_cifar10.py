@@ -1,4 +1,4 @@
-"""VQ-VAE on CIFAR-10: 8x8 codes of 512, and a class-conditional prior.
+"""VQ-VAE on CIFAR-10: 8x8 codes of K=512, and a class-conditional prior.
 
     vqvae-tf train --config=vqvae_cifar10 --workdir=RUN --data_dir=DATA
 
@@ -22,8 +22,8 @@ def get_config():
         stage_channels=(128,),
         residual_channels=128,
     )
-    # A Gaussian of learned scale weighs the reconstruction some ten times more
-    # than a mean squared error over the data's variance; so does this the rest.
+    # A Gaussian with learned scale weighs the reconstruction some ten times
+    # more than a normalized mean squared error; this balances it.
     config.quantizer.update(
         num_embeddings=512,
         embedding_dim=64,

@@ -1,4 +1,4 @@
-"""VQ-VAE on 84x84 frames of DeepMind Lab: 21x21 codes of 512, and a prior.
+"""VQ-VAE on 84x84 frames of DeepMind Lab: 21x21 codes of K=512, and a prior.
 
 Section 4.2 of arXiv:1711.00937 (figure 4).
 
@@ -35,7 +35,7 @@ def get_config():
     config.decoder.update(
         hidden_channels=128, stage_channels=(64,), residual_channels=64
     )
-    # Crops of 32x32: seven times the steps of whole frames for the same work.
+    # Crops of 32x32 allow seven times the steps of whole frames.
     config.training.update(
         steps=52_000,
         batch_size=24,

@@ -1,7 +1,7 @@
 """A second VQ-VAE on the codes of vqvae_dmlab84: a frame in three codes.
 
-Section 4.2 of arXiv:1711.00937: three latents, each with a codebook of 512 of
-its own, 27 bits for a frame, and a PixelCNN decoder of the 21x21 code map.
+Section 4.2 of arXiv:1711.00937: three latents, each with its own codebook of
+512, so 27 bits for a frame, and a PixelCNN decoder of the 21x21 code map.
 
     vqvae-tf train --config=vqvae_dmlab84_global --workdir=RUN --data_dir=DATA
 
@@ -18,7 +18,7 @@ def get_config():
     config.base = "vqvae_dmlab84"
     config.data.source = "tfds:dmlab_episodes"
     config.data.image_size = 84
-    config.data.flip = True  # 15 other episodes are harder than new frames.
+    config.data.flip = True  # Held-out episodes differ more than frames would.
 
     config.preprocess.update(
         name="CodeEmbedding", num_embeddings=512, embedding_dim=64

@@ -1,4 +1,4 @@
-"""VQ-VAE on 128x128 crops of photos: 32x32 codes of 512, and a prior.
+"""VQ-VAE on 128x128 crops of photos: 32x32 codes of K=512, and a prior.
 
 128 * 128 * 3 * 8 bits become 32 * 32 * 9 bits, 42.6 times fewer (section 4.2
 of arXiv:1711.00937). `--data_dir` names a folder with `train/` and `test/`.
@@ -35,7 +35,7 @@ def get_config():
     config.decoder.update(
         hidden_channels=128, stage_channels=(64,), residual_channels=64
     )
-    # Crops of 64x64: four times the steps of 128x128 for the same work.
+    # Crops of 64x64 allow four times the steps of 128x128.
     config.training.update(
         steps=20_000,
         batch_size=8,

@@ -1,9 +1,9 @@
-"""VQ-VAE of speech at 8 kHz: a code of K=512 for 64 samples, and a WaveNet.
+"""VQ-VAE of speech at 8 kHz: a code of K=512 per 64 samples, and a WaveNet.
 
     vqvae-tf train --config=vqvae_speech8k --workdir=RUN --data_dir=DATA
 
-4.63 bits a sample, 3.11 bits a code (of 9), 92 % of digits heard; two hours on
-two cores.
+4.63 bits a sample, 3.11 bits a code (of 9), 92 % of digits recognized; two
+hours on two cores.
 """
 
 from vqvae_tf.recipes import defaults

@@ -61,7 +61,7 @@ def test_a_link_to_nothing_is_told_before_the_others_are_read(tmp_path):
     (tmp_path / "a.png").touch()
     (tmp_path / "b.png").symlink_to("none")
     arguments = [tmp_path], tmp_path / "out", Outputs("reconstruct")
-    with pytest.raises(ValueError, match="b.png is a link to nothing. Repair"):
+    with pytest.raises(ValueError, match="b.png is a broken link. Repair"):
         PICTURES.targets(*arguments, "error")
     inputs, targets = PICTURES.targets(*arguments, "skip")
     assert [name for _, name in inputs] == ["a.png", "b.png"]

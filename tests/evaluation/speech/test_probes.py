@@ -166,7 +166,7 @@ def test_refuses_what_does_not_fit():
         probe(codes, labels[:3], codes, labels, 2)
     with pytest.raises(ValueError, match="Received: labels in 0..2"):
         probe(codes, labels, codes, [0, 1, 2, 0], 2)
-    with pytest.raises(ValueError, match="Received: 1 that have none"):
+    with pytest.raises(ValueError, match="Received: 1 empty sequences"):
         probe([*codes[:3], codes[0][:0]], labels, codes, labels, 2)
     with pytest.raises(ValueError, match="at least two .* Received: 1."):
         probe(codes[:1], [0], codes, [0] * 4, 2)

@@ -7,13 +7,4 @@ to the package, trains, publishes and measures.
 from support.spectrogram_task import card, figures, recipe, training
 from vqvae_tf.tasks.task import Task
 
-TASK = Task(
-    kind=recipe.KIND,
-    plans=training.PLANS,
-    stages=training.stages,
-    measure=figures.measure,
-    summary=card.summary,
-    shown=card.shown,
-    use_text=card.use_text,
-    draw=card.draw,
-)
+TASK = Task.from_modules(recipe, training, figures, card)

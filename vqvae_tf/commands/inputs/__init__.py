@@ -1,1 +1,1 @@
-"""What commands are given: pictures, clips, recordings, latents."""
+"""The inputs of commands: pictures, clips, recordings, latents."""

@@ -1,4 +1,4 @@
-"""The clips and actions that a command is given."""
+"""The clips and actions that are input to a command."""
 
 import os
 
@@ -18,12 +18,12 @@ from vqvae_tf.utils.paths import expand
 def read_clip(
     source: str | os.PathLike | None, video: VideoGenerator
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Reads frames, and the actions taken at them where there are any.
+    """Reads frames, and their actions if there are any.
 
     Args:
         source: an npz file with `frames` and perhaps `actions`, a folder of
-            pictures, or None for a clip that the package carries. Pictures
-            come in the order of the numbers in their names.
+            pictures, or None for a clip of the package. Pictures are sorted by
+            the numbers in their names.
         video: the `VideoGenerator` that they are for.
 
     Returns:
@@ -47,7 +47,7 @@ def read_clip(
         frames, actions = _from_npz(expand(source))
     if len(frames) < video.num_past:
         raise ValueError(
-            f"The model needs {video.num_past} frames to go on from. "
+            f"The model needs {video.num_past} frames to start from. "
             f"Received: {source} with {len(frames)}."
         )
     channels = video.autoencoder.event_shape[-1]
@@ -75,7 +75,7 @@ def _from_npz(path):
         )
     if actions is not None and actions.shape[:1] != frames.shape[:1]:
         raise ValueError(
-            "`actions` must have one entry a frame, what was done there. "
+            "`actions` must have one entry a frame, the action taken there. "
             f"Received: actions of shape {actions.shape} for {len(frames)} "
             "frames."
         )
@@ -88,20 +88,20 @@ def future_actions(
     num_frames: int | None,
     known: np.ndarray | None,
 ) -> tuple[np.ndarray | None, int]:
-    """Returns the actions from the last given frame on, and how many frames.
+    """Returns the actions from the last given frame on, and the frames to draw.
 
     Args:
         video: a `VideoGenerator`.
-        chosen: strings of integers, "none" alone to go on without actions, or
-            None for the clip's own.
-        num_frames: how many frames, or None.
+        chosen: integers as strings, ["none"] for no actions, or None for the
+            clip's own.
+        num_frames: the number of frames, or None.
         known: the clip's own actions, one a frame, or None.
 
     Returns:
         Integers `[num_frames]` or None, and num_frames.
 
     Raises:
-        ValueError: for actions that are no integers, or too few of them.
+        ValueError: for actions that are not integers, or too few of them.
     """
     network, actions = video.prior.network, None
     if chosen == ["none"]:
@@ -123,8 +123,8 @@ def future_actions(
     if steps > len(actions):
         raise ValueError(
             f"There must be an action for each of {steps} frames. Received: "
-            f"{len(actions)}, of the clip or of --actions. Give more, or "
-            "--actions=none to go on without."
+            f"{len(actions)}, of the clip or of --actions. Give more, or use "
+            "--actions=none to continue without."
         )
     return actions[:steps], steps
 
@@ -138,8 +138,8 @@ def film(frames: np.ndarray, futures: np.ndarray, num_past: int) -> np.ndarray:
         num_past: how many frames were given.
 
     Returns:
-        uint8 `[num_past + steps, height', width', 3]`. Where the clip ends
-        before the futures, its last frame stays.
+        uint8 `[num_past + steps, height', width', 3]`. If the clip ends before
+        the futures, its last frame is repeated.
     """
     steps = futures.shape[1]
     shown = []

@@ -1,7 +1,7 @@
-"""The files that a command is given: listed, named, read one after another.
+"""The files that are input to a command: listed, named, and read in turn.
 
-An input is a pair of a file's path and its name: the path inside the folder
-that was given, or the name of a file that was given itself.
+An input is a pair of a file's path and its name. The name is the path within
+the given folder, or the file's name if it was given itself.
 """
 
 import dataclasses
@@ -22,12 +22,12 @@ Inputs = list[tuple[pathlib.Path, str]]
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A kind of files that commands read, and write again.
+    """A kind of files that commands read and write.
 
     Attributes:
-        name: what one is called, for messages.
+        name: what to call one in messages.
         extensions: the endings that are read in folders, in lower case.
-        ending: of the file that is made of one.
+        ending: the ending of files that are written.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Kind:
                 kind in and below it, a file for itself.
 
         Raises:
-            FileNotFoundError: one is not there, or a folder has no files.
+            FileNotFoundError: one does not exist, or a folder has no files.
         """
         found = []
         for path in map(expand, given):
@@ -64,14 +64,14 @@ class Kind:
     def output_names(
         self, inputs: Inputs, taken: dict | None = None
     ) -> dict[str, str]:
-        """Returns the file to write for each name, a path inside the output.
+        """Returns the file to write for each name, a path within the output.
 
         Args:
             inputs: as from `list_inputs`; paths are for messages.
-            taken: a dict to keep over several calls whose names must differ.
+            taken: a dict that several calls share if their names must differ.
 
         Raises:
-            ValueError: two would be the same file, or one would lie outside
+            ValueError: if two files would be the same, one would be outside of
                 the output, or a name is empty.
         """
         names, taken = {}, {} if taken is None else taken
@@ -95,17 +95,16 @@ class Kind:
             )
         if not pure.name.strip(".") or "\0" in name:
             raise ValueError(
-                "Names of files must not be empty, nor dots alone, nor have "
-                "null characters. "
-                f"Received: {name!r} of {path}. Give each row a name, or "
-                "leave the names out."
+                "Names of files must not be empty, only dots, or contain null "
+                f"characters. Received: {name!r} of {path}. Give each row a "
+                "name, or leave the names out."
             )
         if pure.suffix.lower() in self.extensions:
             pure = pure.with_suffix("")
         return f"{pure}{self.ending}"
 
     def row_names(self, names: Iterable) -> list[str]:
-        """Returns the same for the rows of an array that have these names."""
+        """Returns the files to write for the rows of an array, given names."""
         rows = [(f"row {i}", str(name)) for i, name in enumerate(names)]
         return list(self.output_names(rows).values())
 
@@ -121,9 +120,9 @@ class Kind:
         Args:
             given: as for `list_inputs`.
             folder: where to write.
-            outputs: the command's, by which all files are checked.
-            on_corrupt: "error" refuses a link to nothing before any file is
-                read; "skip" leaves it out when it is read.
+            outputs: the command's, which checks all files.
+            on_corrupt: "error" refuses a broken link before any file is read;
+                "skip" leaves it out when it is read.
 
         Raises:
             FileNotFoundError, ValueError: as `list_inputs`, `output_names`
@@ -134,7 +133,7 @@ class Kind:
         lost = [path for path, _ in inputs if not os.path.exists(path)]
         if lost and on_corrupt == "error":
             raise ValueError(
-                f"{lost[0]} is a link to nothing. Repair or remove it, or use "
+                f"{lost[0]} is a broken link. Repair or remove it, or use "
                 "--on_corrupt=skip."
             )
         names = self.output_names(inputs)

@@ -1,4 +1,4 @@
-"""The latents that a command writes and reads: codes, or float numbers."""
+"""The latents that a command writes and reads: codes or floats."""
 
 import json
 import os
@@ -19,14 +19,14 @@ def read_codes(
 
     Args:
         source: the file.
-        wanted: names of arrays: the first must be there, others may be.
+        wanted: names of arrays; the first is required, the others optional.
 
     Returns:
-        Those that are there, `names` (numbers, where the file has none), and
-        what `preset_identity` reads.
+        These arrays, `names` (numbers if the file has none), and what
+        `preset_identity` reads.
 
     Raises:
-        FileNotFoundError: if it is not there.
+        FileNotFoundError: if there is no such file.
         ValueError: for another file, or names that do not fit.
     """
     with Npz(source, "a codes file (.npz, written by `vqvae-tf encode`)") as f:
@@ -53,31 +53,29 @@ def read_codes(
 
 
 def array_name(model: keras.Model) -> str:
-    """Returns what a model's latents are called in an npz file.
+    """Returns the name of the array of a model's latents in an npz file.
 
-    Args:
-        model: a `VQVAE`, a `LatentGenerator` or an `Autoencoder`.
-
-    Returns:
-        "latents" for the float latents of an `Autoencoder`, else "codes".
+    It is "latents" for an `Autoencoder`, whose latents are floats, else
+    "codes".
     """
     return "latents" if isinstance(model, Autoencoder) else "codes"
 
 
 def array_name_of(preset: str | os.PathLike) -> str:
-    """Returns the same of a preset, by its configuration alone."""
+    """Returns `array_name` of a preset, using only its configuration."""
     is_autoencoder = class_name(preset) == Autoencoder.__name__
     return "latents" if is_autoencoder else "codes"
 
 
 def class_name(preset: str | os.PathLike) -> str | None:
-    """Returns the class of a preset's model, by its configuration alone.
+    """Returns the class of a preset's model, using only its configuration.
 
     Args:
         preset: as for `presets.find_preset`.
 
     Returns:
-        None for a damaged configuration; loading it says what is wrong.
+        The class's name; None for a damaged configuration, which loading will
+        explain.
 
     Raises:
         PresetError: if it is not found.
@@ -92,18 +90,18 @@ def class_name(preset: str | os.PathLike) -> str | None:
 def checked_latents(
     model: Autoencoder, latents: np.ndarray, source: str | os.PathLike
 ) -> np.ndarray:
-    """Returns latents, float32 `[batch, *grid, channels]`, of an npz file.
+    """Returns latents as float32 `[batch, *grid, channels]`.
 
     Args:
-        model: the `Autoencoder` that is to decode them.
-        latents: an array.
+        model: the `Autoencoder` that will decode them.
+        latents: an array of an npz file.
         source: the file, for messages.
 
     Raises:
-        ValueError: for those that it cannot decode.
+        ValueError: if the model cannot decode them.
     """
     shape = model.encoder.compute_output_shape((1, *model.event_shape))
-    # Dense layers, of one latent, know no other grid.
+    # Dense networks have one latent, and take no other grid.
     grid = (1, 1) if shape[1:-1] == (1, 1) else latents.shape[1:-1]
     wanted = (*grid, model.bottleneck.num_channels(shape[-1]))
     fits = latents.ndim == 4 and latents.shape[1:] == wanted
@@ -123,29 +121,29 @@ def checked_latents(
 
 
 def check_sampling(model: Autoencoder, chosen: list[str]) -> None:
-    """Raises ValueError where an `Autoencoder` cannot draw as it is asked.
+    """Raises ValueError if an `Autoencoder` cannot sample with some options.
 
     Args:
         model: the `Autoencoder`.
-        chosen: the names of the options that were given, of `label`, `top_k`,
-            `top_p` and `temperature`.
+        chosen: the options that were given, among `label`, `top_k`, `top_p` and
+            `temperature`.
     """
     kind = type(model.bottleneck).__name__
     if not model.bottleneck.has_prior:
         raise ValueError(
-            "This preset is an autoencoder without a prior: there is nothing "
-            f"to draw from. Received: the bottleneck {kind}; use a preset of "
+            "This preset is an autoencoder without a prior, which cannot be "
+            f"sampled from. Received: the bottleneck {kind}; use a preset of "
             "a VAE, or reconstruct pictures."
         )
     of_codes = [name for name in chosen if name != "temperature"]
     if of_codes:
         raise ValueError(
-            f"--{of_codes[0]} is of priors over codes; this preset draws its "
-            f"latents from the prior of its {kind}, which has no classes. "
-            f"Received: --{of_codes[0]}."
+            f"--{of_codes[0]} is only for priors over codes; this preset "
+            f"samples its latents from the prior of its {kind}. Received: "
+            f"--{of_codes[0]}."
         )
     if "temperature" in chosen and kind == "IndependentCategorical":
         raise ValueError(
-            "This preset's prior is uniform over codes: it has no temperature. "
+            "This preset's prior is uniform over codes and has no temperature. "
             "Received: --temperature."
         )

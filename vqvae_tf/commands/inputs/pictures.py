@@ -1,4 +1,4 @@
-"""The pictures that a command is given: files, folders and npz files."""
+"""The pictures that are input to a command: files, folders and npz files."""
 
 import pathlib
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ def read_pictures(
 
     Args:
         inputs: as from `PICTURES.list_inputs`.
-        form: the `PictureFormat` to bring them to.
+        form: the `PictureFormat` of the pictures to return.
         on_corrupt: "error", or "skip" to log what cannot be read.
     """
     return read_each(inputs, form.load, on_corrupt)
 
 
 def check_source(source: str) -> None:
-    """Raises FileNotFoundError where there is nothing for `picture_batches`."""
+    """Raises FileNotFoundError if `picture_batches` would find nothing."""
     if has_ending(source, ".npz"):
         if not pathlib.Path(source).is_file():
             raise FileNotFoundError(f"There is no file {source}.")
@@ -55,10 +55,10 @@ def picture_batches(
         first = first or (name, image.shape)
         if image.shape != first[1]:
             raise ValueError(
-                "The codes of one file must be of pictures of one size; the "
-                "preset names none. Received: "
-                f"{first[0]} of shape {first[1]} and {name} of {image.shape}. "
-                "Encode them apart, or resize them before."
+                "This preset does not resize pictures, so all pictures of a "
+                f"file must have one size. Received: {first[0]} of shape "
+                f"{first[1]} and {name} of {image.shape}. Encode sizes "
+                "separately, or resize the pictures."
             )
         names.append(name)
         images.append(image)

@@ -1,4 +1,4 @@
-"""The recordings, codes and speakers that a command is given."""
+"""The recordings, codes and speakers that are input to a command."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -13,20 +13,12 @@ from vqvae_tf.models import SpeechVQVAE
 from vqvae_tf.presets import identity as preset_identity
 from vqvae_tf.utils.padding import pad
 
-# Samples of a recording, at most, from which its speaker is recognized.
+# The most samples of a recording that are used to recognize its speaker.
 _HEARD = 16384
 
 
 def is_speech(preset: str | os.PathLike) -> bool:
-    """Returns whether a preset's model is one of waveforms.
-
-    Args:
-        preset: as for `presets.find_preset`.
-
-    Raises:
-        PresetError: if it is not found. One with a damaged configuration is
-            none of speech; loading it says what is wrong.
-    """
+    """Returns whether a preset's model is one of speech; see `class_name`."""
     return class_name(preset) == SpeechVQVAE.__name__
 
 
@@ -48,7 +40,7 @@ def read_recordings(
     Args:
         inputs: as from `RECORDINGS.list_inputs`.
         sample_rate: in Hz.
-        normalize: "peak" or None, see `data.load_waveform`.
+        normalize: as for `data.load_waveform`.
         on_corrupt: "error", or "skip" to log what cannot be read.
     """
     return read_each(
@@ -71,13 +63,13 @@ def pack(
 
     Args:
         codes: integers `[n_i]` (or `[n_i, G]`) of each recording.
-        lengths: its samples.
-        names: its name.
-        preset: that which made them, to be noted.
+        lengths: the samples of each.
+        names: the name of each.
+        preset: the preset that made them, to be recorded.
 
     Returns:
-        `codes` int32 `[recordings, longest]`, 0 after the end of each,
-        `lengths` int32 and `names`.
+        `codes` int32 `[recordings, longest]`, padded with 0, `lengths` int32
+        and `names`.
 
     Example:
 
@@ -103,14 +95,15 @@ def unpack(
 
     Args:
         source: the npz file.
-        model: the `SpeechVQVAE` that is to decode it.
-        preset: where it is from; codes of another preset are refused.
+        model: the `SpeechVQVAE` that will decode it.
+        preset: the model's; codes of another preset are refused.
 
     Returns:
-        The codes of each recording, its samples, and the wav to write.
+        For each recording its codes, its number of samples, and the name of the
+        wav file to write.
 
     Raises:
-        FileNotFoundError: if it is not there.
+        FileNotFoundError: if there is no such file.
         ValueError: for another file or preset, or arrays that do not fit the
             model or each other.
     """
@@ -152,24 +145,21 @@ def unpack(
 
 
 def speaker_number(model: SpeechVQVAE, given: str | None) -> int:
-    """Returns the number of a speaker that is given by name or number.
+    """Returns the number of a speaker; 0 for a model without speakers.
 
     Args:
         model: a `SpeechVQVAE`.
-        given: what `--speaker` says, or None.
-
-    Returns:
-        0 for a model without speakers.
+        given: the speaker's name or number from `--speaker`, or None.
 
     Raises:
-        ValueError: for an unknown one, or none where one must be named.
+        ValueError: for an unknown speaker, or if one must be given.
     """
     names = model.speaker_names
     if not names:
         if given is None:
             return 0
         raise ValueError(
-            f"This preset knows no speakers. Received: --speaker={given}."
+            f"This preset has no speakers. Received: --speaker={given}."
         )
     if given in names:
         return names.index(given)
@@ -184,11 +174,12 @@ def speaker_number(model: SpeechVQVAE, given: str | None) -> int:
 def likeliest_speaker(
     model: SpeechVQVAE, waveform: np.ndarray, codes: np.ndarray
 ) -> int:
-    """Returns the number of the speaker under whom a recording is likeliest.
+    """Returns the number of the speaker who makes a recording most likely.
 
     Args:
         model: a `SpeechVQVAE` of several speakers.
-        waveform: float `[time]`, of which two seconds at 8 kHz are looked at.
+        waveform: float `[time]`, of which at most two seconds at 8 kHz are
+            used.
         codes: its codes, `[n]` or `[n, G]`.
     """
     count = min(-(-_HEARD // model.stride), len(codes))
@@ -196,7 +187,7 @@ def likeliest_speaker(
     heard = tf.constant(waveform[np.newaxis, : count * model.stride])
     mask = model.pad(tf.ones_like(heard))
     heard = model.pad(heard)
-    # One after the other: a WaveNet takes some 10 kB a sample.
+    # One at a time, since a WaveNet takes some 10 kB for each sample.
     scores = [
         model.decoder.log_prob(
             heard, {**model.speaker_context(i), "local": local}, mask=mask

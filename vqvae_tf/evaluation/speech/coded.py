@@ -1,4 +1,4 @@
-"""Recordings with their codes: what figures of speech are measured on."""
+"""Recordings with their codes, on which figures of speech are measured."""
 
 import dataclasses
 import functools
@@ -15,13 +15,13 @@ from vqvae_tf.utils.progress import bar
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Coded:
-    """A source of recordings and their codes by a model.
+    """Recordings and a model's codes of them.
 
     Attributes:
         autoencoder: a `VQVAE` of waveforms.
-        audio: the recordings, n of them.
+        audio: n recordings.
         codes: n arrays of integers, `[time / stride]`, or `[time / stride, G]`
-            of G codebooks.
+            with G codebooks.
     """
 
     autoencoder: VQVAE
@@ -29,19 +29,21 @@ class Coded:
     codes: list[np.ndarray]
 
     @classmethod
-    def of(cls, autoencoder, audio: AudioSource, progress: bool = True):
+    def of(
+        cls, autoencoder: VQVAE, audio: AudioSource, progress: bool = True
+    ) -> "Coded":
         """Encodes recordings; see `encoding.recordings.encode`."""
         codes = recordings.encode(autoencoder, audio, progress)
         return cls(autoencoder, audio, codes)
 
     @property
     def stride(self) -> int:
-        """Samples of a code."""
+        """Samples per code."""
         return self.autoencoder.downsampling
 
     @functools.cached_property
     def speakers(self) -> np.ndarray:
-        """Who speaks, int64 `[n]`; 0 where it is not known."""
+        """The speaker of each recording, int64 `[n]`; 0 if unknown."""
         return recordings.speakers(self.audio)
 
     @functools.cached_property
@@ -50,15 +52,17 @@ class Coded:
         return waveforms_of(self.audio)
 
     def groups(self, progress: bool = True) -> Iterator[np.ndarray]:
-        """Yields rows, integers, whose codes are equally many."""
+        """Yields groups of rows with equally many codes."""
         counts = [len(sequence) for sequence in self.codes]
         yield from bar(recordings.equal_groups(counts, self.stride), progress)
 
-    def draw(self, rows, speakers, **drawing) -> list[np.ndarray]:
-        """Draws waveforms as long as the recordings.
+    def draw(
+        self, rows: np.ndarray, speakers: np.ndarray, **drawing: object
+    ) -> list[np.ndarray]:
+        """Decodes recordings' codes to waveforms of the recordings' lengths.
 
         Args:
-            rows: integers `[m]`, the recordings whose codes are decoded.
+            rows: integers `[m]`, the recordings.
             speakers: integers `[m]`, the voices.
             drawing: temperature, seed, batch_size, progress and fast of
                 `encoding.recordings.decode`.

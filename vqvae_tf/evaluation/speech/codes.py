@@ -1,4 +1,4 @@
-"""How evenly codes of speech are used, and what they cost."""
+"""How evenly codes of speech are used, and their bit rate."""
 
 import math
 
@@ -21,21 +21,22 @@ FIGURES = (
 )
 
 
-def code_statistics(coded: Coded, training_codes) -> dict[str, float]:
-    """Counts codes.
+def code_statistics(
+    coded: Coded, training_codes: list[np.ndarray]
+) -> dict[str, float]:
+    """Measures how codes are used.
 
     Args:
         coded: recordings and their codes.
-        training_codes: codes of the training recordings, arrays like
-            `coded.codes`.
+        training_codes: the `codes` of the training recordings.
 
     Returns:
         `perplexity` (the mean over codebooks), `usage`, and
-        `unigram_bits_per_code`, the cross-entropy of the training codes'
+        `unigram_bits_per_code`, the cross-entropy under the training codes'
         frequencies (with one added to each count); `uniform_bits_per_code`,
-        log2 K; `codes_per_second`; `code_bits_per_second`, those with log2 K
-        bits each; `level_bits_per_second`, that of the decoder's levels, where
-        it has some.
+        log2 K; `codes_per_second`; `code_bits_per_second`, with log2 K bits
+        for each; `level_bits_per_second`, the bit rate of the decoder's levels,
+        if it has any.
     """
     quantizer, decoder = coded.autoencoder.quantizer, coded.autoencoder.decoder
     test, training = (

@@ -1,14 +1,17 @@
-"""Waveforms that decoders draw: their distance, and how judges hear them.
+"""Decoded waveforms: their distance from recordings, and how judges rate them.
 
-`judged` are pairs of a `judges.Judge` and the correct labels of n recordings,
-integers `[n]`.
+`judged` are pairs of a `judges.Judge` and the recordings' correct labels.
 """
 
-import numpy as np
+from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vqvae_tf.data.audio.source import AudioSource
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.speech.coded import Coded
-from vqvae_tf.evaluation.speech.judges import TARGETS
+from vqvae_tf.evaluation.speech.judges import TARGETS, Judged
 from vqvae_tf.evaluation.speech.likelihoods import OTHER_VOICES
 from vqvae_tf.evaluation.speech.spectral_distance import log_spectral_distance
 from vqvae_tf.layers.mel import frame_window
@@ -19,7 +22,7 @@ _DECODERS = (("", ""), ("fast_", " by the fast decoder"))
 
 
 def _judged(decoder, how):
-    """Returns the figures of judges, of what one decoder draws."""
+    """Returns the judges' figures for one decoder."""
     drawn = [
         ("reconstructed_", "reconstructions", ("",)),
         ("converted_", "conversions to each other speaker", ("", "_least")),
@@ -42,8 +45,8 @@ def _judged(decoder, how):
     )
 
 
-# Rounding that changes one level changes everything drawn after it, hence the
-# wide tolerances.
+# Tolerances are wide, since rounding that changes one level changes every
+# sample drawn after it.
 FIGURES = (
     *(
         Figure(
@@ -60,18 +63,20 @@ FIGURES = (
 )
 
 
-def drawn_figures(coded: Coded, judged, **drawing) -> dict[str, float]:
-    """Returns the figures of what each decoder of a model draws.
+def drawn_figures(
+    coded: Coded, judged: Judged, **drawing: object
+) -> dict[str, float]:
+    """Returns the figures of each of a model's decoders.
 
     Args:
         coded: recordings and their codes.
-        judged: pairs of a judge and labels.
+        judged: see above.
         drawing: temperature, seed, batch_size and progress of `Coded.draw`.
 
     Returns:
-        Those of `reconstruction_figures` and, of several speakers,
-        `conversion_figures`; with a fast decoder once more, as `fast_...`, of
-        what it makes (see `SpeechVQVAE.decode`).
+        Those of `reconstruction_figures` and, with several speakers,
+        `conversion_figures`; if there is a fast decoder (see
+        `SpeechVQVAE.decode`), its own as `fast_...`.
     """
     fast = getattr(coded.autoencoder, "has_fast_decoder", False)
     figures = {}
@@ -86,7 +91,7 @@ def drawn_figures(coded: Coded, judged, **drawing) -> dict[str, float]:
     return figures
 
 
-def reconstructions(coded: Coded, **drawing) -> list[np.ndarray]:
+def reconstructions(coded: Coded, **drawing: object) -> list[np.ndarray]:
     """Decodes the codes of each recording in its own speaker's voice.
 
     Args:
@@ -101,13 +106,15 @@ def reconstructions(coded: Coded, **drawing) -> list[np.ndarray]:
     return coded.draw(rows, coded.speakers, **drawing)
 
 
-def reconstruction_figures(coded, reconstructed, judged) -> dict[str, float]:
+def reconstruction_figures(
+    coded: Coded, reconstructed: Sequence[np.ndarray], judged: Judged
+) -> dict[str, float]:
     """Compares reconstructions with their originals.
 
     Args:
-        coded: recordings, the originals.
-        reconstructed: of `reconstructions`.
-        judged: pairs of a judge and labels.
+        coded: the original recordings.
+        reconstructed: from `reconstructions`.
+        judged: see above.
 
     Returns:
         `log_spectral_distance` in dB, the mean over recordings, in frames of
@@ -125,24 +132,26 @@ def reconstruction_figures(coded, reconstructed, judged) -> dict[str, float]:
     }
 
 
-def accuracies(prefix: str, waveforms, judged) -> dict[str, float]:
-    """Returns `PREFIXclass_accuracy`, `PREFIXspeaker_accuracy`, by judges."""
+def accuracies(
+    prefix: str, waveforms: Sequence[np.ndarray], judged: Judged
+) -> dict[str, float]:
+    """Returns each judge's `PREFIXclass_accuracy`, `PREFIXspeaker_accuracy`."""
     return {
         f"{prefix}{judge.target}_accuracy": judge.accuracy(waveforms, labels)
         for judge, labels in judged
     }
 
 
-def conversions(coded: Coded, **drawing) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Draws each recording in other speakers' voices, the next four at most.
-
-    Of five speakers those are all others.
+def conversions(
+    coded: Coded, **drawing: object
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Converts each recording to other speakers' voices, the next four at most.
 
     Args:
         coded, drawing: see `reconstructions`.
 
     Returns:
-        int64 `[m, 2]`, recording and target of each conversion, and the
+        int64 `[m, 2]`, the recording and target of each conversion, and the
         waveforms, float32 `[time]` each.
     """
     pairs = conversion_pairs(coded.speakers, coded.audio.num_speakers)
@@ -150,15 +159,12 @@ def conversions(coded: Coded, **drawing) -> tuple[np.ndarray, list[np.ndarray]]:
     return pairs, coded.draw(rows, targets, **drawing)
 
 
-def conversion_pairs(speakers, count) -> np.ndarray:
-    """Returns which recording is converted to whom.
+def conversion_pairs(speakers: ArrayLike, count: int) -> np.ndarray:
+    """Returns the recording and target of each conversion, int64 `[m, 2]`.
 
     Args:
-        speakers: integers `[n]` in 0..count-1.
-        count: how many speakers there are.
-
-    Returns:
-        int64 `[m, 2]`, recording and target.
+        speakers: integers `[n]` in 0..count-1, the recordings' own.
+        count: the number of speakers.
 
     Example:
 
@@ -177,19 +183,25 @@ def conversion_pairs(speakers, count) -> np.ndarray:
     )
 
 
-def conversion_figures(audio, pairs, converted, judged) -> dict:
-    """Asks judges what conversions sound like.
+def conversion_figures(
+    audio: AudioSource,
+    pairs: np.ndarray,
+    converted: Sequence[np.ndarray],
+    judged: Judged,
+) -> dict:
+    """Has judges classify conversions.
 
     Args:
-        audio: the source of the originals.
-        pairs, converted: of `conversions`.
-        judged: pairs of a `Judge` and the labels of the originals.
+        audio: the original recordings.
+        pairs, converted: from `conversions`.
+        judged: see above, with the labels of the originals.
 
     Returns:
-        For a judge of speakers `converted_speaker_accuracy`, the share that
-        sound like the target; for one of classes `converted_class_accuracy`,
-        the share that still are what was said. Of each also the least one of
-        all targets, `..._least`, and each target's, `..._to_NAME`.
+        For a judge of speakers, `converted_speaker_accuracy`, the share that
+        sound like the target; for a judge of classes,
+        `converted_class_accuracy`, the share whose class is unchanged. For
+        each, also each target's share, `..._to_NAME`, and the lowest of these,
+        `..._least`.
     """
     rows, targets = pairs.T
     figures = {}

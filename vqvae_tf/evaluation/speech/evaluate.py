@@ -1,7 +1,4 @@
-"""Figures of models of speech on held-out recordings.
-
-All are over the recordings themselves: padding counts nowhere.
-"""
+"""Figures of models of speech on held-out recordings, without their padding."""
 
 from collections.abc import Sequence
 
@@ -14,7 +11,7 @@ from vqvae_tf.evaluation.speech import (
 )
 from vqvae_tf.evaluation.speech.coded import Coded
 from vqvae_tf.evaluation.speech.judges import Judge
-from vqvae_tf.models import LatentGenerator
+from vqvae_tf.models import VQVAE, LatentGenerator
 
 FIGURES = (
     *of_codes.FIGURES,
@@ -25,7 +22,7 @@ FIGURES = (
 
 
 def evaluate(
-    model,
+    model: VQVAE | LatentGenerator,
     test: Coded,
     train: Coded,
     judges: Sequence[Judge] = (),
@@ -39,26 +36,25 @@ def evaluate(
     Args:
         model: a `VQVAE` of waveforms whose decoder is given the speaker, or
             a `LatentGenerator` of one.
-        test: the recordings that it is measured on, with its codes.
-        train: the recordings that it was trained on, whose codes are counted.
-        judges: results of `judges.train_judge`; without judges there are no
-            figures of classes and speakers.
-        temperature: float, of what is drawn.
-        seed: integer, of what is drawn.
-        batch_size: how many waveforms are drawn at once.
+        test: the recordings to measure it on, with its codes.
+        train: its training recordings, whose codes are counted.
+        judges: from `judges.train_judge`; without judges there are no figures
+            of classes and speakers.
+        temperature, seed: of sampling.
+        batch_size: waveforms that are decoded at once.
         progress: show progress bars.
 
     Returns:
-        A dict of `examples`, and of floats: what `code_statistics`,
+        A dict of `examples`, and of floats: the results of `code_statistics`,
         `likelihoods`, `drawn_figures` and, with judges, `accuracies` of the
-        originals return; with a prior also `prior_figures` and, with judges,
+        originals; with a prior also `prior_figures` and, with judges,
         `sample_figures`.
 
     Raises:
-        ValueError: for a source of another rate or of other speakers than the
-            model's, or a judge of others.
+        ValueError: if the model or a judge has another sample rate or other
+            speakers than the recordings.
     """
-    prior = model.prior if isinstance(model, LatentGenerator) else None
+    prior = model.prior
     for coded in (test, train):
         check_source(model.autoencoder, coded.audio)
     judged = [(judge, judge.labels(test.audio)) for judge in judges]
@@ -80,23 +76,23 @@ def evaluate(
     return {"examples": test.audio.num_examples, **figures}
 
 
-def check_source(autoencoder, audio: AudioSource):
-    """Raises ValueError unless a source is of the model's rate and speakers."""
+def check_source(autoencoder: VQVAE, audio: AudioSource) -> None:
+    """Raises ValueError unless a source has the model's rate and speakers."""
     rate = getattr(autoencoder, "sample_rate", audio.sample_rate)
     if rate != audio.sample_rate:
         raise ValueError(
-            f"The model is for {rate} samples a second. Received: "
-            f"{audio.name} at {audio.sample_rate}."
+            f"The model takes recordings at {rate} Hz. Received: {audio.name} "
+            f"at {audio.sample_rate} Hz."
         )
     count = autoencoder.decoder.global_channels
     if count is None:
         return
     numbers = tuple(str(i) for i in range(count))
     names = tuple(getattr(autoencoder, "speaker_names", numbers))
-    # Numbers are the names of a model that was not told any.
+    # A model without names uses numbers.
     fits = names in (numbers, audio.speaker_names)
     if count != audio.num_speakers or not fits:
         raise ValueError(
-            f"The model is of {count} speakers: {', '.join(names)}. "
+            f"The model knows {count} speakers: {', '.join(names)}. "
             f"Received: {audio.name}, of {', '.join(audio.speaker_names)}."
         )

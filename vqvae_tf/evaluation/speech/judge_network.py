@@ -10,7 +10,7 @@ from vqvae_tf.layers.mel import LogMel, frame_window
 def judge_network(
     sample_rate: int, num_classes: int, seed: int = 0
 ) -> keras.Model:
-    """Returns an untrained judge; frames are 32 ms, half of them new."""
+    """Returns an untrained judge; frames are 32 ms and overlap by half."""
     window = frame_window(sample_rate)
     mels = LogMel(sample_rate, window=window, hop=window // 2, name="mels")
     waveform = keras.Input([None], name="values")
@@ -31,10 +31,10 @@ def judge_network(
 
 @keras.saving.register_keras_serializable("vqvae_tf", "JudgeFrames")
 class _Frames(keras.layers.Layer):
-    """Log-mel frames with mean 0 and variance 1 in each recording.
+    """Log-mel frames, normalized to mean 0 and variance 1 in each recording.
 
     Takes `[waveform, mask]`, each `[batch, time]`; returns frames `[batch,
-    frames, M]`, 0 where there is padding, and their mask `[batch, frames]`.
+    frames, M]`, 0 at padding, and their mask `[batch, frames]`.
     """
 
     def __init__(self, mels, **kwargs):
@@ -71,9 +71,9 @@ class _Frames(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("vqvae_tf", "JudgeMasks")
 class _Masks(keras.layers.Layer):
-    """Sets a stretch of frames and one of bands to 0, in training only.
+    """Masks a range of frames and one of bands, in training only.
 
-    Each is up to a fifth of the axis long; length and place are drawn for each
+    Each is up to a fifth of its axis; length and place are drawn for each
     recording.
     """
 

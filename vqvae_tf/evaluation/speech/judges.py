@@ -1,17 +1,19 @@
-"""Judges of speech: classifiers trained on real recordings alone.
+"""Judges of speech: classifiers trained only on real recordings.
 
-They tell which class and which speaker a reconstruction or a conversion sounds
-like. They never hear a model's output in training, and none of their settings
-was chosen by it.
+They tell which class and which speaker a reconstruction or conversion sounds
+like. Neither their training nor the choice of their settings involved a model's
+output.
 """
 
 import dataclasses
 import functools
 import sys
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from vqvae_tf.data.audio.source import AudioSource
 from vqvae_tf.evaluation import classifiers
@@ -27,32 +29,33 @@ class Judge:
     """A trained classifier of recordings.
 
     Attributes:
-        model: a `keras.Model` of {"values": waveforms `[batch, time]`,
-            "mask": `[batch, time]`} to probabilities `[batch, classes]`.
+        model: maps {"values": waveforms `[batch, time]`, "mask": `[batch,
+            time]`} to probabilities `[batch, classes]`.
         target: "class" or "speaker".
-        names: tuple of str, the classes' names.
-        sample_rate: samples a second of the recordings that it is for.
+        names: the names of the classes or speakers.
+        sample_rate: of the recordings, in Hz.
     """
 
     model: keras.Model
     target: str
-    names: tuple
+    names: tuple[str, ...]
     sample_rate: int
 
-    def predict(self, waveforms, mask=None) -> np.ndarray:
+    def predict(
+        self, waveforms: ArrayLike, mask: ArrayLike | None = None
+    ) -> np.ndarray:
         """Returns the probability of each class.
 
         Args:
-            waveforms: float `[batch, time]`. Each is scaled to a peak of 1
-                first.
+            waveforms: float `[batch, time]`; they are scaled to a peak of 1.
             mask: `[batch, time]`, 1 for samples and 0 for padding after the
-                end; None where there is no padding.
+                end; None without padding.
 
         Returns:
             float32 `[batch, classes]`.
 
         Raises:
-            ValueError: for another rank, or masks without samples.
+            ValueError: for another rank, or masks that are all 0.
         """
         waveforms = np.asarray(waveforms, np.float32)
         if mask is None:
@@ -73,17 +76,19 @@ class Judge:
             [row[:length] for row, length in zip(waveforms, lengths)]
         )
 
-    def probabilities(self, recordings) -> np.ndarray:
-        """Returns `predict` of waveforms `[time]` of differing length."""
+    def probabilities(self, recordings: Sequence[ArrayLike]) -> np.ndarray:
+        """Returns `predict` for waveforms `[time]` of varying length."""
         recordings = [np.asarray(r, np.float32) for r in recordings]
         return classifiers.predictions(self.model, recordings)
 
-    def accuracy(self, recordings, labels) -> float:
+    def accuracy(
+        self, recordings: Sequence[ArrayLike], labels: ArrayLike
+    ) -> float:
         """Returns the share of recordings whose label is the most probable.
 
         Args:
-            recordings: waveforms, a list of float `[time]`, n of them.
-            labels: integers `[n]`, places in `names`.
+            recordings: n waveforms, float `[time]`.
+            labels: integers `[n]`, indices into `names`.
 
         Raises:
             ValueError: for labels that do not fit.
@@ -93,20 +98,24 @@ class Judge:
         return float(np.mean(found == labels))
 
     def labels(self, audio: AudioSource) -> np.ndarray:
-        """Returns what each recording of a source is, int32 `[n]`.
+        """Returns the correct label of each recording, int32 `[n]`.
 
         Raises:
-            ValueError: if the source's names or rate are not the judge's.
+            ValueError: if the source has other names or another sample rate.
         """
         names, labels = target_labels(audio, self.target)
         if (names, audio.sample_rate) != (self.names, self.sample_rate):
             raise ValueError(
-                f"The judge tells {', '.join(self.names)} apart, at "
-                f"{self.sample_rate} samples a second. Received: {audio.name} "
-                f"with {', '.join(names)} at {audio.sample_rate}. Train one on "
-                "its training split."
+                f"The judge distinguishes {', '.join(self.names)} at "
+                f"{self.sample_rate} Hz. Received: {audio.name} with "
+                f"{', '.join(names)} at {audio.sample_rate} Hz. Train a judge "
+                "on its training split."
             )
         return labels
+
+
+# Judges, each with the correct labels of n recordings, integers `[n]`.
+Judged = Iterable[tuple[Judge, np.ndarray]]
 
 
 def target_labels(
@@ -124,8 +133,7 @@ def target_labels(
     names = audio.class_names if target == "class" else audio.speaker_names
     if not names:
         raise ValueError(
-            f"{audio.name} does not say what it is asked for. Received: "
-            f'target="{target}".'
+            f'{audio.name} has no {target} labels. Received: target="{target}".'
         )
     numbers = audio.numbers(tf.range(audio.num_examples, dtype=tf.int64))
     labels = numbers["label" if target == "class" else "speaker"].numpy()
@@ -147,20 +155,17 @@ def train_judge(
 ) -> Judge:
     """Trains a classifier of recordings.
 
-    Log-mel frames, each recording's with mean 0 and variance 1, residual
-    convolutions over time, the mean over frames. Trained with silence around
-    the recordings, white noise 5 to 45 dB below them, and masks on bands and
-    frames, so that it hears the voice and not the room.
+    It consists of log-mel frames, normalized in each recording, residual
+    convolutions over time, and the mean over frames. So that it learns the
+    voice and not the room, recordings are augmented by silence around them,
+    white noise 5 to 45 dB below them, and masks of bands and frames.
 
     Args:
-        audio: training recordings, of `open_audio`.
-        target: "class" or "speaker", what is to be told.
-        seed: integer; determines weights, order and noise.
-        epochs: how often each recording is heard.
+        audio: training recordings, from `open_audio`.
+        target: what to classify, "class" or "speaker".
+        seed: of weights, order and noise.
+        epochs: passes over the recordings.
         progress: show Keras' progress bar, on a terminal.
-
-    Returns:
-        A `Judge`.
 
     Raises:
         ValueError: if the source has no such labels.
@@ -207,7 +212,7 @@ def train_judge(
 
 
 def _changed(waveform, rng, sample_rate):
-    """Adds silence before and after, and noise over all."""
+    """Adds silence before and after, and noise over everything."""
     before, after = rng.integers(0, sample_rate // 20, 2)
     level = np.sqrt(np.mean(waveform**2)) * 10 ** (-rng.uniform(5, 45) / 20)
     waveform = np.pad(waveform, (before, after))

@@ -3,12 +3,13 @@
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf.densities import DensityModel
 from vqvae_tf.encoding import recordings
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.speech.coded import Coded
 from vqvae_tf.utils.units import bits
 
-# How many other speakers a recording is scored or converted with, at most.
+# The most other speakers that a recording is scored with or converted to.
 OTHER_VOICES = 4
 
 
@@ -55,21 +56,21 @@ def likelihoods(
     """Compares likelihoods given the right and wrong codes and speakers.
 
     Args:
-        coded: recordings, two at least, and their codes.
-        seed: an integer, for the order of shuffled codes.
+        coded: at least two recordings and their codes.
+        seed: of the order of shuffled codes.
         progress: show a progress bar.
 
     Returns:
         Bits per sample, pooled over all samples:
         `reconstruction_bits_per_sample`, given codes and speaker;
-        `other_speaker_bits_per_sample`, given another speaker, the mean over
-        the next four, or all others where these are fewer;
         `shuffled_bits_per_sample`, given the codes in random order;
         `other_codes_bits_per_sample`, given those of the next longer
-        recording (the longest: of the next shorter), cut or repeated to the
-        length. And `speaker_by_likelihood`, the share of recordings that are
-        more probable given their own speaker than given any of those others.
-        Without speakers, neither is said.
+        recording (for the longest: the next shorter), cut or repeated to the
+        right length. With several speakers also
+        `other_speaker_bits_per_sample`, given another speaker (the mean over
+        the next four at most), and `speaker_by_likelihood`, the share of
+        recordings that are more probable given their own speaker than given
+        any of those others.
 
     Raises:
         ValueError: for a single recording.
@@ -77,8 +78,8 @@ def likelihoods(
     audio, codes, speakers = coded.audio, coded.codes, coded.speakers
     if audio.num_examples < 2:
         raise ValueError(
-            "Codes of another recording need two at least. Received: "
-            f"{audio.name} with {audio.num_examples}."
+            "At least two recordings are needed, to compare with another one's "
+            f"codes. Received: {audio.name} with {audio.num_examples}."
         )
     every = coded.autoencoder.decoder.global_channels or 1
     log_prob = _log_prob(coded.autoencoder)
@@ -140,7 +141,7 @@ def _shuffled(codes, seed):
 
 
 def _of_others(codes):
-    """Returns for each sequence the next longer one, as long as it."""
+    """Returns for each sequence the next longer one, cut to its length."""
     order = np.argsort([len(sequence) for sequence in codes], kind="stable")
     others = [None] * len(codes)
     for row, other in zip(order, [*order[1:], order[-2]]):
@@ -153,12 +154,12 @@ def _stacked(codes, rows):
 
 
 def prior_figures(
-    prior, coded: Coded, progress: bool = True
+    prior: DensityModel, coded: Coded, progress: bool = True
 ) -> dict[str, float]:
     """Returns `prior_bits_per_code` of test codes.
 
     Args:
-        prior: a density of codes; one with `global_channels` is given the
+        prior: a density of codes; with `global_channels`, it is given the
             speaker.
         coded: recordings and their codes.
         progress: show a progress bar.

@@ -1,15 +1,17 @@
-"""What sequences of codes tell: probes of classes and of speakers.
+"""Probes: how much sequences of codes tell about classes and speakers.
 
 A probe is a small classifier of the codes alone. Codes of speech should tell
-what is said, and little of who says it, since the decoder is told that. The
-same probe of log-mel frames says how much was there to be told.
+what is said, but little about the speaker, whom the decoder is given anyway.
+The same probe on log-mel frames shows how much there was to tell.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from vqvae_tf.evaluation import classifiers
 from vqvae_tf.evaluation.figure import Figure
@@ -17,7 +19,7 @@ from vqvae_tf.evaluation.speech import judges as speech_judges
 from vqvae_tf.evaluation.speech.coded import Coded
 from vqvae_tf.layers.mel import LogMel, frame_window
 from vqvae_tf.runtime.precision import float32_policy
-from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.checks import check_labels, check_positive
 from vqvae_tf.utils.padding import pad
 from vqvae_tf.utils.progress import bar
 
@@ -44,15 +46,15 @@ FIGURES = tuple(
 
 @dataclasses.dataclass(frozen=True)
 class Probed:
-    """How often a probe is right.
+    """The accuracy of probes.
 
     Attributes:
-        accuracies: tuple of float, the share of test sequences that each
-            probe is right of, one for each seed.
-        majority: that of always saying the most frequent training label.
+        accuracies: on the test sequences, one for each seed.
+        majority: the accuracy of always choosing the most frequent training
+            label.
     """
 
-    accuracies: tuple
+    accuracies: tuple[float, ...]
     majority: float
 
     @property
@@ -67,42 +69,38 @@ class Probed:
 
 
 def probe(
-    train_sequences,
-    train_labels,
-    test_sequences,
-    test_labels,
+    train_sequences: Sequence[ArrayLike],
+    train_labels: ArrayLike,
+    test_sequences: Sequence[ArrayLike],
+    test_labels: ArrayLike,
     num_embeddings: int | None = None,
     num_classes: int | None = None,
-    seeds=(0, 1, 2),
+    seeds: Sequence[int] = (0, 1, 2),
     epochs: int = 30,
     progress: bool = True,
 ) -> Probed:
     """Trains probes of sequences and scores them on the test part.
 
-    Codes are embedded, frames are standardised and projected; two residual
-    blocks of convolutions, the mean over time, a softmax. A tenth of the
-    training part, another one for each seed, says when to stop; the test part
-    is looked at once.
+    Codes are embedded; frames are standardized and projected. Two residual
+    blocks of convolutions, the mean over time and a softmax follow. Training
+    stops early by a tenth of the training part, drawn anew for each seed.
 
     Args:
-        train_sequences: integers `[time]` or `[time, G]`, codes of G
-            codebooks, each a sequence; or float `[time, features]`.
+        train_sequences: n sequences: codes, integers `[time]`, or `[time, G]`
+            with G codebooks; or frames, float `[time, features]`.
         train_labels: integers `[n]` in 0..L-1.
-        test_sequences, test_labels: the same, of the test part.
+        test_sequences, test_labels: the same for the test part.
         num_embeddings: K, for codes; None for frames.
-        num_classes: L; by default, as many as the training labels tell.
-        seeds: integers, a probe each.
+        num_classes: L; by default, one more than the highest training label.
+        seeds: one for each probe.
         epochs: at most.
         progress: show a progress bar over the seeds, on a terminal.
 
-    Returns:
-        A `Probed`.
-
     Raises:
-        ValueError: for labels or codes that do not fit, or less than two
+        ValueError: for labels or codes that do not fit, or fewer than two
             training sequences.
 
-    Example: the label is the code that all of a sequence is made of.
+    Example: each sequence repeats one code, which is its label.
 
     >>> labels = [0, 1] * 20
     >>> codes = [np.full(3 + i % 5, i % 2) for i in range(40)]
@@ -119,8 +117,8 @@ def probe(
     answers = classifiers.check_labels(test, test_labels, num_classes)
     if len(train) < 2:
         raise ValueError(
-            "A probe needs at least two training sequences, of which one says "
-            f"when to stop. Received: {len(train)}."
+            "A probe needs at least two training sequences, one of them for "
+            f"early stopping. Received: {len(train)}."
         )
     accuracies = []
     for seed in bar(seeds, progress):
@@ -134,9 +132,9 @@ def probe(
 
 
 def figures(
-    train: Coded, test: Coded, progress: bool = True, **options
+    train: Coded, test: Coded, progress: bool = True, **options: object
 ) -> dict[str, float]:
-    """Probes codes for what is said and by whom, beside log-mel frames.
+    """Probes codes, and log-mel frames, for classes and speakers.
 
     Args:
         train: training recordings with speakers, classes, or both.
@@ -145,9 +143,9 @@ def figures(
         options: further arguments of `probe`.
 
     Returns:
-        For "class" and "speaker", where the training recordings have two at
-        least, `probe_TARGET_codes` and `probe_TARGET_mels`, the mean accuracy
-        over seeds, `..._spread`, its standard deviation, and
+        For each target, "class" and "speaker", with at least two values in
+        training: `probe_TARGET_codes` and `probe_TARGET_mels`, the mean
+        accuracy over seeds, `..._spread`, its standard deviation, and
         `probe_TARGET_majority`.
     """
     parts = (train, test)
@@ -188,13 +186,15 @@ def figures(
     return found
 
 
-def log_mel_frames(recordings, sample_rate, hop=64) -> list[np.ndarray]:
-    """Returns log-mel frames at the rate of the codes, to compare with.
+def log_mel_frames(
+    recordings: Sequence[ArrayLike], sample_rate: int, hop: int = 64
+) -> list[np.ndarray]:
+    """Returns log-mel frames at the rate of the codes, for comparison.
 
     Args:
         recordings: waveforms, float `[time]` each.
-        sample_rate: samples a second.
-        hop: samples of a code: the product of an encoder's strides.
+        sample_rate: in Hz.
+        hop: samples per code: the product of an encoder's strides.
 
     Returns:
         float32 `[ceil(time / hop), 40]` for each recording.
@@ -214,37 +214,29 @@ def log_mel_frames(recordings, sample_rate, hop=64) -> list[np.ndarray]:
 
 
 def _checked(values, num_embeddings):
-    """Returns sequences as int32 or float32; raises ValueError if they differ.
+    """Returns sequences as int32 or float32.
 
-    Nothing but codes in range, or frames of one number of features.
+    Raises ValueError unless all are codes in range, or frames with the same
+    number of features.
     """
     arrays = [np.asarray(value) for value in values]
     kinds = {(a.dtype.kind in "iu", a.shape[1:]) for a in arrays}
-    wanted = num_embeddings is not None
-    ranks = (1, 2) if wanted else (2,)
+    are_codes = num_embeddings is not None
+    wanted, ranks = "float [time, features], without num_embeddings", (2,)
+    if are_codes:
+        wanted = "integers [time] or [time, G], where num_embeddings is given"
+        ranks = (1, 2)
     fits = len(kinds) == 1 and {a.ndim for a in arrays} <= set(ranks)
-    if not fits or (wanted and not next(iter(kinds))[0]):
+    if not fits or (are_codes and not next(iter(kinds))[0]):
+        found = ", ".join(f"{a.dtype} of shape {a.shape}" for a in arrays[:2])
         raise ValueError(
-            "Sequences must be "
-            + (
-                "integers [time] or [time, G], where num_embeddings is given"
-                if wanted
-                else "float [time, features], without num_embeddings"
-            )
-            + f". Received: {len(arrays)} sequences, such as "
-            + ", ".join(f"{a.dtype} of shape {a.shape}" for a in arrays[:2])
-            + "."
+            f"Sequences must be {wanted}. Received: {len(arrays)} sequences, "
+            f"such as {found}."
         )
-    if not wanted:
+    if not are_codes:
         return [array.astype(np.float32) for array in arrays]
-    outside = [a for a in arrays if a.size and not 0 <= a.min() <= a.max()]
-    outside += [a for a in arrays if a.size and a.max() >= num_embeddings]
-    if outside:
-        raise ValueError(
-            f"Codes must be in 0..{num_embeddings - 1}. Received: codes in "
-            f"{outside[0].min()}..{outside[0].max()}."
-        )
-    return [array.astype(np.int32) for array in arrays]
+    checked = [check_labels("Codes", a, num_embeddings) for a in arrays]
+    return [array.astype(np.int32) for array in checked]
 
 
 def _network(train, num_embeddings, num_classes, seed, channels=64):
@@ -261,7 +253,7 @@ def _network(train, num_embeddings, num_classes, seed, channels=64):
             mean=frames.mean(axis=0), variance=frames.var(axis=0) + 1e-6
         )(values)
     else:
-        # A table for each codebook, one after the other.
+        # The tables of all codebooks, one after the other.
         groups = int(np.prod(shape))
         x = keras.layers.Reshape([-1, groups])(values)
         x = keras.layers.Embedding(

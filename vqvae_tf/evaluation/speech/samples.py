@@ -1,4 +1,4 @@
-"""How judges hear speech that is sampled from a prior."""
+"""How judges rate speech that is sampled from a prior."""
 
 import numpy as np
 import tensorflow as tf
@@ -6,7 +6,7 @@ import tensorflow as tf
 from vqvae_tf.data.audio.source import AudioSource
 from vqvae_tf.encoding import recordings
 from vqvae_tf.evaluation.figure import Figure
-from vqvae_tf.evaluation.speech.judges import waveforms_of
+from vqvae_tf.evaluation.speech.judges import Judged, waveforms_of
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.quantizers.usage import perplexity
 from vqvae_tf.utils.checks import check_labels, check_positive
@@ -37,29 +37,30 @@ FIGURES = (
 def sample_figures(
     model: LatentGenerator,
     audio: AudioSource,
-    judged,
+    judged: Judged,
     count: int = 100,
-    **drawing,
+    **drawing: object,
 ) -> dict[str, float]:
-    """Asks judges about samples, which have no right class.
+    """Has judges classify samples, which have no correct class.
 
-    All speakers speak equally often, for as long as the median recording.
+    There are equally many of each speaker, as long as the median recording.
 
     Args:
         model: a `LatentGenerator` of waveforms.
         audio: the recordings to compare with.
-        judged: pairs of a `judges.Judge` and labels, which are ignored.
+        judged: judges with labels, which are ignored.
         count: the number of samples.
         drawing: temperature, seed, batch_size, progress of
             `encoding.recordings.decode`.
 
     Returns:
-        For a judge of classes `class_confidence`, the mean probability of the
-        most probable class of the recordings, `sampled_class_confidence`, that
-        of the samples, and `sampled_classes`, the perplexity of the judge's
-        mean prediction for samples: the number of classes if all are heard
-        equally often. For a judge of speakers `sampled_speaker_accuracy`, the
-        share that sound like the speaker that the decoder was given.
+        For a judge of classes: `class_confidence`, the recordings' mean
+        probability of the most probable class; `sampled_class_confidence`, the
+        same for the samples; and `sampled_classes`, the perplexity of the
+        judge's mean prediction for samples, which is the number of classes if
+        all are equally frequent. For a judge of speakers:
+        `sampled_speaker_accuracy`, the share that sound like the speaker that
+        the decoder was given.
     """
     speakers = np.arange(check_positive("count", count)) % max(
         1, audio.num_speakers
@@ -87,9 +88,9 @@ def samples(
     speakers: np.ndarray,
     temperature: float = 1.0,
     seed: int = 0,
-    **drawing,
+    **drawing: object,
 ) -> list[np.ndarray]:
-    """Draws codes from the prior, and decodes them in the speakers' voices.
+    """Samples codes from the prior and decodes them in the speakers' voices.
 
     Args:
         model, audio, drawing: see `sample_figures`.

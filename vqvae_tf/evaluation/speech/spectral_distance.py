@@ -1,24 +1,27 @@
-"""How far two recordings are apart in their spectra."""
+"""The distance between the spectra of two recordings."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-# What lies this far below the loudest bin of the original is silence.
+# What is this far below the loudest bin of the original counts as silence.
 _RANGE_DB = 60.0
 
 
-def log_spectral_distance(original, other, window=256, hop=64) -> float:
+def log_spectral_distance(
+    original: ArrayLike, other: ArrayLike, window: int = 256, hop: int = 64
+) -> float:
     """Returns the log-spectral distance of two waveforms, in dB.
 
-    Of each frame the root mean square, over frequencies, of the difference of
-    the two power spectra in dB; of a recording the mean over its frames.
-    Powers more than 60 dB below the original's largest one are raised to that,
-    in both, so that silence is equal to silence.
+    This is the mean over frames of the root mean square, over frequencies, of
+    the difference of the two power spectra in dB. In both spectra, powers more
+    than 60 dB below the original's highest are raised to that floor, so that
+    silence equals silence.
 
     Frame f is samples `f * hop` to `f * hop + window - 1` under a Hann window,
     for each f that begins within the recording, with zeros after its end.
 
-    Two draws of white noise are some 8 dB apart. That is what noise of the
-    right spectrum would get.
+    Two samples of white noise are some 8 dB apart, as is noise with the
+    original's spectrum from the original.
 
     Args:
         original, other: float `[time]`, equally long.
@@ -29,9 +32,9 @@ def log_spectral_distance(original, other, window=256, hop=64) -> float:
         The distance, 0 for equal waveforms.
 
     Raises:
-        ValueError: for waveforms that are not of one length, or silent.
+        ValueError: if the lengths differ, or the original is silent.
 
-    Example: 10 dB less of everything that is no silence.
+    Example: a waveform attenuated by 10 dB.
 
     >>> noise = np.random.default_rng(0).normal(size=640)
     >>> round(log_spectral_distance(noise, noise * 10**-0.5), 1)
@@ -49,7 +52,7 @@ def log_spectral_distance(original, other, window=256, hop=64) -> float:
         or not original.any()
     ):
         raise ValueError(
-            "Two waveforms [time] of one length are needed, of which the "
+            "Two waveforms [time] of equal length are needed, of which the "
             f"original is not silent. Received: shapes {original.shape} and "
             f"{other.shape}, a largest sample of "
             f"{np.abs(original).max(initial=0.0)}."

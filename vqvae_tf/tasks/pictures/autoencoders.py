@@ -1,4 +1,4 @@
-"""What a card says of an autoencoder that is no VQ-VAE."""
+"""The card of an autoencoder other than a VQ-VAE."""
 
 from ml_collections import ConfigDict
 
@@ -6,7 +6,7 @@ from vqvae_tf import bottlenecks
 
 
 def summary(config: ConfigDict) -> str:
-    """Returns what the model of a recipe with a `bottleneck` is.
+    """Returns the summary of a recipe with a `bottleneck`.
 
     Example:
 
@@ -25,12 +25,12 @@ def summary(config: ConfigDict) -> str:
     return f"{_member(config)} of {', '.join([pictures, *said])}."
 
 
-# Options of bottlenecks that tell members of the family apart.
+# Options of bottlenecks that distinguish members of the family.
 _SAID = ("beta", "capacity", "rho", "k", "num_samples")
 
 
 def _member(config):
-    """Returns which member of the family a recipe is, with its article."""
+    """Returns which member of the family a recipe builds, with an article."""
     options = config.bottleneck.to_dict()
     name, estimator = options["name"], options.get("estimator", "elbo")
     if name == "IndependentCategorical":
@@ -60,8 +60,8 @@ def shown(config: ConfigDict, source: str, other: str) -> str:
 
     Args:
         config: a recipe with a `bottleneck`.
-        source: what the pictures are of.
-        other: what there is to say of where they come from, or "".
+        source: what the pictures show, and their licence.
+        other: a further sentence about their origin, or "".
     """
     below = "each above its\nreconstruction"
     if config.corruption.name is not None:
@@ -76,7 +76,7 @@ def shown(config: ConfigDict, source: str, other: str) -> str:
 
 
 def use_text(name: str, config: ConfigDict) -> str:
-    """Returns how an autoencoder is used, in Python."""
+    """Returns example code."""
     lines = [
         "from vqvae_tf import Autoencoder",
         "",

@@ -1,4 +1,4 @@
-"""What a card says and shows of a model of pictures."""
+"""The card of a model of pictures; see `Task`."""
 
 import keras
 from ml_collections import ConfigDict
@@ -8,7 +8,7 @@ from vqvae_tf.tasks.pictures import autoencoders, sheets
 
 
 def summary(config: ConfigDict, has_prior: bool) -> str:
-    """Returns what the model of a recipe of pictures is."""
+    """Returns what the model is, in a sentence."""
     if config.bottleneck.name is not None:
         return autoencoders.summary(config)
     size = config.data.image_size
@@ -21,7 +21,7 @@ def summary(config: ConfigDict, has_prior: bool) -> str:
 
 
 def shown(config: ConfigDict, has_prior: bool, built_in: bool) -> str:
-    """Returns the part of a card with its pictures."""
+    """Returns the part of the card with its pictures."""
     photos = config.card.samples == "photos"
     other = (
         " They are not part of the data below." if built_in and photos else ""
@@ -40,7 +40,7 @@ reconstruction.{other}
 
 
 def samples_text(num_classes: int | None) -> str:
-    """Returns the part of a card with its samples, drawn by class or not."""
+    """Returns the part of the card with samples, of each class if any."""
     columns = ", one column per class" if num_classes else ""
     return f"""
 ![samples](samples.png)
@@ -50,7 +50,7 @@ Samples: codes drawn from the prior and decoded{columns}.
 
 
 def use_text(name: str, config: ConfigDict, has_prior: bool) -> str:
-    """Returns how a model of pictures is used, in Python."""
+    """Returns example code."""
     if config.bottleneck.name is not None:
         return autoencoders.use_text(name, config)
     cls = "LatentGenerator" if has_prior else "VQVAE"
@@ -64,7 +64,7 @@ pictures = model.decode(codes)"""
 def draw(
     model: keras.Model, config: ConfigDict, data_dir: str | None = None
 ) -> dict:
-    """Returns a card's files; see `Task.draw`. They show the package's own."""
+    """Returns the card's files, which show the package's own pictures."""
     images = card_samples.known_images(
         config.card.samples, config.data.image_size, config.data.channels
     )

@@ -25,23 +25,16 @@ def measure(
     progress: bool = True,
     rows: dict | None = None,
 ) -> dict:
-    """Measures a model on the held-out split of `description`.
-
-    Args:
-        model: a `VQVAE`, a `LatentGenerator` or an `Autoencoder`.
-        description: a dict like a recipe's `data` section.
-        data_dir: where the data lies.
-        progress: show progress bars.
-        rows: a dict that gets the bounds of each picture, as of
-            `evaluation.evaluate`.
+    """Measures a model of pictures; see `tasks.measure`.
 
     Returns:
-        The figures of `evaluation.evaluate`, and where the description has
-        `neighbour_pictures` what `neighbour_bound` adds to the bound of the
-        first so many, in bits/dim as `neighbour_gain`, and with a prior to
-        the bound without it as `neighbour_gain_uniform`. Of an `Autoencoder`
-        those of `autoencoders.evaluate` and `autoencoder_properties.evaluate`,
-        and of the generated shapes `mig`, the mutual information gap.
+        For a `VQVAE` or a `LatentGenerator`, the figures of
+        `evaluation.evaluate`. If the description has `neighbour_pictures`, also
+        `neighbour_gain`, by how many bits/dim `neighbour_bound` improves the
+        bound of that many pictures, and with a prior `neighbour_gain_uniform`,
+        the same for the bound with a uniform prior. For an `Autoencoder`, the
+        figures of `autoencoders.evaluate` and `autoencoder_properties.evaluate`
+        and, on the generated shapes, `mig`, the mutual information gap.
     """
     autoencoder = model.autoencoder
     if isinstance(autoencoder, Autoencoder):
@@ -62,7 +55,7 @@ def measure(
 
 
 def _neighbour_gain(model, batches):
-    """Returns what codes next to the encoder's add to one batch's bound."""
+    """Returns how much neighbouring codes improve the bound of one batch."""
     pictures, _, weight = next(iter(batches))
     pictures = pictures.numpy()[weight.numpy() > 0]
 
@@ -98,9 +91,9 @@ def _measure_family(model, description, data_dir, progress, rows):
 
 
 def _information_gap(model, batches, factors):
-    """Returns how well single latents stand for single factors."""
+    """Returns the mutual information gap, if there are latents to compare."""
     latents = np.concatenate([model.encode(x) for x, *_ in batches])
-    # What follows the last picture is padding.
+    # Rows after the last picture are padding.
     latents = latents[: len(factors)].reshape(len(factors), -1)
     if latents.shape[1] < 2:
         return {}

@@ -3,6 +3,7 @@
 import math
 import sys
 
+import tensorflow as tf
 from ml_collections import ConfigDict
 
 from vqvae_tf import bottlenecks, data, densities, layers
@@ -10,24 +11,24 @@ from vqvae_tf.data.pictures.files import MAX_PIXELS
 from vqvae_tf.models import VQVAE, Autoencoder
 from vqvae_tf.recipes import building, registry, rules, schema
 
-# The side of a picture that can be read.
+# The side of the largest square that can be read.
 _SIDE = rules.whole(1, math.isqrt(MAX_PIXELS))
-# What a preset's metadata say of the pictures its figures are of.
+# What a preset's metadata must say about the pictures it was measured on.
 DATA_KEYS = ("source", "train_split", "eval_split", "image_size", "num_classes")
-# What an autoencoder with a bottleneck may have beside it.
+# Further parts of an autoencoder with a bottleneck.
 _HELPERS = ("corruption", "regularizer", "observation")
 
 
-def defaults():
+def defaults() -> ConfigDict:
     """Returns a recipe of pictures with every key at its default."""
     return schema.common(
         data=schema.data(**picture_keys()),
-        # Keyword arguments of the classes; `name` picks the class.
+        # `name` is the class; the other keys are its keyword arguments.
         encoder=schema.section(name="Encoder"),
         quantizer=schema.section(name="VectorQuantizerEMA"),
-        # Of an autoencoder that is no VQ-VAE, in the quantizer's place; with
-        # it, what damages its input, what its encoder is charged for, and what
-        # draws the data that the likelihood models.
+        # Replaces the quantizer in autoencoders other than VQ-VAEs. These may
+        # also have a corruption of the input, a regularizer of the encoder, and
+        # an observation that draws the data the likelihood models.
         bottleneck=schema.section(name=None),
         corruption=schema.section(name=None),
         regularizer=schema.section(name=None),
@@ -44,7 +45,7 @@ def picture_keys() -> dict:
     """Returns the keys of data that are pictures, at their defaults."""
     return dict(
         image_size=None,
-        # 3 for RGB, 1 for grey; pictures of the other kind are converted.
+        # 3 for RGB, 1 for grey; other pictures are converted.
         channels=3,
         crop="random",
         resize_range=None,
@@ -53,47 +54,47 @@ def picture_keys() -> dict:
         # Posterior samples for the importance-weighted bound that evaluation
         # reports of a model with a prior.
         bound_samples=1,
-        # Held-out pictures for which evaluation sums over neighbouring codes
-        # too: three times as many decodings each as there are codes.
+        # Held-out pictures for which evaluation also sums over neighbouring
+        # codes: three decodings for each code of a picture.
         neighbour_pictures=0,
     )
 
 
-def check(config: ConfigDict):
-    """Raises ValueError for pictures or parts that do not fit."""
+def check(config: ConfigDict) -> None:
+    """Raises ValueError if the data or the parts do not fit together."""
     check_pictures(config)
     if config.bottleneck.name is not None:
         if config.prior.name is not None:
             raise ValueError(
-                "A prior, and a base, are of codes: of a recipe with a "
-                "quantizer. Received: bottleneck.name="
-                f"{config.bottleneck.name!r} with prior.name="
+                "A prior models a quantizer's codes and cannot be combined "
+                "with a bottleneck: leave one of them out. Received: "
+                f"bottleneck.name={config.bottleneck.name!r}, prior.name="
                 f"{config.prior.name!r}."
             )
         return
     for section in _HELPERS:
         if config[section].name is not None:
             raise ValueError(
-                f"{section} is of autoencoders with a bottleneck. Received: "
-                f"{section}.name={config[section].name!r} without "
-                'bottleneck.name; a plain one is "Identity".'
+                f"{section} needs a bottleneck, such as bottleneck.name="
+                f'"Identity". Received: {section}.name='
+                f"{config[section].name!r} without one."
             )
 
 
-def check_pictures(config: ConfigDict):
+def check_pictures(config: ConfigDict) -> None:
     """Raises ValueError unless the size and channels of pictures are given."""
     size, channels = config.data.image_size, config.data.channels
-    # A model takes any size; figures, card and samples are of one.
+    # Models take any size, but figures, card and samples need a fixed one.
     if not _SIDE.holds(size):
         raise ValueError(
-            "The recipe's data.image_size must be a positive integer, the side "
-            f"of the pictures in pixels: {_SIDE.text}. Received: {size!r}. Set "
-            "it in the recipe, for instance config.data.image_size = 32."
+            "The recipe's data.image_size must be the side of the pictures in "
+            f"pixels, {_SIDE.text}. Received: {size!r}. Set it in the recipe, "
+            "for instance config.data.image_size = 32."
         )
     if isinstance(channels, bool) or channels not in (1, 3):
         raise ValueError(
-            "The recipe's data.channels must be 3 (RGB) or 1 (grey); pictures "
-            f"of the other kind are converted. Received: {channels!r}."
+            "The recipe's data.channels must be 3 (RGB) or 1 (grey); other "
+            f"pictures are converted. Received: {channels!r}."
         )
 
 
@@ -116,7 +117,7 @@ PICTURE_RULES = {
 }
 
 
-def make_autoencoder(config: ConfigDict):
+def make_autoencoder(config: ConfigDict) -> VQVAE | Autoencoder:
     """Makes the recipe's VQ-VAE, or an autoencoder with another bottleneck."""
     size = config.data.image_size
     options = {
@@ -138,12 +139,18 @@ def _make_decoder(config):
     return densities.FactorizedDensity(network, likelihood)
 
 
-def open_split(description: dict, split: str, data_dir: str | None = None):
-    """Opens the data that a preset's metadata, or a recipe, describes."""
+def open_split(
+    description: dict | ConfigDict, split: str, data_dir: str | None = None
+) -> data.ImageSource:
+    """Opens a split of the data that a recipe or preset describes."""
     return data.open_images(
-        description["source"],
-        split,
-        data_dir=data_dir,
+        description["source"], split, data_dir, **open_options(description)
+    )
+
+
+def open_options(description: dict | ConfigDict) -> dict:
+    """Returns how a description's source is opened, apart from its place."""
+    return dict(
         on_corrupt=description.get("on_corrupt", "error"),
         progress=sys.stderr.isatty(),
         # Older presets have no `channels`; they are RGB.
@@ -152,12 +159,12 @@ def open_split(description: dict, split: str, data_dir: str | None = None):
 
 
 def eval_batches(
-    description: dict,
+    description: dict | ConfigDict,
     split: str,
     data_dir: str | None = None,
     batch_size: int = 20,
-):
-    """Returns the evaluation batches that a preset's metadata describes."""
+) -> tf.data.Dataset:
+    """Returns evaluation batches of the data that a preset describes."""
     return data.evaluation_batches(
         open_split(description, split, data_dir),
         batch_size,
@@ -168,7 +175,7 @@ def eval_batches(
 
 def first_pictures(
     config: ConfigDict, images: data.ImageSource, count: int = 8
-):
+) -> tf.Tensor:
     """Returns the first pictures of a split, as evaluation sees them."""
     batches = data.evaluation_batches(images, count, config.data.image_size)
     return next(iter(batches))[0]

@@ -1,4 +1,4 @@
-"""Sheets of pictures: what a model reconstructs, and what it samples."""
+"""Sheets of pictures: reconstructions and samples."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ from vqvae_tf.utils.checks import check_labels, check_positive
 def rows(
     model: keras.Model, images: np.ndarray, seed: int = 0
 ) -> list[np.ndarray]:
-    """Returns pictures, and what a model makes of each.
+    """Returns pictures and their reconstructions.
 
     Args:
         model: a `VQVAE`, a `LatentGenerator` or an `Autoencoder`.
@@ -23,8 +23,8 @@ def rows(
 
     Returns:
         Originals and reconstructions, each uint8 `[n, height, width,
-        channels]`. Of a denoising autoencoder three: originals, corrupted
-        inputs, and the reconstructions of these.
+        channels]`. For a denoising autoencoder: originals, corrupted inputs,
+        and their reconstructions.
 
     Example:
 
@@ -37,7 +37,7 @@ def rows(
         model.preprocess, PixelScaling
     ):
         return [images, np.asarray(model.reconstruct(images))]
-    # Row 0 is the first picture, inside of a strategy's scope too.
+    # Given explicitly, since a strategy's scope would change the row's number.
     inputs = model.corruption.corrupt(
         model.preprocess(images), seed, first_row=0
     )
@@ -47,26 +47,26 @@ def rows(
 
 
 def _pixels(inputs):
-    """Undoes `PixelScaling`; noise beyond black and white is cut off."""
+    """Undoes `PixelScaling`, clipping noise beyond black and white."""
     levels = np.rint((np.asarray(inputs) + 1.0) * 127.5)
     return levels.clip(0, 255).astype(np.uint8)
 
 
 def can_sample(model: keras.Model) -> bool:
-    """Returns whether a model draws pictures: whether it has a prior."""
+    """Returns whether a model can sample, that is, has a prior."""
     if isinstance(model, Autoencoder):
         return model.bottleneck.has_prior
     return isinstance(model, LatentGenerator)
 
 
-def reconstruction_sheet(model: keras.Model, images: np.ndarray):
-    """Pictures, each above its reconstruction; see `rows`."""
+def reconstruction_sheet(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Draws pictures, each above its reconstruction; see `rows`."""
     stacked = sheets.stacked(rows(model, images), columns=6)
     return _readable(stacked, images.shape[1])
 
 
 def _readable(sheet, image_size):
-    """Enlarges a sheet of pictures below 64 pixels."""
+    """Enlarges a sheet of pictures smaller than 64 pixels."""
     return sheets.enlarge(sheet, max(1, 64 // image_size))
 
 
@@ -75,15 +75,16 @@ def sample_sheet(
     count: int | None = None,
     seed: int = 0,
     label: int | None = None,
-    **options,
-):
-    """A sheet of samples; with classes one column for each, or one class.
+    **options: object,
+) -> np.ndarray:
+    """Draws a sheet of samples, with a column for each class, if any.
 
     Args:
         generator: a `LatentGenerator`, or an `Autoencoder` with a prior.
         count: how many; by default 16, or 4 of each class.
-        seed: as of its `sample`, like `options`.
+        seed: of the samples.
         label: the class to draw, or None for all.
+        options: further arguments of `generator.sample`.
 
     Returns:
         uint8 `[height, width, channels]`.
@@ -95,11 +96,9 @@ def sample_sheet(
         return _readable(sheets.grid(draws), draws.shape[1])
     classes = generator.prior.global_channels
     columns, context = None, None
-    if classes is None or label is not None:
-        count = count or 16
-    else:
+    if classes is not None and label is None:
         columns = min(classes, 10)
-        count = count or 4 * columns
+    count = count or 4 * (columns or 4)
     if classes is not None:
         labels = np.arange(count) % classes
         if label is not None:

@@ -1,6 +1,7 @@
 """The stages of pictures: an autoencoder, and a prior over its codes."""
 
 import functools
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -13,13 +14,13 @@ from vqvae_tf.models import LatentGenerator
 from vqvae_tf.recipes import building
 from vqvae_tf.tasks.pictures import sheets as previews
 from vqvae_tf.tasks.pictures.recipe import first_pictures, open_split
-from vqvae_tf.training.stages import PRIOR, Encoding, Plan, Stage
+from vqvae_tf.training.stages import PRIOR, Encoding, Plan, Stage, Steps
 from vqvae_tf.training.workdir import CODES
 
 PLANS = (Plan("autoencoder", "training"), PRIOR)
 
 
-def stages(config: ConfigDict, data_dir: str | None, with_prior: bool):
+def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
     """Yields the stages of a recipe; see `Task.stages`."""
     images = open_split(config.data, config.data.train_split, data_dir)
     held_out = open_split(config.data, config.data.eval_split, data_dir)
@@ -53,8 +54,8 @@ def prior_stage(
     config: ConfigDict,
     prior: keras.Model,
     codes: np.ndarray,
-    samples,
-    **options,
+    samples: Callable[[], np.ndarray],
+    **options: object,
 ) -> Stage:
     """Returns the stage of a prior over codes in memory.
 
@@ -62,7 +63,7 @@ def prior_stage(
         config: a recipe.
         prior: a density.
         codes: integers `[n, *grid]`.
-        samples: a function that returns a picture to log.
+        samples: a function that returns a sheet of samples to log.
         options: `context`, a dict of arrays `[n, ...]`, and `weight`, a mask
             `[n, *grid]` that is 0 at padding.
     """
@@ -82,7 +83,7 @@ def prior_stage(
 
 
 def _logged(autoencoder, examples):
-    """Returns what stage 1 logs: pictures, and samples if it draws any."""
+    """Returns what stage 1 logs: reconstructions, and samples if possible."""
     rows = previews.rows(autoencoder, examples)
     logged = {"reconstructions": sheets.stacked(rows)}
     if previews.can_sample(autoencoder):
@@ -108,10 +109,10 @@ def _batches(config, images, training, **options):
 def encode(
     config: ConfigDict, autoencoder: keras.Model, images: data.ImageSource
 ) -> dict:
-    """Encodes the training set, several times with other crops on request.
+    """Encodes the training set, `encode_passes` times with different crops.
 
     Returns:
-        A dict with `codes` [n, *grid] and, with classes, int64 `labels` [n].
+        A dict of `codes` `[n, *grid]` and, with classes, int64 `labels` `[n]`.
     """
     classes = config.data.num_classes
     rows = config.prior_training.encode_passes * images.num_examples
@@ -123,7 +124,7 @@ def encode(
         _batches(config, images, training, num_classes=classes),
         -(-rows // size),
     )
-    # Batches are whole permutations end to end: these rows are all pictures.
+    # Batches are consecutive permutations: these rows are whole passes.
     arrays = {"codes": codes[:rows]}
     if classes:
         labels = [np.argmax(context["global"], axis=-1) for context in contexts]
@@ -132,14 +133,12 @@ def encode(
 
 
 def _class_context(config, labels):
-    if labels is None:
-        return None
-    return {"global": data.one_hot(labels, config.data.num_classes)}
+    """Returns the prior's context for labels; None without classes."""
+    classes = config.data.num_classes
+    return classes and {"global": data.one_hot(labels, classes)}
 
 
 def _samples(config, generator, count=16):
-    context = None
-    if config.data.num_classes:
-        labels = np.arange(count) % config.data.num_classes
-        context = {"global": data.one_hot(labels, config.data.num_classes)}
+    labels = np.arange(count) % (config.data.num_classes or count)
+    context = _class_context(config, labels)
     return generator.sample(count, context=context, seed=0)

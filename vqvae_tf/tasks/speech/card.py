@@ -1,4 +1,4 @@
-"""What a card says and shows of a model of speech."""
+"""The card of a model of speech; see `Task`."""
 
 import keras
 import numpy as np
@@ -10,12 +10,12 @@ from vqvae_tf.models import LatentGenerator
 from vqvae_tf.samples.voices import sample_voices
 from vqvae_tf.tasks.speech.recipe import has_fast_decoder
 
-# How many of the package's recordings a card has.
+# How many of the package's recordings the card shows.
 _COUNT = 5
 
 
 def summary(config: ConfigDict, has_prior: bool) -> str:
-    """Returns what the model of a recipe of speech is."""
+    """Returns what the model is, in a sentence."""
     rate, options = config.data.sample_rate, config.quantizer
     prior = f", with a {config.prior.name} prior" if has_prior else ""
     return (
@@ -26,7 +26,7 @@ def summary(config: ConfigDict, has_prior: bool) -> str:
 
 
 def shown(config: ConfigDict, has_prior: bool, built_in: bool) -> str:
-    """Returns the part of a card with its pictures and recordings."""
+    """Returns the part of the card with its pictures and recordings."""
     del built_in
     if not shows_voices(config):
         return "What it makes of recordings: `vqvae-tf reconstruct`.\n"
@@ -54,12 +54,12 @@ Samples: codes drawn from the prior, one speaker each ([listen](samples.wav)).
 
 
 def shows_voices(config: ConfigDict) -> bool:
-    """Returns whether a card shows the recordings that the package carries."""
+    """Returns whether the card shows the package's own recordings."""
     return config.card.samples == "voices" and config.data.sample_rate == 8000
 
 
 def use_text(name: str, config: ConfigDict, has_prior: bool) -> str:
-    """Returns how a model of speech is used, in Python."""
+    """Returns example code."""
     lines = [
         "from vqvae_tf import SpeechVQVAE",
         "from vqvae_tf.data import load_waveform",
@@ -92,17 +92,7 @@ def use_text(name: str, config: ConfigDict, has_prior: bool) -> str:
 def draw(
     model: keras.Model, config: ConfigDict, data_dir: str | None = None
 ) -> dict:
-    """Returns a card's files: uint8 pictures, and (waveform, rate) pairs.
-
-    Args:
-        model: a `SpeechVQVAE`, or a `LatentGenerator` of one.
-        config: its recipe.
-        data_dir: not needed; the recordings are the package's.
-
-    Returns:
-        File names to pictures `[height, width, 3]`, or for those that end in
-        .wav to (float `[time]`, Hz).
-    """
+    """Returns the card's files, which use the package's own recordings."""
     if not shows_voices(config):
         return {}
     autoencoder = model.autoencoder
@@ -126,7 +116,7 @@ def draw(
 
 
 def known_voices(count: int) -> list[np.ndarray]:
-    """Returns recordings of the package, of mean 0 and a peak of 1."""
+    """Returns recordings of the package, with mean 0 and peak 1."""
     return [
         audio_reading.loudness(voice.waveform, "peak")
         for voice in sample_voices()[:count]
@@ -134,7 +124,7 @@ def known_voices(count: int) -> list[np.ndarray]:
 
 
 def _own_speakers(model):
-    """Returns who says the package's recordings, or anyone it knows."""
+    """Returns the speakers of the package's recordings, or substitutes."""
     voices, names = sample_voices()[:_COUNT], model.speaker_names
     if {voice.speaker for voice in voices} <= set(names):
         return [names.index(voice.speaker) for voice in voices]
@@ -142,7 +132,7 @@ def _own_speakers(model):
 
 
 def _decoded(model, waves, speakers, **options):
-    """Returns each recording as its codes say it, by a speaker each."""
+    """Returns recordings decoded from their codes, each by a speaker."""
     longest = max(map(len, waves))
     padded = np.stack([np.pad(w, [0, longest - len(w)]) for w in waves])
     drawn = model.convert(padded, speakers, seed=0, **options).numpy()

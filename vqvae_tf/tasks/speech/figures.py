@@ -15,21 +15,14 @@ def measure(
     progress: bool = True,
     rows: dict | None = None,
 ) -> dict:
-    """Measures a model on the held-out recordings of `description`.
+    """Measures a model of speech; see `tasks.measure`.
 
-    Judges of classes and speakers are trained first, on the training
-    recordings, in a minute or two each. With `max_recordings` in the
-    description so many of each split are looked at, evenly spaced.
-
-    Args:
-        model: a `SpeechVQVAE`, or a `LatentGenerator` of one.
-        description: a dict like a recipe's `data` section.
-        data_dir: where the data lies.
-        progress: show progress bars.
+    Judges of classes and speakers are trained first on the training recordings,
+    which takes a minute or two each. If the description has `max_recordings`,
+    only that many of each split are used, evenly spaced.
 
     Returns:
-        The figures of `evaluation.evaluate` and, of what codes tell,
-        of `probes.figures`.
+        The figures of `evaluation.evaluate` and of `probes.figures`.
     """
     train_split, held_out = (
         evenly_spaced(

@@ -1,6 +1,5 @@
 """Recipes of speech: a VQ-VAE of waveforms, and a prior over its codes."""
 
-import keras
 from ml_collections import ConfigDict
 
 from vqvae_tf import data as sources, densities, layers
@@ -9,7 +8,7 @@ from vqvae_tf.models import SpeechVQVAE
 from vqvae_tf.recipes import building, registry, rules, schema
 from vqvae_tf.utils.checks import check_positive
 
-# Of each helper the class, and what follows from the rest of the recipe.
+# The class of each helper, and its arguments that the rest of the recipe sets.
 _HELPERS = {
     "adversary": ("LabelAdversary", ("num_classes",)),
     "auxiliary": ("SpectralDecoder", ("sample_rate", "hop")),
@@ -17,31 +16,31 @@ _HELPERS = {
 }
 
 
-def defaults():
+def defaults() -> ConfigDict:
     """Returns a recipe of speech with every key at its default."""
     return schema.common(
         data=schema.data(
             # In Hz.
             sample_rate=None,
-            # Samples of a training window.
+            # Samples in a training window.
             window=None,
-            # "peak", or None to leave the loudness as it is.
+            # "peak", or None to leave the loudness unchanged.
             normalize="peak",
             num_speakers=None,
-            # Recordings of each split that evaluation looks at, evenly
-            # spaced; None for all. Larger sets do not fit into memory.
+            # Recordings of each split that evaluation uses, evenly spaced;
+            # None for all. Evaluation keeps them in memory.
             max_recordings=5_000,
         ),
         preprocess=schema.section(name=None),
         encoder=schema.section(name="Encoder"),
         quantizer=schema.section(name="VectorQuantizerEMA"),
         decoder=schema.section(name="WaveNet"),
-        # What takes the speaker out of the codes, what forces the codes to
-        # carry spectral information, and what makes waveforms of it at once.
+        # What removes the speaker from the codes, what forces the codes to
+        # carry spectral information, and what turns that into waveforms.
         adversary=schema.section(name=None),
         auxiliary=schema.section(name=None),
         fast_decoder=schema.section(name=None),
-        # How the codes are trained before the WaveNet; 0 steps for not at all.
+        # Training of the codes before the WaveNet; 0 steps leave it out.
         code_training=schema.training(steps=0),
         training=schema.training(),
         # The fast decoder is trained after the codes.
@@ -51,8 +50,8 @@ def defaults():
     )
 
 
-def check(config: ConfigDict):
-    """Raises ValueError for data or parts that do not fit."""
+def check(config: ConfigDict) -> None:
+    """Raises ValueError if the data or the parts do not fit together."""
     for key in ("sample_rate", "window", "num_speakers"):
         value = config.data[key]
         if not rules.SIZE.holds(value):
@@ -64,8 +63,8 @@ def check(config: ConfigDict):
         check_positive("data.max_recordings", config.data.max_recordings)
     if config.decoder.name != "WaveNet":
         raise ValueError(
-            'A recipe of speech has a quantizer, decoder.name="WaveNet" and '
-            f"no base. Received: decoder.name={config.decoder.name!r}."
+            'A recipe of speech needs decoder.name="WaveNet". Received: '
+            f"decoder.name={config.decoder.name!r}."
         )
     stride = _stride(config)
     if config.data.window % stride:
@@ -75,13 +74,13 @@ def check(config: ConfigDict):
         )
     if config.prior.get("global_channels") is not None:
         raise ValueError(
-            "The prior of a recipe of speech is not told the speaker: leave "
-            "prior.global_channels out. Received: "
+            "The prior of a recipe of speech is not conditioned on the "
+            "speaker: leave out prior.global_channels. Received: "
             f"{config.prior.global_channels}."
         )
     if config.code_training.steps and config.auxiliary.name is None:
         raise ValueError(
-            "code_training has an auxiliary decoder train the codes: it needs "
+            "code_training trains the codes with an auxiliary decoder: set "
             'auxiliary.name="SpectralDecoder". Received: code_training.steps='
             f"{config.code_training.steps} without one."
         )
@@ -97,7 +96,7 @@ def _check_helper(section, options, name, derived):
     if given := [key for key in derived if key in options]:
         raise ValueError(
             f"{section}.{given[0]} follows from the rest of the recipe: leave "
-            f"it out. Received: {options[given[0]]}."
+            f"it out. Received: {section}.{given[0]}={options[given[0]]}."
         )
 
 
@@ -129,11 +128,11 @@ def make_autoencoder(config: ConfigDict) -> SpeechVQVAE:
 
 
 def with_fast_decoder(
-    config: ConfigDict, autoencoder: keras.Model
+    config: ConfigDict, autoencoder: SpeechVQVAE
 ) -> SpeechVQVAE:
-    """Returns a model of speech with the recipe's fast decoder, if it has one.
+    """Returns a model with the recipe's fast decoder added, if it has one.
 
-    All else are the parts of the model that is given.
+    The other parts are shared with the given model.
     """
     decoder = _make_spectral(config, "fast_decoder", _stride(config))
     if decoder is None:
@@ -144,7 +143,7 @@ def with_fast_decoder(
 
 
 def has_fast_decoder(config: ConfigDict) -> bool:
-    """Returns whether the model of a recipe of speech has one."""
+    """Returns whether the model of a recipe has a fast decoder."""
     if config.fast_decoder.name is not None:
         return True
     auxiliary = _make_spectral(config, "auxiliary", _stride(config))
@@ -163,8 +162,10 @@ def _stride(config):
     return 2 ** config.encoder.get("num_downsamples", 2)
 
 
-def open_split(description: dict, split: str, data_dir: str | None = None):
-    """Opens the recordings that a recipe, or a preset's metadata, describes."""
+def open_split(
+    description: dict | ConfigDict, split: str, data_dir: str | None = None
+) -> sources.AudioSource:
+    """Opens a split of the recordings that a recipe or preset describes."""
     return sources.open_audio(
         description["source"],
         split,

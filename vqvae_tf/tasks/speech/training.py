@@ -15,18 +15,23 @@ from vqvae_tf.encoding import recordings
 from vqvae_tf.evaluation.speech.coded import Coded
 from vqvae_tf.evaluation.speech.likelihoods import likelihoods
 from vqvae_tf.media import sheets, spectrograms
-from vqvae_tf.models import LatentGenerator, SpeechCoder, SpeechFastDecoder
+from vqvae_tf.models import (
+    LatentGenerator,
+    SpeechCoder,
+    SpeechFastDecoder,
+    SpeechVQVAE,
+)
 from vqvae_tf.recipes import building
 from vqvae_tf.tasks.pictures.training import prior_stage
 from vqvae_tf.tasks.speech.recipe import open_split, with_fast_decoder
-from vqvae_tf.training.stages import PRIOR, Encoding, Plan, Stage
+from vqvae_tf.training.stages import PRIOR, Encoding, Plan, Stage, Steps
 from vqvae_tf.training.workdir import CODES
 from vqvae_tf.utils.padding import pad
 
-# Held-out recordings that an epoch's end is measured on.
+# Held-out recordings that are measured after each epoch.
 _LOGGED = 32
 
-# In the order in which a card tells of them.
+# In the order of the card's text.
 PLANS = (
     Plan("autoencoder", "training"),
     Plan(
@@ -47,16 +52,26 @@ PLANS = (
 )
 
 
-def stages(config: ConfigDict, data_dir: str | None, with_prior: bool):
+def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
     """Yields the stages of a recipe; see `Task.stages`."""
     audio = open_split(config.data, config.data.train_split, data_dir)
     held_out = open_split(config.data, config.data.eval_split, data_dir)
     autoencoder = building.make_autoencoder(config)
     autoencoder.speaker_names = _speaker_names(config, audio)
-    # Now, so that a fast decoder that does not fit is refused at once.
+    # Before any training, so that a fast decoder that does not fit fails early.
     whole = with_fast_decoder(config, autoencoder)
     few = evenly_spaced(held_out, _LOGGED)
-    stage = functools.partial(_stage, config, audio)
+
+    def stage(name, model, training, logged):
+        batches = functools.partial(
+            data.window_batches,
+            audio,
+            training.batch_size,
+            config.data.window,
+            seed=config.seed,
+        )
+        return Stage(name, model, training, batches, logged)
+
     if config.code_training.steps:
         yield stage(
             "coder",
@@ -83,10 +98,8 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool):
     prior = building.make_prior(config) if with_prior else None
     if prior is None:
         return whole
-    passes, longest = (
-        config.prior_training.encode_passes,
-        config.prior.event_shape[0],
-    )
+    passes = config.prior_training.encode_passes
+    longest = config.prior.event_shape[0]
     arrays = yield Encoding(
         CODES, whole, lambda model: encode(model, audio, passes, longest)
     )
@@ -100,18 +113,6 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool):
     return LatentGenerator(whole, prior)
 
 
-def _stage(config, audio, name, model, training, logged):
-    """Returns a stage that learns from windows of recordings."""
-    batches = functools.partial(
-        data.window_batches,
-        audio,
-        training.batch_size,
-        config.data.window,
-        seed=config.seed,
-    )
-    return Stage(name, model, training, batches, logged)
-
-
 def _speaker_names(config, audio):
     if audio.num_speakers != config.data.num_speakers:
         raise ValueError(
@@ -122,20 +123,23 @@ def _speaker_names(config, audio):
 
 
 def encode(
-    model: keras.Model, audio, passes: int = 1, longest: int | None = None
+    model: SpeechVQVAE,
+    audio: data.AudioSource,
+    passes: int = 1,
+    longest: int | None = None,
 ) -> dict:
-    """Encodes recordings, as often as there are passes.
+    """Encodes recordings in one or several passes.
 
     Args:
         model: a `SpeechVQVAE`.
-        audio: of `open_audio`.
+        audio: n recordings, from `open_audio`.
         passes: P; in pass i codes begin i / P of a code's length earlier.
-        longest: how many codes to keep of a recording, from its start on; by
-            default all. The arrays are as long as the longest one's.
+        longest: how many codes of each recording to keep, from its start; by
+            default all.
 
     Returns:
-        A dict of `codes` `[P * n, time]` and float32 `mask` of the same shape,
-        0 where a recording has ended.
+        A dict of `codes` `[P * n, time]`, padded to the longest, and float32
+        `mask` of the same shape, 0 after a recording's end.
     """
     codes = [
         found[:longest]
@@ -151,12 +155,9 @@ def encode(
 # What to log ------------------------------------------------------------------
 
 
-def held_out_bits(model: keras.Model, audio) -> dict:
-    """Returns the `likelihoods` of held-out recordings, for the course.
-
-    None of a single one, which has no other's codes.
-    """
-    if audio.num_examples < 2:
+def held_out_bits(model: SpeechVQVAE, audio: data.AudioSource) -> dict:
+    """Returns the `likelihoods` of held-out recordings, to log."""
+    if audio.num_examples < 2:  # they need another recording's codes
         return {}
     coded = Coded.of(model, audio, progress=False)
     found = likelihoods(coded, progress=False)
@@ -164,17 +165,20 @@ def held_out_bits(model: keras.Model, audio) -> dict:
 
 
 def spectrum_sheet(
-    model: keras.Model, audio, fast: bool = False, count: int = 4
-):
-    """Draws log-mel frames, below each what the auxiliary decoder tells.
+    model: SpeechVQVAE,
+    audio: data.AudioSource,
+    fast: bool = False,
+    count: int = 4,
+) -> np.ndarray:
+    """Draws log-mel frames, each above what a decoder makes of its codes.
 
-    Or, with `fast`, the fast one.
+    The decoder is the auxiliary one or, with `fast`, the fast one.
     """
     decoder = model.fast_decoder if fast else model.auxiliary
     batches = data.audio_evaluation_batches(audio, count, model.stride)
     waveform, context, mask = next(iter(batches))
     counted = model.latent_mask(mask)
-    # Not the quantizer's call, whose metrics are of all workers together.
+    # Not the quantizer's call, whose metrics would be reduced over workers.
     latents = model.quantizer.decode(model.encode(waveform))
     latents *= counted[..., np.newaxis]
     frames = [
@@ -188,11 +192,13 @@ def spectrum_sheet(
     return sheets.enlarge(sheets.stacked(rows, columns=count), 2)
 
 
-def reconstruction_sheet(model: keras.Model, audio, count: int = 4):
-    """Draws spectrograms of recordings, below each that of its codes."""
+def reconstruction_sheet(
+    model: SpeechVQVAE, audio: data.AudioSource, count: int = 4
+) -> np.ndarray:
+    """Draws spectrograms of recordings, each above its reconstruction's."""
     batch = next(iter(data.audio_evaluation_batches(audio, count)))
     waveform, context, mask = batch
-    # The start alone: sample by sample takes a while.
+    # The start only, since sampling is slow.
     length = min(waveform.shape[1], model.sample_rate // 2)
     waveform, mask = waveform[:, :length], mask[:, :length]
     drawn = model.reconstruct(waveform, context, seed=0) * mask
@@ -203,8 +209,8 @@ def reconstruction_sheet(model: keras.Model, audio, count: int = 4):
     return sheets.stacked(rows, columns=count)
 
 
-def code_sheet(prior: keras.Model, count: int = 8):
-    """Draws sequences of codes from the prior as grey levels, row by row."""
+def code_sheet(prior: keras.Model, count: int = 8) -> np.ndarray:
+    """Draws samples of the prior: a sequence a row, codes as grey levels."""
     codes = prior.sample(count, seed=0).numpy()
     levels = codes * (255.0 / (prior.num_embeddings - 1))
     picture = levels.astype(np.uint8)[..., np.newaxis]

@@ -1,4 +1,4 @@
-"""What a card says and shows of a model with codes of codes."""
+"""The card of a two-level model; see `Task`."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from vqvae_tf.tasks.pictures.sheets import sample_sheet
 
 
 def summary(config: ConfigDict, has_prior: bool) -> str:
-    """Returns what the model of a recipe of codes is."""
+    """Returns what the model is, in a sentence."""
     prior = f", with a {config.prior.name} prior" if has_prior else ""
     return (
         f"A VQ-VAE of the code maps of {config.base}: "
@@ -23,7 +23,7 @@ def summary(config: ConfigDict, has_prior: bool) -> str:
 
 
 def shown(config: ConfigDict, has_prior: bool, built_in: bool) -> str:
-    """Returns the part of a card with its pictures."""
+    """Returns the part of the card with its pictures."""
     return f"""![frames and their reconstructions](reconstructions.png)
 
 {source_of_frames(config)}; below each its
@@ -39,7 +39,7 @@ All draws use the same noise.
 
 
 def use_text(name: str, config: ConfigDict, has_prior: bool) -> str:
-    """Returns how a model with codes of codes is used, in Python."""
+    """Returns example code."""
     return f"""from vqvae_tf import LatentGenerator
 
 model = LatentGenerator.from_preset("{name}")
@@ -52,7 +52,7 @@ frames = model.decode(model.prior.decode(global_codes))"""
 def draw(
     model: keras.Model, config: ConfigDict, data_dir: str | None = None
 ) -> dict:
-    """Returns a card's files; see `Task.draw`."""
+    """Returns the card's files."""
     frames, two = known_frames(), known_frames(2, apart=True)
     if not shows_dmlab(config):
         held_out = open_split(config.data, config.data.eval_split, data_dir)
@@ -65,8 +65,10 @@ def draw(
     }
 
 
-def from_global(model: keras.Model, global_codes: np.ndarray, seed: int = 0):
-    """Returns frames drawn from global codes, int32 `[batch, 1, 1, G]`."""
+def from_global(
+    model: keras.Model, global_codes: np.ndarray, seed: int = 0
+) -> np.ndarray:
+    """Samples frames given global codes, int32 `[batch, 1, 1, G]`."""
     inner = model.prior.autoencoder
     local = inner.quantizer.decode(global_codes)
     codes = inner.decoder.sample(context={"local": local}, seed=seed)
@@ -74,7 +76,10 @@ def from_global(model: keras.Model, global_codes: np.ndarray, seed: int = 0):
 
 
 def global_sheet(model: keras.Model, frames: np.ndarray) -> np.ndarray:
-    """Draws frames; below each all its codes; below, twice its few codes."""
+    """Draws frames above their reconstructions and two samples.
+
+    The reconstructions are from all codes; the samples given the global codes.
+    """
     codes = model.encode(frames)
     global_codes = model.prior.encode(codes)
     rows = [frames, model.decode(codes).numpy()]
@@ -85,9 +90,9 @@ def global_sheet(model: keras.Model, frames: np.ndarray) -> np.ndarray:
 def swap_sheet(model: keras.Model, frames: np.ndarray) -> np.ndarray:
     """Draws what each global code changes.
 
-    For each frame a row: the frame; drawn from its own codes; with one code
-    after the other taken from the next frame; and with one after the other set
-    to 0. All from the same noise.
+    Each row shows a frame; a sample given its own global codes; samples with
+    one code at a time taken from the next frame; and samples with one code at a
+    time set to 0. All samples use the same noise.
     """
     codes = model.prior.encode(model.encode(frames)).numpy()
     groups = codes.shape[-1]

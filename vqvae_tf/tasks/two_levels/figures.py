@@ -1,4 +1,4 @@
-"""The figures of models with codes of codes."""
+"""The figures of two-level models."""
 
 import keras
 import numpy as np
@@ -15,15 +15,15 @@ def measure(
     progress: bool = True,
     rows: dict | None = None,
 ) -> dict:
-    """Measures a two-level model; see `Task.measure`.
+    """Measures a two-level model; see `tasks.measure`.
 
     Returns:
-        The figures of `evaluation.evaluate`, and `global_usage`, over the
-        training set: that of the codebook that uses least.
+        The figures of `evaluation.evaluate`, and `global_usage`, the lowest
+        usage of a global codebook over the training set.
     """
-    splits = [description["train_split"], description["eval_split"]]
     training, held_out = (
-        _frames(description, split, data_dir) for split in splits
+        _frames(description, description[split], data_dir)
+        for split in ("train_split", "eval_split")
     )
     figures = evaluation.evaluate(model, held_out, progress)
     codes = encoding.encode_array(model.autoencoder, training)

@@ -1,4 +1,4 @@
-"""Recipes of codes: a second VQ-VAE over the code maps of a preset."""
+"""Two-level recipes: a second VQ-VAE over the code maps of a preset."""
 
 from ml_collections import ConfigDict
 
@@ -8,8 +8,8 @@ from vqvae_tf.tasks import base_model
 from vqvae_tf.tasks.pictures import recipe as pictures
 
 
-def defaults():
-    """Returns a recipe of codes with every key at its default."""
+def defaults() -> ConfigDict:
+    """Returns a two-level recipe with every key at its default."""
     return schema.common(
         # The preset whose codes are the data.
         base=None,
@@ -25,13 +25,13 @@ def defaults():
     )
 
 
-def check(config: ConfigDict):
-    """Raises ValueError unless the recipe says what its codes are."""
+def check(config: ConfigDict) -> None:
+    """Raises ValueError unless the recipe names the codes it is for."""
     pictures.check_pictures(config)
     base_model.check_named(config, "preprocess")
 
 
-def make_autoencoder(config: ConfigDict):
+def make_autoencoder(config: ConfigDict) -> VQVAE:
     """Makes the VQ-VAE of code maps."""
     quantizer = building.make(config, "quantizer")
     decoder = building.make(

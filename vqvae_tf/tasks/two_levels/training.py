@@ -1,7 +1,7 @@
-"""The stages of codes of codes: a VQ-VAE over a preset's maps, and a prior.
+"""The stages of two levels: a VQ-VAE over a preset's code maps, and a prior.
 
-Section 4.2 of arXiv:1711.00937: the 21x21 codes of a frame become three codes,
-and a PixelCNN models the map given the three.
+As in section 4.2 of arXiv:1711.00937, where the 21x21 codes of a frame become
+three global codes, and a PixelCNN models the map given these.
 """
 
 import functools
@@ -17,13 +17,13 @@ from vqvae_tf.recipes import building
 from vqvae_tf.tasks.base_model import check_base, load_base
 from vqvae_tf.tasks.pictures.recipe import first_pictures, open_split
 from vqvae_tf.tasks.pictures.training import PLANS, encode, prior_stage
-from vqvae_tf.training.stages import Encoding, Stage
+from vqvae_tf.training.stages import Encoding, Stage, Steps
 from vqvae_tf.training.workdir import BASE_CODES, CODES
 
 __all__ = ["PLANS", "stages"]
 
 
-def stages(config: ConfigDict, data_dir: str | None, with_prior: bool):
+def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
     """Yields the stages of a recipe; see `Task.stages`."""
     base = load_base(config)
     images = open_split(config.data, config.data.train_split, data_dir)

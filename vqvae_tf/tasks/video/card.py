@@ -1,4 +1,4 @@
-"""What a card says and shows of a model of video."""
+"""The card of a model of video; see `Task`."""
 
 import keras
 import numpy as np
@@ -7,11 +7,16 @@ from ml_collections import ConfigDict
 from vqvae_tf.media import sheets
 from vqvae_tf.samples.clips import ACTIONS, sample_clips
 from vqvae_tf.tasks.card_samples import shows_dmlab, source_of_frames
-from vqvae_tf.tasks.video.recipe import far_apart, open_split, suited
+from vqvae_tf.tasks.video.recipe import (
+    far_apart,
+    future_actions,
+    open_split,
+    suited,
+)
 
 
 def summary(config: ConfigDict, has_prior: bool) -> str:
-    """Returns what the model of a recipe of video is."""
+    """Returns what the model is, in a sentence."""
     size = config.data.image_size
     return (
         f"A prior of the next {size}x{size} frame's codes given those of "
@@ -20,7 +25,7 @@ def summary(config: ConfigDict, has_prior: bool) -> str:
 
 
 def shown(config: ConfigDict, has_prior: bool, built_in: bool) -> str:
-    """Returns the part of a card with its pictures."""
+    """Returns the part of the card with its pictures."""
     rows = "two rollouts with\nits actions"
     long = "Fifty frames without actions."
     if shows_dmlab(config):
@@ -43,7 +48,7 @@ probable value of each code; below that, a sampled rollout.
 
 
 def use_text(name: str, config: ConfigDict, has_prior: bool) -> str:
-    """Returns how a model of video is used, in Python."""
+    """Returns example code."""
     return f"""from vqvae_tf import VideoGenerator
 
 model = VideoGenerator.from_preset("{name}")
@@ -54,37 +59,24 @@ frames = model.rollout(context_frames, actions, seed=0)"""
 def draw(
     model: keras.Model, config: ConfigDict, data_dir: str | None = None
 ) -> dict:
-    """Returns a card's files; see `Task.draw`."""
+    """Returns the card's files."""
     if shows_dmlab(config):
-        return _video(model)
-    held_out = open_split(config.data, config.data.eval_split, data_dir)
-    return _other_video(model, *far_apart(model, suited(model, held_out)))
-
-
-def _video(video):
-    clips, actions = sample_clips()
+        clips, actions = sample_clips()
+        rollouts = rollout_film(model, clips, actions)
+        long = long_film(model, clips)
+    else:
+        held_out = open_split(config.data, config.data.eval_split, data_dir)
+        clips, actions = far_apart(model, suited(model, held_out))
+        # The meaning of other data's actions is unknown: only the clips' own.
+        known = future_actions(model, actions)
+        rollouts = _film_of(model, clips, [(known, 0), (known, 1)])
+        past = clips[:, : model.num_past]
+        long = _film([model.rollout(past, None, 50, seed=0).numpy()])
     return {
-        "rollouts.gif": rollout_film(video, clips, actions),
-        "rollouts.png": rollout_sheet(video, clips, actions),
-        "long.gif": long_film(video, clips),
+        "rollouts.gif": rollouts,
+        "rollouts.png": rollout_sheet(model, clips, actions),
+        "long.gif": long,
     }
-
-
-def _other_video(video, clips, actions):
-    """The same for clips of other data, whose actions mean who knows what."""
-    given = clips[:, : video.num_past]
-    known = _after(video, clips, actions)
-    chosen = [(known, seed) for seed in (0, 1)]
-    return {
-        "rollouts.gif": _film_of(video, clips, chosen),
-        "rollouts.png": rollout_sheet(video, clips, actions),
-        "long.gif": _film([video.rollout(given, None, 50, seed=0).numpy()]),
-    }
-
-
-def _after(video, clips, actions):
-    """Returns the actions after the given frames, or None without any."""
-    return None if actions is None else actions[:, video.num_past - 1 : -1]
 
 
 def rollout_film(
@@ -93,27 +85,25 @@ def rollout_film(
     actions: np.ndarray | None,
     seed: int = 0,
 ) -> np.ndarray:
-    """Films what came and what the model makes of it.
+    """Makes a film of clips and their rollouts.
 
-    Columns are clips. Rows: what came; a rollout with the same actions; one
-    of looking left, and one of looking right. The first `num_past` frames are
-    given.
+    Each column is a clip. Rows: the true frames; a rollout with the same
+    actions; one looking left; one looking right. The first `num_past` frames
+    are given.
 
     Returns:
         uint8 `[time, height, width, 3]`.
     """
-    known = _after(video, clips, actions)
-    turns = [
+    known = future_actions(video, actions)
+    left, right = (
         np.full_like(known, ACTIONS.index(name))
         for name in ("look left", "look right")
-    ]
-    return _film_of(
-        video, clips, [(chosen, seed) for chosen in (known, *turns)]
     )
+    return _film_of(video, clips, [(known, seed), (left, seed), (right, seed)])
 
 
 def _film_of(video, clips, rollouts):
-    """Films clips; below, rollouts of given (actions, seed)."""
+    """Makes a film of clips above rollouts, one for each (actions, seed)."""
     past, rows = video.num_past, [clips]
     for chosen, seed in rollouts:
         drawn = video.rollout(
@@ -124,7 +114,7 @@ def _film_of(video, clips, rollouts):
 
 
 def _film(rows):
-    """Lays rows of clips `[clips, time, ...]` out as one film."""
+    """Lays out rows of clips `[clips, time, ...]` as one film."""
     return np.stack(
         [
             sheets.grid(np.concatenate([r[:, t] for r in rows]), len(rows[0]))
@@ -139,26 +129,34 @@ def rollout_sheet(
     actions: np.ndarray | None,
     seed: int = 0,
 ) -> np.ndarray:
-    """Draws every other frame of clips; below, what the model makes of them.
+    """Draws every other frame of clips, above those of two rollouts.
 
-    Under each clip two rollouts with its actions: at temperature 0, and drawn.
+    Both take the clip's actions: one at temperature 0, one sampled.
     """
     past, steps = video.num_past, clips.shape[1] - video.num_past
-    given = clips[:, :past], _after(video, clips, actions), steps
+    given = clips[:, :past], future_actions(video, actions), steps
     drawn = [
         video.rollout(*given, temperature=temperature, seed=seed).numpy()
         for temperature in (0.0, 1.0)
     ]
     shown = slice(past % 2 + 1, None, 2)
-    rows = np.stack([clips[:, past:], *drawn], axis=1)[:, :, shown]
-    columns = rows.shape[2]
-    return sheets.grid(rows.reshape(-1, *rows.shape[3:]), columns)
+    return interleaved([x[:, shown] for x in (clips[:, past:], *drawn)])
+
+
+def interleaved(groups: list[np.ndarray]) -> np.ndarray:
+    """Draws groups of clips `[clips, time, ...]`, each clip in a row.
+
+    The first clip of each group comes first, then the second of each, and so
+    on.
+    """
+    rows = np.stack(groups, axis=1)
+    return sheets.grid(rows.reshape(-1, *rows.shape[3:]), rows.shape[2])
 
 
 def long_film(
     video: keras.Model, clips: np.ndarray, steps: int = 50, seed: int = 0
 ) -> np.ndarray:
-    """Films `steps` frames without actions, and turning, from each clip."""
+    """Makes a film of long rollouts: without actions, and turning left."""
     past = clips[:, : video.num_past]
     turn = np.full([len(clips), steps], ACTIONS.index("look left and forward"))
     return _film(

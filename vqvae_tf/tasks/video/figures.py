@@ -17,13 +17,13 @@ def measure(
     progress: bool = True,
     rows: dict | None = None,
 ) -> dict:
-    """Measures a model of video; see `Task.measure`.
+    """Measures a model of video; see `tasks.measure`.
 
     Returns:
         `next_frame_bits`, and with actions `next_frame_bits_unknown` and
         `next_frame_bits_wrong` (the mean over all other actions);
         `repeat_psnr`, `greedy_psnr` and `mean_psnr`, the means of steps 1 to
-        10 over `clips` that move; `examples`, the frames foreseen.
+        10 over `clips` that move; `examples`, the number of frames predicted.
     """
     frames = suited(
         model, open_split(description, description["eval_split"], data_dir)

@@ -1,7 +1,5 @@
 """Recipes of video: a prior of the next frame's codes."""
 
-import sys
-
 import keras
 import numpy as np
 from ml_collections import ConfigDict
@@ -13,29 +11,29 @@ from vqvae_tf.tasks import base_model
 from vqvae_tf.tasks.pictures import recipe as pictures
 
 
-def defaults():
+def defaults() -> ConfigDict:
     """Returns a recipe of video with every key at its default."""
     return schema.common(
         # The preset whose codes are the data.
         base=None,
         data=schema.data(image_size=None, channels=3),
-        # The network that tells the prior of the past.
+        # The network that encodes past frames for the prior.
         context=schema.section(name=None),
-        # The head of the prior that predicts each code by itself.
+        # The head of the prior that predicts each code's own distribution.
         marginals=schema.plain(channels=None, weight=1.0),
         prior=schema.section(name=None),
         prior_training=schema.prior_training(),
     )
 
 
-def check(config: ConfigDict):
-    """Raises ValueError unless the recipe says what its codes are."""
+def check(config: ConfigDict) -> None:
+    """Raises ValueError unless the recipe names the codes it is for."""
     pictures.check_pictures(config)
     base_model.check_named(config, "context")
 
 
-def make_prior(config: ConfigDict):
-    """Makes the prior of the next frame, and the network of past frames."""
+def make_prior(config: ConfigDict) -> densities.ConditionalDensity:
+    """Makes the prior of the next frame, with the network of past frames."""
     network = building.make(config, "context")
     density = building.make(
         config,
@@ -48,32 +46,27 @@ def make_prior(config: ConfigDict):
     )
 
 
-def open_split(description: dict, split: str, data_dir: str | None = None):
-    """Opens the episodes that a preset's metadata, or a recipe, describes."""
-    return data.open_episodes(
-        description["source"],
-        split,
-        data_dir=data_dir,
-        on_corrupt=description.get("on_corrupt", "error"),
-        progress=sys.stderr.isatty(),
-        # Older presets have no `channels`; they are RGB.
-        channels=description.get("channels", 3),
-    )
+def open_split(
+    description: dict | ConfigDict, split: str, data_dir: str | None = None
+) -> data.Episodes:
+    """Opens a split of the episodes that a recipe or preset describes."""
+    options = pictures.open_options(description)
+    return data.open_episodes(description["source"], split, data_dir, **options)
 
 
-def suited(video: keras.Model, episodes):
-    """Returns episodes as a model of video takes them.
+def suited(video: keras.Model, episodes: data.Episodes) -> data.Episodes:
+    """Returns episodes in the form that a model of video takes.
 
     Args:
         video: a `VideoGenerator`.
         episodes: `data.Episodes` of frames.
 
     Returns:
-        The episodes, without actions where the model takes none.
+        The episodes, without actions if the model takes none.
 
     Raises:
-        ValueError: for frames of another size, actions of another kind or
-            unknown ones, and where no episode has a frame to foresee.
+        ValueError: for frames of another size, actions that the model does not
+            know, and if no episode is long enough to predict a frame.
     """
     size, expected = episodes.values.shape[1:], video.autoencoder.event_shape
     if any(b not in (None, a) for a, b in zip(size, expected, strict=True)):
@@ -96,7 +89,7 @@ def suited(video: keras.Model, episodes):
 
 
 def _fit(network, episodes):
-    """Returns whether a network takes the actions of episodes."""
+    """Returns whether a network knows the actions of episodes."""
     if network.action_size is not None or episodes.num_actions is None:
         return (
             episodes.actions is not None
@@ -109,7 +102,7 @@ def _fit(network, episodes):
 
 
 def _kind(of):
-    """Says which actions a network takes, or episodes have."""
+    """Returns which actions a network takes, or episodes have, in words."""
     if of.action_size is not None:
         return f"vectors of {of.action_size} as actions"
     if of.num_actions is None:
@@ -119,18 +112,26 @@ def _kind(of):
     return f"the actions {low}..{of.num_actions - 1}"
 
 
-def future(video: keras.Model, episodes) -> int:
-    """Returns how many frames rollouts go on for: 10, or all there are."""
-    available = int(episodes.lengths.max()) - video.num_past
-    return min(STEPS, available)
+def future(video: keras.Model, episodes: data.Episodes) -> int:
+    """Returns the length of rollouts: 10 frames, or all there are."""
+    return min(STEPS, int(episodes.lengths.max()) - video.num_past)
 
 
-def far_apart(video: keras.Model, episodes, count: int = 4):
-    """Returns `count` clips that lie far apart.
+def future_actions(
+    video: keras.Model, actions: np.ndarray | None
+) -> np.ndarray | None:
+    """Returns clips' actions from the last given frame on; None if none."""
+    return None if actions is None else actions[:, video.num_past - 1 : -1]
+
+
+def far_apart(
+    video: keras.Model, episodes: data.Episodes, count: int = 4
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns `count` clips, spread evenly over the episodes.
 
     Returns:
-        Frames `[count, num_past + steps, ...]` with the steps of `future`, and
-        the actions at them `[count, num_past + steps, ...]` or None.
+        Frames `[count, num_past + steps, ...]`, with `steps` from `future`, and
+        their actions `[count, num_past + steps, ...]` or None.
     """
     length = video.num_past + future(video, episodes)
     starts = episodes.clip_starts(length)

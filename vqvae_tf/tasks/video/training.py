@@ -1,4 +1,4 @@
-"""The stage of video: a prior in the space of codes (section 4.4)."""
+"""The stage of video: a prior over codes (section 4.4 of arXiv:1711.00937)."""
 
 import functools
 
@@ -8,23 +8,25 @@ from ml_collections import ConfigDict
 
 from vqvae_tf import data
 from vqvae_tf.encoding import arrays as encoding
-from vqvae_tf.media import sheets
 from vqvae_tf.models import VideoGenerator
 from vqvae_tf.recipes import building
 from vqvae_tf.tasks.base_model import check_base, load_base
-from vqvae_tf.tasks.video.recipe import far_apart, open_split, suited
-from vqvae_tf.training.stages import Encoding, Plan, Stage
+from vqvae_tf.tasks.video.card import interleaved
+from vqvae_tf.tasks.video.recipe import (
+    far_apart,
+    future_actions,
+    open_split,
+    suited,
+)
+from vqvae_tf.training.stages import Encoding, Plan, Stage, Steps
 from vqvae_tf.training.workdir import CODES
 
 PLANS = (Plan("prior", "prior_training", keys=("prior.", "marginals")),)
 
 
-def stages(config: ConfigDict, data_dir: str | None, with_prior: bool):
-    """Yields the stage of a recipe, whose autoencoder is its base's.
-
-    See `Task.stages`.
-    """
-    del with_prior  # there is nothing else
+def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
+    """Yields the stage of a recipe; see `Task.stages`."""
+    del with_prior  # the prior is the only stage
     base = load_base(config)
     prior = building.make_prior(config)
     check_base(base, prior)
@@ -54,15 +56,10 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool):
     return video
 
 
-def rollout_sheet(video: keras.Model, episodes) -> np.ndarray:
-    """Draws what came and, below, a rollout, of clips far apart."""
+def rollout_sheet(video: keras.Model, episodes: data.Episodes) -> np.ndarray:
+    """Draws true frames, each clip above a rollout, of clips far apart."""
     frames, actions = far_apart(video, episodes)
-    past = video.num_past
-    drawn = video.rollout(
-        frames[:, :past],
-        None if actions is None else actions[:, past - 1 : -1],
-        frames.shape[1] - past,
-        seed=0,
-    ).numpy()
-    rows = np.stack([frames[:, past:], drawn], axis=1)
-    return sheets.grid(rows.reshape(-1, *rows.shape[3:]), rows.shape[2])
+    past, steps = video.num_past, frames.shape[1] - video.num_past
+    known = future_actions(video, actions)
+    drawn = video.rollout(frames[:, :past], known, steps, seed=0).numpy()
+    return interleaved([frames[:, past:], drawn])
