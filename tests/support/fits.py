@@ -19,7 +19,7 @@ MODELS = (
 
 
 def optimizer(name):
-    """Returns SGD with momentum, a state of its own; it clips priors' gradients.
+    """Returns SGD with momentum; of priors, it clips the gradients.
 
     A train step of Adam's is traced for twice as long.
     """
