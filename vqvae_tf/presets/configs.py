@@ -273,10 +273,7 @@ def _size(initial_value):
 
 
 def check_config(
-    config: object,
-    path: str | os.PathLike,
-    weights: checks.Weights,
-    own: dict,
+    config: object, path: str | os.PathLike, weights: checks.Weights, own: dict
 ) -> None:
     """Raises PresetError unless a configuration is safe to build.
 

@@ -60,19 +60,19 @@ def load(
     with contextlib.ExitStack() as copies:
         # Read all files before building any model, which takes so long that
         # another process could replace the preset meanwhile.
-        files = folders.read_steadily(
+        metadata, parts = folders.read_steadily(
             lambda: find_preset(name),
             lambda folder: _read(
                 folder, load_metadata(folder, sha256), expected_class, copies
             ),
             READ_ERRORS,
         )
-        model = _build(files, expected_class, own)
+        model = _build(metadata, parts, expected_class, own)
     if expected_class and not isinstance(model, expected_class):
         raise PresetError(
-            f"The preset {str(name)!r} holds {with_article(model)}; use "
-            f"{type(model).__name__}.from_preset. "
-            f"Received: {expected_class.__name__}.from_preset."
+            f"The preset {str(name)!r} holds {with_article(model)}. "
+            f"Received: {expected_class.__name__}.from_preset; use "
+            f"{type(model).__name__}.from_preset."
         )
     return model
 
@@ -97,20 +97,7 @@ class _Part:
     weights_path: pathlib.Path
 
 
-@dataclasses.dataclass
-class _Files:
-    """The files of a preset, all from the same point in time.
-
-    Attributes:
-        metadata: content of metadata.json.
-        parts: the autoencoder, and the prior if it is requested.
-    """
-
-    metadata: dict
-    parts: list[_Part] = dataclasses.field(default_factory=list)
-
-
-def _read(folder, metadata, expected_class, copies) -> _Files:
+def _read(folder, metadata, expected_class, copies):
     """Reads the files that will be loaded, each checked against metadata.
 
     Args:
@@ -120,22 +107,26 @@ def _read(folder, metadata, expected_class, copies) -> _Files:
         copies: a `contextlib.ExitStack` that keeps copies of the weights until
             it is closed; those of an earlier attempt are dropped now.
 
+    Returns:
+        metadata, and the list of `_Part`: the autoencoder, and the prior if it
+        is requested.
+
     Raises:
         PresetError: a file is missing or altered.
     """
     copies.close()
-    files = _Files(metadata)
+    parts = []
     for name, weights in (CONFIG, WEIGHTS), (PRIOR_CONFIG, PRIOR_WEIGHTS):
         content = checks.read_checked(folder, name, metadata)
         config = checks.parse_json(content, folder / name)
         copy = copies.enter_context(
             checks.checked_copy(folder, weights, metadata)
         )
-        files.parts.append(_Part(config, folder / name, copy, folder / weights))
+        parts.append(_Part(config, folder / name, copy, folder / weights))
         has_prior = PRIOR_CONFIG in metadata["files"]
         if not has_prior or _is_wanted(config, expected_class):
             break
-    return files
+    return metadata, parts
 
 
 def _is_wanted(config, expected_class):
@@ -150,11 +141,11 @@ def _is_wanted(config, expected_class):
 # Models ----------------------------------------------------------------------
 
 
-def _build(files, expected_class, own) -> keras.Model:
+def _build(metadata, parts, expected_class, own):
     """Returns the model of a preset, with its prior if that was read.
 
     Args:
-        files: from `_read`.
+        metadata, parts: from `_read`.
         expected_class: same as for `load`.
         own: the caller's classes, from `configs.own_classes`.
 
@@ -162,30 +153,26 @@ def _build(files, expected_class, own) -> keras.Model:
         PresetError: files are damaged, do not match each other, or describe a
             larger model than the weights hold.
     """
-    # All are checked before the first is built.
-    weights = [_check(part, own) for part in files.parts]
-    model = _load_part(files.parts[0], weights[0], files.metadata, own)
+    weights = []  # all are checked before the first model is built
+    for part in parts:
+        weights.append(checks.measure_weights(part.copy, part.weights_path))
+        configs.check_config(part.config, part.path, weights[-1], own)
+    model = _load_part(parts[0], weights[0], metadata, own)
     wants = expected_class and issubclass(type(model), expected_class)
-    if len(files.parts) == 1 or wants:
+    if len(parts) == 1 or wants:
         return model
-    prior = _load_part(files.parts[1], weights[1], files.metadata, own)
-    joint = _joint_class(files.metadata, prior)
+    prior = _load_part(parts[1], weights[1], metadata, own)
+    joint = _joint_class(metadata, prior)
     try:
         model = joint(model, prior)
         model.build()
     except (ValueError, TypeError, AttributeError) as error:
         raise PresetError(
             f"{CONFIG} and {PRIOR_CONFIG} of the preset "
-            f"{files.parts[0].path.parent} do not match each other: "
+            f"{parts[0].path.parent} do not match each other: "
             f"{first_line(error)}"
         ) from error
     return model
-
-
-def _check(part, own):
-    weights = checks.measure_weights(part.copy, part.weights_path)
-    configs.check_config(part.config, part.path, weights, own)
-    return weights
 
 
 def _load_part(part, weights, metadata, own):

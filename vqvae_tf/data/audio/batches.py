@@ -92,8 +92,8 @@ def audio_evaluation_batches(
     Its time axis has unknown size, so one graph serves all batches. Padding
     all batches to the longest recording of the source would give one shape but
     less real data: 47 % of the samples of spoken_digit's test recordings,
-    instead of 61 % in batches of 25. XLA compiles each shape anew; a larger
-    multiple gives fewer shapes.
+    instead of 61 % in batches of 25. XLA compiles each shape separately; a
+    larger multiple gives fewer shapes.
 
     Args:
         audio, batch_size, labels: as in `window_batches`.
@@ -157,8 +157,8 @@ def _whole(audio, places, batch_size):
     if isinstance(audio, PackedAudio):
 
         def gather(index, weight, size):
-            first = tf.zeros_like(index)
-            return index, weight, *audio.windows(index, first, size)
+            found = audio.windows(index, tf.zeros_like(index), size)
+            return index, weight, *found
 
         return places.map(gather, **batching.PARALLEL)
 

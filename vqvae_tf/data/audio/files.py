@@ -88,7 +88,14 @@ def open_audio_folder(
     title, rate = collection.title, options.sample_rate
     if collection.waveforms is not None:
         return PackedAudio(title, rate, collection.waveforms, speakers, names)
-    read = _graph_reader([recording.key for recording in found], options)
+    paths = np.array([recording.key for recording in found])
+
+    def load(index):
+        return load_waveform(str(paths[index]), rate, options.normalize)
+
+    def read(index):
+        return tf.numpy_function(load, [index], tf.float32, stateful=False)
+
     return LazyAudio(title, rate, collection.lengths, read, speakers, names)
 
 
@@ -123,18 +130,5 @@ def _reader(options):
         except (ValueError, FileNotFoundError) as error:
             found.fault = error
         return found
-
-    return read
-
-
-def _graph_reader(paths, options):
-    paths = np.array(paths)
-
-    def load(index):
-        path = str(paths[index])
-        return load_waveform(path, options.sample_rate, options.normalize)
-
-    def read(index):
-        return tf.numpy_function(load, [index], tf.float32, stateful=False)
 
     return read

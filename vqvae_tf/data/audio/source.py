@@ -113,15 +113,9 @@ class PackedAudio(AudioSource):
         labels: Sequence[int] | None = None,
         class_names: Sequence[str] | None = None,
     ):
-        super().__init__(
-            name,
-            sample_rate,
-            [len(waveform) for waveform in waveforms],
-            speakers,
-            speaker_names,
-            labels,
-            class_names,
-        )
+        lengths = [len(waveform) for waveform in waveforms]
+        numbers = speakers, speaker_names, labels, class_names
+        super().__init__(name, sample_rate, lengths, *numbers)
         with tf.device("CPU:0"):
             self._flat = tf.constant(
                 np.concatenate(waveforms).astype(np.float32)

@@ -122,7 +122,17 @@ def load(
             frames.append(found["frames"])
             actions.append(found.get("action"))
             lengths.append(len(found["frames"]))
-    _check_shapes(frames, title)
+    if not frames:
+        raise ValueError(
+            "At least one whole episode was expected. "
+            f"Received: {title} with none."
+        )
+    shapes = {f.shape[1:] for f in frames}
+    if len(shapes) != 1:
+        raise ValueError(
+            "Episodes whose frames all have one size were expected. "
+            f"Received: {title} with the shapes {sorted(shapes)}."
+        )
     return Episodes(
         title,
         np.concatenate(frames),
@@ -243,18 +253,4 @@ def _check_size(size, number, count, title, options):
             f"than cache_bytes allows ({options.cache_bytes / 2**20:,.0f} "
             f"MiB). Only the first {number} of its {count} episodes fit; use "
             "a slice of the split, or raise cache_bytes."
-        )
-
-
-def _check_shapes(frames, title):
-    if not frames:
-        raise ValueError(
-            "At least one whole episode was expected. "
-            f"Received: {title} with none."
-        )
-    shapes = {f.shape[1:] for f in frames}
-    if len(shapes) != 1:
-        raise ValueError(
-            "Episodes whose frames all have one size were expected. "
-            f"Received: {title} with the shapes {sorted(shapes)}."
         )

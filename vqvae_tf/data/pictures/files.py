@@ -114,7 +114,13 @@ def _decoded(file, exif=None):
 
     try:
         with Image.open(file) as image:
-            _check_size(image)
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise _TooLarge(
+                    f"A picture of at most {MAX_PIXELS:,} pixels was expected, "
+                    f"not of {width} x {height}. Downscale it, or raise "
+                    f"{__name__}.MAX_PIXELS."
+                )
             if image.format == "EPS":
                 raise OSError("PostScript is a program, not a picture")
             bits = stored_bits(image)
@@ -125,16 +131,6 @@ def _decoded(file, exif=None):
             f"both PIL.Image.MAX_IMAGE_PIXELS and {__name__}.MAX_PIXELS "
             f"({str(error).split(',')[0]})."
         ) from error
-
-
-def _check_size(image):
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise _TooLarge(
-            f"A picture of at most {MAX_PIXELS:,} pixels was expected, not of "
-            f"{width} x {height}. Downscale it, or raise "
-            f"{__name__}.MAX_PIXELS."
-        )
 
 
 def _to_array(image, channels):

@@ -51,12 +51,7 @@ def eight_bits(
     if image.mode[0] not in "IF":
         return image
     values = np.asarray(image)
-    if bits is not None:
-        grey = _of_bits(values, bits)
-    elif image.mode == "F":
-        grey = _of_floats(values)
-    else:
-        grey = _of_integers(values)
+    grey = _levels(values, bits)
     if grey is None:
         raise _refusal(image.mode, values, path)
     grey = grey.astype(np.uint8)
@@ -66,24 +61,20 @@ def eight_bits(
     return Image.fromarray(grey)
 
 
-def _of_bits(values, bits):
-    """Returns the upper 8 bits, or None if only lower bits are set."""
-    grey = np.minimum(values >> (bits - 8), 255)
-    return None if values.any() and not grey.any() else grey
-
-
-def _of_integers(values):
+def _levels(values, bits):
+    """Returns values in 0..255, or None if these cannot be levels."""
+    if bits is not None:
+        grey = np.minimum(values >> (bits - 8), 255)
+        return None if values.any() and not grey.any() else grey
+    most = 65535
+    if values.dtype.kind == "f":
+        most = 255
+        if not np.isfinite(values).all() or (values != np.round(values)).any():
+            return None
     low, high = values.min(), values.max()
-    if low < 0 or high > 65535 or high == 1:
+    if low < 0 or high > most or high == 1:
         return None
     return values if high <= 255 else values >> 8
-
-
-def _of_floats(values):
-    if not np.isfinite(values).all() or (values != np.round(values)).any():
-        return None
-    low, high = values.min(), values.max()
-    return values if 0 <= low and high <= 255 and high != 1 else None
 
 
 def _refusal(mode, values, path):

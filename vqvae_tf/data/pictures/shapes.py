@@ -144,14 +144,6 @@ def _sprites():
 # circle; y points up.
 
 
-def _in_square(x, y):
-    return np.maximum(abs(x), abs(y)) <= np.sqrt(0.5)
-
-
-def _in_ellipse(x, y):
-    return x**2 + (2 * y) ** 2 <= 1
-
-
 def _in_heart(x, y):
     # The sextic (x^2 + y^2 - 1)^3 = x^2 y^3; its circle is of radius 5/4 around
     # (0, 1/4).
@@ -159,4 +151,8 @@ def _in_heart(x, y):
     return (x**2 + y**2 - 1) ** 3 <= x**2 * y**3
 
 
-_INSIDE = {"square": _in_square, "ellipse": _in_ellipse, "heart": _in_heart}
+_INSIDE = {
+    "square": lambda x, y: np.maximum(abs(x), abs(y)) <= np.sqrt(0.5),
+    "ellipse": lambda x, y: x**2 + (2 * y) ** 2 <= 1,
+    "heart": _in_heart,
+}
