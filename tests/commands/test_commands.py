@@ -218,7 +218,7 @@ def test_decode_says_what_it_cannot_take(zoo, tmp_path, capsys):
 
 def test_out_of_memory_names_the_flag_of_encode():
     message = cli.explain(MemoryError("too much"))
-    assert "Encoding: give a smaller --batch_size" in message
+    assert "Encoding: use a smaller --batch_size" in message
 
 
 def test_reconstruct(zoo, tmp_path, capsys):
