@@ -47,7 +47,7 @@ def test_backend_of_the_environment(backend):
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode != 0
     assert last.startswith(
-        "ImportError: vqvae_tf works with Keras's TensorFlow"
+        "ImportError: vqvae_tf works only with Keras' TensorFlow"
     )
     assert f"Received: the backend '{backend}'" in last
     assert "KERAS_BACKEND=tensorflow before keras or vqvae_tf" in last

@@ -1,14 +1,14 @@
 """vqvae_tf: discrete representations for TensorFlow 2 and Keras 3.
 
-VQ-VAE (van den Oord et al. 2017, arXiv:1711.00937) and what stands around it:
-quantizers, encoders and decoders, densities, priors, pretrained models.
+VQ-VAE (van den Oord et al. 2017, arXiv:1711.00937) and related models, with
+their quantizers, encoders, decoders, densities, priors and pretrained weights.
 """
 
 from vqvae_tf import _moved, _versions
 
 _versions.check()
 
-# Its tasks tell `recipes` which kinds there are.
+# `tasks` is imported because it registers the kinds of recipes.
 from vqvae_tf import (  # noqa: E402
     bottlenecks,
     data,

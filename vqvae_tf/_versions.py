@@ -1,7 +1,7 @@
-"""The version, and whether this Python, TensorFlow and Keras will do.
+"""The version, and a check of the versions of Python, TensorFlow and Keras.
 
-Imports no part of the package, so that its messages come before any error
-that an old version would cause.
+Imports no part of the package, so that its messages precede any error that an
+old version would cause.
 """
 
 import importlib
@@ -10,17 +10,17 @@ import os
 import re
 import sys
 
-# setup.py reads it here.
+# Read by setup.py.
 __version__ = "0.1.0"
 PYTHON = (3, 11)
-# The oldest versions that the package is tested with; see setup.py.
+# The oldest versions that are tested; see setup.py.
 REQUIRED = {"tensorflow": (2, 21), "keras": (3, 15)}
 
 
-def check():
-    """Raises ImportError, saying what to do, where the package cannot work."""
+def check() -> None:
+    """Raises ImportError, with a remedy, if the package cannot work."""
     _check_python(sys.version_info)
-    # A backend asked for by name need not be installed: look before importing.
+    # Before importing Keras, since the chosen backend may not be installed.
     _check_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")
     for name, minimum in REQUIRED.items():
         _check_version(name, minimum)
@@ -50,7 +50,7 @@ def _check_version(name, minimum):
 def _check_backend(backend):
     if backend != "tensorflow":
         raise ImportError(
-            "vqvae_tf works with Keras's TensorFlow backend only. "
+            "vqvae_tf works only with Keras' TensorFlow backend. "
             f"Received: the backend {backend!r}. Set the environment variable "
             "KERAS_BACKEND=tensorflow before keras or vqvae_tf is imported."
         )
@@ -60,7 +60,7 @@ def _version(name):
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        # TensorFlow also comes under other names (tf-nightly and others).
+        # TensorFlow is also distributed under other names, such as tf-nightly.
         return _import(name).__version__
 
 
@@ -81,12 +81,12 @@ def _keras_backend():
     try:
         return importlib.import_module("keras").config.backend()
     except ModuleNotFoundError as error:
-        # keras.json names a backend that is not even installed.
+        # keras.json names a backend that is not installed.
         return error.name
 
 
 def _numbers(version):
-    # "2.21.0rc1" and "2.22.0-dev20260101" count by their first two numbers.
+    # Of versions such as "2.21.0rc1" and "2.22.0-dev20260101".
     return tuple(int(n) for n in re.findall(r"\d+", version)[:2])
 
 

@@ -1,16 +1,16 @@
-"""Where the zoo is: its recipes and pretrained presets."""
+"""The location of the zoo: recipes and pretrained presets."""
 
 import pathlib
 
 
 def zoo_dir() -> pathlib.Path:
-    """Returns the folder that holds `recipes/` and `presets/`.
+    """Returns the folder with `recipes/` and `presets/`.
 
-    An installed wheel has it inside the package (setup.py maps it there); a
-    source checkout or an editable install has it beside the package.
+    It is inside the package in an installed wheel (setup.py maps it there),
+    and next to the package in a source checkout or an editable install.
 
     Raises:
-        FileNotFoundError: if it is in neither place.
+        FileNotFoundError: it is in neither place.
     """
     package = pathlib.Path(__file__).resolve().parent
     places = [package / "zoo", package.parent / "zoo"]
@@ -19,5 +19,5 @@ def zoo_dir() -> pathlib.Path:
             return place
     raise FileNotFoundError(
         "The zoo of vqvae_tf is missing. Expected a folder zoo/recipes in "
-        f"{package} or {package.parent}. Install the package again."
+        f"{package} or {package.parent}. Reinstall the package."
     )

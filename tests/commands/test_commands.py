@@ -194,7 +194,7 @@ def test_encode_and_decode_a_data_set(zoo, plain, tmp_path, capsys):
     written = sorted(p.name for p in (tmp_path / "two").rglob("*.png"))
     assert written == ["1.png", "2.png"]
     error = refused(capsys, "decode", plain, tmp_path / "codes", out)
-    assert "alone that made them" in error
+    assert "with the model that made them" in error
     npz = tmp_path / "x.npz"
     error = refused(capsys, "decode", zoo, tmp_path / "codes", npz)
     assert "are written to a folder" in error
@@ -218,7 +218,7 @@ def test_decode_says_what_it_cannot_take(zoo, tmp_path, capsys):
 
 def test_out_of_memory_names_the_flag_of_encode():
     message = cli.explain(MemoryError("too much"))
-    assert "Encoding: give a smaller --batch_size" in message
+    assert "Encoding: use a smaller --batch_size" in message
 
 
 def test_reconstruct(zoo, tmp_path, capsys):
@@ -483,7 +483,7 @@ def test_codes_of_another_preset_are_refused(zoo, plain, tmp_path, capsys):
     codes, out = tmp_path / "c.npz", tmp_path / "out"
     assert run("encode", zoo, zoo / "photos", codes) == 0
     error = refused(capsys, "decode", plain, codes, out)
-    assert f"{codes} holds codes of {zoo}, of weights" in error
+    assert f"{codes} holds codes of {zoo}, whose weights" in error
     assert not out.exists()
     with np.load(codes) as arrays:
         found = dict(arrays)

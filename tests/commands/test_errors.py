@@ -108,8 +108,8 @@ def test_a_missing_part_of_the_package_keeps_its_traceback():
     "number, words",
     [
         (errno.EACCES, "Permission denied: /a/b. Choose another place"),
-        (errno.ENOSPC, "The disk is full. Make room"),
-        (errno.EROFS, "/a/b. Nothing can be written there"),
+        (errno.ENOSPC, "The disk is full. Free some space"),
+        (errno.EROFS, "/a/b. Choose another place"),
         (errno.ENAMETOOLONG, "/a/b. Choose a shorter name."),
         (errno.EISDIR, "Is a directory: /a/b."),
     ],

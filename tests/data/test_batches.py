@@ -223,7 +223,7 @@ def test_training_batches_are_known_to_be_infinite():
 @pytest.mark.parametrize(
     "source, arguments, message",
     [
-        (mixed_sizes(), {}, "different sizes; give image_size"),
+        (mixed_sizes(), {}, "different sizes; set image_size"),
         (numbered(4), {"crop": "left"}, "crop must be one of.*'left'"),
         (numbered(4), {"image_size": 0}, "image_size must be a positive"),
         (

@@ -74,7 +74,7 @@ def test_a_folder_that_is_left_out_is_told_of_once(root, caplog):
     os.symlink("cats", root / "puppies")
     assert files(root) == files(root) == THREE
     (message,) = caplog.messages
-    assert message.startswith(f"Left out {root}/puppies: it leads to {root}/ca")
+    assert message.startswith(f"Skipped {root}/puppies: it links to {root}/ca")
 
 
 def test_a_link_to_above_never_puts_a_split_into_another(root):

@@ -79,7 +79,7 @@ def test_noise_depends_on_step_and_seed_only():
     [
         ((0,), "batch_size must be a positive integer. Received: 0"),
         ((2.5,), "batch_size must be a positive integer. Received: 2.5"),
-        ((4, 2**63), "seed must be an integer of 64 bits"),
+        ((4, 2**63), "seed must be a 64-bit integer"),
         ((4, 0, -1), "skip_steps must be an integer of at least 0"),
     ],
 )

@@ -341,7 +341,7 @@ def test_other_options_counts_and_actions_do_not_trace_another_graph():
         ),
         (
             lambda v: v.rollout_codes(np.zeros([2, 2, 4, 4]), None, 3),
-            "Codes are integers in 0..7. Received: codes of dtype float64",
+            "Codes must be integers in 0..7. Received: codes of dtype float64",
         ),
         (
             lambda v: v.rollout(clips(), num_frames=0),

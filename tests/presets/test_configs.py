@@ -193,7 +193,7 @@ def test_a_prior_of_another_model_is_explained(copy, tmp_path):
     metadata = preset_files.read(copy, "metadata.json")
     del metadata["prior_parameters"]
     preset_files.write(copy, "metadata.json", metadata)
-    with pytest.raises(PresetError, match="do not fit each other.*codebooks"):
+    with pytest.raises(PresetError, match="do not match each other.*codebooks"):
         presets.load(copy)
 
 

@@ -456,7 +456,7 @@ def test_a_folder_does_not_shadow_a_built_in_preset(
     assert presets.find_preset("vae_mnist") == built_in
     (warning,) = [r.getMessage() for r in caplog.records]
     assert f"not the folder {tmp_path}/vae_mnist" in warning
-    assert "call it ./vae_mnist" in warning
+    assert "pass ./vae_mnist" in warning
     for name in (
         "./vae_mnist",
         pathlib.Path("vae_mnist"),
@@ -514,7 +514,7 @@ def test_weights_of_another_model(copy, tmp_path):
     small.autoencoder(3).save_to_preset(tmp_path / "other")
     shutil.copy(tmp_path / "other" / "model.weights.h5", copy)
     presets.write_metadata(copy, {})
-    with pytest.raises(presets.PresetError, match="does not fit the model"):
+    with pytest.raises(presets.PresetError, match="does not match the model"):
         presets.load(copy)
 
 

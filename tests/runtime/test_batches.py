@@ -42,7 +42,7 @@ BAD = {
         [np.zeros([4])] * 3,
         r"list of length 3\. .*np\.stack",
     ),
-    "None": (None, "x is None. Give an array"),
+    "None": (None, "x is None. Pass an array"),
     "a string": ("photos", "of type str"),
     "unknown rank": (
         tf.TensorSpec(None, tf.uint8),
@@ -51,7 +51,7 @@ BAD = {
     "strings": (np.array(["a.png"]), "decode"),
     "tensor of strings": (tf.constant(["a.png"]), "dtype string"),
     "objects": (np.array([None, 1], object), r"dtype object.* np\.stack"),
-    "complex": (np.zeros([2], complex), "complex128. Give real numbers"),
+    "complex": (np.zeros([2], complex), "complex128. Pass real numbers"),
     "a number": (np.float32(1), "a single number"),
 }
 

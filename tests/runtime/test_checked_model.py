@@ -138,7 +138,7 @@ _NO_VALIDATION = ("a list of pictures", "nothing")
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_batches_of_another_structure_get_one_error(structure):
     x = STRUCTURES[structure](pictures())
-    message = "A batch is x|What follows x|Expected data of shape|made for 3 ch"
+    message = "A batch is x|, which follows x|Expected data of shape|made for 3"
     for way in LOOPS:
         if way != "validation_data" or structure not in _NO_VALIDATION:
             assert_refused(LOOPS[way], x, message)

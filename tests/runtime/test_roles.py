@@ -129,7 +129,7 @@ def test_a_part_in_another_role_is_refused_when_the_model_is_made(name, part):
     [
         (decoder, "Decoder, a layer or network"),
         (vq.Gaussian, "Gaussian, a likelihood"),
-        (lambda: vq.Decoder, "the class Decoder itself; write Decoder"),
+        (lambda: vq.Decoder, "the class Decoder itself; pass Decoder"),
         (lambda: None, "None"),
         (lambda: len, "of type builtin_function_or_method"),
     ],
@@ -137,13 +137,15 @@ def test_a_part_in_another_role_is_refused_when_the_model_is_made(name, part):
 def test_the_error_says_what_was_given_and_what_is_meant(part, received):
     with pytest.raises(ValueError) as error:
         vq.VQVAE(encoder(), quantizer(), part())
-    assert error.match(r"The decoder of a VQVAE is a density .*Factorized")
+    assert error.match(r"The decoder of a VQVAE must be a density .*Factorized")
     assert error.match(f"Received: .*{received}")
 
 
 def test_helpers_of_speech_train_speech_alone():
     for cls in (vq.models.SpeechCoder, vq.models.SpeechFastDecoder):
-        with pytest.raises(ValueError, match="is a SpeechVQVAE. Received: VQ"):
+        with pytest.raises(
+            ValueError, match="must be a SpeechVQVAE. Received: VQ"
+        ):
             cls(vqvae())
 
 

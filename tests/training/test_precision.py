@@ -250,7 +250,7 @@ def test_adam_that_would_not_train_is_refused():
     model = every_model.EVERY["pictures, EMA"][0]()
     batches = every_model.batches("pictures, EMA", 1)
     model.compile("adam")
-    with pytest.raises(ValueError, match="Take beta_2=0.99"):
+    with pytest.raises(ValueError, match="Use beta_2=0.99"):
         model.fit(batches, verbose=0)
     model.compile(keras.optimizers.Adam(beta_2=0.99))
     model.fit(batches, verbose=0)

@@ -59,7 +59,7 @@ def test_nothing_is_left_of_a_lock(tmp_path):
 
 def test_a_lock_never_deletes_a_strangers_file(tmp_path):
     (tmp_path / LOCK).write_text("mine")
-    with pytest.raises(ValueError, match="is no lock of this package"):
+    with pytest.raises(ValueError, match="is not a lock of this package"):
         enter(tmp_path)
     assert (tmp_path / LOCK).read_text() == "mine"
 

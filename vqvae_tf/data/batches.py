@@ -1,13 +1,14 @@
 """Batches for training and evaluation, reproducible from (seed, step).
 
-Batches are `x`, `(x, context)` or `(x, context, sample_weight)` with x as it
-is stored. `batch_size` is the global batch. Every batch is full: under a
-`tf.distribute` strategy the datasets are split by data (auto-shard policy
-DATA), so a batch size divisible by the number of replicas never gives a
-replica an empty shard; inside a strategy's scope this is checked.
+Batches are `x`, `(x, context)` or `(x, context, sample_weight)`, where x keeps
+its stored values. `batch_size` is the global batch. Every batch is full, and
+`tf.distribute` strategies shard the datasets by data (auto-shard policy DATA):
+if the number of replicas divides the batch size, which is checked inside a
+strategy's scope, no replica gets an empty shard.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,41 +18,40 @@ from vqvae_tf.data import order
 from vqvae_tf.data.source import Source
 from vqvae_tf.utils.checks import check_labels, check_positive
 
-# Of maps whose results keep their order.
+# Options of a parallel map that preserves the order.
 PARALLEL = dict(num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
 def array_batches(
-    values: np.ndarray | dict,
+    values: np.ndarray | dict[str, np.ndarray],
     batch_size: int,
     seed: int = 0,
-    context: dict | None = None,
+    context: dict[str, np.ndarray] | None = None,
     skip_steps: int = 0,
     part: tuple[int, int] = (0, 1),
     weight: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Endless shuffled batches of arrays in memory, such as code maps.
 
-    Order and restarts are those of `training_batches`.
+    Shuffled and resumed as in `training_batches`.
 
     Args:
         values: an array [n, ...], or a dict of such arrays.
         batch_size: global batch size, B.
-        seed: integer; decides the order.
-        context: None, or a dict of arrays [n, ...], for instance
-            {"global": one_hot(labels, num_classes)}.
-        skip_steps: number of the first step.
-        part: as in `training_batches`.
-        weight: None, or an array [n] or [n, ...] of sample weights, or of
-            masks of positions.
+        seed: 64-bit integer (default 0); determines the order.
+        context: dict of arrays [n, ...], for instance {"global":
+            one_hot(labels, num_classes)}; None (default) for no context.
+        skip_steps, part: as in `training_batches`.
+        weight: sample weights or masks of positions, [n] or [n, ...]; None
+            (default) for no weights.
 
     Returns:
-        An infinite dataset of x [B, ...], with context of (x, context), with
-        a weight of (x, context, weight), the context {} where there is none.
-        float64 becomes float32; other dtypes stay.
+        An infinite dataset of x [B, ...]; of (x, context) if `context` is
+        given; of (x, context, weight) if `weight` is given, where a missing
+        context is {}. float64 becomes float32; other dtypes are kept.
 
     Raises:
-        ValueError: no rows, or arrays of different length.
+        ValueError: no rows, or arrays of different lengths.
 
     Example:
 
@@ -75,21 +75,21 @@ def array_batches(
 
 
 def array_evaluation_batches(
-    values: np.ndarray | dict, batch_size: int, context: dict | None = None
+    values: np.ndarray | dict[str, np.ndarray],
+    batch_size: int,
+    context: dict[str, np.ndarray] | None = None,
 ) -> tf.data.Dataset:
     """Batches of arrays in memory that hold every row exactly once, in order.
 
     Args:
-        values: an array [n, ...], or a dict of such arrays.
-        batch_size: global batch size, B.
-        context: None, or a dict of arrays [n, ...].
+        values, batch_size, context: as in `array_batches`.
 
     Returns:
-        A finite dataset of (x, context, sample_weight), padded as
-        `evaluation_batches` does; context is {} where there is none.
+        A finite dataset of (x, context, sample_weight), padded as in
+        `evaluation_batches`; a missing context is {}.
 
     Raises:
-        ValueError: no rows, or arrays of different length.
+        ValueError: no rows, or arrays of different lengths.
 
     Example:
 
@@ -105,7 +105,7 @@ def array_evaluation_batches(
 
 
 def one_hot(labels: Sequence[int] | np.ndarray, num_classes: int) -> np.ndarray:
-    """Returns float32 [n, num_classes] for integer labels [n].
+    """Returns one-hot vectors, float32 [n, num_classes], of labels [n].
 
     Raises:
         ValueError: labels are not integers [n] in [0, num_classes).
@@ -126,7 +126,9 @@ def one_hot(labels: Sequence[int] | np.ndarray, num_classes: int) -> np.ndarray:
     return np.eye(num_classes, dtype=np.float32)[labels]
 
 
-def as_tensors(values, context: dict | None) -> tuple[int, tuple]:
+def as_tensors(
+    values: np.ndarray | dict[str, np.ndarray], context: dict | None
+) -> tuple[int, tuple]:
     """Returns the number of rows, and (values, context) as CPU tensors."""
 
     def convert(array):
@@ -147,13 +149,13 @@ def as_tensors(values, context: dict | None) -> tuple[int, tuple]:
     return shapes[0][0], arrays
 
 
-def gather(arrays, index):
-    """Returns the rows `index` of each array of a structure."""
+def gather(arrays: Any, index: tf.Tensor) -> Any:
+    """Returns the rows `index` of each tensor of a nested structure."""
     return tf.nest.map_structure(lambda a: tf.gather(a, index), arrays)
 
 
 def pipeline_options(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Returns batches in a fixed order, prefetched, split by data."""
+    """Makes batches deterministic, prefetched and sharded by data."""
     options = tf.data.Options()
     options.deterministic = True
     options.experimental_distribute.auto_shard_policy = (
@@ -165,7 +167,7 @@ def pipeline_options(batches: tf.data.Dataset) -> tf.data.Dataset:
 def finite(
     batches: tf.data.Dataset, source: Source, batch_size: int
 ) -> tf.data.Dataset:
-    """Returns the same of batches that hold each example of a source once."""
+    """Sets the number of evaluation batches, and `pipeline_options`."""
     steps = -(-source.num_examples // batch_size)
     return pipeline_options(
         batches.apply(tf.data.experimental.assert_cardinality(steps))
@@ -173,7 +175,7 @@ def finite(
 
 
 def tell_if_few(source: Source, batch_size: int) -> None:
-    """Warns where a source is smaller than a batch."""
+    """Logs a warning if a source is smaller than a batch."""
     if source.num_examples < batch_size:
         logging.warning(
             "%s holds %d %ss, fewer than a batch of %d: they are repeated "

@@ -1,5 +1,7 @@
 """Pictures as arrays: channels, resizing, cropping."""
 
+import os
+
 import numpy as np
 import tensorflow as tf
 
@@ -8,29 +10,29 @@ from vqvae_tf.data.pictures.files import decode_picture
 from vqvae_tf.utils.checks import check_positive
 from vqvae_tf.utils.paths import expand
 
-# How `resize` and `resized_square` resize; figures of resized pictures depend
-# on it.
+# The interpolation of `resize` and `resized_square`; recorded with figures,
+# which depend on it.
 RESIZE_FILTER = "bilinear, antialiased"
 
 
 def load_picture(
-    path: str, image_size: int | None = None, channels: int = 3
+    path: str | os.PathLike, image_size: int | None = None, channels: int = 3
 ) -> np.ndarray:
-    """Reads one picture file, as evaluation on a folder would see it.
+    """Reads one picture file exactly as evaluation on a folder does.
 
     Args:
         path: a picture file.
-        image_size: None, or the side of the square that `resize_and_crop`
-            makes of it.
-        channels: 3 (RGB) or 1 (grey).
+        image_size: side of the square that `resize_and_crop` cuts, in pixels;
+            None (default) keeps the picture's own size.
+        channels: 3 (RGB, the default) or 1 (grey).
 
     Returns:
         A uint8 array [height, width, channels] in 0..255.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is no picture, is damaged, holds numbers that
-            are no levels of grey, or has too many pixels.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is not a picture, is damaged, holds values that
+            are not grey levels, or has too many pixels.
 
     Example:
 
@@ -52,8 +54,8 @@ def convert_channels(
 ) -> tf.Tensor:
     """Converts uint8 [..., h, w, 1, 3 or 4] to `channels` (1 or 3) channels.
 
-    Grey is repeated, alpha laid over white, and RGB becomes grey by PIL's
-    integer form of the ITU-R 601 luma.
+    Grey is repeated, alpha is composited over white, and RGB becomes grey by
+    PIL's integer form of the ITU-R 601 luma.
     """
     images = tf.convert_to_tensor(images)
     found = images.shape[-1]
@@ -81,8 +83,8 @@ def resize(
 ) -> tf.Tensor:
     """Resizes uint8 [h, w, c] to [height, width, c], bilinear, antialiased.
 
-    Equals PIL's `resize(..., BILINEAR)` up to its rounding between the two
-    passes (at most 1 or 2 levels).
+    Equals PIL's `resize(..., BILINEAR)` to within 1 or 2 levels, since PIL
+    rounds between its two passes.
     """
     target = tf.stack([height, width])
 
@@ -97,19 +99,19 @@ def resized_square(
     image: tf.Tensor,
     side: int | tf.Tensor,
     size: int | tf.Tensor,
-    fractions: tuple | None = None,
+    fractions: tuple[tf.Tensor, tf.Tensor] | None = None,
 ) -> tf.Tensor:
-    """Resizes so that min(h, w) is `side`, and cuts a square out of that.
+    """Resizes so that min(h, w) is `side`, then crops a square.
 
-    The same as `resize` and a slice, but only the square is computed.
+    Same as `resize` and a slice, but computes only the pixels of the square.
 
     Args:
         image: uint8 [h, w, c].
-        side: the shorter side of the resized picture, at least `size`.
-        size: the side of the square.
-        fractions: where it lies, float32 (vertical, horizontal): 0 is the top
-            or left edge, and u in [0, 1) hits each of the possible positions
-            equally often. None cuts the centre.
+        side: shorter side of the resized picture, at least `size`.
+        size: side of the square.
+        fractions: position of the crop, float32 (vertical, horizontal) in
+            [0, 1), where 0 is the top or left edge; a uniform draw hits all
+            positions equally often. None (default) crops the centre.
 
     Returns:
         uint8 [size, size, c].
@@ -146,21 +148,8 @@ def _rounded(image):
     return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
 
 
-def _check_side(size, shape):
-    size = check_positive("size", size)
-    if size**2 > picture_files.MAX_PIXELS:
-        raise ValueError(
-            f"size must be the side of a square of at most "
-            f"{picture_files.MAX_PIXELS:,} pixels. Received: {size}."
-        )
-    if 0 in shape:
-        raise ValueError(
-            f"A picture without pixels has no square. Received: shape {shape}."
-        )
-
-
-# A graph, since called one by one the few small operations take three times as
-# long as the resizing itself.
+# A graph: run eagerly, the few small operations take three times as long as
+# the resizing itself.
 _central_square = tf.function(
     lambda image, size: resized_square(image, size, size),
     input_signature=[
@@ -172,20 +161,20 @@ _central_square = tf.function(
 
 
 def resize_and_crop(image: np.ndarray | tf.Tensor, size: int) -> tf.Tensor:
-    """Makes a square of a picture: shorter side to `size`, central crop.
+    """Resizes the shorter side to `size` and crops the central square.
 
-    Smaller pictures are enlarged. This is what evaluation does.
+    Smaller pictures are enlarged. Evaluation preprocesses pictures this way.
 
     Args:
         image: uint8 [height, width, channels].
-        size: the side of the result in pixels.
+        size: side of the result in pixels.
 
     Returns:
         A uint8 tensor [size, size, channels].
 
     Raises:
         ValueError: `image` is not a uint8 picture, or `size` is not positive
-            or of more than `data.pictures.files.MAX_PIXELS` pixels.
+            or exceeds `data.pictures.files.MAX_PIXELS` pixels.
 
     Example:
 
@@ -198,7 +187,16 @@ def resize_and_crop(image: np.ndarray | tf.Tensor, size: int) -> tf.Tensor:
             "image must be uint8 [height, width, channels]. Received: "
             f"{image.dtype.name} of shape {image.shape}."
         )
-    _check_side(size, image.shape)
+    if check_positive("size", size) ** 2 > picture_files.MAX_PIXELS:
+        raise ValueError(
+            "size must be the side of a square of at most "
+            f"{picture_files.MAX_PIXELS:,} pixels. Received: {size}."
+        )
+    if 0 in image.shape:
+        raise ValueError(
+            "A picture with at least one pixel was expected. "
+            f"Received: shape {image.shape}."
+        )
     if image.shape[:2] == (size, size):
         return image
     square = _central_square(image, size)

@@ -1,4 +1,4 @@
-"""The files in and below a folder, each folder read once."""
+"""Listing the files below a folder, reading each folder once."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from concurrent import futures
 
 from absl import logging
 
-_told = set()  # links that were left out; folders are walked several times
+_warned = set()  # skipped links: folders are walked more than once
 
 
 def list_files(
@@ -15,16 +15,16 @@ def list_files(
 ) -> list[str]:
     """Returns the relative paths of the files below `folder`, sorted.
 
-    Links to folders are followed, but every folder is read once: under the
-    path with the fewest links, and of such the first. A link to a folder that
-    contains it is left out, so that a split never holds the others. Hidden
+    Links to folders are followed, but every folder is read once: by the path
+    with the fewest links, ties broken by name. A link to one of its own
+    parents is skipped, so that a split never includes the others. Hidden
     files and folders are ignored.
 
     Args:
         folder: where to look.
-        extensions: endings in lower case; files may have them in capitals.
-        seen: the real paths of folders that were read before; those that are
-            read now are added.
+        extensions: file extensions in lower case, compared without case.
+        seen: real paths of folders that were already read; extended in place.
+            None (default) starts with none.
 
     Raises:
         ValueError: a folder cannot be read.
@@ -36,7 +36,7 @@ def list_files(
         for name, path, above in waiting:
             start = os.path.realpath(path)
             if start in seen or any(_contains(start, a) for a in above):
-                _tell(path, start)
+                _warn_of_skipped(path, start)
             else:
                 links += _walk(start, name, above, extensions, seen, found)
         waiting = sorted(links)
@@ -44,9 +44,9 @@ def list_files(
 
 
 def in_threads(function: Callable, items: Sequence, chunk: int) -> Iterator:
-    """Yields `function(item)` for each of a list, working on all cores.
+    """Yields `function(item)` for each item in order, using all cores.
 
-    At most `chunk` results are there at a time, which bounds the memory.
+    At most `chunk` results exist at a time, which bounds the memory.
     """
     with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(items), chunk):
@@ -56,11 +56,8 @@ def in_threads(function: Callable, items: Sequence, chunk: int) -> Iterator:
 def natural_key(path: str | os.PathLike) -> tuple:
     """Returns a key that sorts paths by the numbers in their names.
 
-    For files that follow each other in time. Where the order means nothing,
-    that of the plain paths stays: batches of training are a function of it.
-
-    Args:
-        path: a string or a `os.PathLike`.
+    For files in a temporal order, such as frames. Data sets keep the plain
+    order of paths, which training batches depend on.
 
     Example:
 
@@ -69,7 +66,7 @@ def natural_key(path: str | os.PathLike) -> tuple:
     """
     path = os.fspath(path)
     parts = [
-        # Words at even places and numbers at odd ones, which compare.
+        # Text at even and numbers at odd indices, so that types match.
         [int(s) if i % 2 else s for i, s in enumerate(re.split("([0-9]+)", p))]
         for p in path.split(os.sep)
     ]
@@ -77,17 +74,17 @@ def natural_key(path: str | os.PathLike) -> tuple:
 
 
 def _walk(start, name, above, extensions, seen, found):
-    """Adds the files below a real folder; returns the links to folders.
+    """Adds the files below a folder to `found`; returns its links to folders.
 
     Args:
-        start: its real path.
-        name: its path inside the folder that was asked for.
-        above: the real folders of the links that led here.
+        start: real path of the folder.
+        name: its path relative to the folder that was asked for.
+        above: real paths of the folders whose links led here.
         extensions, seen: as in `list_files`.
-        found: the list to add to.
+        found: list of relative paths, extended in place.
 
     Returns:
-        For each link its name, path, and the real folders that led to it.
+        (name, path, above) of each link to a folder.
     """
     links = []
     for parent, folders, files in os.walk(start, onerror=_refuse):
@@ -111,16 +108,16 @@ def _walk(start, name, above, extensions, seen, found):
 
 
 def _contains(outer, inner):
-    """Whether a real path is another one, or above it."""
+    """Whether the real path `outer` equals `inner` or is a parent of it."""
     return inner == outer or inner.startswith(os.path.join(outer, ""))
 
 
-def _tell(link, target):
-    if link not in _told:
-        _told.add(link)
+def _warn_of_skipped(link, target):
+    if link not in _warned:
+        _warned.add(link)
         logging.warning(
-            "Left out %s: it leads to %s, which is read already or contains "
-            "it.",
+            "Skipped %s: it links to %s, which was already read or contains "
+            "the link.",
             link,
             target,
         )
@@ -128,7 +125,7 @@ def _tell(link, target):
 
 def _refuse(error):
     raise ValueError(
-        f"The folder cannot be read ({error.strerror}). Give leave to read "
-        "it, or name a folder that holds the data alone. "
+        f"The folder cannot be read ({error.strerror}). Grant permission to "
+        "read it, or choose a folder that holds only the data. "
         f"Received: {error.filename!r}."
     ) from error

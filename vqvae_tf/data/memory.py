@@ -1,13 +1,13 @@
-"""Arrays that are kept in memory, if all of them fit."""
+"""Arrays that are kept in memory if all of them fit."""
 
 import numpy as np
 
 
 class Kept:
-    """Gathers arrays up to a bound; beyond it, none are kept.
+    """Collects arrays up to a total size; beyond it, keeps none.
 
     Args:
-        bound: bytes of all arrays, at most.
+        bound: largest total size in bytes.
 
     Example:
 
@@ -32,5 +32,5 @@ class Kept:
 
     @property
     def arrays(self) -> list[np.ndarray] | None:
-        """All that were added, or None where they do not fit."""
+        """All arrays that were added, or None if they exceed the bound."""
         return self._arrays if self._size <= self._bound else None

@@ -1,36 +1,40 @@
-"""What a source of data is opened by: its name, and how to read it."""
+"""The name of a data source, and the options that open it."""
 
 import dataclasses
 import numbers
 import os
 from collections.abc import Container, Iterable
+from typing import TYPE_CHECKING
 
 from absl import logging
 
 from vqvae_tf.data.pictures.files import check_channels
 
-# Decoded examples of a source are kept in memory up to this many bytes.
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+# Default size up to which a source's decoded examples stay in memory.
 CACHE_BYTES = 512 * 2**20
 
 
 def split_source(
     source: str, kinds: Container[str], nameless: Container[str], expected: str
 ) -> tuple[str, str]:
-    """Returns the kind of a source and its name, of "kind:name".
+    """Splits "kind:name" into its kind and its name.
 
     Args:
-        source: what a user gave.
-        kinds: those that are known.
-        nameless: those that may have no name.
-        expected: what a source must be, the message's first sentence.
+        source: as given by the user.
+        kinds: known kinds.
+        nameless: kinds that need no name.
+        expected: valid sources, the first sentence of the error message.
 
     Raises:
-        ValueError: it is no string, or has another form.
+        ValueError: `source` is not a string or not of this form.
     """
     if not isinstance(source, str):
         raise ValueError(
             'source must be a string such as "tfds:cifar10", "folder" or '
-            f'"npz:FILE"; a path goes into data_dir. Received: {source!r}.'
+            f'"npz:FILE"; pass a path as data_dir. Received: {source!r}.'
         )
     kind, _, name = source.partition(":")
     if kind not in kinds or not (name or kind in nameless):
@@ -40,10 +44,10 @@ def split_source(
 
 @dataclasses.dataclass(frozen=True)
 class OpenOptions:
-    """How a source is opened; see `open_images` for what each means.
+    """The arguments of `open_images` that all sources share, checked.
 
     Raises:
-        ValueError: for a value that is not valid.
+        ValueError: an invalid value.
     """
 
     split: str
@@ -78,44 +82,44 @@ class OpenOptions:
             )
 
     def place(self, name: str | os.PathLike) -> str:
-        """Returns the path of a name that may be relative to `base`."""
+        """Returns the path of `name`, which may be relative to `base`."""
         return os.path.join(self.base, os.path.expanduser(name))
 
     def folder(self, name: str, things: str) -> str:
-        """Returns the path of a folder, by default of `base`.
+        """Returns the path of an existing folder.
 
         Args:
-            name: its path, which may be relative to `base`, or "".
-            things: what should be in it, for the message.
+            name: its path, which may be relative to `base`; "" is `base`.
+            things: what it should contain, for the message.
 
         Raises:
-            FileNotFoundError: there is no such folder.
+            FileNotFoundError: the folder does not exist.
         """
         root = self.place(name) if name else self.base
         if not os.path.isdir(root):
             raise FileNotFoundError(
-                f"No such folder of {things}; give data_dir or TFDS_DATA_DIR. "
+                f"No such folder of {things}; set data_dir or TFDS_DATA_DIR. "
                 f"Received: {root!r}."
             )
         return root
 
     def npz_file(self, name: str) -> str:
-        """Returns the path of an npz file.
+        """Returns the path of an existing npz file.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: the file does not exist.
         """
         path = self.place(name)
         if not os.path.isfile(path):
             raise FileNotFoundError(
-                "No such npz file; give its folder as data_dir. "
+                "No such npz file; pass its folder as data_dir. "
                 f"Received: {path!r}."
             )
         return path
 
     @property
     def base(self) -> str:
-        """The folder that relative paths start from."""
+        """The folder to which relative paths refer."""
         return os.path.expanduser(
             self.data_dir or os.environ.get("TFDS_DATA_DIR") or "."
         )
@@ -125,8 +129,8 @@ class OpenOptions:
         total: int,
         iterable: Iterable | None = None,
         unit: str = "pictures",
-    ):
-        """Returns a tqdm progress bar that shows after a second."""
+    ) -> "tqdm":
+        """Returns a progress bar that appears after one second."""
         from tqdm import tqdm
 
         return tqdm(
@@ -140,7 +144,10 @@ class OpenOptions:
         )
 
     def refuse(self, message: str, cause: Exception | None = None) -> None:
-        """Raises ValueError on a corrupt picture, or logs that it is left."""
+        """Raises ValueError for a corrupt example, or logs that it is skipped.
+
+        `on_corrupt` decides which.
+        """
         if self.on_corrupt == "error":
             raise ValueError(
                 f'{message} Repair or remove it, or use on_corrupt="skip" '

@@ -1,4 +1,4 @@
-"""Which example comes when: a function of the seed and the step alone."""
+"""Order of the examples: a function of the seed and the step alone."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ def step_noise(
     shape: Sequence[int], seed: int, step: int | tf.Tensor
 ) -> tf.Tensor:
     """Returns float32 uniforms in [0, 1) for the augmentation of one step."""
-    # Negative numbers, so that no step shares its seed with an epoch.
+    # Negative, so that no step shares its seed with an epoch.
     stream = -1 - tf.cast(step, tf.int64)
     return tf.random.stateless_uniform(
         shape,
@@ -41,16 +41,16 @@ def training_order(
 ) -> tf.data.Dataset:
     """Endless batches of example indices, epoch after epoch.
 
-    The permutations of epochs 0, 1, ... are laid end to end and cut into
-    batches, so each example comes once an epoch, every batch is full, and a
-    source smaller than a batch is simply repeated inside it.
+    The permutations of epochs 0, 1, ... are concatenated and cut into
+    batches: each example appears once per epoch, every batch is full, and a
+    source smaller than a batch is repeated within it.
 
     Args:
         num_examples: size of the source, n.
-        batch_size: indices a step, B.
-        seed: integer; decides everything.
-        skip_steps: the first step; the earlier ones cost at most one
-            permutation, not their data.
+        batch_size: indices per step, B.
+        seed: 64-bit integer; determines the order.
+        skip_steps: number of the first step (default 0); skipping costs at
+            most one permutation and reads no data.
 
     Returns:
         Dataset of (step int64 [], indices int64 [B]).
@@ -79,12 +79,13 @@ def training_rows(
     part: tuple[int, int] = (0, 1),
     noise: tuple[int, ...] | None = None,
 ) -> tf.data.Dataset:
-    """Returns a worker's rows of the batches of `training_order`.
+    """Returns one worker's rows of the batches of `training_order`.
 
     Args:
         num_examples, batch_size, seed, skip_steps: as in `training_order`.
         part: as in `own_rows`.
-        noise: the shape of the uniforms that an example needs, or None.
+        noise: shape of each example's uniform noise, () for a scalar; None
+            (default) for no noise.
 
     Returns:
         Dataset of indices int64 [B / count]; with `noise` of (indices,
@@ -96,7 +97,8 @@ def training_rows(
     def own(step, index):
         if noise is None:
             return index[rows]
-        # Of the global batch: what a row gets does not depend on the workers.
+        # Drawn for the global batch, so that a row's noise does not depend on
+        # how many workers share it.
         drawn = step_noise([batch_size, *noise], seed, step)
         return index[rows], drawn[rows]
 
@@ -104,11 +106,11 @@ def training_rows(
 
 
 def own_rows(batch_size: int, part: tuple[int, int]) -> slice:
-    """Returns which rows of each batch are those of one of several workers.
+    """Returns the slice of each global batch that one worker reads.
 
     Args:
         batch_size: global batch size, B.
-        part: (index, count) of the worker.
+        part: (index, count): number of the worker and how many there are.
 
     Raises:
         ValueError: if the batch cannot be split evenly.
@@ -116,17 +118,18 @@ def own_rows(batch_size: int, part: tuple[int, int]) -> slice:
     index, count = part
     if batch_size % count or not 0 <= index < count:
         raise ValueError(
-            "part is (index, count) of a worker, and count must divide the "
-            f"batch. Received: part={part}, batch_size={batch_size}."
+            "part must be a worker's (index, count) with 0 <= index < count, "
+            "and count must divide batch_size. "
+            f"Received: part={part}, batch_size={batch_size}."
         )
     size = batch_size // count
     return slice(index * size, (index + 1) * size)
 
 
 def evaluation_order(num_examples: int, batch_size: int) -> tf.data.Dataset:
-    """Batches in which each example has weight 1 exactly once.
+    """Batches that give each example weight 1 exactly once.
 
-    The last batch is filled up by repeating its own rows with weight 0.
+    The last batch is padded with its own rows at weight 0.
 
     Returns:
         Dataset of (indices int64 [B], sample_weight float32 [B]).
@@ -148,9 +151,7 @@ def check_order(batch_size: int, seed: int = 0, skip_steps: int = 0) -> None:
     integers = (int, np.integer)
     batch_size = check_positive("batch_size", batch_size)
     if not isinstance(seed, integers) or not -(2**63) <= seed < 2**63:
-        raise ValueError(
-            f"seed must be an integer of 64 bits. Received: {seed!r}."
-        )
+        raise ValueError(f"seed must be a 64-bit integer. Received: {seed!r}.")
     if not isinstance(skip_steps, integers) or skip_steps < 0:
         raise ValueError(
             "skip_steps must be an integer of at least 0. "

@@ -10,14 +10,14 @@ class Source:
 
     Args:
         name: what was opened, for messages.
-        num_examples: how many there are, exact.
-        class_names: the classes, or None without labels.
+        num_examples: exact number of examples, at least 1.
+        class_names: names of the classes; None (default) without labels.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are no examples.
     """
 
-    unit = "example"  # what one is called
+    unit = "example"  # what messages call one
 
     def __init__(
         self,
@@ -38,19 +38,19 @@ class Source:
     def num_classes(self) -> int | None:
         return None if self.class_names is None else len(self.class_names)
 
-    def get(self, index) -> dict[str, tf.Tensor]:
-        """Returns an example, in a graph or not.
+    def get(self, index: int | tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns one example; works eagerly and in graphs.
 
         Args:
-            index: an int64 scalar tensor.
+            index: scalar, in graphs an int64 tensor.
         """
         raise NotImplementedError
 
     def dataset(self) -> tf.data.Dataset:
-        """Returns all examples once, unbatched, in the order of their index.
+        """Returns all examples once, unbatched, in order of their index.
 
         Returns:
-            Dataset of what `get` returns, and "index": int64 [].
+            Dataset of what `get` returns, plus "index": int64 [].
         """
         return tf.data.Dataset.range(self.num_examples).map(
             lambda index: {**self.get(index), "index": index},

@@ -1,1 +1,1 @@
-"""Pictures and sound, for people to see and hear."""
+"""Writing pictures, animations and sound for people."""

@@ -1,6 +1,7 @@
-"""Sheets of pictures: samples, originals above their reconstructions."""
+"""Sheets of pictures, such as samples or originals and reconstructions."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,11 +11,11 @@ GAP = 2
 
 
 def grid(pictures: np.ndarray, columns: int | None = None) -> np.ndarray:
-    """Lays pictures out in a grid, row by row, with white gaps.
+    """Arranges pictures in a grid, row by row, with white gaps.
 
     Args:
         pictures: uint8 `[n, height, width, channels]`.
-        columns: pictures in a row; by default the grid is about square.
+        columns: pictures per row; None (default) makes the grid about square.
 
     Returns:
         uint8 `[height', width', channels]`.
@@ -23,15 +24,11 @@ def grid(pictures: np.ndarray, columns: int | None = None) -> np.ndarray:
     count, height, width, channels = pictures.shape
     columns = columns or int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
-    shape = (
-        rows * (height + GAP) + GAP,
-        columns * (width + GAP) + GAP,
-        channels,
-    )
+    down, right = height + GAP, width + GAP
+    shape = (rows * down + GAP, columns * right + GAP, channels)
     sheet = np.full(shape, 255, np.uint8)
     for i, picture in enumerate(pictures):
-        top = GAP + i // columns * (height + GAP)
-        left = GAP + i % columns * (width + GAP)
+        top, left = GAP + i // columns * down, GAP + i % columns * right
         sheet[top : top + height, left : left + width] = picture
     return sheet
 
@@ -39,24 +36,16 @@ def grid(pictures: np.ndarray, columns: int | None = None) -> np.ndarray:
 def pairs(
     originals: np.ndarray, reconstructions: np.ndarray, columns: int = 8
 ) -> np.ndarray:
-    """Lays out originals, each with its reconstruction below.
-
-    Args:
-        originals, reconstructions: uint8 `[n, height, width, channels]`.
-        columns: pairs in a row.
-
-    Returns:
-        uint8 `[height', width', channels]`.
-    """
+    """Arranges originals with their reconstructions below; see `stacked`."""
     return stacked([originals, reconstructions], columns)
 
 
-def stacked(groups: list, columns: int = 8) -> np.ndarray:
-    """Lays out groups of pictures, those of the same index in one column.
+def stacked(groups: Sequence[np.ndarray], columns: int = 8) -> np.ndarray:
+    """Arranges groups of pictures below each other, in columns by index.
 
     Args:
-        groups: a list of uint8 `[n, height, width, channels]`, top first.
-        columns: pictures of a group in a row.
+        groups: uint8 `[n, height, width, channels]` each, top first.
+        columns: pictures of a group per row (default 8).
 
     Returns:
         uint8 `[height', width', channels]`.
@@ -65,32 +54,28 @@ def stacked(groups: list, columns: int = 8) -> np.ndarray:
     columns = min(columns, len(groups[0]))
     rows = []
     for start in range(0, len(groups[0]), columns):
-        rows += [group[start : start + columns] for group in groups]
-    rows = [_filled(row, columns) for row in rows]
+        for group in groups:
+            row = group[start : start + columns]
+            missing = [(0, columns - len(row)), (0, 0), (0, 0), (0, 0)]
+            rows.append(np.pad(row, missing, constant_values=255))
     return grid(np.concatenate(rows), columns)
 
 
-def _filled(row, columns):
-    missing = columns - len(row)
-    return np.pad(
-        row, [(0, missing), (0, 0), (0, 0), (0, 0)], constant_values=255
-    )
-
-
 def enlarge(picture: np.ndarray, scale: int) -> np.ndarray:
-    """Returns `[height, width, channels]` with pixels of scale x scale."""
+    """Enlarges `[height, width, channels]` by repeating pixels."""
     return np.asarray(picture).repeat(scale, axis=0).repeat(scale, axis=1)
 
 
 def save_picture(
     path: str | os.PathLike, picture: np.ndarray, mark: str | None = None
-):
-    """Writes a picture atomically, in the format that its ending names.
+) -> None:
+    """Writes a picture atomically, in the format of its file extension.
 
     Args:
-        path: the file.
+        path: path of the file.
         picture: uint8 `[height, width, 1 or 3]`.
-        mark: a text to store in the file: what made it.
+        mark: text to store in the file, such as what made it; None (default)
+            for none.
     """
     from PIL import Image
 
@@ -106,7 +91,7 @@ def save_picture(
 
 
 def _save_marked(image, path, mark):
-    """Saves a picture with a text, where the format can hold one."""
+    """Saves a picture with a text in the format's own metadata."""
     from PIL import ExifTags, Image, PngImagePlugin
 
     ending = path.lower().rpartition(".")[2]
@@ -120,7 +105,7 @@ def _save_marked(image, path, mark):
         image.save(path, exif=exif)
     elif ending in ("jpg", "jpeg", "gif"):
         image.save(path, comment=mark)
-    else:  # a BMP cannot, but says where its pixels end
+    else:  # BMP has no metadata, but readers ignore what follows its pixels
         image.save(path)
         with open(path, "ab") as file:
             file.write(mark.encode())
@@ -131,22 +116,21 @@ def save_animation(
     frames: np.ndarray,
     frames_per_second: float = 6,
     mark: str | None = None,
-):
-    """Writes frames atomically as a GIF that repeats for ever.
+) -> None:
+    """Writes frames atomically as a GIF that loops forever.
 
     Args:
-        path: the file.
+        path, mark: same as for `save_picture`.
         frames: uint8 `[time, height, width, 1 or 3]`.
-        frames_per_second: its speed.
-        mark: same as for `save_picture`.
+        frames_per_second: speed (default 6).
     """
     from PIL import Image
 
     frames = np.asarray(frames, np.uint8)
     if frames.shape[-1] == 1:
-        # PIL would read grey values as indices into a palette.
+        # PIL would take grey values for palette indices.
         frames = frames.repeat(3, axis=-1)
-    # One palette for all frames, so that still parts do not flicker.
+    # One palette for all frames, so that static parts do not flicker.
     palette = Image.fromarray(
         np.concatenate(frames[:: max(1, len(frames) // 8)])
     ).quantize(256)

@@ -1,11 +1,13 @@
 """Spectrograms as pictures."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.media import sheets
 
-# Dynamic range in decibels; what is quieter is black.
+# Dynamic range in decibels; quieter values are black.
 RANGE = 70.0
 
 
@@ -20,8 +22,9 @@ def draw(
     Args:
         waveform: float `[time]` in [-1, 1].
         sample_rate: in Hz.
-        hop: samples per column; by default 5 ms.
-        height: of the picture, for frequencies from 0 to half the rate.
+        hop: samples per column; None (default) is 5 ms.
+        height: rows of the picture (default 96), for frequencies from 0 to
+            half the rate.
 
     Returns:
         uint8 `[height, ceil(time / hop), 3]`, coloured from black (quiet) over
@@ -39,14 +42,13 @@ def draw(
     hop = hop or sample_rate // 200
     waveform = tf.cast(waveform, tf.float32)
     columns = -(-len(waveform) // hop)
-    # Windows of twice the rows, so that there is one bin for each.
+    # Windows of twice the height give one bin per row.
     size = 2 * height
     waveform = tf.pad(waveform, [[size // 2, size // 2 + hop]])
     bins = tf.signal.stft(waveform, size, hop, size)[:columns, :height]
     power = tf.abs(bins).numpy() ** 2
     decibels = 10 * np.log10(np.maximum(power, 1e-12))
-    # Of a full-scale sine.
-    top = 10 * np.log10((size / 4) ** 2)
+    top = 10 * np.log10((size / 4) ** 2)  # of a full-scale sine
     return _drawn(decibels, top)
 
 
@@ -55,7 +57,7 @@ def draw_frames(frames: np.ndarray, top: float = 8.0) -> np.ndarray:
 
     Args:
         frames: float `[time, M]`, natural logarithms of energies (`LogMel`).
-        top: the brightest value; by default about the energy of a full-scale
+        top: the brightest value; the default 8 is about that of a full-scale
             tone in a window of 256 samples.
 
     Returns:
@@ -66,13 +68,10 @@ def draw_frames(frames: np.ndarray, top: float = 8.0) -> np.ndarray:
 
 
 def _drawn(decibels, top):
-    level = np.clip((decibels - top) / RANGE + 1.0, 0.0, 1.0)
-    return _coloured(level.T[::-1])
-
-
-def _coloured(level):
-    """Maps 0..1 to black, dark violet, red, orange and pale yellow."""
+    """Colours decibels `[time, M]`, with low bands at the bottom."""
+    level = np.clip((decibels - top) / RANGE + 1.0, 0.0, 1.0).T[::-1]
     stops = np.linspace(0.0, 1.0, 5)
+    # Black, dark violet, red, orange and pale yellow.
     colours = np.array(
         [
             (0, 0, 4),
@@ -86,11 +85,11 @@ def _coloured(level):
     return np.stack(channels, axis=-1).astype(np.uint8)
 
 
-def sheet(rows: dict | None, sample_rate: int) -> np.ndarray:
-    """Draws spectrograms: rows of waveforms, as wide as the longest.
+def sheet(rows: Sequence[Sequence[np.ndarray]], sample_rate: int) -> np.ndarray:
+    """Draws rows of spectrograms, all as wide as the longest.
 
     Args:
-        rows: lists of as many float waveforms each.
+        rows: lists of equally many float waveforms `[time]`.
         sample_rate: in Hz.
 
     Returns:

@@ -2,6 +2,7 @@
 
 import os
 import wave
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,14 +14,15 @@ def save_wav(
     waveform: np.ndarray,
     sample_rate: int,
     mark: str | None = None,
-):
+) -> None:
     """Writes a mono waveform atomically, as 16-bit PCM.
 
     Args:
-        path: the file.
+        path: path of the file.
         waveform: float `[time]` in [-1, 1]; values beyond are clipped.
         sample_rate: in Hz.
-        mark: a text to store in the file: what made it.
+        mark: text to store in the file, such as what made it; None (default)
+            for none.
     """
     samples = np.clip(
         np.rint(np.asarray(waveform) * 2**15), -(2**15), 2**15 - 1
@@ -36,7 +38,7 @@ def save_wav(
 
 
 def _add_text(path, text):
-    """Adds the chunk that names the software that made a wav file."""
+    """Adds the chunk of a wav file that names the software it is from."""
     text = text.encode() + b"\0"
     text += b"\0" * (len(text) % 2)  # chunks begin at even offsets
     entry = b"INFOISFT" + len(text).to_bytes(4, "little") + text
@@ -48,8 +50,13 @@ def _add_text(path, text):
         file.write(size.to_bytes(4, "little"))
 
 
-def joined(waves: list, sample_rate: int):
-    """Returns (all waveforms with half a second between them, rate)."""
+def joined(
+    waves: Sequence[np.ndarray], sample_rate: int
+) -> tuple[np.ndarray, int]:
+    """Returns the waveforms with half a second of silence after each, and rate.
+
+    The pair is what `save.save_shown` takes.
+    """
     silence = np.zeros([sample_rate // 2], np.float32)
     parts = [part for wave in waves for part in (wave, silence)]
     return np.concatenate(parts), sample_rate

@@ -1,13 +1,13 @@
-"""Presets: pretrained models in folders, every file with its sha256.
+"""Presets: pretrained models in folders, with the sha256 of every file.
 
 NAME/config.json         registered class and nested configuration
 NAME/model.weights.h5    the autoencoder's weights, float16 or float32
-NAME/prior.json, prior.weights.h5   the prior, where there is one
+NAME/prior.json, prior.weights.h5   the prior, if there is one
 NAME/metadata.json       class, versions, recipe, figures, sha256 of the others
 NAME/README.md           the model card
 
-No class of a model is known here: configurations and metadata name those that
-they need, and Keras finds them by their registered names.
+This package imports no model classes: Keras looks up those that configurations
+and metadata name by their registered names.
 """
 
 from vqvae_tf.media.save import save_shown

@@ -1,7 +1,7 @@
-"""What the files of a preset must be before anything is built from them.
+"""Checks of a preset's files before anything is built from them.
 
-Presets may come from strangers. The work of refusing one must not depend on
-what it claims, only on the bytes that are there.
+Presets may come from strangers. The cost of refusing one must depend only on
+the bytes that it has, not on what it claims.
 """
 
 import contextlib
@@ -14,19 +14,20 @@ import pathlib
 import re
 import stat
 import tempfile
+from collections.abc import Iterator
 
 import h5py
 
 from vqvae_tf.utils.messages import first_line
 
 METADATA = "metadata.json"
-# Far above what models need: metadata and configurations take kilobytes.
+# Far above what models need: their metadata and configurations take kilobytes.
 MAX_JSON_BYTES = 4 * 2**20
 MAX_JSON_DEPTH = 200
 # Two billion float32 weights.
 MAX_FILE_BYTES = 8 * 2**30
 MAX_ARRAYS = 100_000
-# Compressed weights are rarely below half of their size.
+# Compression rarely shrinks weights below half of their size.
 MAX_EXPANSION = 32
 
 _HEX_DIGITS = re.compile("[0-9a-f]{64}")
@@ -34,7 +35,7 @@ _BLOCK = 2**20
 
 
 class PresetError(ValueError):
-    """A preset that cannot be found, or is not what it should be."""
+    """A preset does not exist or is invalid."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Weights:
     """How much a file of weights holds.
 
     Attributes:
-        arrays: the number of its arrays.
-        elements: the sum of their sizes.
+        arrays: number of arrays.
+        elements: total number of elements.
     """
 
     arrays: int
@@ -53,20 +54,20 @@ class Weights:
 # JSON ------------------------------------------------------------------------
 
 
-def parse_json(content: bytes, path: pathlib.Path):
-    """Returns the value that a JSON file holds.
+def parse_json(content: bytes, path: pathlib.Path) -> object:
+    """Returns the value of a JSON file.
 
     Args:
-        content: the file's bytes.
+        content: content of the file.
         path: the file, for messages.
 
     Raises:
-        PresetError: if it is not JSON, too large or nested too deeply.
+        PresetError: it is not JSON, too large or nested too deeply.
     """
     _check_bytes(path, len(content), MAX_JSON_BYTES)
     try:
         value = json.loads(content.decode("utf-8"))
-    # RecursionError: brackets in brackets; ValueError: everything else.
+    # RecursionError: deep nesting; ValueError: everything else.
     except (ValueError, RecursionError) as error:
         raise PresetError(
             f"{path} is not valid JSON ({first_line(error)}). Get the file "
@@ -77,25 +78,24 @@ def parse_json(content: bytes, path: pathlib.Path):
         level += 1
         if level > MAX_JSON_DEPTH:
             raise PresetError(
-                f"{path} is nested too deeply: at most {MAX_JSON_DEPTH} lists "
-                "and objects may be inside each other. No model needs that; "
-                "do not use the preset."
+                f"{path} is nested too deeply: at most {MAX_JSON_DEPTH} levels "
+                "of lists and objects are allowed. No model needs more; do not "
+                "use the preset."
             )
-        values = [x for value in values for x in _children(value)]
+        nested = [v for v in values if isinstance(v, dict | list)]
+        values = [
+            x
+            for v in nested
+            for x in (v.values() if isinstance(v, dict) else v)
+        ]
     return value
-
-
-def _children(value):
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def _check_bytes(path, size, most):
     if size > most:
         raise PresetError(
-            f"{path} has {size:,} bytes. Expected at most {most:,}: what is "
-            "larger is not read."
+            f"{path} has {size:,} bytes. Expected at most {most:,}; larger "
+            "files are not read."
         )
 
 
@@ -110,7 +110,7 @@ _TYPES = {
     "data": dict,
     "metrics": dict,
 }
-# Of `data`; what else it may hold is not read.
+# Types of the entries of `data` that are read.
 _TYPES_OF_DATA = {
     "kind": str,
     "source": str,
@@ -133,20 +133,20 @@ _COUNTS_OF_DATA = (
     "neighbour_pictures",
     "max_recordings",
 )
-# Larger pictures, rates and so on are nothing that a model was trained on, and
-# commands bring what they are given to these sizes.
+# No model was trained on larger values. They must be bounded, since commands
+# resize their inputs accordingly.
 _LARGEST_COUNT, _LARGEST_SIZE = 2**20, 2**12
 
 
-def check_metadata(metadata, path) -> dict:
-    """Returns the content of metadata.json if it has the right form.
+def check_metadata(metadata: object, path: pathlib.Path) -> dict:
+    """Returns the content of metadata.json if it is valid.
 
     Args:
         metadata: any JSON value.
         path: the file, for messages.
 
     Raises:
-        PresetError: otherwise.
+        PresetError: it is not valid.
     """
 
     def refuse(expected, received):
@@ -162,28 +162,28 @@ def check_metadata(metadata, path) -> dict:
         value = metadata.get(name)
         wrong = not isinstance(value, kind) or isinstance(value, bool)
         if name in metadata and wrong:
-            refuse(f"another `{name}`", value)
+            refuse(f"a valid `{name}`", value)
     for name, value in metadata.get("data", {}).items():
         if not _is_data(name, value):
-            refuse(f"another `{name}` of its data", value)
+            refuse(f"a valid `{name}` in `data`", value)
     files = metadata.get("files")
     if not isinstance(files, dict) or not files:
         refuse("`files`, an object with an entry for each file", files)
     for name, entry in files.items():
         parts = pathlib.PurePath(name).parts
         if parts != (name,) or name == ".." or set(name) & set("\\/\0"):
-            refuse("names of files in the preset's own folder", name)
+            refuse("names of files in the preset's folder", name)
         entry = entry if isinstance(entry, dict) else {}
         size, digest = entry.get("size"), entry.get("sha256")
         if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-            refuse(f"the size of {name}, a whole number", size)
+            refuse(f"the size of {name}, a non-negative integer", size)
         if not isinstance(digest, str) or not _HEX_DIGITS.fullmatch(digest):
             refuse(f"the sha256 of {name}, 64 hexadecimal digits", digest)
     return metadata
 
 
 def _is_data(name, value):
-    """Returns whether an entry of a preset's `data` has the right form."""
+    """Returns whether an entry of a preset's `data` is valid."""
     if name in _TYPES_OF_DATA:
         return isinstance(value, _TYPES_OF_DATA[name])
     if name not in _COUNTS_OF_DATA or value is None:
@@ -195,10 +195,10 @@ def _is_data(name, value):
 
 
 def check_pin(sha256: str | None) -> str | None:
-    """Returns a sha256 that the caller demands, in lower case.
+    """Returns the caller's expected sha256 in lower case.
 
     Raises:
-        ValueError: unless it is None or 64 hexadecimal digits.
+        ValueError: it is neither None nor 64 hexadecimal digits.
     """
     if sha256 is None:
         return None
@@ -214,32 +214,27 @@ def check_pin(sha256: str | None) -> str | None:
 
 
 def read_checked(folder: pathlib.Path, name: str, metadata: dict) -> bytes:
-    """Returns the content of a small file, compared with the metadata.
-
-    Raises:
-        PresetError: same as for `checked_blocks`.
-    """
+    """Returns the content of a small file, checked as by `checked_blocks`."""
     size = _entry(folder, name, metadata)["size"]
     _check_bytes(folder / name, size, MAX_JSON_BYTES)
     return b"".join(checked_blocks(folder, name, metadata))
 
 
-def checked_blocks(folder: pathlib.Path, name: str, metadata: dict):
+def checked_blocks(
+    folder: pathlib.Path, name: str, metadata: dict
+) -> Iterator[bytes]:
     """Yields the content of a preset's file, and then compares its sha256.
 
-    Do not use any block before the last one was taken.
+    Do not use any block before the iterator is exhausted.
 
     Args:
-        folder: the preset's.
-        name: the file's.
+        folder: folder of the preset.
+        name: name of the file.
         metadata: from `check_metadata`.
 
-    Yields:
-        bytes.
-
     Raises:
-        PresetError: for a file that is missing, truncated, altered, too large
-            or a link out of the folder.
+        PresetError: the file is missing, truncated, altered, too large, or a
+            link out of the folder.
     """
     path, entry = folder / name, _entry(folder, name, metadata)
     _check_own(folder, path)
@@ -262,14 +257,14 @@ def checked_blocks(folder: pathlib.Path, name: str, metadata: dict):
 def _entry(folder, name, metadata):
     if name not in metadata["files"]:
         raise PresetError(
-            f"{METADATA} of the preset {folder} lists no {name}. "
+            f"{METADATA} of the preset {folder} does not list {name}. "
             f"Received: {', '.join(sorted(metadata['files']))[:500]}."
         )
     return metadata["files"][name]
 
 
 def _check_own(folder, path):
-    """Raises PresetError unless a path is a file that belongs to a preset."""
+    """Raises PresetError unless a path is a regular file of the preset."""
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
     except OSError:
@@ -277,19 +272,19 @@ def _check_own(folder, path):
     if not regular:
         raise PresetError(
             f"The preset {folder} has no {path.name}, which its {METADATA} "
-            "lists. Get the folder again, complete."
+            "lists. Get the complete folder again."
         )
     found, home = path.resolve(), folder.resolve()
-    # The cache of Hugging Face's hub: NAME/snapshots/REVISION, NAME/blobs.
+    # The Hugging Face cache links NAME/snapshots/REVISION/* to NAME/blobs/*.
     blobs = home.parent.with_name("blobs")
     if found.parent not in (home, blobs):
         raise PresetError(
-            f"{path} is a link to {found}, outside of the preset. Put the "
-            "file itself into the folder, if you know where it comes from."
+            f"{path} is a link to {found}, outside of the preset. If you trust "
+            "that file, copy it into the folder."
         )
 
 
-def compare(path: pathlib.Path, received: str, expected: str):
+def compare(path: pathlib.Path, received: str, expected: str) -> None:
     """Raises PresetError unless a file's sha256 is the expected one."""
     if received != expected:
         raise PresetError(
@@ -299,11 +294,12 @@ def compare(path: pathlib.Path, received: str, expected: str):
 
 
 @contextlib.contextmanager
-def checked_copy(folder: pathlib.Path, name: str, metadata: dict):
-    """Gives the path of a copy of a file, so that what was compared is read.
+def checked_copy(
+    folder: pathlib.Path, name: str, metadata: dict
+) -> Iterator[pathlib.Path]:
+    """Yields the path of a checked copy, which nobody else can alter.
 
-    Args:
-        folder, name, metadata: same as for `checked_blocks`; the errors, too.
+    Arguments and errors are those of `checked_blocks`.
     """
     with tempfile.TemporaryDirectory() as temporary:
         path = pathlib.Path(temporary, name)
@@ -324,8 +320,8 @@ def measure_weights(copy: pathlib.Path, path: pathlib.Path) -> Weights:
         path: its name in messages.
 
     Raises:
-        PresetError: if it is damaged, refers to other files, holds anything
-            but numbers, or unpacks to far more than it has bytes.
+        PresetError: it is damaged, refers to other files, holds anything but
+            numbers, or decompresses to far more bytes than it has.
     """
     try:
         with h5py.File(copy, "r") as file:
@@ -334,8 +330,8 @@ def measure_weights(copy: pathlib.Path, path: pathlib.Path) -> Weights:
             size = sum(array.nbytes for array in arrays)
     except _Refused as error:
         message = str(error)
-    except Exception as error:  # whatever h5py makes of damaged files
-        message = f"it is no sound HDF5 file ({first_line(error)})"
+    except Exception as error:  # h5py raises any kind for damaged files
+        message = f"it is not a valid HDF5 file ({first_line(error)})"
     else:
         most = MAX_EXPANSION * copy.stat().st_size
         if size <= most:
@@ -345,16 +341,16 @@ def measure_weights(copy: pathlib.Path, path: pathlib.Path) -> Weights:
         )
     raise PresetError(
         f"{path} cannot be used: {message}. Save the preset again by "
-        "save_to_preset, or get it from somebody you trust."
+        "save_to_preset, or get it from a trusted source."
     )
 
 
 class _Refused(Exception):
-    """Something that a file of weights must not contain."""
+    """A file of weights contains something that it must not."""
 
 
 def _arrays(file):
-    """Yields the arrays of an HDF5 file, each once; follows no other link."""
+    """Yields the arrays of an HDF5 file, each once; follows only hard links."""
     groups, seen, count = [file], set(), 0
     while groups:
         group = groups.pop()
@@ -365,7 +361,7 @@ def _arrays(file):
             item = group[name]
             address = h5py.h5o.get_info(item.id).addr
             if address in seen:
-                continue  # a hard link, perhaps to a group that it is in
+                continue  # a hard link, maybe to one of its parents
             seen.add(address)
             count += 1
             if count > MAX_ARRAYS:
@@ -375,7 +371,7 @@ def _arrays(file):
             elif _is_plain(item):
                 yield item
             else:
-                raise _Refused(f"{item.name!r} is no plain array of numbers")
+                raise _Refused(f"{item.name!r} is not a plain numeric array")
 
 
 def _is_plain(item):

@@ -1,8 +1,9 @@
-"""From a preset's configuration to a model, within bounds, of known classes."""
+"""Building a model of known classes and bounded size from a configuration."""
 
 import copy
 import inspect
 import math
+import os
 import sys
 
 import keras
@@ -12,8 +13,8 @@ from vqvae_tf.presets import checks
 from vqvae_tf.presets.checks import PresetError
 from vqvae_tf.utils.messages import first_line, with_article
 
-# Keras modules with parts of models. Others download, read files or run
-# programs.
+# Keras modules with parts of models. Others download, read files or execute
+# code.
 _KERAS = tuple(
     prefix + name
     for prefix in ("keras.", "keras.src.")
@@ -29,7 +30,7 @@ _KERAS = tuple(
         "regularizers",
     )
 )
-# Classes in these modules that read other files or hold code.
+# Classes in these modules that read other files or contain code.
 _NOT_OF_KERAS = (
     "FlaxLayer",
     "IntegerLookup",
@@ -40,7 +41,7 @@ _NOT_OF_KERAS = (
     "TextVectorization",
     "TorchModuleWrapper",
 )
-# Arguments of this package's classes that say how many layers they make.
+# Arguments of this package's classes that are numbers of layers.
 _NUMBERS_OF_LAYERS = (
     "local_layers",
     "num_downsamples",
@@ -50,9 +51,10 @@ _NUMBERS_OF_LAYERS = (
 )
 # Arguments that are not sizes.
 _NOT_SIZES = ("capacity_steps", "restart_after", "sample_rate", "seed")
-# Windows and waveforms, which appear in no array of weights, may be as large.
+# Sizes up to this are always accepted, since those of windows and waveforms
+# appear in no array of weights.
 _MAX_SIZE = 2**16
-# Metrics, which are not saved, hold a few numbers per code.
+# Allowance for metrics, which are not saved and hold a few numbers per code.
 _MORE_VARIABLES = 2**20
 
 
@@ -60,20 +62,25 @@ _MORE_VARIABLES = 2**20
 
 
 def own_classes(custom_objects: dict | None) -> dict:
-    """Returns the caller's classes by every name that a file may give them.
+    """Returns the caller's classes by every name that a file may use for them.
 
     Args:
         custom_objects: classes (or functions) by name, registered or plain;
             or None.
 
     Raises:
-        ValueError: for anything else.
+        ValueError: `custom_objects` is anything else.
     """
+    if not isinstance(custom_objects, dict | None):
+        raise ValueError(
+            "custom_objects must be a dict of classes by their names. "
+            f"Received: {custom_objects!r}."
+        )
     found = {}
-    for name, value in _items(custom_objects):
+    for name, value in (custom_objects or {}).items():
         if not isinstance(name, str) or not callable(value):
             raise ValueError(
-                "custom_objects has classes by their names, such as "
+                "custom_objects must map names to classes, such as "
                 f"{{'my_package>Encoder': Encoder}}. Received: {name!r}: "
                 f"{value!r}."
             )
@@ -82,19 +89,8 @@ def own_classes(custom_objects: dict | None) -> dict:
     return found
 
 
-def _items(custom_objects):
-    if custom_objects is None:
-        return ()
-    if not isinstance(custom_objects, dict):
-        raise ValueError(
-            "custom_objects must be a dict of classes by their names. "
-            f"Received: {custom_objects!r}."
-        )
-    return custom_objects.items()
-
-
 def _entries(config):
-    """Yields everything that Keras makes objects of, at any depth."""
+    """Yields every part that Keras deserializes to an object, at any depth."""
     values = [config]
     while values:
         value = values.pop()
@@ -106,15 +102,18 @@ def _entries(config):
             values.extend(value)
 
 
-def foreign_entries(config) -> list:
-    """Returns the entries that name classes of neither vqvae_tf nor Keras."""
+def foreign_entries(config: object) -> list[dict]:
+    """Returns the parts of a configuration (any JSON value) of other packages.
+
+    That is, those whose classes belong to neither vqvae_tf nor Keras.
+    """
     return [entry for entry in _entries(config) if not _is_known(entry)]
 
 
 def _is_known(entry):
     name, module = entry["class_name"], entry.get("module")
     registered = _registered(entry)
-    if name == "__keras_tensor__":  # of functional models; no class
+    if name == "__keras_tensor__":  # in functional models; not a class
         return True
     if name == "function":
         return str(module).startswith(
@@ -132,7 +131,7 @@ def _is_known(entry):
 
 
 def _registered(entry):
-    """Returns the name by which Keras looks up a registered class."""
+    """Returns the name under which Keras looks up a registered class."""
     return entry.get("registered_name", entry["class_name"])
 
 
@@ -148,8 +147,8 @@ def _check_form(config, path):
         config
     ):
         raise PresetError(
-            f"{path} holds no model. Expected an object with class_name and "
-            f"config. Received: {repr(config)[:80]}."
+            f"{path} does not contain a model. Expected an object with "
+            f"class_name and config. Received: {repr(config)[:80]}."
         )
     for entry in _entries(config):
         names = [
@@ -161,13 +160,13 @@ def _check_form(config, path):
             names.append(entry["config"])
         if not all(isinstance(name, str) for name in names):
             raise PresetError(
-                f"{path} is damaged: names of classes must be text. Received: "
+                f"{path} is damaged: class names must be strings. Received: "
                 f"{repr(names)[:80]}."
             )
 
 
 def _check_classes(config, path, own):
-    """Refuses configurations that name classes that the caller did not give."""
+    """Raises PresetError for classes that are neither known nor in `own`."""
     missing = {
         _name(entry): entry.get("module") or "an unknown module"
         for entry in foreign_entries(config)
@@ -176,16 +175,16 @@ def _check_classes(config, path, own):
     if not missing:
         return
     names = sorted(missing)
-    told = ", ".join(f"{name!r} of {missing[name]!r}" for name in names[:10])
+    listed = ", ".join(f"{name!r} of {missing[name]!r}" for name in names[:10])
     if all(name.startswith("vqvae_tf>") for name in names):
         raise PresetError(
             f"{path} names classes that this version of vqvae_tf does not "
-            f"have: {told}. Update vqvae_tf."
+            f"have: {listed}. Update vqvae_tf."
         )
     first = names[0]
     raise PresetError(
-        f"{path} names the class {told}. A preset may name only classes of "
-        "vqvae_tf and keras, and those that the caller gives. If you trust "
+        f"{path} names the class {listed}. A preset may name only classes of "
+        "vqvae_tf and keras, and those passed as custom_objects. If you trust "
         "their author, import them and load the preset in Python with "
         f"from_preset(..., custom_objects={{{first!r}: "
         f"{first.rpartition('>')[2]}}})."
@@ -196,7 +195,7 @@ def _check_classes(config, path, own):
 
 
 def _check_sizes(config, path, weights):
-    """Compares the numbers of a configuration with what the weights hold."""
+    """Raises PresetError for numbers far beyond what the weights hold."""
     largest = max(weights.elements, _MAX_SIZE)
     entries = layers = 0
     for entry in _entries(config):
@@ -218,7 +217,7 @@ def _check_sizes(config, path, weights):
 
 
 def _count_layers(config):
-    """Returns how many layers the arguments of one of our classes ask for."""
+    """Returns how many layers one of our classes makes of its arguments."""
 
     def number(name, default=0):
         value = config.get(name, default)
@@ -229,7 +228,7 @@ def _count_layers(config):
         count += max(
             number("num_stacks", 2) * number("layers_per_stack", 10), 0
         )
-    # A head has layers for each codebook, a quantizer one array for all.
+    # A head has layers per codebook, a quantizer one array for all.
     if {"head_channels", "feature_channels"} & set(config):
         count += max(number("num_codebooks", 1), 0)
     return count
@@ -238,13 +237,13 @@ def _count_layers(config):
 def _too_large(path, received, most):
     raise PresetError(
         f"{path} asks for {received}, far more than the preset's weights "
-        f"have: at most {most:,}. It is damaged or means harm; get the preset "
-        "again from somebody you trust."
+        f"hold: at most {most:,}. It is damaged or malicious; get the preset "
+        "again from a trusted source."
     )
 
 
 class _Limit:
-    """Counts the elements of variables before they are made."""
+    """Counts the elements of variables before they are created."""
 
     def __init__(self, most):
         self.most, self.count, self.exceeded = most, 0, False
@@ -259,9 +258,9 @@ class _Limit:
 
 def _size(initial_value):
     if callable(initial_value):
-        # Keras' initial values are closures of their variable, which knows
-        # its shape. A graph makes no numbers either, but tracing all initial
-        # values would double the time of loading.
+        # Keras' initial values are closures over their variable, which has a
+        # shape. Tracing them in a graph would not compute values either, but
+        # double the time of loading.
         closure = inspect.getclosurevars(initial_value).nonlocals
         if isinstance(closure.get("self"), keras.Variable):
             return math.prod(closure["self"].shape)
@@ -273,13 +272,15 @@ def _size(initial_value):
 # Building --------------------------------------------------------------------
 
 
-def check_config(config, path, weights, own):
-    """Raises PresetError unless a configuration may be built.
+def check_config(
+    config: object, path: str | os.PathLike, weights: checks.Weights, own: dict
+) -> None:
+    """Raises PresetError unless a configuration is safe to build.
 
     Args:
         config: any JSON value.
         path: its file, for messages.
-        weights: what its file of weights holds, `checks.Weights`.
+        weights: how much its file of weights holds.
         own: the caller's classes, from `own_classes`.
     """
     _check_form(config, path)
@@ -287,15 +288,17 @@ def check_config(config, path, weights, own):
     _check_sizes(config, path, weights)
 
 
-def build(config, path, weights, own) -> keras.Model:
+def build(
+    config: dict, path: str | os.PathLike, weights: checks.Weights, own: dict
+) -> keras.Model:
     """Returns the built model of a configuration that was checked.
 
     Args:
         config, path, weights, own: same as for `check_config`.
 
     Raises:
-        PresetError: if its classes refuse it, or it would have far more
-            parameters than the file of weights.
+        PresetError: a class refuses its arguments, or the model would have far
+            more parameters than the file of weights.
     """
     limit = _Limit(2 * weights.elements + _MORE_VARIABLES)
     try:
@@ -305,21 +308,21 @@ def build(config, path, weights, own) -> keras.Model:
         ):
             model = keras.saving.deserialize_keras_object(config)
             if not isinstance(model, keras.Model):
-                raise TypeError(f"{with_article(model)} is no model")
+                raise TypeError(f"{with_article(model)} is not a model")
             model.build()
-    except Exception as error:  # whatever classes raise for odd arguments
+    except Exception as error:  # classes may raise any kind of error
         if limit.exceeded:
             _too_large(path, f"{limit.count:,} parameters", limit.most)
         raise PresetError(
-            f"{path} describes no model that vqvae_tf and Keras "
-            f"{keras.__version__} can make. It is damaged, or of another "
+            f"{path} does not describe a model that vqvae_tf and Keras "
+            f"{keras.__version__} can build. It is damaged or from another "
             f"version: {first_line(_cause(error))}"
         ) from error
     return model
 
 
 def _cause(error):
-    # Keras' own messages about a from_config that fails quote whole configs.
+    # Keras' messages about a failed from_config quote whole configurations.
     of_keras = ("could not be deserialized", "Error when deserializing")
     while error.__context__ and any(x in str(error) for x in of_keras):
         error = error.__context__
@@ -329,16 +332,16 @@ def _cause(error):
 # Saving ----------------------------------------------------------------------
 
 
-def check_saved(model: keras.Model, config: dict, name: str):
+def check_saved(model: keras.Model, config: dict, name: str) -> None:
     """Raises PresetError for a model that could not be loaded again.
 
-    Models of our own classes can. With others it is tried: they are built from
-    their configuration.
+    Models of only our own classes always can. Others are built from their
+    configuration to find out.
 
     Args:
-        model: what is saved, built.
-        config: its configuration as it is written.
-        name: the file's, for messages.
+        model: the built model.
+        config: its configuration as it will be written.
+        name: name of the file, for messages.
     """
     if all(
         str(_registered(x)).startswith("vqvae_tf>") for x in _entries(config)
@@ -349,26 +352,26 @@ def check_saved(model: keras.Model, config: dict, name: str):
     for entry in foreign_entries(config):
         found = _object_of(entry, classes)
         if found is None:
-            _refuse_to_save(f"nobody could find {_name(entry)!r} again")
+            _refuse_to_save(f"{_name(entry)!r} could not be found again")
         own[_name(entry)] = found
     count = model.count_params()
     weights = checks.Weights(sys.maxsize, count)
     try:
-        # From a copy: Keras takes configurations apart while reading them.
+        # Of a copy, since Keras modifies configurations while reading them.
         again = build(copy.deepcopy(config), name, weights, own)
     except PresetError as error:
         _refuse_to_save(first_line(_cause(error.__cause__ or error)))
     if again.count_params() != count:
         _refuse_to_save(
-            f"only {again.count_params():,} of its {count:,} parameters are "
-            "made by build()"
+            f"build() creates only {again.count_params():,} of its {count:,} "
+            "parameters"
         )
 
 
 def _refuse_to_save(reason):
     raise PresetError(
-        f"The model could not be loaded again: {reason}. A part of your own "
-        "is a class with get_config() and build(), registered by "
+        f"The model could not be loaded again: {reason}. Your own parts must "
+        "be classes with get_config() and build(), registered by "
         "keras.saving.register_keras_serializable; lambdas and Lambda layers "
         "cannot be saved."
     )

@@ -1,4 +1,4 @@
-"""Where presets are: folders, those of the package, and Hugging Face's hub."""
+"""Finding presets: folders, built-in presets, and the Hugging Face Hub."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from vqvae_tf.utils.paths import expand, resolve
 from vqvae_tf.zoo_path import zoo_dir
 
 HUB = "hf://"
-# sha256 of metadata.json of each preset that comes with the package.
+# sha256 of metadata.json of each preset that ships with the package.
 BUILT_IN = {
     "ae_mnist": (
         "e5ed419170faa9541b7ea2a208396f4c927c4124c0d3cb6d5755246b33244692"
@@ -54,7 +54,7 @@ BUILT_IN = {
 
 
 def built_in_dir() -> pathlib.Path:
-    """Returns the folder of the presets that come with the package."""
+    """Returns the folder of the presets that ship with the package."""
     return zoo_dir() / "presets"
 
 
@@ -63,12 +63,12 @@ def find_preset(name: str | os.PathLike) -> pathlib.Path:
 
     Args:
         name: a folder, the work directory of a training (its `preset/`), the
-            name of a built-in preset, or `hf://user/repository`. A string
-            that is a built-in name means that preset; `"./name"` or a
+            name of a built-in preset, or `hf://user/repository`. A string that
+            is also a built-in name means the built-in preset; `"./name"` or a
             `pathlib.Path` means the folder.
 
     Raises:
-        PresetError: if there is none; it lists the built-in names.
+        PresetError: the preset does not exist; lists the built-in names.
     """
     path = expand(name)
     folder = _folder_of(path)
@@ -76,7 +76,7 @@ def find_preset(name: str | os.PathLike) -> pathlib.Path:
         if folder is not None:
             logging.warning(
                 "%s is the built-in preset, not the folder %s. To load the "
-                "folder, call it ./%s.",
+                "folder, pass ./%s.",
                 *(name, path.absolute(), name),
             )
         return built_in_dir() / str(name)
@@ -84,7 +84,7 @@ def find_preset(name: str | os.PathLike) -> pathlib.Path:
         return folder
     if str(name).startswith(HUB):
         return _from_hub(str(name))
-    folder = _left_by_a_kill(path)
+    folder = _left_by_killed_save(path)
     if folder is not None:
         return folder
     raise PresetError(
@@ -97,24 +97,24 @@ def find_preset(name: str | os.PathLike) -> pathlib.Path:
 
 def _folder_of(path):
     for folder in (path, path / "preset"):
-        with contextlib.suppress(OSError):  # of names that are too long
+        with contextlib.suppress(OSError):  # raised for too long names
             if (folder / METADATA).is_file():
                 return folder
     return None
 
 
-def _left_by_a_kill(path):
-    """Returns the old preset of a save that was killed half-way, or None.
+def _left_by_killed_save(path):
+    """Returns the old preset of a save that was killed midway, or None.
 
-    Only older versions leave one where the file system can exchange folders.
+    On file systems that can exchange folders only older versions leave one.
     """
     for place in map(resolve, (path, path / "preset")):
         old = place.parent / f".{place.name}.old"
         for folder in (scratch.moved_away(place), old):
             if folder is not None and os.path.isfile(folder / METADATA):
                 logging.warning(
-                    "There is no %s. What it was before a save was killed is "
-                    "loaded from %s.",
+                    "There is no %s, since saving it was interrupted. Loading "
+                    "its previous state from %s.",
                     place,
                     folder,
                 )

@@ -1,11 +1,12 @@
-"""Which preset made codes or latents: stored with them, compared when read.
+"""The preset that made codes or latents: stored with them, checked on reading.
 
-Codes mean something only to the model that made them. Another model decodes
-them to noise, without an error if it has as many codes.
+Codes have a meaning only for the model that made them. Another model decodes
+them to noise, and without an error if its codebook has the same size.
 """
 
 import json
 import os
+from collections.abc import Mapping
 
 import numpy as np
 from absl import logging
@@ -21,18 +22,18 @@ from vqvae_tf.presets.files import (
 from vqvae_tf.presets.finding import find_preset
 from vqvae_tf.presets.verifying import load_metadata
 
-# The name of the identity's array in an npz file of `codes` or `latents`.
+# Name of the identity's array in an npz file of `codes` or `latents`.
 ARRAY = "preset"
 
 
 def identity(preset: str | os.PathLike) -> dict:
-    """Returns what distinguishes a preset from others, for JSON.
+    """Returns what identifies a preset: its name and sha256s, for JSON.
 
     Args:
         preset: same as for `presets.find_preset`.
 
     Raises:
-        PresetError: if there is no such preset.
+        PresetError: the preset does not exist.
     """
     folder = find_preset(preset)
     digest = sha256(folder / METADATA)
@@ -45,13 +46,14 @@ def describe(
     metadata: dict,
     with_prior: bool = False,
 ) -> dict:
-    """Returns the `identity` of a preset whose metadata were read already.
+    """Returns the `identity` of a preset whose metadata was already read.
 
     Args:
-        preset: its name, as it was given.
-        digest: the sha256 of its metadata.json.
-        metadata: the content of that file.
-        with_prior: whether the prior makes codes too, of a second level.
+        preset: its name as the user gave it.
+        digest: sha256 of its metadata.json.
+        metadata: content of that file.
+        with_prior: whether to include the prior, which makes codes of a second
+            level (default False).
     """
     names = [CONFIG, WEIGHTS]
     if with_prior:
@@ -64,25 +66,29 @@ def describe(
 
 
 def to_array(preset: str | os.PathLike) -> np.ndarray:
-    """Returns a preset's identity as an array of an npz file."""
+    """Returns a preset's identity as an array for an npz file."""
     return np.array(json.dumps(identity(preset), sort_keys=True))
 
 
-def check_array(preset: str | os.PathLike, arrays: dict, source):
+def check_array(
+    preset: str | os.PathLike,
+    arrays: Mapping[str, np.ndarray],
+    source: str | os.PathLike,
+) -> None:
     """Raises ValueError if another preset made the arrays of a file.
 
-    Files that do not say what made them (older ones, or those of other
-    programs) are accepted with a warning.
+    Files without an identity (from older versions or other programs) are
+    accepted with a warning.
 
     Args:
-        preset: the preset that is to decode them.
-        arrays: the file's, by name.
+        preset: preset that will decode them.
+        arrays: arrays of the file by name.
         source: the file, for messages.
     """
     if ARRAY not in arrays:
         logging.warning(
-            "%s does not say which preset made it, as files of older versions "
-            "do not. Codes of another preset than %s would be noise.",
+            "%s does not say which preset made it (older versions did not "
+            "store this). If it was not %s, its codes will decode to noise.",
             source,
             preset,
         )
@@ -94,14 +100,16 @@ def check_array(preset: str | os.PathLike, arrays: dict, source):
     check(preset, found, source)
 
 
-def check(preset: str | os.PathLike, found: dict, source):
+def check(
+    preset: str | os.PathLike, found: object, source: str | os.PathLike
+) -> None:
     """Raises ValueError unless a preset made the codes.
 
-    Only weights are compared: figures and cards of a model may be rewritten.
+    Compares only the weights, since figures and cards may be rewritten.
 
     Args:
-        preset: the preset that is to decode them.
-        found: the `identity` that was stored with the codes.
+        preset: preset that will decode them.
+        found: the `identity` stored with the codes, any JSON value.
         source: their file, for messages.
     """
     try:
@@ -109,13 +117,13 @@ def check(preset: str | os.PathLike, found: dict, source):
         name = found["name"]
     except (KeyError, TypeError):
         raise ValueError(
-            f"{source} does not say which preset made its codes, as `vqvae-tf "
-            f"encode` writes it. Received: {str(found)[:80]}."
+            f"{source} does not say which preset made its codes; write it by "
+            f"`vqvae-tf encode`. Received: {str(found)[:80]}."
         ) from None
     received = identity(preset)["files"][WEIGHTS]
     if received != expected:
         raise ValueError(
-            f"{source} holds codes of {name}, of weights with the sha256 "
-            f"{expected}. Received: {preset}, with {received}. Codes mean "
-            "something to the model alone that made them."
+            f"{source} holds codes of {name}, whose weights have the sha256 "
+            f"{expected}. Received: {preset}, with {received}. Decode codes "
+            "with the model that made them."
         )

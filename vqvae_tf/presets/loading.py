@@ -1,4 +1,4 @@
-"""From a preset's files to its model."""
+"""Loading a model from a preset."""
 
 import contextlib
 import dataclasses
@@ -29,45 +29,45 @@ def load(
     custom_objects: dict | None = None,
     sha256: str | None = None,
 ) -> keras.Model:
-    """Loads a preset as what it is, with its weights.
+    """Loads the model of a preset with its weights.
 
-    Layers get the present `keras.config.dtype_policy()`, whatever they were
-    trained in. What a preset asks for is compared with the weights that it
-    has before anything is built, so a stranger's preset costs no more than
-    its files. Only classes of vqvae_tf and Keras, and those that the caller
-    gives, are made.
+    Layers get the current `keras.config.dtype_policy()`, not the one they were
+    trained with. The sizes in a configuration are compared with the weights
+    before anything is built, so a malicious preset costs no more than its
+    files. Only classes of vqvae_tf and Keras, and those in `custom_objects`,
+    are instantiated.
 
     Args:
         name: same as for `find_preset`.
-        expected_class: the class that the preset must be, or that its
-            autoencoder must be: then the prior is not read.
-        custom_objects: the classes of its author that it may name, a dict by
-            their registered names.
-        sha256: what that of metadata.json must be, as `save` returned it. It
+        expected_class: required class of the model, or of its autoencoder, in
+            which case the prior is not read. None (default) accepts any.
+        custom_objects: further classes that the preset may name, a dict by
+            their registered names. Default none.
+        sha256: expected sha256 of metadata.json, as `save` returned it; it
             pins the whole preset, since metadata.json lists the sha256 of all
-            other files. None accepts any.
+            other files. None (default) accepts any.
 
     Returns:
-        The class that metadata.json names, a `LatentGenerator` or a
-        `VideoGenerator`, where the preset has a prior, else its model.
+        The model; for a preset with a prior of the class that metadata.json
+        names, a `LatentGenerator` or a `VideoGenerator`.
 
     Raises:
-        PresetError: if it is not found, altered, incomplete, or of another
-            class.
-        ValueError: if `sha256` or `custom_objects` is malformed.
+        PresetError: the preset does not exist, is altered or incomplete, or is
+            of another class.
+        ValueError: `sha256` or `custom_objects` is malformed.
     """
     own = configs.own_classes(custom_objects)
     with contextlib.ExitStack() as copies:
-        # All files at once, and models later: that takes longer than another
-        # process needs to replace the preset.
-        files = folders.read_steadily(
+        # Read all files before building any model, which takes so long that
+        # another process could replace the preset meanwhile.
+        metadata, parts = folders.read_steadily(
             lambda: find_preset(name),
             lambda folder: _read(
                 folder, load_metadata(folder, sha256), expected_class, copies
             ),
             READ_ERRORS,
         )
-        model = _build(files, expected_class, own)
+        model = _build(metadata, parts, expected_class, own)
     if expected_class and not isinstance(model, expected_class):
         raise PresetError(
             f"The preset {str(name)!r} holds {with_article(model)}. "
@@ -82,13 +82,13 @@ def load(
 
 @dataclasses.dataclass
 class _Part:
-    """What a model is made of.
+    """The files of one model.
 
     Attributes:
-        config: its configuration.
-        path: where that is from.
-        copy: the path of a copy of its weights.
-        weights_path: where these are from.
+        config: its configuration, any JSON value.
+        path: file of the configuration.
+        copy: path of a copy of its weights.
+        weights_path: original file of the weights.
     """
 
     config: object
@@ -97,50 +97,40 @@ class _Part:
     weights_path: pathlib.Path
 
 
-@dataclasses.dataclass
-class _Files:
-    """The files of a preset, all of one moment.
-
-    Attributes:
-        metadata: of the preset.
-        parts: the autoencoder's, and the prior's where it is asked for.
-    """
-
-    metadata: dict
-    parts: list[_Part] = dataclasses.field(default_factory=list)
-
-
-def _read(folder, metadata, expected_class, copies) -> _Files:
-    """Reads the files that are to be loaded, each compared with metadata.
+def _read(folder, metadata, expected_class, copies):
+    """Reads the files that will be loaded, each checked against metadata.
 
     Args:
-        folder: the preset's, a `pathlib.Path`.
+        folder: folder of the preset, a `pathlib.Path`.
         metadata: from `checks.check_metadata`.
         expected_class: same as for `load`.
-        copies: a `contextlib.ExitStack`, which keeps copies of the weights
-            until it is closed; those of an earlier attempt are dropped now.
+        copies: a `contextlib.ExitStack` that keeps copies of the weights until
+            it is closed; those of an earlier attempt are dropped now.
+
+    Returns:
+        metadata, and the list of `_Part`: the autoencoder, and the prior if it
+        is requested.
 
     Raises:
-        PresetError: for files that are missing or altered.
+        PresetError: a file is missing or altered.
     """
     copies.close()
-    files = _Files(metadata)
+    parts = []
     for name, weights in (CONFIG, WEIGHTS), (PRIOR_CONFIG, PRIOR_WEIGHTS):
         content = checks.read_checked(folder, name, metadata)
         config = checks.parse_json(content, folder / name)
         copy = copies.enter_context(
             checks.checked_copy(folder, weights, metadata)
         )
-        part = _Part(config, folder / name, copy, folder / weights)
-        files.parts.append(part)
+        parts.append(_Part(config, folder / name, copy, folder / weights))
         has_prior = PRIOR_CONFIG in metadata["files"]
         if not has_prior or _is_wanted(config, expected_class):
             break
-    return files
+    return metadata, parts
 
 
 def _is_wanted(config, expected_class):
-    """Returns whether a model alone, without its prior, is asked for."""
+    """Returns whether `expected_class` asks for the model without its prior."""
     if expected_class is None or not isinstance(config, dict):
         return False
     name = config.get("registered_name")
@@ -151,42 +141,38 @@ def _is_wanted(config, expected_class):
 # Models ----------------------------------------------------------------------
 
 
-def _build(files, expected_class, own) -> keras.Model:
+def _build(metadata, parts, expected_class, own):
     """Returns the model of a preset, with its prior if that was read.
 
     Args:
-        files: from `_read`.
+        metadata, parts: from `_read`.
         expected_class: same as for `load`.
         own: the caller's classes, from `configs.own_classes`.
 
     Raises:
-        PresetError: for files that are damaged, do not belong together or ask
-            for more than is there.
+        PresetError: files are damaged, do not match each other, or describe a
+            larger model than the weights hold.
     """
-    # All are checked before the first is built.
-    weights = [_check(part, own) for part in files.parts]
-    model = _load_part(files.parts[0], weights[0], files.metadata, own)
+    weights = []  # all are checked before the first model is built
+    for part in parts:
+        weights.append(checks.measure_weights(part.copy, part.weights_path))
+        configs.check_config(part.config, part.path, weights[-1], own)
+    model = _load_part(parts[0], weights[0], metadata, own)
     wants = expected_class and issubclass(type(model), expected_class)
-    if len(files.parts) == 1 or wants:
+    if len(parts) == 1 or wants:
         return model
-    prior = _load_part(files.parts[1], weights[1], files.metadata, own)
-    joint = _joint_class(files.metadata, prior)
+    prior = _load_part(parts[1], weights[1], metadata, own)
+    joint = _joint_class(metadata, prior)
     try:
         model = joint(model, prior)
         model.build()
     except (ValueError, TypeError, AttributeError) as error:
         raise PresetError(
             f"{CONFIG} and {PRIOR_CONFIG} of the preset "
-            f"{files.parts[0].path.parent} do not fit each other: "
+            f"{parts[0].path.parent} do not match each other: "
             f"{first_line(error)}"
         ) from error
     return model
-
-
-def _check(part, own):
-    weights = checks.measure_weights(part.copy, part.weights_path)
-    configs.check_config(part.config, part.path, weights, own)
-    return weights
 
 
 def _load_part(part, weights, metadata, own):
@@ -194,9 +180,9 @@ def _load_part(part, weights, metadata, own):
     _check_size(model, part.path, metadata)
     try:
         model.load_weights(part.copy)
-    except Exception as error:  # whatever Keras makes of other weights
+    except Exception as error:  # Keras raises errors of any kind
         raise PresetError(
-            f"{part.weights_path} does not fit the model of "
+            f"{part.weights_path} does not match the model of "
             f"{part.path.name}: {first_line(error)}"
         ) from error
     try:
@@ -207,14 +193,14 @@ def _load_part(part, weights, metadata, own):
 
 
 def _check_size(model, path, metadata):
-    """Raises PresetError unless all the parameters are there to be loaded."""
+    """Raises PresetError unless build() made all the saved parameters."""
     name = "parameters" if path.name == CONFIG else "prior_parameters"
     expected, received = metadata.get(name), model.count_params()
     if expected is not None and received != expected:
         raise PresetError(
-            f"{path} makes a model of {received:,} parameters without data, "
+            f"{path} builds a model of {received:,} parameters, but "
             f"{METADATA} says {expected:,}: some part is not built by build(). "
-            "Save a model whose build() makes all variables."
+            "Save a model whose build() creates all variables."
         )
 
 
@@ -223,8 +209,8 @@ def _joint_class(metadata, prior) -> type:
     named = _registered(metadata.get("class"))
     if getattr(named, "parts", None) == JOINED:
         return named
-    # Metadata may lack it, or name a class that is not ours. Only a prior of
-    # video has a network that sees past frames.
+    # Metadata may lack it, or name a class that is not ours. Only priors of
+    # video have a network for past frames.
     video = hasattr(prior, "network")
     return _registered("VideoGenerator" if video else "LatentGenerator")
 

@@ -1,4 +1,4 @@
-"""From a model to a preset's files."""
+"""Saving a model as a preset."""
 
 import contextlib
 import datetime
@@ -39,27 +39,29 @@ def save(
     Args:
         model: a `VQVAE`, an `Autoencoder`, a `LatentGenerator`, a
             `VideoGenerator`, or a density.
-        path: the folder to make, or a preset's to replace. It appears, or
-            changes, in one step when all is written; see `check_replaceable`.
-        metadata: what to note besides class, versions, sizes and hashes:
-            recipe, data, steps, seed, metrics.
-        card: the text of README.md.
-        pictures: what the card shows: by the name of its file what
-            `media.save.save_shown` writes there.
+        path: folder to create, or preset to replace. It appears or changes
+            atomically, once everything is written; see `check_replaceable`.
+        metadata: entries besides class, versions, sizes and hashes, such as
+            recipe, data, steps, seed and metrics. Default none.
+        card: text of README.md; None (default) writes no card.
+        pictures: files that the card shows, a dict from file name to what
+            `media.save.save_shown` writes there. Default none.
 
     Returns:
         The sha256 of its metadata.json.
 
     Raises:
-        PresetError: if path holds anything but a preset, or the model has
-            weights that are not finite, or could not be loaded again.
+        PresetError: `path` holds anything but a preset, or the model has
+            non-finite weights or could not be loaded again.
     """
     with folders.new_folder(path, check_preset_alone) as temporary:
         temporary.mkdir()
         noted = {"class": type(model).__name__}
-        for part, config, weights, size in _parts(model):
-            _save_part(part, temporary, config, weights)
-            noted[size] = part.count_params()
+        _save_part(model.autoencoder, temporary, CONFIG, WEIGHTS)
+        noted["parameters"] = model.autoencoder.count_params()
+        if model.prior is not None:
+            _save_part(model.prior, temporary, PRIOR_CONFIG, PRIOR_WEIGHTS)
+            noted["prior_parameters"] = model.prior.count_params()
         if card is not None:
             (temporary / "README.md").write_text(
                 card, encoding="utf-8", errors="backslashreplace"
@@ -68,16 +70,6 @@ def save(
             save_shown(temporary / name, picture)
         write_metadata(temporary, {**noted, **(metadata or {})})
         return sha256(temporary / METADATA)
-
-
-def _parts(model):
-    """Yields parts, the files of their configuration and weights, their size.
-
-    The size is the entry of metadata that has it.
-    """
-    yield model.autoencoder, CONFIG, WEIGHTS, "parameters"
-    if model.prior is not None:
-        yield model.prior, PRIOR_CONFIG, PRIOR_WEIGHTS, "prior_parameters"
 
 
 def _save_part(model, folder, config_name, weights_name):
@@ -97,7 +89,7 @@ def _save_part(model, folder, config_name, weights_name):
 
 @contextlib.contextmanager
 def _without_optimizers(model):
-    # Keras saves their moments with the weights, twice as much as these.
+    # Keras would save the moments too, twice the size of the weights.
     layers = model._flatten_layers()
     compiled = [x for x in layers if getattr(x, "optimizer", None) is not None]
     optimizers = [layer.optimizer for layer in compiled]
@@ -110,7 +102,7 @@ def _without_optimizers(model):
             layer.optimizer = optimizer
 
 
-def write_metadata(folder: str | os.PathLike, metadata: dict):
+def write_metadata(folder: str | os.PathLike, metadata: dict) -> None:
     """Writes metadata.json: `metadata`, versions, and the hash of each file."""
     folder = expand(folder)
     files = {
@@ -132,11 +124,11 @@ def write_metadata(folder: str | os.PathLike, metadata: dict):
         pathlib.Path(temporary).write_text(text + "\n")
 
 
-def check_replaceable(path: str | os.PathLike):
-    """Raises PresetError where saving a preset to `path` would be refused.
+def check_replaceable(path: str | os.PathLike) -> None:
+    """Raises PresetError if saving a preset to `path` would be refused.
 
-    Only a preset is replaced, or an empty folder: one that holds nothing but
-    the files that its metadata lists, as they were saved. Call it before
-    long work, at the end of which a preset is saved.
+    Only an empty folder or a preset is replaced: a folder that holds nothing
+    but the files that its metadata lists, unchanged. Call this before a long
+    training that will save a preset.
     """
     folders.replaceable(path, check_preset_alone)

@@ -1,4 +1,4 @@
-"""Whether a preset's files are those that its metadata lists."""
+"""Verifying that a preset's files are those that its metadata lists."""
 
 import hashlib
 import os
@@ -8,21 +8,21 @@ from vqvae_tf.presets.checks import METADATA, PresetError
 from vqvae_tf.utils import folders
 from vqvae_tf.utils.paths import expand
 
-# Of a preset that is replaced while it is read, and of others.
+# Raised, among other reasons, if a preset is replaced while it is read.
 READ_ERRORS = (PresetError, OSError)
 
 
 def load_metadata(folder: str | os.PathLike, sha256: str | None = None) -> dict:
-    """Reads a preset's metadata, checked where the preset is built in.
+    """Reads a preset's metadata; that of built-in presets must match its hash.
 
     Args:
-        folder: the preset's.
-        sha256: what the file's must be, as `save` returned it; None accepts
-            any.
+        folder: folder of the preset.
+        sha256: expected sha256 of metadata.json, as `save` returned it; None
+            (default) accepts any.
 
     Raises:
-        PresetError: if the file is missing, damaged or another one.
-        ValueError: if `sha256` is not 64 hexadecimal digits.
+        PresetError: the file is missing, damaged or not the expected one.
+        ValueError: `sha256` is not 64 hexadecimal digits.
     """
     path = expand(folder) / METADATA
     if not path.is_file():
@@ -49,18 +49,14 @@ def verify(folder: str | os.PathLike, sha256: str | None = None) -> dict:
         folder, sha256: same as for `load_metadata`.
 
     Raises:
-        PresetError: for a missing, truncated or altered file.
+        PresetError: a file is missing, truncated or altered.
     """
-    return folders.read_steadily(
-        lambda: expand(folder),
-        lambda found: _verified(found, sha256),
-        READ_ERRORS,
-    )
 
+    def verified(found):
+        metadata = load_metadata(found, sha256)
+        for name in metadata["files"]:
+            for _ in checks.checked_blocks(found, name, metadata):
+                pass
+        return metadata
 
-def _verified(folder, sha256):
-    metadata = load_metadata(folder, sha256)
-    for name in metadata["files"]:
-        for _ in checks.checked_blocks(folder, name, metadata):
-            pass
-    return metadata
+    return folders.read_steadily(lambda: expand(folder), verified, READ_ERRORS)

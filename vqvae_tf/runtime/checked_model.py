@@ -1,7 +1,8 @@
-"""A Keras model that checks its data, whichever method they come through."""
+"""A Keras model that checks its data, whichever method receives them."""
 
 import inspect
 import weakref
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -19,48 +20,50 @@ from vqvae_tf.runtime.gradient_rules import check_factors
 from vqvae_tf.runtime.precision import check_moments
 from vqvae_tf.utils.messages import with_article
 
-# Arguments of `compile` that say what a model brings with it here.
+_Figures = float | list[float] | dict[str, float]
+
+# Arguments of `compile` that a model here defines itself.
 _OWN = ("loss", "loss_weights", "metrics", "weighted_metrics")
 
 
 class CheckedModel(keras.Model):
-    """A `keras.Model` that checks data before it uses them.
+    """A `keras.Model` that checks data before using them.
 
     Data and validation data are checked once, before the first step: their
     first batch, or the first 64 rows of arrays. Steps and graphs contain no
-    checks. Subclasses say what is wrong in `check_spec`, `check_input` and
+    checks. Subclasses implement `check_spec`, `check_input` and
     `check_context`.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
-        # Data sets, since drawing from them again may be slow.
-        self._looked_at = weakref.WeakSet()
+        # Checked data sets, since reading from them again may be slow.
+        self._seen = weakref.WeakSet()
         self._trained_state = None
         self._checked_optimizer = None
 
-    # What subclasses check ---------------------------------------------------
+    # Checks of subclasses -----------------------------------------------------
 
     @property
-    def example_shape(self):
-        """The shape of one example; None for sizes that vary, or if unknown."""
+    def example_shape(self) -> tuple[int | None, ...] | None:
+        """Shape of one example, None for sizes that vary; None if unknown."""
         return getattr(self, "event_shape", None)
 
-    def check_spec(self, spec):
-        """Raises ValueError for data of a shape that the model cannot take."""
+    def check_spec(self, spec: Any) -> None:
+        """Raises ValueError if the model cannot take data of this shape."""
 
-    def check_input(self, x):
+    def check_input(self, x: Any) -> None:
         """Raises ValueError for values that are legal but surely a mistake."""
 
-    def check_context(self, context):
+    def check_context(self, context: dict | None) -> None:
         """Raises ValueError for a context that is surely a mistake."""
 
-    def check_batch(self, batch):
-        """Raises ValueError for what is no batch, or surely a mistake.
+    def check_batch(self, batch: Any) -> None:
+        """Raises ValueError for an invalid batch, or one surely a mistake.
 
         Args:
             batch: `x`, `(x, context)` or `(x, context, sample_weight)`, of
-                arrays or tensors; 64 rows are checked.
+                arrays or tensors; the first 64 rows are checked.
         """
         x, context, _ = unpack_batch(batch)
         check_data(x, self.example_shape)
@@ -72,24 +75,24 @@ class CheckedModel(keras.Model):
 
     def compile(
         self,
-        optimizer="rmsprop",
-        loss=None,
-        loss_weights=None,
-        metrics=None,
-        weighted_metrics=None,
-        **options,
-    ):
+        optimizer: str | dict | keras.optimizers.Optimizer | None = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        **options: Any,
+    ) -> None:
         """Sets the optimizer, as `keras.Model.compile` does.
 
         Args:
             optimizer: same as for `keras.Model.compile`.
-            loss, loss_weights, metrics, weighted_metrics: must be None, as the
-                model has its own.
+            loss, loss_weights, metrics, weighted_metrics: must be None or
+                empty, since the model has its own.
             options: `run_eagerly`, `steps_per_execution`, `jit_compile` and
                 `auto_scale_loss`.
 
         Raises:
-            ValueError: for a loss or metrics.
+            ValueError: a loss or metrics are given.
         """
         values = (loss, loss_weights, metrics, weighted_metrics)
         for name, value in zip(_OWN, values):
@@ -97,31 +100,31 @@ class CheckedModel(keras.Model):
             if value is not None and not empty:
                 raise ValueError(
                     f"{with_article(self, 'A')} has its own loss and metrics "
-                    f"({', '.join(self.loss_names)}): compile(optimizer) is "
-                    "all. Measure other things on what predict, reconstruct "
-                    f"or log_prob return. Received: {name}={value!r}."
+                    f"({', '.join(self.loss_names)}). Use compile(optimizer), "
+                    "and compute other metrics from the results of predict, "
+                    f"reconstruct or log_prob. Received: {name}={value!r}."
                 )
         super().compile(optimizer, **options)
 
-    def compile_from_config(self, config):
-        # Keras does not do this for classes with a `compile` of their own.
-        # Older files may hold a loss, which was ignored.
+    def compile_from_config(self, config: dict) -> None:
+        # Keras skips this for classes that override `compile`. Older files may
+        # hold a loss, which was ignored.
         config = keras.saving.deserialize_keras_object(config)
         self.compile(**{k: v for k, v in config.items() if k not in _OWN})
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def get_compile_config(self):
-        # Called for saving: the optimizer is then saved with the variables
-        # that a loaded model will build it for.
+    def get_compile_config(self) -> dict | None:
+        # Called when saving: the optimizer must have the variables for which
+        # a loaded model will build it.
         self._follow_trainable()
         return super().get_compile_config()
 
     def _follow_trainable(self):
         """Rebuilds the optimizer and the step if other variables are trained.
 
-        Keras keeps both: a step's graph trains what was trainable when it was
-        traced, and an optimizer the variables that it was built for.
+        Keras would keep both: a step's graph trains what was trainable when it
+        was traced, and an optimizer the variables that it was built for.
         """
         optimizer = getattr(self, "optimizer", None)
         if optimizer is None or not self.built:
@@ -139,24 +142,24 @@ class CheckedModel(keras.Model):
         # the replicas' data, or fail with several workers.
         pass
 
-    # Ways in ------------------------------------------------------------------
+    # Keras' methods -----------------------------------------------------------
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if tf.executing_eagerly():
-            x = args[0] if args else kwargs.get(self._first_argument())
+            first = next(iter(inspect.signature(self.call).parameters))
+            x = args[0] if args else kwargs.get(first)
             if isinstance(x, keras.KerasTensor):
                 self.check_spec(x)
             elif x is not None and not isinstance(x, (list, tuple)):
                 self.check_batch(x)
         return super().__call__(*args, **kwargs)
 
-    def _first_argument(self):
-        return next(iter(inspect.signature(self.call).parameters))
-
-    def fit(self, x=None, y=None, *args, **kwargs):
+    def fit(
+        self, x: Any = None, y: dict | None = None, *args: Any, **kwargs: Any
+    ) -> keras.callbacks.History:
         """Same as `keras.Model.fit`, after a check of the first batches.
 
-        The context is Keras' `y`.
+        `y` is the context.
         """
         options = _by_name(super().fit, x, y, *args, **kwargs)
         self._prepare()
@@ -172,20 +175,22 @@ class CheckedModel(keras.Model):
         options["x"] = self._check_source(x, y)
         self._keep_weight(options)
         if isinstance(x, tf.data.Dataset) or inspect.isgenerator(x):
-            options.setdefault("shuffle", False)  # left to the data
+            options.setdefault("shuffle", False)  # the data decide
         return super().fit(**options)
 
     def _keep_weight(self, options):
-        """Changes context and weight so that Keras keeps and accepts both."""
+        """Changes context and weight so that Keras accepts and keeps both."""
         weight = options.get("sample_weight")
         options["y"] = context_for_keras(options.get("y"), weight)
         if weight is not None:
             options["sample_weight"] = weight_for_keras(options["y"], weight)
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
+    def evaluate(
+        self, x: Any = None, y: dict | None = None, *args: Any, **kwargs: Any
+    ) -> _Figures:
         """Same as `keras.Model.evaluate`, after a check of the first batch.
 
-        The context is Keras' `y`.
+        `y` is the context.
         """
         options = _by_name(super().evaluate, x, y, *args, **kwargs)
         # `fit` has checked its validation data already.
@@ -195,45 +200,51 @@ class CheckedModel(keras.Model):
             self._keep_weight(options)
         return super().evaluate(**options)
 
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Same as `keras.Model.predict`, after a check of the first batch.
 
-        A model that needs a context takes it from the batches of a data set.
+        A context comes from batches `(x, context)` of a data set.
         """
         self._prepare()
         return super().predict(self._check_source(x), *args, **kwargs)
 
     def train_on_batch(
         self,
-        x,
-        y=None,
-        sample_weight=None,
-        class_weight=None,
-        return_dict=False,
-    ):
+        x: Any,
+        y: dict | None = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
+    ) -> _Figures:
         """`keras.Model.train_on_batch`; x may be a whole batch, a tuple."""
         self._prepare()
         self._check_trains(class_weight)
         batch = self._check_one(x, y, sample_weight)
         return super().train_on_batch(*batch, return_dict=return_dict)
 
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+    def test_on_batch(
+        self,
+        x: Any,
+        y: dict | None = None,
+        sample_weight: Any = None,
+        return_dict: bool = False,
+    ) -> _Figures:
         """`keras.Model.test_on_batch`; x may be a whole batch, a tuple."""
         self._prepare()
         batch = self._check_one(x, y, sample_weight)
         return super().test_on_batch(*batch, return_dict=return_dict)
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x: Any) -> Any:
         """`keras.Model.predict_on_batch`; x may be `(x, context)`."""
         self._prepare()
         x, context, _ = self._check_one(x)
         return super().predict_on_batch(x if context is None else (x, context))
 
-    # Looking ------------------------------------------------------------------
+    # Checking -----------------------------------------------------------------
 
     def _prepare(self):
         if not self.built:
-            # Keras would call it without its context.
+            # Keras would build it by a call without its context.
             with self.distribute_strategy.scope():
                 self.build()
         self._follow_trainable()
@@ -241,15 +252,15 @@ class CheckedModel(keras.Model):
     def _check_trains(self, class_weight):
         if class_weight is not None:
             raise ValueError(
-                "class_weight is for targets that are classes, and here x is "
-                "its own target. Give each example its sample_weight. "
+                "class_weight needs classes as targets, but here x is its own "
+                "target; use sample_weight. "
                 f"Received: class_weight={class_weight!r}."
             )
         optimizer = getattr(self, "optimizer", None)
         if optimizer is None and self.compiled:
             raise ValueError(
-                "Training needs an optimizer: compile('adam'), say. Received: "
-                "a model compiled with optimizer=None."
+                "Training needs an optimizer, for instance compile('adam'). "
+                "Received: a model compiled with optimizer=None."
             )
         if id(optimizer) != self._checked_optimizer:
             check_moments(optimizer, self.trainable_variables)
@@ -271,29 +282,26 @@ class CheckedModel(keras.Model):
         elif isinstance(x, keras.utils.PyDataset):
             self.check_batch(x[0])
         elif inspect.isgenerator(x):
-            return self._check_generator(x)
+            first = next(x, None)
+            self.check_batch(first)
+            return _chained(first, x)
         elif hasattr(x, "shape") or not hasattr(x, "__iter__"):
             self.check_batch((x, context))
         elif isinstance(x, (dict, list, tuple, str, bytes)):
             check_data(x, self.example_shape)
-        return x  # Keras knows other iterables
+        return x  # Keras handles other iterables
 
     def _check_dataset(self, dataset):
         spec = unpack_batch(dataset.element_spec)[0]
         check_data(spec, self.example_shape)
         self.check_spec(spec)
-        if dataset not in self._looked_at:
+        if dataset not in self._seen:
             for batch in dataset.take(1):
                 self.check_batch(batch)
-            self._looked_at.add(dataset)
-
-    def _check_generator(self, batches):
-        first = next(batches, None)
-        self.check_batch(first)
-        return _chained(first, batches)
+            self._seen.add(dataset)
 
     def _check_validation(self, data):
-        """Checks validation data; returns them so that Keras keeps weights."""
+        """Returns checked validation data whose weights Keras keeps."""
         if not isinstance(data, (tuple, list)):
             return self._check_source(data)
         if isinstance(data[0] if data else None, tf.data.Dataset):
@@ -305,7 +313,7 @@ class CheckedModel(keras.Model):
 
 
 def _chained(first, rest):
-    """Returns a generator: Keras accepts no other iterator."""
+    """Returns a generator, the only kind of iterator that Keras accepts."""
     yield first
     yield from rest
 

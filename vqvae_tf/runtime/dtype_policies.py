@@ -1,4 +1,4 @@
-"""Which dtype policy suits the processor, and what the others cost."""
+"""The dtype policy that suits the processor, and the cost of others."""
 
 import functools
 import os
@@ -7,12 +7,14 @@ import pathlib
 import tensorflow as tf
 from absl import logging
 
-# In a recipe: the one of POLICIES that suits the processor.
+# Value in a recipe that `choose` replaces by one of POLICIES.
 AUTO = "auto"
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16")
 
 _CPU_INFO = pathlib.Path("/proc/cpuinfo")
-# The instruction sets, their flags in Linux, and the slowdown without them.
+# On by default on the processors of `_CPU`.
+_ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+# Instruction sets, their flags in Linux, and the slowdown without them.
 _CPU = {
     "bfloat16": ("AVX512_BF16 or AMX", {"avx512_bf16", "amx_bf16"}, 8),
     "float16": ("AVX512_FP16 or AMX", {"avx512_fp16", "amx_fp16"}, 5),
@@ -21,7 +23,7 @@ _GPU_BFLOAT16 = (8, 0)
 
 
 def choose() -> str:
-    """Returns what "auto" becomes on the devices of this process.
+    """Returns the policy that "auto" means on the devices of this process.
 
     Returns:
         "mixed_bfloat16" on TPUs, on GPUs of compute capability 8.0 or more, and
@@ -31,7 +33,7 @@ def choose() -> str:
 
 
 def resolve(policy: str) -> str:
-    """Returns a recipe's dtype policy, "auto" replaced by `choose()`.
+    """Returns a recipe's dtype policy, with "auto" replaced by `choose()`.
 
     Example:
 
@@ -42,16 +44,16 @@ def resolve(policy: str) -> str:
 
 
 @functools.cache
-def warn_if_slow(policy: str):
-    """Warns, once, of a policy that the processor has no instructions for.
+def warn_if_slow(policy: str) -> None:
+    """Warns once if the processor has no instructions for a policy.
 
     Args:
-        policy: a name; those outside POLICIES cost nothing.
+        policy: name of a dtype policy; names outside POLICIES never warn.
     """
     cost = _cost(policy)
     if cost:
         logging.warning(
-            "The dtype policy %s is slow here: %s Take float32, or for a new "
+            "The dtype policy %s is slow here: %s Use float32, or for a new "
             'run of a recipe "auto".',
             policy,
             cost,
@@ -59,7 +61,7 @@ def warn_if_slow(policy: str):
 
 
 def _cost(policy):
-    """Returns what a policy costs on this processor; None for nothing."""
+    """Returns why a policy is slow on this processor, or None."""
     kind = policy.removeprefix("mixed_")
     if kind not in ("bfloat16", "float16"):
         return None
@@ -74,25 +76,19 @@ def _cost(policy):
     names, instructions, factor = _CPU[kind]
     if not instructions & _cpu_flags():
         lack = f"this CPU has no instructions for {kind} ({names})"
-    elif _onednn_is_off():
+    elif os.environ.get(_ONEDNN, "1").strip().lower() in ("0", "false"):
         lack = (
             f"oneDNN, which has this CPU's instructions for {kind}, is "
-            "switched off by TF_ENABLE_ONEDNN_OPTS"
+            f"switched off by {_ONEDNN}"
         )
     else:
         return None
-    return f"{lack}; a step takes some {factor} times the time of float32."
+    return f"{lack}; a step takes about {factor} times as long as in float32."
 
 
 def _compute_capability(gpu):
     details = tf.config.experimental.get_device_details(gpu)
     return details.get("compute_capability") or (0, 0)
-
-
-def _onednn_is_off():
-    # TensorFlow uses it on these processors unless told otherwise.
-    told = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")
-    return told.strip().lower() in ("0", "false")
 
 
 def _cpu_flags():

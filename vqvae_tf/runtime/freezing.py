@@ -1,10 +1,10 @@
-"""Which parts are trained: changes take effect, and are saved."""
+"""Freezing parts of models, so that it takes effect and is saved."""
 
 import keras
 
 
 def trainable_state(model: keras.Model) -> int:
-    """Returns a number that changes when what is trainable changes."""
+    """Returns a hash of which layers and variables are trainable."""
     return hash(
         tuple(
             (id(layer), layer.trainable, *(v.trainable for v in own))
@@ -17,15 +17,17 @@ def trainable_state(model: keras.Model) -> int:
 # Optimizers -------------------------------------------------------------------
 
 
-def build_optimizer(optimizer: keras.optimizers.Optimizer, variables: list):
+def build_optimizer(
+    optimizer: keras.optimizers.Optimizer, variables: list[keras.Variable]
+) -> None:
     """Builds an optimizer for variables, or rebuilds it for other variables.
 
     A rebuilt optimizer keeps the number of steps, and the moments and averages
     of variables that are still trained. Those of others are dropped.
 
     Args:
-        optimizer: a `keras.optimizers.Optimizer`.
-        variables: those that are trained now.
+        optimizer: built or not.
+        variables: the variables to train from now on.
     """
     if not optimizer.built:
         optimizer.build(variables)
@@ -36,7 +38,7 @@ def build_optimizer(optimizer: keras.optimizers.Optimizer, variables: list):
     inner = getattr(optimizer, "inner_optimizer", None)
     if inner is None:
         _rebuild(optimizer, variables)
-    else:  # loss scaling, which has nothing for each variable
+    else:  # loss scaling, which has no state per variable
         build_optimizer(inner, variables)
         optimizer._trainable_variables_indices.clear()
         keras.optimizers.Optimizer.build(optimizer, variables)
@@ -65,7 +67,7 @@ def _rebuild(optimizer, variables):
             if new is not None and place is not None:
                 new.assign(slots[name][place])
             elif new is not None and name == _AVERAGES:
-                # An average that starts at 0 would overwrite the weights.
+                # Starting at 0, the average would overwrite the weights.
                 new.assign(variable)
     for name, old in single.items():
         if getattr(optimizer, name) is not old:
@@ -73,7 +75,7 @@ def _rebuild(optimizer, variables):
 
 
 def _slots(optimizer):
-    """Returns the lists that have an entry for each trained variable."""
+    """Returns the optimizer's lists with one entry per trained variable."""
     count = len(optimizer._trainable_variables)
     others = ("_variables", "_trainable_variables")
     return {
@@ -92,12 +94,9 @@ def _slots(optimizer):
 def trainable_parts(model: keras.layers.Layer) -> dict[str, bool]:
     """Returns the layers whose `trainable` differs from their parent's.
 
-    Args:
-        model: a model or layer.
-
     Returns:
-        `{path: trainable}`, where a path is the attributes that lead from the
-        model to a layer. Layers inside another model are left to that model.
+        `{path: trainable}`, where a path joins the attributes that lead from
+        the model to a layer by dots. A nested model handles its own layers.
     """
     return {
         path: layer.trainable
@@ -106,12 +105,14 @@ def trainable_parts(model: keras.layers.Layer) -> dict[str, bool]:
     }
 
 
-def set_trainable_parts(model: keras.layers.Layer, parts: dict | None):
-    """Makes layers trainable or not, as `trainable_parts` found them.
+def set_trainable_parts(
+    model: keras.layers.Layer, parts: dict[str, bool] | None
+) -> None:
+    """Restores which layers are trainable, from `trainable_parts`.
 
     Args:
         model: a model or layer.
-        parts: `{path: trainable}`; None, for configs that do not say, only
+        parts: `{path: trainable}`; None, for configs without them, only
             applies `freeze_inside`.
     """
     if parts is None:
@@ -121,18 +122,18 @@ def set_trainable_parts(model: keras.layers.Layer, parts: dict | None):
         trainable = parts.get(path, parent.trainable)
         if trainable and layer.trainable:
             continue
-        # The setter would change the layers inside, too.
+        # The setter would also change the layers inside.
         layer._trainable = trainable
         for variable in layer._trainable_variables:
             variable.trainable = trainable
 
 
-def freeze_inside(layer: keras.layers.Layer):
-    """Freezes the layers that a frozen layer makes itself.
+def freeze_inside(layer: keras.layers.Layer) -> None:
+    """Freezes the layers that a frozen layer creates itself.
 
-    With `trainable=False` in the constructor or a config they stay trainable;
-    the setter freezes them. Where some are frozen already, the setter did it,
-    and all are left as they are.
+    The setter of `trainable` freezes them, but `trainable=False` in the
+    constructor or a config does not. If some are frozen already, the setter
+    was used, and nothing changes.
     """
     children = [child for _, child in _children(layer)]
     if not layer.trainable and all(child.trainable for child in children):
@@ -144,7 +145,7 @@ def freeze_inside(layer: keras.layers.Layer):
 
 
 class Composite(keras.layers.Layer):
-    """A layer that makes others, which are frozen if it is."""
+    """A layer that creates others, which are frozen if it is."""
 
     def _post_build(self):
         super()._post_build()
@@ -160,7 +161,7 @@ def _walk(layer, prefix=""):
 
 
 def _children(layer):
-    """Returns the layers of a layer by their attributes, each once."""
+    """Returns (attribute, layer) of each layer in a layer, without repeats."""
     found = {}
     for name, value in vars(layer).items():
         many = isinstance(value, (list, tuple)) and name != "_layers"

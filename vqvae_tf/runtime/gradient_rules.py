@@ -1,4 +1,4 @@
-"""What Keras' optimizers get wrong, above all with several replicas."""
+"""Corrections of Keras' optimizers, mostly for several replicas."""
 
 import keras
 import tensorflow as tf
@@ -7,21 +7,22 @@ from vqvae_tf.runtime import replicas
 
 
 def share_overflow(
-    optimizer: keras.optimizers.Optimizer, gradients: list
-) -> list:
-    """Makes gradients not finite on all replicas if they are so on one.
+    optimizer: keras.optimizers.Optimizer, gradients: list[tf.Tensor | None]
+) -> list[tf.Tensor | None]:
+    """Makes gradients non-finite on all replicas if they are on any.
 
-    `keras.optimizers.LossScaleOptimizer` skips a step whose gradients are not
-    finite, but checks only those of the first replica, before they are summed:
-    an overflow on another one would make all weights NaN.
+    `keras.optimizers.LossScaleOptimizer` skips a step with non-finite
+    gradients, but checks only those of the first replica, before they are
+    summed: an overflow on another one would make all weights NaN.
 
     Args:
-        optimizer: the model's; only a `LossScaleOptimizer` changes anything.
-        gradients: this replica's, dense tensors or None, of the same shapes on
+        optimizer: optimizer of the model; does nothing unless this is a
+            `LossScaleOptimizer`.
+        gradients: this replica's dense tensors or None, of equal shapes on
             every replica.
 
     Returns:
-        The gradients, the first one NaN where any replica's is not finite.
+        The gradients; the first is NaN if any replica's is non-finite.
 
     Example: in a train step.
 
@@ -43,16 +44,18 @@ def share_overflow(
     return gradients
 
 
-def clip_sum(optimizer: keras.optimizers.Optimizer, gradients: list) -> list:
+def clip_sum(
+    optimizer: keras.optimizers.Optimizer, gradients: list[tf.Tensor | None]
+) -> list[tf.Tensor | None]:
     """Clips the sum of all replicas' gradients.
 
     Keras clips each replica's gradients before they are summed, so two
-    replicas would not train as one. Here the sum is clipped, and each replica
-    gets an equal share of it, which Keras then leaves as it is.
+    replicas would not train like one. This clips the sum and gives each
+    replica an equal share of it, which is too small for Keras to clip.
 
     Args:
-        optimizer: the model's; nothing changes where it does not clip.
-        gradients: this replica's, dense tensors or None.
+        optimizer: optimizer of the model; does nothing unless it clips.
+        gradients: this replica's dense tensors or None.
 
     Returns:
         The gradients, to be summed by the optimizer.
@@ -92,17 +95,13 @@ def _clipped(optimizer, gradients):
 _LEAST_EPSILON = 1e-18
 
 
-def check_factors(optimizer: keras.optimizers.Optimizer):
-    """Raises ValueError for an Adafactor that makes weights NaN.
+def check_factors(optimizer: keras.optimizers.Optimizer) -> None:
+    """Raises ValueError for an Adafactor that would make weights NaN.
 
-    It estimates the squares of a kernel's gradients by products of means of
-    rows and of columns, over their mean. Where a row and a column have no
-    gradient (of a unit that is never active, say), both means are `epsilon_1`:
-    with Keras' default of 1e-30 their product is 0 in float32, and the step at
-    that place 0 / 0.
-
-    Args:
-        optimizer: a model's, of any class.
+    It estimates a kernel's squared gradients by products of row and column
+    means, divided by the overall mean. If a row and a column have no gradient
+    (because a unit is never active, say), both means are `epsilon_1`. With
+    Keras' default of 1e-30 their product is 0 in float32, and the step 0 / 0.
 
     Example:
 
@@ -113,8 +112,8 @@ def check_factors(optimizer: keras.optimizers.Optimizer):
         return
     if optimizer.epsilon_1 < _LEAST_EPSILON:
         raise ValueError(
-            "Adafactor makes weights NaN where a row and a column of a kernel "
-            "have no gradient: epsilon_1 * epsilon_1 is 0 in float32. Take "
-            f"Adafactor(epsilon_1=1e-16). Received: epsilon_1="
-            f"{optimizer.epsilon_1}."
+            "Adafactor makes weights NaN if a row and a column of a kernel "
+            "have no gradient, since epsilon_1 ** 2 is 0 in float32. Use "
+            "Adafactor(epsilon_1=1e-16). "
+            f"Received: epsilon_1={optimizer.epsilon_1}."
         )

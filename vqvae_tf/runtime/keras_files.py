@@ -1,48 +1,50 @@
-"""Keras' own files of models: which are written, and where."""
+"""Saving and loading of Keras' own model files."""
 
 import os
+from typing import Any
 
+_Path = str | os.PathLike
 _LEGACY = (".h5", ".hdf5")
 
 
 class KerasFiles:
-    """The methods that write and read files: a base before `keras.Model`.
+    """A mixin before `keras.Model` that changes how files are written and read.
 
     `~` in a path is expanded. HDF5 files of whole models are refused: Keras
-    writes them, but cannot read those with a package's own layers.
+    writes them, but cannot read them if a package has its own layers.
     """
 
-    def save(self, filepath, *args, **kwargs):
-        """Same as `keras.Model.save`, to `.keras` files only.
+    def save(self, filepath: _Path, *args: Any, **kwargs: Any) -> Any:
+        """Same as `keras.Model.save`, but only to `.keras` files.
 
         Raises:
-            ValueError: for an .h5 or .hdf5 file.
+            ValueError: `filepath` ends in .h5 or .hdf5.
         """
         if str(filepath).endswith(_LEGACY):
             raise ValueError(
-                "A whole model is saved as a .keras file: Keras could not "
-                "read this one again. Received: "
+                "A whole model must be saved as a .keras file, since Keras "
+                "could not load it from HDF5. Received: "
                 f"{os.fspath(filepath)!r}. Use model.save('NAME.keras'), "
                 "model.save_weights('NAME.weights.h5') for the weights alone, "
                 "or model.save_to_preset('FOLDER')."
             )
         return super().save(_expanded(filepath), *args, **kwargs)
 
-    def save_weights(self, filepath, *args, **kwargs):
+    def save_weights(self, filepath: _Path, *args: Any, **kwargs: Any) -> Any:
         """Same as `keras.Model.save_weights`."""
         return super().save_weights(_expanded(filepath), *args, **kwargs)
 
-    def load_weights(self, filepath, *args, **kwargs):
+    def load_weights(self, filepath: _Path, *args: Any, **kwargs: Any) -> Any:
         """Same as `keras.Model.load_weights`."""
         return super().load_weights(_expanded(filepath), *args, **kwargs)
 
-    def export(self, filepath, *args, **kwargs):
-        """`keras.Model.export`; `vqvae_tf.export` has more signatures."""
+    def export(self, filepath: _Path, *args: Any, **kwargs: Any) -> Any:
+        """Same as `keras.Model.export`; see also `vqvae_tf.export`."""
         return super().export(_expanded(filepath), *args, **kwargs)
 
 
 def _expanded(path):
-    # As text: a path object would spoil names such as "hf://...".
+    # Not a pathlib.Path, which would spoil names such as "hf://...".
     if isinstance(path, str | os.PathLike):
         return os.path.expanduser(path)
     return path

@@ -1,6 +1,7 @@
-"""The same model in another precision."""
+"""Copies of a model in another precision."""
 
 import contextlib
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -9,8 +10,8 @@ from vqvae_tf.utils.configs import portable_config
 
 
 @contextlib.contextmanager
-def float32_policy():
-    """Makes layers without a policy of their own compute in float32."""
+def float32_policy() -> Iterator[None]:
+    """Makes new layers without an explicit policy compute in float32."""
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
@@ -20,7 +21,7 @@ def float32_policy():
 
 
 def in_float32(model: keras.Model) -> keras.Model:
-    """Returns the model, or a float32 copy of it with its weights."""
+    """Returns the model if it computes in float32, else a float32 copy."""
     if not model.built:
         model.build()
     layers = model._flatten_layers()
@@ -31,11 +32,7 @@ def in_float32(model: keras.Model) -> keras.Model:
 
 
 def copied(model: keras.Model) -> keras.Model:
-    """Returns a copy with its weights, in the present policy and strategy.
-
-    Args:
-        model: a built model of this package.
-    """
+    """Returns a copy of a built model in the current policy and strategy."""
     config = portable_config(keras.saving.serialize_keras_object(model))
     copy = keras.saving.deserialize_keras_object(config)
     copy.build()
@@ -43,17 +40,19 @@ def copied(model: keras.Model) -> keras.Model:
     return copy
 
 
-def check_moments(optimizer: keras.optimizers.Optimizer, variables: list):
+def check_moments(
+    optimizer: keras.optimizers.Optimizer, variables: list[keras.Variable]
+) -> None:
     """Raises ValueError for an Adam that cannot train bfloat16 weights.
 
-    Its moments have the weights' dtype, where `beta_2=0.999` rounds to 1: Adam
-    would divide by 1 - beta_2 ** steps = 0.
+    Its moments have the dtype of the weights, in which `beta_2=0.999` rounds
+    to 1: Adam would divide by 1 - beta_2 ** steps = 0.
     """
     beta = getattr(optimizer, "beta_2", None)
     narrow = any(v.dtype == "bfloat16" for v in variables)
     if narrow and beta is not None and tf.cast(beta, tf.bfloat16) == 1:
         raise ValueError(
-            f"{type(optimizer).__name__}(beta_2={beta}) does not train weights "
-            "in bfloat16, where that is 1. Take beta_2=0.99, or the policy "
+            f"{type(optimizer).__name__}(beta_2={beta}) cannot train bfloat16 "
+            "weights, since beta_2 rounds to 1. Use beta_2=0.99, or the policy "
             f"mixed_bfloat16. Received: beta_2={beta}, bfloat16 weights."
         )

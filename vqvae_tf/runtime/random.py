@@ -5,25 +5,29 @@ draw differently under XLA; the raw integer bits of the Philox generator do not
 (Salmon et al. 2011). All noise in this package is made from those bits.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.utils import tensor_checks
 
+Shape = Sequence[int] | tf.Tensor
 
-def make_seed(seed=None) -> tf.Tensor:
+
+def make_seed(
+    seed: int | Sequence[int] | np.ndarray | tf.Tensor | None = None,
+) -> tf.Tensor:
     """Returns an int32 seed of shape [2].
 
     Args:
-        seed: None (a fresh seed from TensorFlow's global generator, which
-            `keras.utils.set_random_seed` fixes), an integer, or an integer
-            tensor of shape [] or [2].
-
-    Returns:
-        An int32 tensor [2].
+        seed: None (default) for a fresh seed from TensorFlow's global
+            generator, which `keras.utils.set_random_seed` fixes; else one or
+            two integers of int32.
 
     Raises:
-        ValueError: for a seed of another shape, with fractions, or outside
-            int32, where a cast would make it another seed.
+        ValueError: a seed of another shape, with fractions, or outside int32,
+            where a cast would make it another seed.
     """
     if seed is None:
         return tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
@@ -33,18 +37,18 @@ def make_seed(seed=None) -> tf.Tensor:
     return tf.ensure_shape(seed, [2])
 
 
-def fold_in(seed: tf.Tensor, number) -> tf.Tensor:
+def fold_in(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
     """Returns a seed for sub-stream `number` of `seed`, both int32."""
     number = tf.cast(number, tf.int32)
     mixed = seed[1] * 1000003 + number + 1
     return tf.stack([tf.bitwise.bitwise_xor(seed[0], mixed * 374761393), mixed])
 
 
-def uniform(shape, seed: tf.Tensor) -> tf.Tensor:
+def uniform(shape: Shape, seed: tf.Tensor) -> tf.Tensor:
     """Returns float32 uniforms in the open interval (0, 1).
 
     Args:
-        shape: the shape, a list of integers or an int32 tensor.
+        shape: shape of the result, integers or an int32 tensor.
         seed: int32 [2], from `make_seed`.
     """
     bits = tf.random.stateless_uniform(
@@ -53,16 +57,18 @@ def uniform(shape, seed: tf.Tensor) -> tf.Tensor:
     return _to_unit(tf.bitcast(bits, tf.uint32))
 
 
-def uniform_rows(shape, seed: tf.Tensor, first_row=0) -> tf.Tensor:
+def uniform_rows(
+    shape: Shape, seed: tf.Tensor, first_row: int | tf.Tensor = 0
+) -> tf.Tensor:
     """Returns rows of an endless table of uniforms, from `first_row` on.
 
-    A row depends only on the seed and its number: replicas that draw for their
-    own rows of a batch draw what one device would draw for all of them.
+    A row depends only on the seed and its number, so replicas that draw their
+    own rows of a batch draw what one device would draw for all rows.
 
     Args:
-        shape: int32 vector, the rows and the shape of one, `[rows, ...]`.
+        shape: shape of the result, `[rows, ...]`.
         seed: int32 [2], from `make_seed`.
-        first_row: the number of the first row.
+        first_row: number of the first row (default 0).
 
     Returns:
         float32 of that shape in the open interval (0, 1).
@@ -73,7 +79,7 @@ def uniform_rows(shape, seed: tf.Tensor, first_row=0) -> tf.Tensor:
     """
     shape = tf.convert_to_tensor(shape, tf.int32)
     size = tf.reduce_prod(shape[1:])
-    blocks = (size + 3) // 4  # a row takes whole blocks
+    blocks = (size + 3) // 4  # a row starts at a block of its own
     key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
     skipped = tf.cast(first_row, tf.uint64) * tf.cast(blocks, tf.uint64)
     bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
@@ -88,41 +94,41 @@ def uniform_rows(shape, seed: tf.Tensor, first_row=0) -> tf.Tensor:
 
 
 def _to_unit(bits):
-    """Turns uint32 bits into float32 in the open interval (0, 1)."""
+    """Converts uint32 bits to float32 in the open interval (0, 1)."""
     high = tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32))
     return (tf.cast(high, tf.float32) + 0.5) * (1 / 2**23)
 
 
-def normal(shape, seed: tf.Tensor) -> tf.Tensor:
+def normal(shape: Shape, seed: tf.Tensor) -> tf.Tensor:
     """Returns float32 standard normals (inverse cumulative distribution)."""
     return tf.math.ndtri(uniform(shape, seed))
 
 
-def logistic(shape, seed: tf.Tensor) -> tf.Tensor:
+def logistic(shape: Shape, seed: tf.Tensor) -> tf.Tensor:
     """Returns float32 standard logistic noise."""
     u = uniform(shape, seed)
     return tf.math.log(u) - tf.math.log1p(-u)
 
 
-def gumbel(shape, seed: tf.Tensor) -> tf.Tensor:
+def gumbel(shape: Shape, seed: tf.Tensor) -> tf.Tensor:
     """Returns float32 standard Gumbel noise."""
     return -tf.math.log(-tf.math.log(uniform(shape, seed)))
 
 
 def categorical(
-    logits: tf.Tensor, seed: tf.Tensor, temperature=1.0
+    logits: tf.Tensor, seed: tf.Tensor, temperature: float | tf.Tensor = 1.0
 ) -> tf.Tensor:
     """Draws indices from logits by the Gumbel-max trick.
 
     Args:
         logits: float [..., K], unnormalised log-probabilities.
         seed: int32 [2].
-        temperature: divides the logits; 0 gives the arg max.
+        temperature: divides the logits (default 1); 0 gives the argmax.
 
     Returns:
         int32 [...], each in 0..K-1.
     """
     noise = gumbel(tf.shape(logits), seed)
-    # logits + T * noise has the arg max of logits / T + noise, also at T = 0.
+    # logits + T * noise has the argmax of logits / T + noise, also at T = 0.
     noisy = logits + tf.cast(temperature, logits.dtype) * noise
     return tf.argmax(noisy, axis=-1, output_type=tf.int32)

@@ -1,31 +1,30 @@
-"""What a layer needs of `tf.distribute`: its replica, sums, losses."""
+"""Replicas of `tf.distribute`, as layers need them: numbers, sums, losses."""
+
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 
 def num_replicas() -> int:
-    """Returns the number of replicas that run in step, 1 without a strategy."""
+    """Returns the number of replicas in sync, 1 without a strategy."""
     context = tf.distribute.get_replica_context()
     return context.num_replicas_in_sync if context is not None else 1
 
 
 def replica_id() -> int:
-    """Returns this replica's number; 0 where it is not known while tracing."""
+    """Returns this replica's number; 0 if it is unknown while tracing."""
     context = tf.distribute.get_replica_context()
     number = context.replica_id_in_sync_group if context is not None else 0
     static = tf.get_static_value(number) if tf.is_tensor(number) else number
     return 0 if static is None else int(static)
 
 
-def sum_over_replicas(tensors):
+def sum_over_replicas(tensors: Any) -> Any:
     """Sums a nest of tensors over all replicas; the identity with one replica.
 
     Args:
-        tensors: a nest of dense tensors, equally shaped on every replica.
-
-    Returns:
-        The same nest with every tensor summed over the replicas.
+        tensors: a nest of dense tensors, of equal shapes on every replica.
     """
     if num_replicas() == 1:
         return tensors
@@ -33,11 +32,11 @@ def sum_over_replicas(tensors):
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
 
 
-def first_row(rows) -> tf.Tensor:
-    """Returns where this replica's rows of the global batch begin, int64.
+def first_row(rows: int | tf.Tensor) -> tf.Tensor:
+    """Returns the index of this replica's first row of the global batch, int64.
 
     Args:
-        rows: how many rows this replica has; the others have as many.
+        rows: number of rows of each replica.
     """
     context = tf.distribute.get_replica_context()
     number = context.replica_id_in_sync_group if context is not None else 0
@@ -47,16 +46,16 @@ def first_row(rows) -> tf.Tensor:
 class ReplicaLosses(keras.layers.Layer):
     """A layer each of whose replicas sees, and clears, only its own losses.
 
-    If `call` has a collective operation, the threads of a MirroredStrategy
-    take turns inside it, and all of them append to the layer's one list of
-    losses.
+    If `call` contains a collective operation, the threads of a
+    MirroredStrategy take turns inside it, and all append to the one list of
+    losses that the layer has.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self._loss_replicas = []
 
-    def add_loss(self, loss):
+    def add_loss(self, loss: Any) -> None:
         before = len(self._losses)
         super().add_loss(loss)
         added = len(self._losses) - before

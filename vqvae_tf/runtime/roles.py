@@ -1,4 +1,4 @@
-"""What a part needs for its role in a model, checked in the constructor."""
+"""Requirements on the parts of a model, checked in its constructor."""
 
 import typing
 
@@ -8,13 +8,13 @@ from vqvae_tf.utils.messages import with_article
 
 
 class Role(typing.NamedTuple):
-    """What a part must be.
+    """Requirements on a part.
 
     Attributes:
-        title: its name in an error, with an example.
+        title: name in error messages, with examples.
         needs: attributes and methods that it must have.
-        lacks: those that it must not have: they mark parts of other roles.
-        layer: whether it is a Keras layer or model.
+        lacks: those that it must not have, since they mark other roles.
+        layer: whether it must be a Keras layer or model.
     """
 
     title: str
@@ -23,8 +23,8 @@ class Role(typing.NamedTuple):
     layer: bool = True
 
 
-# What marks densities and likelihoods, quantizers, bottlenecks and whole
-# models: networks and other layers have none of these.
+# Attributes of densities and likelihoods, quantizers, bottlenecks and whole
+# models, which networks and other layers lack.
 _NO_NETWORK = ("log_prob", "num_codebooks", "penalty", "compute_losses")
 
 ROLES = {
@@ -75,22 +75,22 @@ ROLES = {
 }
 
 
-def check_role(owner: object, name: str, part: object, role: str):
-    """Raises ValueError for a part that cannot play its role.
+def check_role(owner: object, name: str, part: object, role: str) -> None:
+    """Raises ValueError for a part that does not fit its role.
 
     Args:
-        owner: the model or density that gets the part.
-        name: the argument's.
-        part: the part.
-        role: one of `ROLES`.
+        owner: the model or density that takes the part.
+        name: name of the argument.
+        part: value of the argument.
+        role: a key of `ROLES`.
 
     Example:
 
     >>> check_role(keras.Model(), "encoder", None, "network")
     Traceback (most recent call last):
     ...
-    ValueError: The encoder of a Model is a network, a Keras layer or model
-    (networks.Encoder, Decoder, ...). Received: None.
+    ValueError: The encoder of a Model must be a network, a Keras layer or
+    model (networks.Encoder, Decoder, ...). Received: None.
     """
     wanted = ROLES[role]
     is_kind = isinstance(part, keras.layers.Layer) or (
@@ -104,13 +104,13 @@ def check_role(owner: object, name: str, part: object, role: str):
     )
     if not fits:
         raise ValueError(
-            f"The {name} of {with_article(owner)} is {wanted.title}. "
+            f"The {name} of {with_article(owner)} must be {wanted.title}. "
             f"Received: {_described(part)}."
         )
 
 
 def _has(part, name):
-    # The class first: a property may need what does not exist yet.
+    # The class first, since a property may need attributes not yet set.
     return hasattr(type(part), name) or hasattr(part, name)
 
 
@@ -118,7 +118,7 @@ def _described(part):
     if part is None:
         return "None"
     if isinstance(part, type):
-        return f"the class {part.__name__} itself; write {part.__name__}(...)"
+        return f"the class {part.__name__} itself; pass {part.__name__}(...)"
     if not isinstance(part, keras.layers.Layer):
         return f"{part!r:.80} of type {type(part).__name__}"
     for role in _TELLING:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from typing import Any, NoReturn, Self
 
 import keras
 import tensorflow as tf
@@ -14,17 +15,18 @@ from vqvae_tf.runtime.keras_files import KerasFiles
 from vqvae_tf.utils.messages import with_article
 
 
-def split_weight(weight):
+def split_weight(
+    weight: tf.Tensor | None,
+) -> tuple[tf.Tensor | None, tf.Tensor | None]:
     """Splits a sample weight into a mask of positions and weights of examples.
 
     Args:
-        weight: None, `[batch]`, or `[batch, *grid]` with 0 at padding, which
-            counts nowhere.
+        weight: None, `[batch]`, or `[batch, *grid]` with 0 at padding.
 
     Returns:
         The mask, float32 `[batch, *grid]` or None, and the weights `[batch]`
-        or None. With a mask these are the share of an example's positions
-        that count: a mean of losses per position that is weighted by them is
+        or None. With a mask, a weight is the unmasked share of an example's
+        positions: weighting each example's mean loss per position by it gives
         the mean over all positions.
 
     Example:
@@ -39,24 +41,24 @@ def split_weight(weight):
     return mask, tf.reduce_mean(mask, axis=range(1, len(mask.shape)))
 
 
-def examples(x, share=None) -> tf.Tensor:
-    """Returns how many examples a batch counts as, a float32 scalar.
+def examples(x: tf.Tensor, share: tf.Tensor | None = None) -> tf.Tensor:
+    """Returns the (weighted) number of examples of a batch, a float32 scalar.
 
     Args:
         x: `[batch, ...]`.
-        share: how much of each example counts, `[batch]`; all by default.
+        share: weight of each example, `[batch]`; None (default) is 1.
     """
     if share is None:
         share = tf.ones([tf.shape(x)[0]])
     return tf.reduce_sum(tf.cast(share, tf.float32))
 
 
-def total(losses) -> tf.Tensor:
+def total(losses: Iterable[tf.Tensor]) -> tf.Tensor:
     """Returns the sum of scalar losses, float32, 0 for none."""
     return tf.add_n([tf.zeros([]), *(tf.cast(x, tf.float32) for x in losses)])
 
 
-# In a config: `freezing.trainable_parts`.
+# Key of `freezing.trainable_parts` in a config.
 _TRAINABLE = "trainable_parts"
 
 
@@ -65,33 +67,33 @@ def _unknown():
 
 
 class _Itself:
-    """An attribute that is the object, until it is set to something else."""
+    """An attribute that defaults to the object itself."""
 
     def __get__(self, instance, owner=None):
         return self if instance is None else instance
 
 
 class StepModel(KerasFiles, CheckedModel):
-    """A `keras.Model` that trains on what its `compute_losses` returns.
+    """A `keras.Model` that minimises the loss of its `compute_losses`.
 
-    Subclasses implement `compute_losses(x, context, training)` and name their
-    metrics in `loss_names`. Batches are `x`, `(x, context)` or
-    `(x, context, sample_weight)`; each row counts by its weight, everywhere,
-    so a last batch padded with rows of weight 0 gives the same metrics as an
-    unpadded one. A weight `[batch, *grid]` is a mask of the positions that
-    count, for data of varying size. The loss that is minimised is the weighted
-    mean over the *global* batch, on any number of replicas.
+    Subclasses implement `compute_losses(x, context, weight, training)` and name
+    their metrics in `loss_names`. Batches are `x`, `(x, context)` or
+    `(x, context, sample_weight)`. Weights apply to losses, metrics and
+    statistics alike, so a last batch padded with rows of weight 0 gives the
+    same metrics as an unpadded one. A weight `[batch, *grid]` is a mask of
+    positions, for data of varying size. The loss is the weighted mean over the
+    *global* batch, for any number of replicas.
     """
 
     loss_names = ("loss",)
     # Arguments of the constructor that are layers or models themselves.
     parts = ()
-    # A model of two stages has these two parts, any other one is its own
+    # Two-stage models have these two parts; any other model is its own
     # autoencoder.
     autoencoder = _Itself()
     prior = None
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         # Inputs are data as stored; a bfloat16 policy must not round them.
         super().__init__(autocast=False, **kwargs)
         self._trackers = {}
@@ -99,39 +101,52 @@ class StepModel(KerasFiles, CheckedModel):
         self.add_metric_names(self.loss_names)
 
     def __dir__(self):
-        # Keras loads weights into whatever an attribute holds, without an end
-        # where that is the model itself.
+        # Keras loads weights by walking over all attributes, and would never
+        # finish if one is the model itself.
         own = self.__dict__
         return [n for n in super().__dir__() if n != "autoencoder" or n in own]
 
-    def add_metric_names(self, names: Iterable[str]):
-        """Adds metrics that depend on a model's parts to `loss_names`."""
+    def add_metric_names(self, names: Iterable[str]) -> None:
+        """Adds metrics beyond `loss_names` that depend on a model's parts."""
         for name in names:
             self._trackers[name] = keras.metrics.Mean(name)
 
-    def compute_losses(self, x, context=None, weight=None, training=False):
-        """Returns `(per_example, extra, metrics)`.
+    def compute_losses(
+        self,
+        x: tf.Tensor,
+        context: dict[str, tf.Tensor] | None = None,
+        weight: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        """Computes the losses of a batch.
 
-        `per_example` is a float32 [batch] loss, `extra` a scalar added to its
-        mean (already a mean over this replica's batch), `metrics` a dict of
-        float32 [batch] values or of (value, weight) pairs. `weight` is
-        [batch], or a mask of positions: see `split_weight`.
+        Args:
+            x: data as stored, `[batch, ...]`.
+            context: the batch's context, None (default) for none.
+            weight: `[batch]`, or a mask of positions: see `split_weight`. None
+                (default) weights all alike.
+            training: whether this is a training step (default False).
+
+        Returns:
+            `(per_example, extra, metrics)`: a float32 [batch] loss; a scalar
+            added to its mean (already a mean over this replica's batch); a
+            dict of float32 [batch] values or of (value, weight) pairs.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must implement compute_losses."
         )
 
-    def build(self, input_shape=None):
-        """Creates the variables that need no data; here there are none."""
+    def build(self, input_shape: Any = None) -> None:
+        """Creates all variables; subclasses need no data for this."""
         self.built = True
 
-    def get_build_config(self):
+    def get_build_config(self) -> dict[str, bool] | None:
         return {"built": True} if self.built else None
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: dict) -> None:
         self.build()
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for part in self.parts:
             config[part] = keras.saving.serialize_keras_object(
@@ -143,7 +158,7 @@ class StepModel(KerasFiles, CheckedModel):
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         for part in cls.parts:
             # Configs saved before a part existed lack its key.
@@ -152,7 +167,7 @@ class StepModel(KerasFiles, CheckedModel):
         trainable = config.pop(_TRAINABLE, None)
         model = cls(**config)
         freezing.set_trainable_parts(model, trainable)
-        # Again, once `build` has made further layers.
+        # Repeated once `build` has made further layers.
         model._parts_when_built = lambda: trainable
         return model
 
@@ -168,20 +183,20 @@ class StepModel(KerasFiles, CheckedModel):
         *,
         custom_objects: dict | None = None,
         sha256: str | None = None,
-    ):
+    ) -> Self:
         """Loads a pretrained model.
 
         Args:
             name: a built-in name (`vqvae-tf list`), a preset's folder, the
                 work directory of a training, or `hf://user/repository`.
-            custom_objects: classes of your own that the preset may name, a
-                dict such as `{"my_package>Encoder": Encoder}`.
-            sha256: what `save_to_preset` returned; a preset that differs is
-                refused.
+            custom_objects: your own classes that the preset may name, a dict
+                such as `{"my_package>Encoder": Encoder}`. Default none.
+            sha256: the preset's, as `save_to_preset` returned it; others are
+                refused. None (default) accepts any.
 
         Raises:
-            presets.PresetError: if it is not found, altered, or of another
-                class.
+            presets.PresetError: the preset does not exist, is altered, or is
+                of another class.
         """
         return presets.load(
             name,
@@ -203,40 +218,40 @@ class StepModel(KerasFiles, CheckedModel):
         """Returns the specs of the arguments of `call`, for `export`.
 
         Raises:
-            ValueError: where they depend on more than the model knows.
+            ValueError: the model does not know them.
         """
         raise ValueError(
-            f"What {with_article(self)} is called with depends on its "
-            "network. Give export an input_signature: [tf.TensorSpec of the "
-            "data, a dict of those of the context]."
+            f"The arguments of {with_article(self)} depend on its network. "
+            "Pass an input_signature to export: [tf.TensorSpec of the data, a "
+            "dict of those of the context]."
         )
 
     def export(
         self,
-        filepath,
-        format="tf_saved_model",
-        verbose=None,
-        input_signature=None,
-        **options,
-    ):
-        """Writes the model's `call`, as `keras.Model.export` does.
+        filepath: str | os.PathLike,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: list | None = None,
+        **options: Any,
+    ) -> None:
+        """Exports the model's `call`, as `keras.Model.export` does.
 
-        `vqvae_tf.export.export` writes everything that a model answers.
+        `vqvae_tf.export.export` also exports encoding, sampling and so on.
 
         Args:
             filepath, format, verbose, options: same as for
                 `keras.Model.export`.
-            input_signature: by default data of any batch size, and the context
-                that the model needs.
+            input_signature: specs of the arguments. None (default) is data of
+                any batch size and the context that the model needs.
 
         Raises:
-            ValueError: for a model that cannot be called.
+            ValueError: the model has no `call`.
         """
         if type(self).call is keras.Model.call:
             raise ValueError(
-                f"{with_article(self, 'A')} is not called, so Keras has "
-                "nothing to export. vqvae_tf.export.export(model, folder) "
-                "writes what models answer, encode and decode for instance."
+                f"{with_article(self, 'A')} has no call(), so Keras has "
+                "nothing to export. Use vqvae_tf.export.export(model, folder), "
+                "which exports encode, decode and others."
             )
         if not self.built:
             self.build()
@@ -245,23 +260,23 @@ class StepModel(KerasFiles, CheckedModel):
 
     @property
     def _default_save_signature(self):
-        # Keras would call each model inside a SavedModel with its first
-        # argument only.
+        # Keras would call each model inside a SavedModel with only its first
+        # argument.
         return None
 
-    def quantize(self, *args, **kwargs):
-        """Refused: configs of parts do not say that they are quantized."""
+    def quantize(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raises ValueError: configs would not record the quantization."""
         raise ValueError(
-            "Models of vqvae_tf are not quantized by Keras: their parts make "
-            "their layers themselves, and one that is saved could not be "
-            "loaded. Export the model (vqvae_tf.export.export), and quantize "
-            "the SavedModel by LiteRT's converter, say."
+            "Keras cannot quantize models of vqvae_tf: their parts create "
+            "their own layers, so a saved model could not be loaded again. "
+            "Export the model (vqvae_tf.export.export) and quantize the "
+            "SavedModel, for instance with LiteRT's converter."
         )
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
             loss = self._loss_and_metrics(data, training=True)
-            # Optimizers sum gradients over replicas; `loss` is a mean already.
+            # Optimizers sum gradients over replicas, but `loss` is a mean.
             scaled = self.optimizer.scale_loss(loss / replicas.num_replicas())
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables)
@@ -270,31 +285,31 @@ class StepModel(KerasFiles, CheckedModel):
         self.optimizer.apply(gradients, variables)
         return self._step_logs()
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         self._loss_and_metrics(data, training=False)
         return self._step_logs()
 
-    def predict_step(self, data):
+    def predict_step(self, data: Any) -> Any:
         x, context, _ = unpack_batch(data)
         if isinstance(x, tuple):  # from `predict_on_batch`
             x, context, _ = unpack_batch(x)
         return self(x) if context is None else self(x, context=context)
 
     @property
-    def metrics_names(self):
+    def metrics_names(self) -> list[str]:
         """The names of what `evaluate` returns, in its order."""
         return list(self.get_metrics_result())
 
     def _flatten_metrics_in_order(self, logs):
-        # Keras goes by the names of metrics, but one metric may be several
-        # figures here, and Keras adds a mean of the loss of its own.
+        # Keras would look up metrics by name, but here one metric may give
+        # several figures, and Keras adds its own mean of the loss.
         found = [logs[name] for name in self.metrics_names if name in logs]
         return found[0] if len(found) == 1 else found
 
     def _step_logs(self):
         logs = self.get_metrics_result()
         if strategies.is_multi_worker():
-            # Keras then takes the mean over axis 0, which scalars lack.
+            # Keras then averages over axis 0, which scalars lack.
             logs = {k: tf.reshape(v, [1]) for k, v in logs.items()}
         return logs
 

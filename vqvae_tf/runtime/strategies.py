@@ -1,37 +1,38 @@
-"""Strategies of `tf.distribute`: on which devices and machines to train."""
+"""Strategies of `tf.distribute`: the devices and machines to train on."""
 
 import contextlib
 import functools
 import json
 import os
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
 from vqvae_tf.utils.errors import ExplainedError
 from vqvae_tf.utils.messages import first_line
 
+Strategy = tf.distribute.Strategy
 NAMES = ("one", "mirrored", "multiworker", "tpu")
 
 
-def make_strategy(
-    name: str = "one", tpu: str | None = None
-) -> tf.distribute.Strategy:
-    """Returns a strategy by its name; call it before anything else runs.
+def make_strategy(name: str = "one", tpu: str | None = None) -> Strategy:
+    """Returns a strategy by name; call it before any other TensorFlow code.
 
     Args:
-        name: "one" (this machine, one device), "mirrored" (all accelerators of
-            this machine, or all its logical CPU devices), "multiworker" (the
-            machines that TF_CONFIG names, this one among them) or "tpu".
-        tpu: with "tpu", its name or address; by default TPU_NAME, or the TPU
-            of this virtual machine.
+        name: "one" (one device of this machine, the default), "mirrored" (all
+            accelerators of this machine, or all its logical CPU devices),
+            "multiworker" (the machines in TF_CONFIG, including this one) or
+            "tpu".
+        tpu: for "tpu", its name or address; None (default) uses TPU_NAME, or
+            the TPU of this virtual machine.
 
     Returns:
         A strategy for `tasks.run.train`, or for `with strategy.scope():` around
-        the making and compiling of a model.
+        creating and compiling a model.
 
     Raises:
-        ValueError: for another name, if TF_CONFIG does not name the machines,
-            or if there is no TPU.
+        ValueError: an unknown name, a TF_CONFIG that does not list the
+            machines, or no TPU.
 
     Example:
 
@@ -50,7 +51,7 @@ def make_strategy(
     if name == "tpu":
         return _tpu_strategy(tpu)
     raise ValueError(
-        f"A strategy is one of {', '.join(NAMES)}. Received: {name!r}."
+        f"strategy must be one of {', '.join(NAMES)}. Received: {name!r}."
     )
 
 
@@ -58,8 +59,8 @@ def _check_tf_config():
     text = os.environ.get("TF_CONFIG")
     expected = (
         'Expected TF_CONFIG like {"cluster": {"worker": ["host1:port", '
-        '"host2:port"]}, "task": {"type": "worker", "index": 0}}, with this '
-        "machine's own index. Received: "
+        '"host2:port"]}, "task": {"type": "worker", "index": 0}}, with the '
+        "index of this machine. Received: "
     )
     if not text:
         raise ValueError(f"{expected}none.")
@@ -95,8 +96,8 @@ class WorkerLost(ExplainedError):
 
 
 @contextlib.contextmanager
-def telling_lost_workers(strategy):
-    """Turns the errors that a lost worker causes into `WorkerLost`."""
+def telling_lost_workers(strategy: Strategy | None) -> Iterator[None]:
+    """Turns errors caused by a lost worker into `WorkerLost`."""
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
@@ -104,12 +105,15 @@ def telling_lost_workers(strategy):
             raise
         raise WorkerLost(
             "Another worker has stopped, or cannot be reached "
-            f"({first_line(error)}). Start all of them again with the same "
-            "command: they go on from the last checkpoint."
+            f"({first_line(error)}). Restart all workers with the same "
+            "command: they resume from the last checkpoint."
         ) from error
 
 
-def is_multi_worker(strategy=None) -> bool:
+# The functions below take None for the current strategy.
+
+
+def is_multi_worker(strategy: Strategy | None = None) -> bool:
     """Returns whether several processes train together."""
     strategy = strategy or tf.distribute.get_strategy()
     return (
@@ -118,7 +122,7 @@ def is_multi_worker(strategy=None) -> bool:
     )
 
 
-def num_workers(strategy=None) -> int:
+def num_workers(strategy: Strategy | None = None) -> int:
     """Returns how many processes train together."""
     strategy = strategy or tf.distribute.get_strategy()
     resolver = strategy.cluster_resolver
@@ -127,21 +131,21 @@ def num_workers(strategy=None) -> int:
     return max(1, len(resolver.cluster_spec().as_dict().get("worker", ())))
 
 
-def worker_index(strategy=None) -> int:
-    """Returns the number of this process; 0, the chief's, with one."""
+def worker_index(strategy: Strategy | None = None) -> int:
+    """Returns the index of this process; the chief, or a single one, is 0."""
     strategy = strategy or tf.distribute.get_strategy()
     if not is_multi_worker(strategy):
         return 0
     return strategy.cluster_resolver.task_id
 
 
-def is_chief(strategy=None) -> bool:
-    """Returns whether this process writes files for all."""
+def is_chief(strategy: Strategy | None = None) -> bool:
+    """Returns whether this process writes files for all workers."""
     return worker_index(strategy) == 0
 
 
-def of_all_workers(value: int, strategy=None) -> list[int]:
-    """Returns the integers of all replicas; waits for all workers."""
+def of_all_workers(value: int, strategy: Strategy | None = None) -> list[int]:
+    """Gathers an integer from each replica; waits for all workers."""
     strategy = strategy or tf.distribute.get_strategy()
     if not is_multi_worker(strategy):
         return [int(value)]
@@ -152,7 +156,7 @@ def of_all_workers(value: int, strategy=None) -> list[int]:
 
 @functools.lru_cache(maxsize=1)
 def _gather(strategy):
-    """Returns a function that puts the replicas' integers in a vector."""
+    """Returns a function that gathers the replicas' integers in a vector."""
 
     def replica(value):
         context = tf.distribute.get_replica_context()
@@ -166,18 +170,21 @@ def _gather(strategy):
     return tf.function(lambda value: strategy.run(replica, (value,)))
 
 
-def wait_for_all(strategy=None):
-    """Returns when every worker has come here."""
+def wait_for_all(strategy: Strategy | None = None) -> None:
+    """Blocks until every worker has called this."""
     of_all_workers(0, strategy)
 
 
-def distributed(make_dataset, strategy=None):
+def distributed(
+    make_dataset: Callable[..., tf.data.Dataset],
+    strategy: Strategy | None = None,
+) -> tf.data.Dataset | tf.distribute.DistributedDataset:
     """Returns batches of which each worker reads only its own rows.
 
     Args:
-        make_dataset: a function of a worker's `part`, (index, count), that
-            returns a `tf.data.Dataset` of its rows of each global batch.
-        strategy: the current one by default.
+        make_dataset: called with a worker's `part=(index, count)`; returns its
+            rows of each global batch.
+        strategy: None (default) is the current one.
 
     Returns:
         A dataset for `fit` within the strategy.

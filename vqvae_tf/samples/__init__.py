@@ -1,1 +1,1 @@
-"""Photos, digits, clips and voices that the package carries."""
+"""Photos, digits, clips and voices that ship with the package."""

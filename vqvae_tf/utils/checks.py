@@ -1,30 +1,30 @@
-"""Checks of numbers, each with one clear error: arguments and options.
+"""Checks of numeric arguments and options, each with one clear error.
 
-A number may be Python's or numpy's, a 0-d array or an eager tensor. All are
-treated alike, and checked before they are cast. `tensor_checks` does the same
-for arrays, and for tensors whose values are known only when a graph runs.
+Python and NumPy numbers, 0-d arrays and eager tensors are treated alike, and
+checked before they are cast. `tensor_checks` does the same for arrays, and for
+tensors whose values are known only when a graph runs.
 """
 
 import math
 import numbers
+from collections.abc import Sequence
 
 import numpy as np
 
 MAX_INT32 = 2**31 - 1
-# Beyond it noise times temperature leaves float32.
+# Beyond it, noise times temperature overflows float32.
 MAX_TEMPERATURE = 1e30
 
 
 def number(value: object) -> int | float | None:
-    """Returns a Python int or float, or None for what is no real number.
+    """Returns a Python int or float, or None for anything but a real number.
 
-    Args:
-        value: anything; bool is no number.
+    A bool is not a number.
     """
     if callable(getattr(value, "numpy", None)):  # an eager tensor
         value = value.numpy()
     if isinstance(value, (np.ndarray, np.generic)):
-        # "V": bfloat16 and its like.
+        # "V": bfloat16 and similar.
         if value.ndim or value.dtype.kind not in "iufV":
             return None
         value = value.item()
@@ -48,10 +48,11 @@ def check_integer(
     """Returns value as an int; raises ValueError unless it is in low..high.
 
     Args:
-        name: the argument's, for the message.
-        value: any.
-        low, high: the smallest and the largest valid value.
-        expected: what is valid, in words; by default the range.
+        name: name of the argument, for the message.
+        value: value of the argument, of any type.
+        low, high: smallest and largest valid value; high is 2**31 - 1 by
+            default.
+        expected: what is valid, in words; None (default) is the range.
     """
     found = number(value)
     if not isinstance(found, int) or not low <= found <= high:
@@ -62,7 +63,7 @@ def check_integer(
 
 
 def check_positive(name: str, value: object) -> int:
-    """Returns value as an int; raises ValueError unless it is one, above 0."""
+    """Returns value as an int; raises ValueError unless an integer > 0."""
     return check_integer(name, value, 1, expected="a positive integer")
 
 
@@ -81,8 +82,7 @@ def check_number(
     """Returns value; raises ValueError unless it is a number in [low, high].
 
     Args:
-        name: the argument's, for the message.
-        value: any.
+        name, value: same as for `check_integer`.
         low, high: the interval; neither may be infinite.
         expected: the interval in words.
 
@@ -138,7 +138,7 @@ def check_top_p(value: object) -> float | None:
     """Returns a float or None; raises ValueError for anything else."""
     if value is None:
         return None
-    # Samplers compute in float32: what rounds to 0 or 1 there is 0 or 1 here.
+    # Samplers compute in float32, where small values round to 0.
     smallest = float(np.finfo(np.float32).tiny)
     found = check_number("top_p", value, smallest, 1, EXPECTED["top_p"])
     return float(np.float32(found))
@@ -157,13 +157,15 @@ def check_seed(
 # Labels -----------------------------------------------------------------------
 
 
-def check_labels(name: str, values, size: int) -> np.ndarray:
+def check_labels(
+    name: str, values: int | Sequence | np.ndarray, size: int
+) -> np.ndarray:
     """Returns integers as an array; raises ValueError outside 0..size-1.
 
     Args:
-        name: what they are called, in the plural.
-        values: an array or a list of any shape, or one number.
-        size: how many different ones there are.
+        name: what messages call them, in the plural.
+        values: integers of any shape.
+        size: number of different labels.
     """
     found = np.asarray(values)
     if found.dtype.kind not in "iu":

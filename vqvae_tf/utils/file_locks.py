@@ -2,6 +2,7 @@
 
 import errno
 import os
+from typing import IO
 
 try:
     import fcntl
@@ -11,18 +12,18 @@ except ImportError:  # Windows
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
-def try_lock(file) -> bool | None:
+def try_lock(file: IO | int) -> bool | None:
     """Takes the lock of an open file, without waiting.
 
     Args:
         file: a file object, or its descriptor.
 
     Returns:
-        True: the lock is held until the file is closed. False: another holds
-        it. None: the operating system or the file system has no locks.
+        True: the lock is held until the file is closed. False: another process
+        holds it. None: the operating system or file system has no locks.
 
     Raises:
-        OSError: if locking fails otherwise.
+        OSError: locking fails for another reason.
     """
     if fcntl is None:
         return None
@@ -38,5 +39,5 @@ def try_lock(file) -> bool | None:
 
 
 def user_number() -> int:
-    """Returns the user's id, 0 on systems that have none."""
+    """Returns the user's id, 0 on systems without any."""
     return os.getuid() if hasattr(os, "getuid") else 0

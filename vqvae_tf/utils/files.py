@@ -1,7 +1,8 @@
-"""Writing files so that nobody ever sees half of one."""
+"""Atomic writing of files."""
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -10,25 +11,25 @@ from vqvae_tf.utils.paths import resolve
 
 
 @contextlib.contextmanager
-def write_atomically(path: str | os.PathLike, sync: bool = True):
-    """Gives a temporary name to write to, and renames the file when done.
+def write_atomically(
+    path: str | os.PathLike, sync: bool = True
+) -> Iterator[str]:
+    """Yields a temporary path to write to, and renames the file at the end.
 
-    A link is followed: what it points to is replaced. What a killed process
-    has left of earlier writing to the same folder is removed.
+    The temporary path has the same name and is on the same file system. After
+    an error it is removed, and an existing file is unchanged. A link is
+    followed: its target is replaced. Leftovers of killed processes in the same
+    folder are removed.
 
     Args:
-        path: the file to make or replace; its folder is made if needed.
-        sync: whether the file is flushed to the disk before it gets its
-            name, so that even a power failure leaves the old one or the new.
-            It costs some milliseconds, too much for many small files.
-
-    Yields:
-        The temporary path, a string: the same name on the same file system.
-        On an error it is removed, and an existing file stays as it was.
+        path: file to create or replace; its folder is created if needed.
+        sync: whether to flush the file to the disk before renaming it (default
+            True), so that even a power failure leaves the old or the new file.
+            This takes some milliseconds, too long for many small files.
 
     Raises:
-        OSError: if it cannot be written.
-        ValueError: if path exists and is not a file.
+        OSError: the file cannot be written.
+        ValueError: `path` exists and is not a file.
 
     Example:
 
@@ -38,7 +39,7 @@ def write_atomically(path: str | os.PathLike, sync: bool = True):
     path = resolve(path)
     if path.exists() and not path.is_file():
         raise ValueError(
-            "A file can be written to a new name, or replace a file. "
+            "A file can be written only to a new path, or replace a file. "
             f"Received: {path}, which is something else."
         )
     with scratch.scratch(path.parent) as folder:
@@ -52,12 +53,12 @@ def write_atomically(path: str | os.PathLike, sync: bool = True):
             sync_folder(path.parent)
 
 
-def remove_leftovers(path: str | os.PathLike):
-    """Removes what killed writers left of a file and its neighbours."""
+def remove_leftovers(path: str | os.PathLike) -> None:
+    """Removes leftovers of killed writers from the folder of a file."""
     scratch.remove_leftovers(resolve(path).parent)
 
 
-def sync_tree(folder: str | os.PathLike):
+def sync_tree(folder: str | os.PathLike) -> None:
     """Flushes all files below a folder, and their names, to the disk."""
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -65,8 +66,8 @@ def sync_tree(folder: str | os.PathLike):
         sync_folder(parent)
 
 
-def sync_folder(folder: str | os.PathLike):
-    """Flushes the names in a folder to the disk, where that is possible."""
+def sync_folder(folder: str | os.PathLike) -> None:
+    """Flushes the names in a folder to the disk if the system can."""
     with contextlib.suppress(OSError):
         _sync(folder)
 
@@ -79,8 +80,7 @@ def _sync(path):
         os.close(handle)
 
 
-def save_npz(path: str | os.PathLike, **arrays: np.ndarray):
+def save_npz(path: str | os.PathLike, **arrays: np.ndarray) -> None:
     """Writes arrays to a compressed npz file, atomically."""
-    with write_atomically(path) as temporary:
-        with open(temporary, "wb") as file:
-            np.savez_compressed(file, **arrays)
+    with write_atomically(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)

@@ -1,8 +1,8 @@
-"""Folders that are replaced as a whole: readers see the old one or the new.
+"""Atomic replacement of folders: readers see the old or the new one.
 
-On most file systems Linux exchanges two folders in one step. On others there
-is a moment in between: a reader then gets the old one from its `find`, and if
-the writer was killed at that moment the next one puts the old one back.
+On most file systems Linux can exchange two folders atomically. On others there
+is a moment in between, when the `find` of a reader returns the old one; if the
+writer is killed at that moment, the next writer puts the old one back.
 """
 
 import contextlib
@@ -11,7 +11,8 @@ import errno
 import os
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from vqvae_tf.utils import files, scratch
 from vqvae_tf.utils.paths import check_place, resolve
@@ -19,11 +20,12 @@ from vqvae_tf.utils.paths import check_place, resolve
 _ATTEMPTS = 100
 # Seconds; all attempts together take half a second.
 _PAUSE = 0.005
-_STEPS_OF_CLOCK = 20_000_000  # nanoseconds
+# Nanoseconds, above the resolution of a file system's clock.
+_STEPS_OF_CLOCK = 20_000_000
 # From linux/fs.h and fcntl.h.
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
-# Errors of a file system, or a kernel, that cannot exchange.
+# Errors of a file system or kernel that cannot exchange folders.
 _CANNOT = {
     errno.ENOSYS,
     errno.EINVAL,
@@ -34,19 +36,19 @@ _CANNOT = {
 
 
 @contextlib.contextmanager
-def new_folder(path: str | os.PathLike, check: Callable):
-    """Gives the path of a folder to make, which then replaces `path`.
+def new_folder(
+    path: str | os.PathLike, check: Callable[[pathlib.Path], None]
+) -> Iterator[pathlib.Path]:
+    """Yields the path of a folder to create, which then replaces `path`.
 
-    Links are followed: what they point to is replaced, and they stay. The
-    folder is flushed to the disk before it is moved into place.
+    The path has the same name, and nothing is there yet. Links are followed:
+    their target is replaced. The folder is flushed to the disk before it is
+    moved into place.
 
     Args:
-        path: the folder to make, or to replace.
+        path: folder to create or replace.
         check: called with the folder that would be replaced, if any, before
-            and after the new one is filled; raises if it must stay.
-
-    Yields:
-        The path, of the same name; nothing is there yet.
+            and after the new one is filled; raises if it must be kept.
     """
     target = replaceable(path, check)
     with scratch.scratch(target.parent) as work:
@@ -58,23 +60,24 @@ def new_folder(path: str | os.PathLike, check: Callable):
         files.sync_folder(target.parent)
 
 
-def replaceable(path: str | os.PathLike, check: Callable) -> pathlib.Path:
-    """Returns the resolved path of a folder that may be made or replaced.
+def replaceable(
+    path: str | os.PathLike, check: Callable[[pathlib.Path], None]
+) -> pathlib.Path:
+    """Returns the resolved path of a folder that can be created or replaced.
 
     Args:
-        path: the folder.
-        check: same as for `new_folder`.
+        path, check: same as for `new_folder`.
 
     Raises:
-        ValueError: for a mount point, which cannot be moved, and for a place
-            inside a file.
-        PermissionError: if nothing may be written there.
+        ValueError: the path is a mount point, which cannot be moved, or inside
+            a file.
+        PermissionError: its parent is not writable.
     """
     target = resolve(path)
     if os.path.ismount(target):
         raise ValueError(
-            f"{target} is where a disk is mounted, and cannot be replaced by "
-            "a folder. Choose a new folder inside of it."
+            f"{target} is where a disk is mounted, and cannot be replaced. "
+            "Choose a new folder inside it."
         )
     if target.exists():
         check(target)
@@ -83,7 +86,7 @@ def replaceable(path: str | os.PathLike, check: Callable) -> pathlib.Path:
 
 
 def _place(new, target, work, check):
-    """Moves a folder into place, and what was there to a scratch folder."""
+    """Moves a folder into place, and the old one to a scratch folder."""
     with _staying_inside(target):
         for _ in range(_ATTEMPTS):
             if not target.exists():
@@ -95,8 +98,8 @@ def _place(new, target, work, check):
                 if _swapped(new, target, work, check):
                     return
     raise OSError(
-        f"{target} is replaced by other processes all the time. Stop them, or "
-        "choose another folder."
+        f"{target} is constantly being replaced by other processes. Stop them, "
+        "or choose another folder."
     )
 
 
@@ -111,13 +114,13 @@ def _renamed(new, target):
 
 
 def _swapped(new, target, work, check):
-    """Replaces a folder; returns False where another did at the same time."""
+    """Replaces a folder; returns False if another writer was faster."""
     with contextlib.suppress(PermissionError):
         os.chmod(new, target.stat().st_mode & 0o7777)
     if exchange(new, target):
         try:
-            check(new)  # it may have got another file meanwhile
-        except BaseException:  # a new file, or Ctrl-C: undo
+            check(new)  # the old folder, which may have got another file
+        except BaseException:  # such a file, or Ctrl-C: undo
             exchange(new, target)
             raise
         return True
@@ -131,10 +134,11 @@ def _swapped(new, target, work, check):
         raise
 
 
-def exchange(one, other) -> bool:
-    """Exchanges two folders in one step; returns False where none can."""
-    rename = _renameat2()
-    if rename is None:
+def exchange(one: str | os.PathLike, other: str | os.PathLike) -> bool:
+    """Exchanges two folders atomically; returns False if the system cannot."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
         return False
     names = os.fsencode(one), os.fsencode(other)
     failed = rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
@@ -144,16 +148,9 @@ def exchange(one, other) -> bool:
     return not failed
 
 
-def _renameat2():
-    try:
-        return ctypes.CDLL(None, use_errno=True).renameat2
-    except (AttributeError, OSError):
-        return None
-
-
 @contextlib.contextmanager
 def _staying_inside(target):
-    """Keeps a process in its working directory when that is replaced."""
+    """Changes to the new folder if the working directory is replaced."""
     inside = False
     with contextlib.suppress(OSError):
         inside = os.path.samefile(".", target)
@@ -165,19 +162,23 @@ def _staying_inside(target):
                 os.chdir(target)
 
 
-# Reading beside a writer ------------------------------------------------------
+# Reading during writes --------------------------------------------------------
 
 
-def read_steadily(find: Callable, read: Callable, errors: tuple):
-    """Reads a folder again where it was replaced meanwhile.
+def read_steadily(
+    find: Callable[[], pathlib.Path],
+    read: Callable[[pathlib.Path], Any],
+    errors: tuple[type[Exception], ...],
+) -> Any:
+    """Reads a folder, again if it was replaced meanwhile.
 
     Args:
-        find: returns the folder's path.
-        read: called with it; reads all files that must belong together.
-        errors: what `read` raises if they do not.
+        find: returns the path of the folder.
+        read: called with the path; reads all files that belong together.
+        errors: raised by `read` if the files do not belong together.
 
     Returns:
-        What `read` returned of one and the same folder.
+        The result of `read` from a single state of the folder.
     """
     for attempt in range(_ATTEMPTS):
         folder = find()
@@ -185,24 +186,20 @@ def read_steadily(find: Callable, read: Callable, errors: tuple):
         try:
             return read(folder)
         except errors:
-            changed = before is None or _is_fresh(before)
-            changed = changed or _state(folder) != before
-            changed = changed or _is_elsewhere(find, folder, errors)
+            changed = (
+                before is None
+                # Too recent for the file system's clock to show a change.
+                or time.time_ns() - before[2] < _STEPS_OF_CLOCK
+                or _state(folder) != before
+                or _is_elsewhere(find, folder, errors)
+            )
             if not changed or attempt == _ATTEMPTS - 1:
                 raise
             time.sleep(_PAUSE)
 
 
-def _is_fresh(state):
-    """Returns whether a folder changed too recently for its time to tell.
-
-    File systems take it from a clock with steps of some milliseconds.
-    """
-    return time.time_ns() - state[2] < _STEPS_OF_CLOCK
-
-
 def _is_elsewhere(find, folder, errors):
-    """Returns whether another folder is found: this one is being removed."""
+    """Whether `find` returns another folder: this one is being removed."""
     try:
         return find() != folder
     except errors:
@@ -210,7 +207,7 @@ def _is_elsewhere(find, folder, errors):
 
 
 def _state(folder):
-    """Returns what differs between a folder and its replacement."""
+    """Returns values that differ between a folder and its replacement."""
     try:
         found = os.stat(folder)
     except OSError:

@@ -3,19 +3,21 @@
 import collections
 import functools
 import threading
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any
 
 import tensorflow as tf
 
 
 class Graphs:
-    """The graphs used last; an object that Keras does not track.
+    """A cache of the last graphs used; not tracked by Keras.
 
-    A graph takes megabytes and seconds. What a user may choose freely must
-    therefore be an argument of the graph, not part of its key. For the rest
-    (sizes of grids, say) the least recently used graph makes room.
+    A graph takes megabytes and seconds. Options that users choose freely must
+    therefore be arguments of a graph, not part of its key. For others (such as
+    sizes of grids), the least recently used graph is dropped.
 
     Args:
-        most: how many graphs are kept.
+        most: largest number of graphs that are kept (default 16).
 
     Example:
 
@@ -32,17 +34,19 @@ class Graphs:
         # Servers call a model from several threads.
         self._lock = threading.Lock()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._made)
 
-    def get(self, function, *arguments, kind=()):
+    def get(
+        self, function: Callable, *arguments: Hashable, kind: Hashable = ()
+    ) -> Callable:
         """Returns `function(*arguments, ...)` as a `tf.function`.
 
         Args:
-            function: what is traced; always the same one for the same key.
-            arguments: its first ones, part of the key.
-            kind: the rest of the key, for what the arguments that are given
-                later need a graph of their own for.
+            function: what is traced; must be the same for equal keys.
+            arguments: its first arguments, part of the key.
+            kind: rest of the key, for kinds of later arguments that need
+                separate graphs.
         """
         key = (arguments, kind)
         with self._lock:
@@ -57,14 +61,18 @@ class Graphs:
             return self._made[key]
 
 
-def call(graph, arguments: dict, **free):
+def call(
+    graph: tf.types.experimental.PolymorphicFunction,
+    arguments: dict[str, Any],
+    **free: Iterable[int] | Callable[[tf.Tensor], Iterable[int]],
+) -> Any:
     """Calls a graph that is traced once for all sizes of some axes.
 
     Args:
         graph: a `tf.function` of a dict.
         arguments: the dict, of tensors, dicts of tensors and None.
-        free: by the name of an argument the axes whose sizes may differ
-            between calls, or a function from a tensor to those axes.
+        free: for names of arguments, the axes whose sizes may differ between
+            calls, or a function from a tensor to those axes.
     """
     specs = dict(arguments)
     for name, axes in free.items():

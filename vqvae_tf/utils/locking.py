@@ -1,44 +1,43 @@
-"""One process at a time in a folder."""
+"""Locks of folders, which let one process work there at a time."""
 
 import contextlib
 import os
 import pathlib
 import threading
+from collections.abc import Iterator
 
 from absl import logging
 
 from vqvae_tf.utils.file_locks import try_lock
 from vqvae_tf.utils.paths import resolve
 
-# The lock file is empty, and removed when the process is done.
+# An empty file, which is removed at the end.
 LOCK = ".lock"
-# What this process holds: (folder, for what, thread).
+# Locks of this process: (folder, purpose, thread).
 _HELD = set()
 
 
 class FolderInUse(ValueError):
-    """A folder that another process is working in."""
+    """Another process is working in the folder."""
 
 
 @contextlib.contextmanager
 def locked(
-    folder: str | os.PathLike,
-    doing: str,
-    remedy: str = "choose another folder",
-):
-    """Keeps other processes out of a folder, until the block or process ends.
+    folder: str | os.PathLike, doing: str, remedy: str = "choose another folder"
+) -> Iterator[None]:
+    """Locks a folder until the block or the process ends.
 
-    Nested blocks of the same thread and purpose enter freely. A folder that is
-    made for the lock is removed again if it stays empty.
+    Nested blocks of the same thread and purpose share the lock. A folder that
+    was created for the lock is removed again if it is still empty.
 
     Args:
-        folder: made if needed.
-        doing: what is done there, for the message.
-        remedy: what to do besides waiting.
+        folder: created if needed.
+        doing: what is being done there, for the message.
+        remedy: what to do other than wait, for the message.
 
     Raises:
-        FolderInUse: if another process holds it.
-        OSError: if the folder cannot be made or written to.
+        FolderInUse: another process holds the lock.
+        OSError: the folder cannot be created or written to.
     """
     folder = resolve(folder)
     held = (folder, doing, threading.get_ident())
@@ -47,7 +46,7 @@ def locked(
         return
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(
-            f"A folder is needed, and {folder} is a file: {remedy}."
+            f"A folder is needed, but {folder} is a file: {remedy}."
         )
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +59,7 @@ def locked(
                 _HELD.remove(held)
     finally:
         if made:
-            with contextlib.suppress(OSError):  # something is in it now
+            with contextlib.suppress(OSError):  # raised unless it is empty
                 folder.rmdir()
 
 
@@ -68,9 +67,9 @@ def locked(
 def _lock(path, doing, remedy):
     if path.exists() and path.stat().st_size:
         raise ValueError(
-            f"{path} is no lock of this package. Move it away, or {remedy}."
+            f"{path} is not a lock of this package. Move it away, or {remedy}."
         )
-    with open(path, "a") as file:  # to write, which NFS asks for
+    with open(path, "a") as file:  # for writing, which NFS requires
         held = try_lock(file)
         removed = not os.fstat(file.fileno()).st_nlink  # since it was opened
         if held is False or removed:
@@ -79,7 +78,7 @@ def _lock(path, doing, remedy):
             )
         if held is None:
             logging.warning(
-                "The file system of %s has no locks: see to it that no other "
+                "The file system of %s has no locks: make sure that no other "
                 "process is %s.",
                 path,
                 doing,

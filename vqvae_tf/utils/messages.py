@@ -1,9 +1,9 @@
-"""Words for messages: the line of an error that says what is wrong."""
+"""Parts of messages: the informative line of an error, names of classes."""
 
 import re
 
 # Names of nodes and functions: {{node x}}, [[{{node x}}]], [Op:x] name: y; and
-# what makes Keras' messages bold.
+# the escape sequences of Keras' bold messages.
 _NAMES = r"\{\{.*?\}\}|\[\[.*?\]\]|\[Op:\w+\]( name: \S*)?|\x1b\[\d*m"
 _FRAMES = (
     "Graph execution error",
@@ -18,35 +18,27 @@ _FRAMES = (
 def _text(error):
     try:
         return str(getattr(error, "message", None) or error)
-    except Exception:  # of a class whose own __str__ fails
+    except Exception:  # raised by the __str__ of the error's class
         return ""
 
 
 def first_line(error: BaseException) -> str:
     """Returns the line of an error that says what is wrong.
 
-    Errors of TensorFlow's operations come with a stack of their own, names of
-    nodes, and sometimes other errors; of those only what is meant for people.
+    Messages of TensorFlow also contain stacks, names of nodes, and sometimes
+    other errors, all of which are dropped.
     """
     text = re.sub(_NAMES, "", _text(error))
     if text.lstrip().startswith("in user code:"):
-        text = _of_traced(text)
-    lines = [line.strip() for line in text.splitlines()]
-    lines = [
-        line
-        for line in lines
-        if line and not line.startswith(_FRAMES) and "root error(s)" not in line
-    ]
-    return lines[0] if lines else type(error).__name__
-
-
-def _of_traced(text):
-    """Returns what an error raised while tracing says.
-
-    AutoGraph puts the lines of code before it: `    ValueError: what it says`.
-    """
-    starts = list(re.finditer(r"^    (\w*\.)*[A-Z]\w*: ", text, re.MULTILINE))
-    return text[starts[-1].end() :] if starts else text
+        # AutoGraph puts lines of code before "    ValueError: message".
+        start = r"^    (\w*\.)*[A-Z]\w*: "
+        found = [*re.finditer(start, text, re.MULTILINE)]
+        text = text[found[-1].end() :] if found else text
+    for line in map(str.strip, text.splitlines()):
+        dropped = line.startswith(_FRAMES) or "root error(s)" in line
+        if line and not dropped:
+            return line
+    return type(error).__name__
 
 
 def with_article(thing: object, article: str = "a") -> str:
@@ -54,7 +46,7 @@ def with_article(thing: object, article: str = "a") -> str:
 
     Args:
         thing: any object.
-        article: "a", or "A" at the beginning of a sentence.
+        article: "a" (default), or "A" at the beginning of a sentence.
 
     Example:
 

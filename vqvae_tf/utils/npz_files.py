@@ -1,8 +1,8 @@
 """Reading npz files that may be damaged or malicious.
 
 `np.load` trusts the file: it allocates what an array's header declares, and
-raises whatever the zip format, a decompressor or its own parser stumbles over.
-Here sizes are compared first, arrays are read straight into place, and every
+raises any error of the zip format, a decompressor or its own parser. Here sizes
+are compared first, arrays are read directly into their memory, and every
 failure is an `NpzError`.
 """
 
@@ -10,6 +10,9 @@ import contextlib
 import os
 import sys
 import zipfile
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
+from typing import IO
 
 import numpy as np
 
@@ -17,31 +20,31 @@ from vqvae_tf.utils.errors import ExplainedError
 from vqvae_tf.utils.messages import first_line
 from vqvae_tf.utils.paths import expand
 
-# An array above this size is refused if it was compressed by more than this
-# factor, as no real data can be: a small file that would fill the memory.
+# A larger array is refused if it was compressed by more than this factor, as no
+# real data can be: a small file would fill the memory.
 _SUSPICIOUS_BYTES, _SUSPICIOUS_RATIO = 256 * 2**20, 200
 _CHUNK = 2**20
 _ALIGNMENT = 64
 
 
 class NpzError(ExplainedError, ValueError):
-    """A file that is no npz file of plain arrays, or is damaged."""
+    """A file is not an npz file of plain arrays, or is damaged."""
 
 
 def read_npz(
-    path: str | os.PathLike, expected: str, names=None
+    path: str | os.PathLike, expected: str, names: Collection[str] | None = None
 ) -> dict[str, np.ndarray]:
     """Returns the arrays of an npz file by name.
 
     Args:
-        path: the file.
+        path: path of the file.
         expected: what it should be, for the message.
-        names: those to read; missing ones are left out. All by default.
+        names: arrays to read, as far as they exist; None (default) is all.
 
     Raises:
-        FileNotFoundError: if it is not there.
-        NpzError: if it is no npz file, is damaged, holds Python objects, or
-            would not fit into memory.
+        FileNotFoundError: the file does not exist.
+        NpzError: it is not an npz file, is damaged, contains Python objects,
+            or would not fit into memory.
 
     Example:
 
@@ -57,16 +60,10 @@ def read_npz(
 class Npz:
     """An open npz file; a context manager.
 
-    Args:
-        path: the file.
-        expected: what it should be, for messages.
+    Arguments and errors are those of `read_npz`; methods raise `NpzError`, too.
 
     Attributes:
-        names: the names of its arrays.
-
-    Raises:
-        FileNotFoundError: if it is not there.
-        NpzError: same as for `read_npz`; its methods raise it, too.
+        names: list of the names of its arrays.
     """
 
     def __init__(
@@ -99,7 +96,7 @@ class Npz:
     def __exit__(self, *_):
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         if self._archive is not None:
             self._archive.close()
         self._file.close()
@@ -109,7 +106,7 @@ class Npz:
         return self._members[name].CRC
 
     def read(self, name: str) -> np.ndarray:
-        """Reads an array, straight into place."""
+        """Returns an array."""
         with self._explained(name), self._opened(name) as (file, header):
             shape, fortran, dtype, size = header
             array = _aligned(shape, fortran, dtype, size)
@@ -121,20 +118,20 @@ class Npz:
             return array
 
     @contextlib.contextmanager
-    def rows(self, name: str):
-        """Opens an array for reading row by row; gives its `Rows`."""
+    def rows(self, name: str) -> Iterator["Rows"]:
+        """Opens an array for reading row by row, as a context manager."""
         opened = contextlib.ExitStack()
         with opened:
             with self._explained(name):
                 file, header = opened.enter_context(self._opened(name))
                 shape, fortran, dtype, _ = header
                 if not shape or fortran and len(shape) > 1:
-                    raise ValueError("its numbers are not row after row")
+                    raise ValueError("its numbers are not in row-major order")
             yield Rows(file, shape, dtype, lambda: self._explained(name))
 
     @contextlib.contextmanager
     def _opened(self, name):
-        """Gives an array's file, read up to its data, and its header."""
+        """Yields an array's file, positioned at its data, and its header."""
         info = self._members[name]
         if info.flag_bits & 1:
             raise ValueError("it is encrypted")
@@ -149,7 +146,7 @@ class Npz:
             size = _size(shape, dtype)
             if size != info.file_size - file.tell():
                 raise ValueError(
-                    f"its header says {size:,} bytes of shape {shape}, and "
+                    f"its header says {size:,} bytes of shape {shape}, but "
                     f"there are {info.file_size - file.tell():,}"
                 )
             stored = min(info.compress_size, os.path.getsize(self._path))
@@ -158,7 +155,7 @@ class Npz:
 
     @contextlib.contextmanager
     def _explained(self, name=None):
-        # zipfile, four decompressors, and numpy's parser raise some fifteen
+        # zipfile, four decompressors and NumPy's parser raise about fifteen
         # kinds of errors for damaged bytes, several of them undocumented.
         try:
             yield
@@ -173,24 +170,30 @@ class Npz:
 
 
 class Rows:
-    """The rows of an array, read in order.
+    """The rows of an array, read in order; see `Npz.rows`.
 
     Attributes:
         shape, dtype: of the whole array.
     """
 
-    def __init__(self, file, shape, dtype, explained):
+    def __init__(
+        self,
+        file: IO[bytes],
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+        explained: Callable[[], AbstractContextManager],
+    ):
         self.shape, self.dtype = shape, dtype
         self._file, self._explained = file, explained
         self._row = _size(shape[1:], dtype)
 
-    def skip(self, count):
+    def skip(self, count: int) -> None:
         """Skips rows."""
         with self._explained():
             self._file.seek(count * self._row, os.SEEK_CUR)
 
-    def read(self, count) -> np.ndarray:
-        """Returns the next rows."""
+    def read(self, count: int) -> np.ndarray:
+        """Returns the next rows, `[count, ...]`."""
         with self._explained():
             found = np.empty((count, *self.shape[1:]), self.dtype)
             if found.nbytes:
@@ -199,7 +202,7 @@ class Rows:
 
 
 def _aligned(shape, fortran, dtype, size):
-    """Returns an array that TensorFlow can use where it lies, uncopied."""
+    """Returns an empty array that TensorFlow can use without a copy."""
     memory = np.empty(size + _ALIGNMENT, np.uint8)
     first = -memory.ctypes.data % _ALIGNMENT
     return np.ndarray(
@@ -208,7 +211,7 @@ def _aligned(shape, fortran, dtype, size):
 
 
 def _fill(flat, file, ends=True):
-    """Reads bytes into an array; with `ends` no others may follow."""
+    """Reads bytes into an array; with `ends`, no more may follow."""
     done = 0
     while done < len(flat):
         chunk = file.read(min(len(flat) - done, _CHUNK))
@@ -216,7 +219,7 @@ def _fill(flat, file, ends=True):
             raise ValueError("it is cut off")
         flat[done : done + len(chunk)] = np.frombuffer(chunk, np.uint8)
         done += len(chunk)
-    # Reading on to the end compares the checksum.
+    # Reading beyond the end compares the checksum.
     if ends and file.read(1):
         raise ValueError("it is longer than its header says")
 
@@ -226,7 +229,7 @@ def _size(shape, dtype):
     for length in shape:
         if length < 0:
             raise ValueError(f"its shape is {shape}")
-        size *= length  # Python's integers, which do not overflow
+        size *= length  # Python integers do not overflow
     return size
 
 
@@ -241,11 +244,11 @@ def _check_size(size, stored):
     memory = _memory()
     if size > memory:
         raise ValueError(
-            f"it is of {size:,} bytes, more than the {memory:,} of this "
+            f"it takes {size:,} bytes, more than the {memory:,} of this "
             "machine's memory"
         )
     if size > _SUSPICIOUS_BYTES and size > _SUSPICIOUS_RATIO * stored:
         raise ValueError(
-            f"{stored:,} bytes would become {size:,}, which no real data do; "
-            "to read them all the same, write them by np.savez, not packed"
+            f"{stored:,} bytes would become {size:,}, more than real data can; "
+            "to read them anyway, write them uncompressed, by np.savez"
         )

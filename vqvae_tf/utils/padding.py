@@ -7,17 +7,18 @@ import numpy as np
 
 
 def pad(
-    sequences: Sequence, multiple: int = 1
+    sequences: Sequence[np.ndarray], multiple: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Puts sequences into one array.
+    """Pads sequences with zeros to one array.
 
     Args:
-        sequences: arrays `[time, ...]`, alike but for `time`; at least one.
-        multiple: the array's length is the next multiple of this.
+        sequences: arrays `[time, ...]` that differ only in `time`; at least
+            one.
+        multiple: the length is rounded up to a multiple of this (default 1).
 
     Returns:
-        The array `[n, T, ...]`, 0 after each end, and the mask, float32
-        `[n, T]`, 1 up to there.
+        The array `[n, T, ...]`, and the mask, float32 `[n, T]`, 1 for values
+        and 0 for padding.
 
     Example:
 

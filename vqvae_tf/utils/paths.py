@@ -1,4 +1,4 @@
-"""What a path that a user gives means."""
+"""Interpretation and checks of the paths that users pass."""
 
 import errno
 import os
@@ -6,23 +6,20 @@ import pathlib
 
 
 def expand(path: str | os.PathLike) -> pathlib.Path:
-    """Returns a path as Python's file functions want it, `~` expanded.
+    """Returns a path for Python's file functions, with `~` expanded.
 
-    Every path that a user gives, to a function or to the command, goes
-    through here at least once: expanding twice changes nothing. A name that
-    begins with `~` but names no user's home stays as it is, as in a shell, and
-    `./~` is a file of that name.
+    Every path that a user passes, to a function or to the command, goes
+    through here at least once; expanding twice changes nothing. As in a shell,
+    a name that begins with `~` but is no user's home stays as it is, and `./~`
+    is a file of that name.
 
     Args:
-        path: a string or an `os.PathLike`. Bytes of a name that are not UTF-8
-            are surrogates in it, as `os.fsdecode` returns them.
-
-    Returns:
-        A `pathlib.Path`.
+        path: a string or an `os.PathLike`. Bytes that are not UTF-8 are
+            surrogates, as `os.fsdecode` returns them.
 
     Raises:
-        TypeError: for anything else.
-        ValueError: if it is empty, or can be no path.
+        TypeError: `path` is of another type.
+        ValueError: `path` is empty or not a valid path.
 
     Example:
 
@@ -37,7 +34,7 @@ def expand(path: str | os.PathLike) -> pathlib.Path:
         )
     if not text:
         raise ValueError(
-            "A path must not be empty; '.' is the present folder. Received: "
+            "A path must not be empty; '.' is the current folder. Received: "
             f"{path!r}."
         )
     try:
@@ -46,25 +43,25 @@ def expand(path: str | os.PathLike) -> pathlib.Path:
         valid = False
     if not valid:
         raise ValueError(
-            "A path may hold neither null characters nor what the file "
-            f"system's encoding lacks. Received: {text!r}."
+            "A path may contain neither null characters nor characters outside "
+            f"the file system's encoding. Received: {text!r}."
         )
     expanded = pathlib.Path(os.path.expanduser(text))
     if expanded.parts and expanded.parts[0].startswith("~"):
-        # pathlib has dropped a "./", without which it would be expanded.
+        # pathlib dropped a "./", without which it would be expanded again.
         return pathlib.Path.cwd() / expanded
     return expanded
 
 
 def resolve(path: str | os.PathLike) -> pathlib.Path:
-    """Returns the absolute path of what a path means, through all links.
+    """Returns the absolute path, with `~` and all links resolved.
 
     Args:
-        path: same as for `expand`. Neither it nor what a link points to need
+        path: same as for `expand`. Neither it nor the target of a link need
             exist.
 
     Raises:
-        OSError: for a link that leads back to itself.
+        OSError: a link leads back to itself.
     """
     path = _real(path)
     if os.path.islink(path):
@@ -72,8 +69,8 @@ def resolve(path: str | os.PathLike) -> pathlib.Path:
     return path
 
 
-def has_ending(path, *endings) -> bool:
-    """Returns whether a path ends so, in small letters or in capitals.
+def has_ending(path: str | os.PathLike, *endings: str) -> bool:
+    """Returns whether a path has one of the endings, ignoring case.
 
     Example:
 
@@ -87,41 +84,42 @@ def _real(path):
     return pathlib.Path(os.path.realpath(expand(path)))
 
 
-def check_outside(path: str | os.PathLike, folder: str | os.PathLike):
-    """Raises ValueError if an output is, or is in, a folder that is read."""
+def check_outside(path: str | os.PathLike, folder: str | os.PathLike) -> None:
+    """Raises ValueError if an output is, or is inside, an input folder."""
     if _real(path).is_relative_to(_real(folder)):
         raise ValueError(
-            "The output would be among the input, and be read as such the next "
-            "time. Choose another folder. Received: the output "
+            "The output would be among the input, and the next call would read "
+            "it. Choose another folder. Received: the output "
             f"{path} and the input {folder}."
         )
 
 
-def check_place(path: str | os.PathLike):
-    """Raises an error where a file or folder cannot be made.
+def check_place(path: str | os.PathLike) -> None:
+    """Raises an error if a file or folder could not be created.
 
     Args:
         path: same as for `expand`. Neither it nor its folder need exist.
 
     Raises:
-        ValueError: if it would be inside a file.
-        PermissionError: if nothing may be written there.
+        ValueError: it would be inside a file.
+        PermissionError: its folder is not writable.
     """
     path = expand(path)
     parent = next(p for p in path.absolute().parents if p.exists())
     if not parent.is_dir():
         raise ValueError(
-            f"{path} cannot be made: {parent} is a file. Choose another place."
+            f"{path} cannot be created: {parent} is a file. Choose another "
+            "path."
         )
     if not os.access(parent, os.W_OK | os.X_OK):
         raise PermissionError(
             f"{path} cannot be written: no permission to write to {parent}. "
-            "Choose another place."
+            "Choose another path."
         )
 
 
 def printable(text: str) -> str:
-    """Returns a name with bytes that are not UTF-8 spelled out, as `\\xe9`.
+    """Returns a name with bytes that are not UTF-8 escaped.
 
     Example:
 
@@ -131,16 +129,16 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def check_utf8(path: str | os.PathLike, what: str):
-    """Raises ValueError for a path that TensorFlow cannot use.
+def check_utf8(path: str | os.PathLike, what: str) -> None:
+    """Raises ValueError for a path that TensorFlow cannot open.
 
     Args:
-        path: the path.
-        what: what is to be there, for the message: "A run's directory".
+        path: any path.
+        what: what will be there, for the message: "A run's directory".
     """
     text = os.path.abspath(path)
     if text != printable(text):
         raise ValueError(
-            f"{what} must have a name that is UTF-8, since TensorFlow opens "
-            f"no other there. Received: {text!r}; choose another one."
+            f"{what} must have a name that is UTF-8, since TensorFlow cannot "
+            f"open others. Choose another name. Received: {text!r}."
         )

@@ -1,16 +1,16 @@
-"""Progress bars, and how much Keras says of it."""
+"""Progress bars, and Keras' verbosity."""
 
 import sys
 from collections.abc import Iterable
 
 
 def bar(items: Iterable, shown: bool = True, unit: str = "batches") -> Iterable:
-    """Returns items with a progress bar, which appears after a second.
+    """Returns items with a progress bar, which appears after one second.
 
     Args:
-        items: what to go through.
-        shown: show a bar, where stderr is a terminal.
-        unit: what an item is called, in the plural.
+        items: what to iterate over.
+        shown: whether to show a bar if stderr is a terminal (default True).
+        unit: name of the items in the plural.
 
     Example:
 
@@ -21,7 +21,7 @@ def bar(items: Iterable, shown: bool = True, unit: str = "batches") -> Iterable:
         return items
     from tqdm import tqdm
 
-    # disable=None: only where stderr is a terminal.
+    # disable=None: disabled unless stderr is a terminal.
     return tqdm(items, unit=f" {unit}", leave=False, delay=1, disable=None)
 
 
@@ -29,7 +29,8 @@ def verbosity(chief: bool = True) -> int:
     """Returns Keras' `verbose`: 1, a bar, on a terminal; 2, lines, elsewhere.
 
     Args:
-        chief: whether this process speaks for all workers; 0 for others.
+        chief: whether this process reports for all workers (default True);
+            others get 0, silence.
     """
     if not chief:
         return 0

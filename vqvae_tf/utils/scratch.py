@@ -1,13 +1,13 @@
 """Scratch folders: where files are written before they are moved into place.
 
-    PARENT/.vqvae_tf-UID/XXXXXXXX/   one writer's, removed when it is done
+    PARENT/.vqvae_tf-UID/XXXXXXXX/   of one writer, which removes it at the end
         lock                         held while the writer lives
         new/NAME                     what it is writing
         old-XXXXXXXX/NAME            what it replaces, see `folders`
 
-They lie beside the target, on the same file system, and one level down, so
-that one look shows whether a killed writer has left anything. Names are not
-changed, since the longest allowed ones have no room for a suffix.
+They are next to the target, on the same file system, and one level down, so
+that leftovers of killed writers are found in one place. Names do not change,
+since the longest allowed ones have no room for a suffix.
 """
 
 import contextlib
@@ -17,41 +17,40 @@ import re
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
 
 from absl import logging
 
 from vqvae_tf.utils.file_locks import try_lock, user_number
 
-# Followed by the user's id: others could not write to what one has left.
+# Followed by the user's id, since users cannot write to each other's folders.
 PREFIX = ".vqvae_tf-"
 _LOCK = "lock"
 _OLD = "old-"
 _ATTEMPTS = 100
-# What `tempfile.mkdtemp` makes of an empty prefix.
+# Names that `tempfile.mkdtemp` makes for an empty prefix.
 _WRITER = re.compile("[a-z0-9_]{8}")
 
 
 @contextlib.contextmanager
-def scratch(parent: str | os.PathLike):
-    """Makes a folder to write in, and removes it afterwards.
+def scratch(parent: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a new folder to write in, and removes it afterwards.
 
-    What killed writers have left is removed first.
+    Leftovers of killed writers are removed first.
 
     Args:
-        parent: the folder of what is to be written, made if needed.
-
-    Yields:
-        The path of the folder, on the same file system as `parent`.
+        parent: folder of the target, created if needed; the new folder is on
+            the same file system.
     """
     parent = pathlib.Path(parent)
     try:
         parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(parent)
         folder, lock = _make(parent)
-    except FileNotFoundError as error:  # as /proc says
+    except FileNotFoundError as error:  # raised in /proc, for instance
         raise FileNotFoundError(
-            f"Nothing can be written to {parent} ({error.strerror}). Choose "
-            "another folder."
+            f"Cannot write to {parent} ({error.strerror}). Choose another "
+            "folder."
         ) from error
     try:
         yield folder
@@ -61,22 +60,25 @@ def scratch(parent: str | os.PathLike):
         _remove_if_empty(folder.parent)
 
 
-def remove_leftovers(parent: str | os.PathLike):
-    """Removes what killed writers have left in a folder.
+def remove_leftovers(parent: str | os.PathLike) -> None:
+    """Removes leftovers of killed writers from a folder.
 
-    Writers that are alive keep theirs. What was moved away, but not replaced,
-    is put back.
+    Writers that are alive keep theirs. Targets that were moved away, but not
+    replaced, are put back.
     """
     home = _home(parent)
     if not _is_folder(home):
         return
-    for folder in _entries(home):
+    found = []
+    with contextlib.suppress(FileNotFoundError):  # another writer removed it
+        found = list(home.iterdir())
+    for folder in found:
         if not _is_writers(folder):
             continue
         try:
             lock = os.open(folder / _LOCK, os.O_RDWR)
         except OSError:
-            # It is being made, or removed.
+            # It is being created or removed.
             _remove_if_empty(folder)
             continue
         try:
@@ -88,21 +90,14 @@ def remove_leftovers(parent: str | os.PathLike):
     _remove_if_empty(home)
 
 
-def _entries(home):
-    try:
-        return list(home.iterdir())
-    except FileNotFoundError:  # another writer has just removed it
-        return []
-
-
 def is_leftover(path: str | os.PathLike) -> bool:
-    """Returns whether a path is a scratch folder that nobody would miss.
+    """Returns whether a path is a scratch folder that can be removed.
 
-    It is one of this user's, with nothing in it but what a writer puts there,
-    and no old file or folder that waits to be put back.
+    That is, one of this user's with nothing but a writer's files, and no old
+    file or folder that has to be put back.
 
     Args:
-        path: any path; it may be removed at any moment.
+        path: any path, which may disappear at any time.
     """
     path = pathlib.Path(path)
     if path.name != _home(path.parent).name or not _is_folder(path):
@@ -117,7 +112,7 @@ def is_leftover(path: str | os.PathLike) -> bool:
 
 
 def _is_writers(folder) -> bool:
-    """Returns whether a folder holds nothing but what `scratch` makes."""
+    """Returns whether a folder contains only what `scratch` creates."""
     if not _WRITER.fullmatch(folder.name) or not _is_folder(folder):
         return False
     try:
@@ -132,27 +127,20 @@ def _is_writers(folder) -> bool:
 
 
 def moved_away(path: pathlib.Path) -> pathlib.Path | None:
-    """Returns where a writer has moved a folder away to, None if nowhere.
+    """Returns where a writer moved an old file or folder, or None.
 
     Args:
-        path: where it should be.
+        path: its original path.
     """
     if not os.path.isdir(path.parent):
         return None
-    try:
-        return next(_moved_away(path), None)
-    except OSError:  # scratch folders come and go
-        return None
-
-
-def _moved_away(path):
-    # Any user's, as it will only be read.
-    for home in path.parent.glob(f"{PREFIX}*"):
-        if not _is_folder(home):
-            continue
-        for found in home.glob(f"*/{_OLD}*"):
-            if os.path.exists(found / path.name):
-                yield found / path.name
+    with contextlib.suppress(OSError):  # scratch folders come and go
+        # Of any user, since it will only be read.
+        for home in filter(_is_folder, path.parent.glob(f"{PREFIX}*")):
+            for found in home.glob(f"*/{_OLD}*"):
+                if os.path.exists(found / path.name):
+                    return found / path.name
+    return None
 
 
 def place_for_old(folder: pathlib.Path) -> pathlib.Path:
@@ -174,18 +162,18 @@ def _make(parent):
             flags = os.O_RDWR | os.O_CREAT
             lock = os.open(folder / _LOCK, flags, 0o600)
         except FileNotFoundError:
-            continue  # another writer has just removed it, as it was empty
+            continue  # another writer has just removed it while it was empty
         try:
             _check_own(home, folder)
         except OSError as error:
             os.close(lock)
             if isinstance(error, FileNotFoundError):
-                continue  # taken for a leftover before it was locked
+                continue  # removed as a leftover before it was locked
             raise
         if try_lock(lock) is not False and os.fstat(lock).st_nlink:
             return folder, lock
-        os.close(lock)  # taken for a leftover
-    raise OSError(f"Cannot make a folder in {home}. Remove it and try again.")
+        os.close(lock)  # another writer takes it for a leftover
+    raise OSError(f"Cannot create a folder in {home}. Remove {home} and retry.")
 
 
 def _check_own(home, folder):
@@ -205,14 +193,14 @@ def _put_back(folder, parent):
         if not os.path.lexists(target):
             os.rename(found, target)
             logging.warning(
-                "Put back %s, which a process was replacing when it was "
+                "Restored %s, which a process was replacing when it was "
                 "killed.",
                 target,
             )
 
 
 def _remove(folder):
-    """Removes a scratch folder, its lock last, so that a kill is noticed."""
+    """Removes a scratch folder; the lock goes last, to mark it until then."""
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
             if path.name != _LOCK:

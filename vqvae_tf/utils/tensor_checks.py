@@ -1,11 +1,12 @@
-"""Checks of tensors: an error where values are known, else an assertion.
+"""Checks of tensors: errors if values are known, assertions in graphs.
 
-Arrays, lists and eager tensors are checked as given, before any cast, which
-would turn a 64-bit integer beyond int32 into another number. Tensors of a graph
-get assertions, which raise InvalidArgumentError when the graph runs. XLA drops
-assertions, so codes are clamped as well: none is looked up in a codebook that
-is not its own.
+Arrays, lists and eager tensors are checked before any cast, since casting a
+64-bit integer beyond int32 would change it. Tensors of a graph get assertions,
+which raise InvalidArgumentError when the graph runs. XLA drops assertions, so
+codes are also clamped, which keeps look-ups within their codebook.
 """
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,8 +16,8 @@ from vqvae_tf.utils import checks
 from vqvae_tf.utils.checks import MAX_INT32, MAX_TEMPERATURE
 
 
-def known(value) -> bool:
-    """Returns whether values can be read now: they are not a graph's."""
+def known(value: Any) -> bool:
+    """Returns whether values can be read now, unlike those of a graph."""
     if isinstance(value, (tf.Variable, keras.Variable)):
         return tf.executing_eagerly()
     if isinstance(value, keras.KerasTensor):
@@ -24,11 +25,11 @@ def known(value) -> bool:
     return not tf.is_tensor(value) or hasattr(value, "numpy")
 
 
-def array_of(name: str, value) -> np.ndarray | None:
-    """Returns values as an array, None where only a graph will know them.
+def array_of(name: str, value: Any) -> np.ndarray | None:
+    """Returns values as an array, or None if only a graph will know them.
 
     Raises:
-        ValueError: if they are no array: lists of different lengths, say.
+        ValueError: they are not an array, but lists of different lengths, say.
     """
     if isinstance(value, keras.KerasTensor):
         return None
@@ -36,10 +37,10 @@ def array_of(name: str, value) -> np.ndarray | None:
         return tf.get_static_value(tf.convert_to_tensor(value))
     try:
         found = np.asarray(value)
-        # TensorFlow has no wider floats.
+        # TensorFlow's widest floats have 64 bits.
         wide = found.dtype.kind == "f" and found.dtype.itemsize > 8
         return found.astype(np.float64) if wide else found
-    except NotImplementedError:  # a list with a tensor of a graph in it
+    except NotImplementedError:  # a list that contains a tensor of a graph
         return None
     except (ValueError, TypeError) as error:
         raise ValueError(
@@ -48,15 +49,15 @@ def array_of(name: str, value) -> np.ndarray | None:
         ) from error
 
 
-# A condition, a message, and the tensor that completes the message where the
-# condition does not hold everywhere.
+# A condition, the message if it does not hold everywhere, and the tensor that
+# completes the message.
 Condition = tuple[tf.Tensor, str, tf.Tensor]
 
 
 def checked(tensor: tf.Tensor, *conditions: Condition) -> tf.Tensor:
-    """Returns the tensor; a graph that uses it asserts the conditions."""
+    """Returns the tensor, with assertions of the conditions in a graph."""
     assertions = [
-        # 8: shapes are shown whole.
+        # 8 numbers, to show whole shapes.
         tf.debugging.Assert(tf.reduce_all(condition), [message, received], 8)
         for condition, message, received in conditions
     ]
@@ -67,62 +68,50 @@ def checked(tensor: tf.Tensor, *conditions: Condition) -> tf.Tensor:
 # Scalars ----------------------------------------------------------------------
 
 
-def temperature(value, name: str = "temperature") -> float | tf.Tensor:
-    """Returns a float, or a checked float32 scalar tensor of a graph.
+# Known values are returned as Python numbers, and tensors of a graph as checked
+# scalar tensors of float32 or int32. What `checks` does not accept raises
+# ValueError.
 
-    Raises:
-        ValueError: unless it is a finite number of at least 0.
-    """
+
+def temperature(value: Any, name: str = "temperature") -> float | tf.Tensor:
+    """Returns a temperature, checked to be finite and at least 0."""
     return _scalar(
         name,
         value,
         lambda found: checks.check_temperature(found, name),
         lambda t: (t >= 0) & (t <= MAX_TEMPERATURE),
-        checks.EXPECTED["temperature"],
+        expected=checks.EXPECTED["temperature"],
     )
 
 
-def top_k(value) -> int | tf.Tensor | None:
-    """Returns an int, None or a checked int32 scalar tensor of a graph."""
+def top_k(value: Any) -> int | tf.Tensor | None:
+    """Returns None, or an integer checked to be at least 1."""
     return _scalar(
-        "top_k",
-        value,
-        checks.check_top_k,
-        lambda k: k >= 1,
-        checks.EXPECTED["top_k"],
-        tf.int32,
+        "top_k", value, checks.check_top_k, lambda k: k >= 1, tf.int32
     )
 
 
-def top_p(value) -> float | tf.Tensor | None:
-    """Returns a float, None or a checked float32 scalar tensor of a graph."""
+def top_p(value: Any) -> float | tf.Tensor | None:
+    """Returns None, or a number checked to be in (0, 1]."""
     return _scalar(
-        "top_p",
-        value,
-        checks.check_top_p,
-        lambda p: (p > 0) & (p <= 1),
-        checks.EXPECTED["top_p"],
+        "top_p", value, checks.check_top_p, lambda p: (p > 0) & (p <= 1)
     )
 
 
-def count(name: str, value) -> int | tf.Tensor:
-    """Returns an int, or a checked int32 scalar tensor of a graph.
-
-    Raises:
-        ValueError: unless it is an integer of at least 1.
-    """
-    expected = "a positive integer"
+def count(name: str, value: Any) -> int | tf.Tensor:
+    """Returns an integer checked to be at least 1."""
     return _scalar(
         name,
         value,
         lambda found: checks.check_positive(name, found),
         lambda n: n >= 1,
-        expected,
         tf.int32,
+        "a positive integer",
     )
 
 
-def _scalar(name, value, check, valid, expected, dtype=tf.float32):
+def _scalar(name, value, check, valid, dtype=tf.float32, expected=None):
+    expected = expected or checks.EXPECTED[name]
     if known(value):
         return check(value)
     tensor = tf.convert_to_tensor(value)
@@ -147,10 +136,12 @@ def _scalar(name, value, check, valid, expected, dtype=tf.float32):
 
 
 def _wide(tensor):
-    """Returns integers as int32 or int64, whichever holds all of them."""
+    """Returns integers as int32 or int64, the narrowest that fits their dtype.
+
+    Other dtypes stay. uint64 beyond int64 becomes negative.
+    """
     if not tensor.dtype.is_integer:
         return tensor
-    # What does not fit int64 either is negative there.
     wide = tensor.dtype.size > 4 or tensor.dtype == tf.uint32
     return tf.cast(tensor, tf.int64 if wide else tf.int32)
 
@@ -158,11 +149,11 @@ def _wide(tensor):
 # Seeds ------------------------------------------------------------------------
 
 
-def seed(value) -> tf.Tensor:
-    """Returns a seed, which is not None, as an int32 tensor [] or [2].
+def seed(value: Any) -> tf.Tensor:
+    """Returns a seed other than None as an int32 tensor [] or [2].
 
     Raises:
-        ValueError: for another shape, or what does not fit int32.
+        ValueError: a seed of another shape, or outside int32.
     """
     found = array_of("A seed", value)
     given = value if tf.is_tensor(value) or found is None else found
@@ -178,7 +169,7 @@ def seed(value) -> tf.Tensor:
         wide = _wide(given)
         if wide.dtype == tf.int64:
             valid = (wide <= MAX_INT32) & (wide >= -MAX_INT32 - 1)
-            message = "A seed must be of int32. Received: seed ="
+            message = "A seed must be an int32. Received: seed ="
             given = checked(given, (valid, message, wide))
         return tf.cast(given, tf.int32)
     if found.dtype.kind not in "iu" or (
@@ -192,7 +183,7 @@ def seed(value) -> tf.Tensor:
 
 def _seed_error(received):
     return ValueError(
-        "A seed is None, an integer, or two integers, of int32 "
+        "A seed must be None or one or two integers of int32 "
         f"({-MAX_INT32 - 1}..{MAX_INT32}). Received: {received}."
     )
 
@@ -200,11 +191,11 @@ def _seed_error(received):
 # Arrays -----------------------------------------------------------------------
 
 
-def as_tensor(name: str, values) -> tf.Tensor:
-    """Returns an array or a list of numbers as a tensor, no bit lost.
+def as_tensor(name: str, values: Any) -> tf.Tensor:
+    """Returns an array or a list of numbers as a tensor, without rounding.
 
     Raises:
-        ValueError: if they are no numbers, or take more than 64 bits.
+        ValueError: they are not numbers, or integers beyond 64 bits.
     """
     found = None if tf.is_tensor(values) else array_of(name, values)
     if found is None:
@@ -218,20 +209,21 @@ def as_tensor(name: str, values) -> tf.Tensor:
 
 
 def whole_numbers(
-    values, size: int, name: str = "codes", floats: bool = False
+    values: Any, size: int, name: str = "codes", floats: bool = False
 ) -> tf.Tensor:
     """Returns whole numbers as int32, checked to be in 0..size-1.
 
     Args:
         values: an array or tensor of any dtype.
-        size: how many different numbers there are.
-        name: what they are called.
-        floats: whether whole numbers of a float dtype are accepted.
+        size: number of different values.
+        name: what messages call them (default "codes").
+        floats: whether whole numbers of a float dtype are accepted (default
+            False).
 
     Raises:
-        ValueError: for other values, where they are known; in a graph
-            `tf.errors.InvalidArgumentError` when it runs. Compiled by XLA,
-            values are clamped instead.
+        ValueError: other values; graphs raise
+            `tf.errors.InvalidArgumentError` when they run, and clamp values
+            instead if compiled by XLA.
     """
     title = name.capitalize()
     found = array_of(title, values)
@@ -247,8 +239,8 @@ def whole_numbers(
     if not valid:
         received = found.dtype if dtype is None else dtype.name
         raise ValueError(
-            f"{title} are integers in 0..{size - 1}. Received: {name} of dtype "
-            f"{received}."
+            f"{title} must be integers in 0..{size - 1}. Received: {name} of "
+            f"dtype {received}."
         )
     if found is None:
         return _whole_in_graph(values, size, name)
@@ -272,7 +264,7 @@ def _check_known(found, size, name):
     title = name.capitalize()
     if found.dtype.kind not in "iu":
         found = found.astype(np.float64)
-        if not np.all(found == np.round(found)):  # nor NaN
+        if not np.all(found == np.round(found)):  # also for NaN
             raise ValueError(
                 f"{title} must be whole numbers. Received: {name} with "
                 "fractions or NaN."
@@ -290,23 +282,23 @@ def _whole_in_graph(values, size, name):
     low, high = tf.reduce_min(wide), tf.reduce_max(wide)
     valid = (low >= 0) & (high < size)
     if values.dtype.is_floating:
-        # NaN too, which minimum and maximum may ignore.
+        # Finds NaN, too, which minimum and maximum may ignore.
         valid &= tf.reduce_all(values == tf.round(values))
     expected = f"{name.capitalize()} must be whole numbers in 0..{size - 1}."
     wide = checked(
         wide,
-        (valid, f"{expected} Received: from and to", tf.stack([low, high])),
+        (valid, f"{expected} Received: min and max", tf.stack([low, high])),
     )
-    # Under XLA, which drops the assertion.
+    # For XLA, which drops the assertion.
     return tf.cast(tf.clip_by_value(wide, 0, size - 1), tf.int32)
 
 
-def finite(name: str, values) -> tf.Tensor:
-    """Returns a float tensor, checked to be finite; in graphs, too.
+def finite(name: str, values: Any) -> tf.Tensor:
+    """Returns values as a tensor, checked to be finite.
 
     Raises:
-        ValueError: for NaN or infinite values, where they are known; in a
-            graph `tf.errors.InvalidArgumentError` when it runs.
+        ValueError: NaN or infinite values; graphs raise
+            `tf.errors.InvalidArgumentError` when they run.
     """
     values = tf.convert_to_tensor(values)
     if not values.dtype.is_floating:
@@ -324,22 +316,22 @@ def finite(name: str, values) -> tf.Tensor:
     return checked(values, (valid, message, tf.shape(values)))
 
 
-def check_finite(name: str, values) -> None:
-    """Raises ValueError for NaN or infinite values where they are known.
+def check_finite(name: str, values: Any) -> None:
+    """Raises ValueError if known values are NaN or infinite.
 
-    Graphs are not checked: this is for training, where NaN shows anyway.
+    Graphs are not checked: in training, NaN shows in the loss anyway.
     """
     if known(values):
         finite(name, values)
 
 
-def check_levels(values, num_levels: int = 256) -> None:
+def check_levels(values: Any, num_levels: int = 256) -> None:
     """Raises ValueError unless known values are levels of a likelihood.
 
     Args:
-        values: an array or tensor. Bytes are not checked, nor are tensors of
-            a graph.
-        num_levels: levels are 0..num_levels-1.
+        values: an array or tensor; uint8 and tensors of a graph are not
+            checked.
+        num_levels: levels are 0..num_levels-1 (default 256).
     """
     if not known(values):
         return
@@ -354,13 +346,13 @@ def check_levels(values, num_levels: int = 256) -> None:
             raise ValueError(
                 f"Values must be numbers. Received: values of {found.dtype}."
             )
-        if found.dtype.kind == "V":  # bfloat16 and its like
+        if found.dtype.kind == "V":  # bfloat16 and similar
             found = found.astype(np.float32)
         inside = (found >= 0) & (found <= num_levels - 1)
         wrong = not np.all(inside & (found == np.round(found)))
     if wrong:
         raise ValueError(
-            "A likelihood is of values as stored, whole numbers in "
+            "A likelihood takes values as stored, whole numbers in "
             f"0..{num_levels - 1}. Received: {_described(found)}."
         )
 

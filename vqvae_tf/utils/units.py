@@ -2,22 +2,24 @@
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 LN2 = math.log(2.0)
+Number = float | np.ndarray | tf.Tensor
 
 
-def bits(nats, size=1):
+def bits(nats: Number, size: Number = 1) -> Number:
     """Converts nats to bits, or to bits per dimension.
 
     Args:
         nats: a number, array or float tensor.
-        size: how many dimensions the nats are of: a number, array or float
-            tensor that broadcasts against `nats`.
+        size: number of dimensions (default 1): a number, array or float tensor
+            that broadcasts against `nats`.
 
     Returns:
-        `nats / (size * ln 2)`, of the type and dtype of that quotient. With a
-        tensor as size, 0 where the size is 0: no dimension counts there.
+        `nats / (size * ln 2)`, of the type and dtype of that quotient. If
+        `size` is a tensor, 0 where it is 0, since nothing counts there.
 
     Example: a uniform distribution over 256 levels has 8 bits/dim.
 

@@ -92,7 +92,7 @@ ODD = {
     text: "wav, flac.*cannot be decoded.*{name}",
     truncated: "1000 samples were expected.*truncated.*{name}.* with 750",
     truncated_odd_chunks: "1000 samples were expected.*{name}.* with 650",
-    low_rate: "more than 4000 samples a second was expected.*{name}.* at 4000",
+    low_rate: "more than 4000 Hz was expected.*{name}.* at 4000",
 }
 
 

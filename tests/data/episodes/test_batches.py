@@ -211,7 +211,7 @@ def test_batches_are_endless_and_split_by_data():
         ({"num_past": 1.5}, "num_past must be a positive integer"),
         ({"num_past": 4}, "coded has the 5 steps of a clip.*at most 4 steps"),
         ({"batch_size": 0}, "batch_size must be a positive"),
-        ({"seed": 0.5}, "seed must be an integer"),
+        ({"seed": 0.5}, "seed must be a 64-bit integer"),
         ({"skip_steps": -1}, "skip_steps must be an integer of at least 0"),
     ],
 )

@@ -272,15 +272,15 @@ def test_a_set_of_single_pictures_opens_as_single_frames(shared_dir):
 
 
 FAULTS = {
-    "misses_first": r"its first step, or has two: is_first is .* \[\], exp",
-    "misses_middle": "a step: the action of step 1 is not .* step 2, as in 1",
-    "misses_last": r"its last step, or has two: is_last .* \[\], exp.* \[3\]",
+    "misses_first": r"must have one first step: is_first is .* \[\], exp",
+    "misses_middle": "lacks a step: the action of step 1 .* step 2, as do 1 ",
+    "misses_last": r"must have one last step: is_last .* \[\], exp.* \[3\]",
 }
 
 
 @pytest.mark.parametrize("name, message", FAULTS.items())
 def test_a_missing_step_is_refused(shared_dir, name, message):
-    message = rf"^Episode 2 of tfds:{name} \(train\) misses {message}"
+    message = rf"^Episode 2 of tfds:{name} \(train\) {message}"
     with pytest.raises(ValueError, match=message) as raised:
         opened(shared_dir, name)
     text = str(raised.value)
@@ -364,7 +364,7 @@ FRAME = 6 * 5 * 3
     ],
 )
 def test_more_than_cache_bytes(shared_dir, split, kept, fit):
-    message = f"frames of tfds:maze .* need some .* MiB, .*{fit} episodes fit"
+    message = f"frames of tfds:maze .* need about .* MiB, .*{fit} episodes fit"
     for open_set in (data.open_episodes, data.open_images):
         with pytest.raises(ValueError, match=message):
             open_set(
@@ -384,16 +384,21 @@ def test_exactly_cache_bytes(shared_dir):
 @pytest.mark.parametrize(
     "source, split, error, message",
     [
-        ("maze", "train", ValueError, "opened from \"tfds:NAME\".*'maze'"),
-        ("folder:x", "train", ValueError, "opened from .*'folder:x'"),
-        ("tfds:", "train", ValueError, "opened from .*'tfds:'"),
+        ("maze", "train", ValueError, "must be \"tfds:NAME\".*'maze'"),
+        ("folder:x", "train", ValueError, "must be .*'folder:x'"),
+        ("tfds:", "train", ValueError, "must be .*'tfds:'"),
         ("tfds:maze", "dev", ValueError, "'train': 4, 'test': 2.*'dev'"),
         ("tfds:maze", "train[9:]", ValueError, "no examples for this split"),
         ("tfds:numbers", "train", ValueError, r"(?s)RLDS.*\['value'\]"),
         ("tfds:bare", "train", ValueError, "RLDS"),
-        ("tfds:blind", "train", ValueError, r"one uint8 picture a step.*\[\]"),
-        ("tfds:two_views", "train", ValueError, r"a step.*\['a', 'b'\]"),
-        ("tfds:unheard_of", "train", ValueError, "knows no data set.*unheard"),
+        (
+            "tfds:blind",
+            "train",
+            ValueError,
+            r"one uint8 picture per step.*\[\]",
+        ),
+        ("tfds:two_views", "train", ValueError, r"per step.*\['a', 'b'\]"),
+        ("tfds:unheard_of", "train", ValueError, "has no data set.*unheard"),
         ("tfds:mnist", "train", FileNotFoundError, "not prepared: .*download"),
     ],
 )

@@ -211,7 +211,7 @@ def test_npz_without_splits(tmp_path):
         ),
         (
             {"images": np.zeros([2, 4, 4, 3], np.uint8), "labels": [0, -1]},
-            r"numbers of classes, in 0.*in -1\.\.0",
+            r"class numbers in 0.*in -1\.\.0",
         ),
         ({"images": np.array([None])}, "plain arrays.*Python objects"),
     ],

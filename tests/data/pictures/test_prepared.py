@@ -167,7 +167,7 @@ def test_truncated_file_is_refused(data_dir, cache_bytes):
     [
         ("tfds:tiny", "validation", ValueError, "'train': 7, 'test': 3.*'vali"),
         ("tfds:tiny", "train[9:]", ValueError, "no examples for this split"),
-        ("tfds:unheard_of", "train", ValueError, "knows no data set.*unheard"),
+        ("tfds:unheard_of", "train", ValueError, "has no data set.*unheard"),
         ("tfds:mnist", "train", FileNotFoundError, "not prepared: .*download"),
         (
             "tfds:numbers",
@@ -213,7 +213,7 @@ STRUCTURES = {
 
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_sets_of_another_structure_are_told_what_is_expected(name):
-    message = "one uint8 picture an example.*npz file.*'tfds:x' with"
+    message = "one uint8 picture per example.*npz file.*'tfds:x' with"
     with pytest.raises(ValueError, match=message) as raised:
         prepared.feature_keys(STRUCTURES[name], "tfds:x")
     assert "\n" not in str(raised.value)

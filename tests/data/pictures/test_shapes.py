@@ -178,7 +178,7 @@ def test_training_batches():
     [
         ("shapes", "validation", '"train", "test" and "all".*validation'),
         ("shapes", "train[:10]", r"Received: split='train\[:10\]'"),
-        ("shapes:64", "train", "nothing after it. Received: 'shapes:64'"),
+        ("shapes:64", "train", "without a name. Received: 'shapes:64'"),
         ("shape", "train", "or \"shapes\". Received: 'shape'"),
     ],
 )

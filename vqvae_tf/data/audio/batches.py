@@ -1,8 +1,7 @@
-"""Batches of waveforms: random windows to train on, whole recordings.
+"""Batches of waveforms: random windows to train on, or whole recordings.
 
-A batch is (waveform, context, mask). The mask is 1 where a sample belongs to
-the recording and 0 where it is padding; a model takes it for the weights of
-the samples.
+A batch is (waveform, context, mask). The mask is 1 for samples of the recording
+and 0 for padding; models use it as the weights of the samples.
 """
 
 import numpy as np
@@ -24,29 +23,28 @@ def window_batches(
 ) -> tf.data.Dataset:
     """Endless shuffled batches of random windows: a function of (seed, step).
 
-    Order and restarts are those of `training_batches`; an epoch holds one
-    window of each recording, from anywhere in it. A recording shorter than
-    the window is taken whole, with zeros at the end.
+    Shuffled and resumed as in `training_batches`; an epoch holds one random
+    window of each recording. Recordings shorter than the window are padded
+    with zeros at the end.
 
     Args:
-        audio: what `open_audio` returned.
+        audio: source from `open_audio`.
         batch_size: global batch size, B.
-        window: samples of a window, T.
-        seed: integer; decides order and windows.
-        labels: whether the context holds the class label.
-        skip_steps: number of the first step.
-        part: as in `training_batches`.
+        window: length of a window in samples, T.
+        seed: 64-bit integer (default 0); determines order and windows.
+        labels: whether the context includes the class label (default False).
+        skip_steps, part: as in `training_batches`.
 
     Returns:
         An infinite dataset of (waveform, context, mask): float32 `[B, T]` in
         [-1, 1]; a dict of
-            "global": one-hot speaker, float32 `[B, num_speakers]`, not there
-            where speakers are not known;
-            "label": int32 `[B]`, with `labels` alone;
+            "global": one-hot speaker, float32 `[B, num_speakers]`, absent if
+            the speakers are unknown;
+            "label": int32 `[B]`, only with `labels`;
         and float32 `[B, T]`, 1 for samples and 0 for padding.
 
     Raises:
-        ValueError: bad arguments, or labels of a source without.
+        ValueError: bad arguments, or `labels` for a source without them.
 
     Example:
 
@@ -70,8 +68,7 @@ def window_batches(
         drawn = tf.cast(noise * tf.cast(free + 1, tf.float32), tf.int64)
         return index, tf.minimum(drawn, free)
 
-    rows_each = batch_size // part[1]
-    batches = _windows(audio, rows.map(place), rows_each, window)
+    batches = _windows(audio, rows.map(place), batch_size // part[1], window)
     return batching.pipeline_options(
         batches.map(
             lambda index, waveform, mask: (
@@ -91,26 +88,25 @@ def audio_evaluation_batches(
 ) -> tf.data.Dataset:
     """Batches that hold every recording whole and exactly once, in order.
 
-    A batch is as long as its longest recording, up to the next `multiple`,
-    and so has a time axis of unknown size, for which one graph is traced. All
-    as long as the source's longest would be one shape, but mostly padding: of
-    the test recordings of spoken_digit 47 % of the samples would be real, and
-    61 % are in batches of 25. Where each shape is compiled anew (XLA), a
-    larger multiple makes them fewer.
+    A batch is as long as its longest recording, rounded up to a `multiple`.
+    Its time axis has unknown size, so one graph serves all batches. Padding
+    all batches to the longest recording of the source would give one shape but
+    less real data: 47 % of the samples of spoken_digit's test recordings,
+    instead of 61 % in batches of 25. XLA compiles each shape separately; a
+    larger multiple gives fewer shapes.
 
     Args:
-        audio: what `open_audio` returned.
-        batch_size: global batch size, B.
-        multiple: of samples; the encoder's hop, 64 for six strides of 2.
-        labels: whether the context holds the class label.
+        audio, batch_size, labels: as in `window_batches`.
+        multiple: samples that divide the length; the encoder's hop, 64
+            (default) for six strides of 2.
 
     Returns:
         A finite dataset of (waveform, context, mask) as in `window_batches`,
-        float32 `[B, T]`. The last batch is filled up with rows whose mask is 0
-        throughout. The sum of a mask's row is the recording's length.
+        float32 `[B, T]`. The last batch is padded with rows whose mask is all
+        0. The sum of a row of the mask is the recording's length.
 
     Raises:
-        ValueError: bad arguments, or labels of a source without.
+        ValueError: bad arguments, or `labels` for a source without them.
 
     Example:
 
@@ -161,8 +157,8 @@ def _whole(audio, places, batch_size):
     if isinstance(audio, PackedAudio):
 
         def gather(index, weight, size):
-            first = tf.zeros_like(index)
-            return index, weight, *audio.windows(index, first, size)
+            found = audio.windows(index, tf.zeros_like(index), size)
+            return index, weight, *found
 
         return places.map(gather, **batching.PARALLEL)
 

@@ -1,4 +1,4 @@
-"""The samples of an audio file as they are."""
+"""Reading the samples of an audio file unchanged."""
 
 import os
 
@@ -6,31 +6,30 @@ import numpy as np
 
 from vqvae_tf.data.audio import wav_headers
 
-# Samples of a recording that is read, of all channels together, at most: 2 GiB
-# in memory, three hours of one channel at 48 kHz.
+# Largest number of samples that is read, all channels together: 2 GiB in
+# memory, three hours of one channel at 48 kHz.
 MAX_SAMPLES = 2**29
 
 _BLOCK = 2**18  # samples that are read at once
 _UNKNOWN = 2**63 - 1  # libsndfile's number of samples of a stream
 
 
-def decode_audio(path: str) -> tuple[np.ndarray, int]:
-    """Reads the samples of a file as they are.
+def decode_audio(path: str | os.PathLike) -> tuple[np.ndarray, int]:
+    """Reads the samples of a file unchanged.
 
     Args:
-        path: a file that libsndfile can read (wav, flac, ...). Where a stream
-            was written to it, so that its header knows no size, it is read to
-            its end.
+        path: a file that libsndfile can read (wav, flac, ...). A streamed
+            file, whose header does not give a size, is read to its end.
 
     Returns:
-        float32 `[time, channels]` (integers scaled to [-1, 1]), and the
-        samples a second.
+        float32 `[time, channels]` (integers scaled to [-1, 1]), and the sample
+        rate in Hz.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is no audio, is damaged or truncated, or has more
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is not audio, is damaged or truncated, or has more
             than `MAX_SAMPLES` samples.
-        ImportError: without the extra `audio`.
+        ImportError: the extra `audio` is not installed.
     """
     path = os.fspath(path)
     if not os.path.isfile(path):
@@ -45,14 +44,14 @@ def decode_audio(path: str) -> tuple[np.ndarray, int]:
     try:
         header = wav_headers.read_header(path)
         if header:
-            _check_length(header.content // 8)  # a sample has 8 bytes or fewer
+            _check_length(header.content // 8)  # 8 bytes per sample at most
         source = wav_headers.for_libsndfile(path, header)
         with soundfile.SoundFile(source) as file:
             samples, rate = _read(file), file.samplerate
             promised = None if header else file.frames
     except _TooLong as error:
         raise ValueError(f"{error} Received: {path!r}.") from None
-    # Of any kind: soundfile meets damage with whatever it leads to.
+    # Damaged files make soundfile raise errors of any kind.
     except Exception as error:
         reason = str(error).split(": ", 1)[-1].rstrip(".")
         raise ValueError(
@@ -67,22 +66,22 @@ def decode_audio(path: str) -> tuple[np.ndarray, int]:
     if found:
         promised, present, what = found
         raise ValueError(
-            f"{promised} {what} were expected, as the file's header says; it "
-            f"is truncated. Received: {path!r} with {present}."
+            f"{promised} {what} were expected according to the header; the "
+            f"file is truncated. Received: {path!r} with {present}."
         )
     return samples, rate
 
 
 class _TooLong(Exception):
-    """A recording of too many samples; its message lacks the file."""
+    """A recording has too many samples; the message does not name the file."""
 
 
 def _read(file):
     """Returns the samples, float32 `[time, channels]`, read to the end.
 
-    From the beginning to the end, and in blocks: libsndfile cannot go to
-    another place in some files (GSM 6.10; streams of FLAC), and how many
-    samples there are it takes from a header that may be wrong.
+    Reads blocks in sequence, since libsndfile cannot seek in some files (GSM
+    6.10, FLAC streams), and takes the number of samples from a header that may
+    be wrong.
     """
     if file.frames < _UNKNOWN:
         _check_length(file.frames * file.channels)
@@ -101,7 +100,7 @@ def _read(file):
 def _check_length(count):
     if count > MAX_SAMPLES:
         raise _TooLong(
-            f"A recording of at most {MAX_SAMPLES:,} samples was expected, of "
-            f"all channels together, not of {count:,} or more. Cut it into "
-            f"pieces, or raise {__name__}.MAX_SAMPLES."
+            f"A recording of at most {MAX_SAMPLES:,} samples was expected, all "
+            f"channels together, not of {count:,} or more. Split it, or raise "
+            f"{__name__}.MAX_SAMPLES."
         )

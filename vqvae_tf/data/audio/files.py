@@ -19,24 +19,24 @@ _CHUNK = 8  # recordings that are read at a time; they may be long
 
 
 def load_waveform(
-    path: str, sample_rate: int, normalize: str | None = "peak"
+    path: str | os.PathLike, sample_rate: int, normalize: str | None = "peak"
 ) -> np.ndarray:
-    """Reads one wav or flac file, as training on a folder would see it.
+    """Reads one wav or flac file exactly as training on a folder does.
 
     Args:
-        path: of the file.
-        sample_rate: samples a second of what is returned.
-        normalize: "peak" or None, as for `open_audio`.
+        path: path of the file.
+        sample_rate: sample rate of the result, in Hz.
+        normalize: "peak" (default) or None, as in `open_audio`.
 
     Returns:
-        float32 `[time]` in [-1, 1]; several channels are averaged. Of this,
-        of clipped samples and of a lower rate it warns in the log.
+        float32 `[time]` in [-1, 1]. Averaging several channels, clipped
+        samples and a lower rate are logged as warnings.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no recording, is too long, or has one of the faults
-            that `open_audio` refuses.
-        ImportError: without the extra `audio`.
+        FileNotFoundError: the file does not exist.
+        ValueError: it is not audio, is too long, or has one of the faults that
+            `open_audio` refuses.
+        ImportError: the extra `audio` is not installed.
 
     Example:
 
@@ -72,8 +72,7 @@ def open_audio_folder(
     place, siblings = split_folder(root, options.split)
     places = siblings if options.split == "all" else [place]
     seen = set()  # a split may be a link to another
-    files = [file for place in places for file in _recordings(place, seen)]
-    files.sort()
+    files = sorted(file for p in places for file in _recordings(p, seen))
     if not files:
         raise ValueError(
             f"No audio file ({', '.join(EXTENSIONS)}) in or below the "
@@ -88,26 +87,30 @@ def open_audio_folder(
     speakers = [names.index(recording.speaker) for recording in found]
     title, rate = collection.title, options.sample_rate
     if collection.waveforms is not None:
-        kept = collection.waveforms
-        return PackedAudio(title, rate, kept, speakers, names)
-    read = _graph_reader([recording.key for recording in found], options)
+        return PackedAudio(title, rate, collection.waveforms, speakers, names)
+    paths = np.array([recording.key for recording in found])
+
+    def load(index):
+        return load_waveform(str(paths[index]), rate, options.normalize)
+
+    def read(index):
+        return tf.numpy_function(load, [index], tf.float32, stateful=False)
+
     return LazyAudio(title, rate, collection.lengths, read, speakers, names)
 
 
-def _recordings(place, seen=None) -> list[tuple[str, str]]:
-    """Returns path and speaker of each recording of a split.
+def _recordings(place, seen=None):
+    """Returns (path, speaker) of each recording in the folder of a split.
 
-    Args:
-        place: the split's folder.
-        seen: as in `list_files`.
+    `seen` is as in `list_files`.
     """
     found = []
     for file in list_files(place, EXTENSIONS, seen):
         path, parts = os.path.join(place, file), file.split(os.sep)
         if len(parts) < 2:
             raise ValueError(
-                "Recordings were expected in a sub-folder for each speaker "
-                "(one for a single speaker too), as in train/ann/1.wav. "
+                "Recordings were expected in one sub-folder per speaker (even "
+                "if there is only one), as in train/ann/1.wav. "
                 f"Received: {path!r}."
             )
         found.append((path, parts[0]))
@@ -115,7 +118,7 @@ def _recordings(place, seen=None) -> list[tuple[str, str]]:
 
 
 def _reader(options):
-    """Returns what makes a `Recording` of a path and its speaker."""
+    """Returns a function from (path, speaker) to a `Recording`."""
 
     def read(file):
         path, speaker = file
@@ -127,18 +130,5 @@ def _reader(options):
         except (ValueError, FileNotFoundError) as error:
             found.fault = error
         return found
-
-    return read
-
-
-def _graph_reader(paths, options):
-    paths = np.array(paths)
-
-    def load(index):
-        path = str(paths[index])
-        return load_waveform(path, options.sample_rate, options.normalize)
-
-    def read(index):
-        return tf.numpy_function(load, [index], tf.float32, stateful=False)
 
     return read

@@ -23,7 +23,7 @@ def open_audio(
     download: bool = False,
     cache_bytes: int = CACHE_BYTES,
 ) -> AudioSource:
-    """Opens a set of recordings; each is read once, to know which are sound.
+    """Opens a set of recordings; each is read once, to find the sound ones.
 
     Args:
         source: one of
@@ -31,39 +31,37 @@ def open_audio(
             each speaker and digit, "train" the others;
             "tfds:vctk/mic1", "tfds:vctk/mic2": "test" is each speaker's
             utterances whose number is a multiple of 20, "train" the others;
-            "tfds:NAME": any prepared set of tensorflow_datasets with one
-            `Audio` feature of known rate, in its own splits; a class label
+            "tfds:NAME": any prepared tensorflow_datasets set with one `Audio`
+            feature of known sample rate, in its own splits; a class label
             called speaker or speaker_id names the speakers;
             "folder" or "folder:SUBDIR": wav and flac files in or below
-            data_dir/SUBDIR/SPLIT/SPEAKER. The speakers are those of all
-            splits (train, validation, test) together.
-        split: "train", "test", ...; "all" is every recording. Slices as
-            "train[:90%]" for TFDS sets with splits of their own.
-        sample_rate: samples a second of what is returned. Recordings at other
-            rates are resampled; those at half of it or less are refused.
-        data_dir: where to look; the default is the environment variable
-            TFDS_DATA_DIR, then the current folder (TFDS: its own default).
-        on_corrupt: "error" refuses a set with a recording that is damaged,
-            truncated, empty, silent, out of range or at too low a rate, and
-            names it; "skip" leaves it out with a logged warning. (A damaged
-            file of TFDS, which holds many recordings, is always refused.)
-            Several channels are averaged, with one logged warning for all;
-            so are clipped recordings told of, and kept.
-        normalize: "peak" takes each recording's mean away and scales it to a
-            largest sample of 1 or -1; None keeps the levels. `audio_reading`
-            says why.
-        progress: show a progress bar while recordings are read.
-        download: let TFDS download and prepare a missing set.
-        cache_bytes: waveforms stay in memory up to this size (512 MiB are 2.3
-            hours at 16 kHz); otherwise each is read again when it is used.
+            data_dir/SUBDIR/SPLIT/SPEAKER. All splits (train, validation, test)
+            share one list of speakers.
+        split: "train", "test", ..., or "all" for every recording; for TFDS
+            sets with splits of their own also slices such as "train[:90%]".
+        sample_rate: sample rate of the result, in Hz. Other rates are
+            resampled; rates of half of it or less are refused.
+        data_dir, progress, download: as in `open_images`.
+        on_corrupt: "error" (default) refuses a set with a recording that is
+            damaged, truncated, empty, silent, out of range or at too low a
+            rate, and names it; "skip" omits it and logs a warning. A damaged
+            TFDS file, which holds many recordings, is always refused.
+            Recordings with several channels are averaged and clipped ones are
+            kept, with one warning for each kind.
+        normalize: "peak" (default) subtracts each recording's mean and scales
+            its largest absolute sample to 1 (`data.audio.reading` explains
+            why); None keeps the levels.
+        cache_bytes: size up to which waveforms stay in memory (default 512
+            MiB, 2.3 hours at 16 kHz); beyond it they are read at each use.
 
     Returns:
         An `AudioSource`.
 
     Raises:
         ValueError: an unknown source, split or option, or a bad recording.
-        FileNotFoundError: the folder or prepared set is not there.
-        ImportError: files, or a change of rate, without the extra `audio`.
+        FileNotFoundError: the folder or prepared set does not exist.
+        ImportError: the extra `audio`, needed to read files or to resample, is
+            not installed.
 
     Example:
 

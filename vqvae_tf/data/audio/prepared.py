@@ -1,6 +1,7 @@
-"""Recordings from a prepared data set of the stock tensorflow_datasets."""
+"""Recordings from a prepared data set of tensorflow_datasets."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -16,29 +17,29 @@ _READ = 16  # records that are fetched at once
 
 @dataclasses.dataclass(frozen=True)
 class _Rule:
-    """How a set of one tfds split is divided.
+    """Splits a set that has only one tfds split.
 
     Attributes:
         key: the feature that names a recording.
-        is_test: of that name, whether it is held out.
-        speaker: of that name, who speaks; None where a feature says it.
+        is_test: from that name, whether it is held out.
+        speaker: from that name, the speaker; None if a feature gives it.
     """
 
     key: str
-    is_test: object
-    speaker: object = None
+    is_test: Callable[[str], bool]
+    speaker: Callable[[str], str] | None = None
 
 
 _RULES = {
-    # {digit}_{speaker}_{number}.wav; 0 to 4 are the test set, says the
-    # README of the recordings (Jakobovski/free-spoken-digit-dataset).
+    # {digit}_{speaker}_{number}.wav; numbers 0 to 4 are the test set according
+    # to the README (Jakobovski/free-spoken-digit-dataset).
     "spoken_digit": _Rule(
         "audio/filename",
         lambda name: int(name[:-4].split("_")[2]) < 5,
         lambda name: name.split("_")[1],
     ),
     # {speaker}_{number}. The passage that all speakers read comes first, so
-    # that its held-out sentence is the same for all.
+    # the same sentence of it is held out for all.
     "vctk": _Rule("id", lambda name: int(name.split("_")[1]) % 20 == 0),
 }
 
@@ -65,53 +66,47 @@ def open_tfds_audio(
 
 
 def _source(parts, split, collection, names, options):
-    """Returns the source of what was collected, in memory or not."""
-    found, kept = collection.found, collection.waveforms
+    """Returns the source of a collection, in memory if it fits."""
+    found = collection.found
     numbers = {
         "speakers": [names.index(r.speaker) for r in found] if names else None,
         "speaker_names": names,
         "labels": [r.label for r in found] if parts.label else None,
         "class_names": parts.class_names,
     }
-    if kept is not None:
-        rate = options.sample_rate
-        return PackedAudio(collection.title, rate, kept, **numbers)
-    lying = RandomRecords(split).subset([r.key for r in found])
+    title, rate = collection.title, options.sample_rate
+    if collection.waveforms is not None:
+        return PackedAudio(title, rate, collection.waveforms, **numbers)
+    records_of = RandomRecords(split).subset([r.key for r in found])
 
     def conform(samples):
-        place = f"a recording of {collection.title}"
+        place = f"a recording of {title}"
         return audio_reading.conform(
-            samples, parts.rate, options.sample_rate, options.normalize, place
+            samples, parts.rate, rate, options.normalize, place
         )[0]
 
     def read(index):
-        samples = parts.decode(lying.read(index))[parts.audio]
+        samples = parts.decode(records_of.read(index))[parts.audio]
         return tf.numpy_function(conform, [samples], tf.float32, stateful=False)
 
-    return LazyAudio(
-        collection.title,
-        options.sample_rate,
-        collection.lengths,
-        read,
-        **numbers,
-    )
+    return LazyAudio(title, rate, collection.lengths, read, **numbers)
 
 
 def _tfds_split(name, rule, options):
-    """Returns the split of tfds that holds what was asked for."""
+    """Returns the tfds split that contains the requested one."""
     if rule is None:
         return options.split
     if options.split not in ("train", "test", "all"):
         raise ValueError(
             f'The splits of tfds:{name} are "train", "test" and "all" here; '
-            "tensorflow_datasets has them all in one. "
+            "in tensorflow_datasets it has only one. "
             f"Received: split={options.split!r}."
         )
     return "all"
 
 
 class _Parts:
-    """Which features of a data set hold the waveform and what belongs to it."""
+    """The features of a data set that hold waveform, label and speaker."""
 
     def __init__(self, features, rule, name):
         import tensorflow_datasets as tfds
@@ -152,13 +147,13 @@ class _Parts:
 def _recordings(parts, split, options, title, names):
     """Yields a `Recording` for each example of the wanted split.
 
-    Speakers that only the recordings' names tell are added to `names`.
+    Speakers that only the recordings' names give are added to `names`.
     """
-    lying = records.Records(split, title)
-    examples = lying.dataset(0, len(lying), _READ).unbatch()
+    found = records.Records(split, title)
+    examples = found.dataset(0, len(found), _READ).unbatch()
     examples = examples.map(parts.decode, tf.data.AUTOTUNE, deterministic=True)
     examples = options.bar(
-        len(lying), examples.as_numpy_iterator(), "recordings"
+        len(found), examples.as_numpy_iterator(), "recordings"
     )
     for number, found in enumerate(records.intact(examples, title)):
         key = f"record {number} of {title}"

@@ -1,17 +1,16 @@
-"""What every recording goes through: checks, mono, sample rate, loudness.
+"""Preprocessing of every recording: checks, mono, sample rate, loudness.
 
-Samples are scaled to [-1, 1]; channels are averaged; the rate is changed with
-soxr's high quality, which keeps what is below half of the lower rate; and by
-default each recording's mean is taken from it, and it is scaled so that its
-largest sample is 1 or -1.
+Samples are scaled to [-1, 1]; channels are averaged; soxr resamples at high
+quality, which keeps what is below half of the lower rate; and by default each
+recording's mean is subtracted and its largest absolute sample scaled to 1.
 
-The speakers are the reason for that default. Among the 500 recordings of each
-speaker of `tfds:spoken_digit` the median peak is 0.43, 0.33, 0.24, 0.07 and
-0.03, and the median RMS from 0.085 down to 0.0065, a thirteenth: a speaker
-would be known by the loudness alone, and the quietest would use two fifths of
-the 256 mu-law levels. With peaks of 1 the medians of the RMS are 0.16 to 0.22.
-One would still be known by a mean of -0.03 (median), where the others have
-none: the median of that speaker's mu-law levels is 50 off the middle.
+That default removes loudness as a cue to the speaker. The median peaks of the
+five speakers of `tfds:spoken_digit` (500 recordings each) are 0.43, 0.33, 0.24,
+0.07 and 0.03, and their median RMS ranges from 0.085 down to 0.0065: loudness
+would identify a speaker, and the quietest would use two fifths of the 256
+mu-law levels. With peaks of 1, the median RMS is 0.16 to 0.22. The mean would
+still identify one of them, whose median is -0.03 where the others have none:
+the median of that speaker's mu-law levels is 50 off the middle.
 """
 
 import collections
@@ -25,19 +24,20 @@ from vqvae_tf.data.memory import Kept
 from vqvae_tf.data.options import OpenOptions
 from vqvae_tf.utils.checks import check_positive
 
-# A sample this large is at full scale; this share of them is clipping.
+# Samples from this level on are at full scale; more than this share of them
+# means clipping.
 FULL_SCALE, CLIPPED_SHARE = 0.999, 1e-3
 NOTES = {
     "channels": "have several channels, which were averaged",
     "clipped": f"are clipped: over {CLIPPED_SHARE:.1%} of the samples are at "
     "full scale",
-    "upsampled": "have a lower sample rate than the one asked for: nothing "
-    "is above half of it",
+    "upsampled": "have a lower sample rate than requested, and so lack the "
+    "highest frequencies",
 }
 
 
 def check_normalize(normalize: str | None) -> None:
-    """Raises ValueError unless recordings can be scaled so."""
+    """Raises ValueError unless `normalize` is "peak" or None."""
     if normalize not in ("peak", None):
         raise ValueError(
             f'normalize must be "peak" or None. Received: {normalize!r}.'
@@ -59,9 +59,9 @@ class AudioOptions(OpenOptions):
 
 @dataclasses.dataclass
 class Recording:
-    """A recording that was read, or why it could not be."""
+    """A recording, or the error that reading it raised."""
 
-    key: object  # what reads it again
+    key: str | int  # path or record number, to read it again
     waveform: np.ndarray | None
     notes: tuple[str, ...] = ()
     fault: Exception | None = None
@@ -76,30 +76,29 @@ def conform(
     normalize: str | None,
     place: str,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Returns a waveform as models take it, and what to note about it.
+    """Preprocesses a waveform for the models, and lists what to warn of.
 
     Args:
-        samples: numbers `[time]` or `[time, channels]`; integers are values
-            of 16 bits, floats lie in [-1, 1].
-        rate: samples a second, as stored.
-        sample_rate: samples a second of the result.
+        samples: `[time]` or `[time, channels]`, 16-bit integers or floats in
+            [-1, 1].
+        rate: sample rate of `samples`, in Hz.
+        sample_rate: sample rate of the result, in Hz.
         normalize: "peak" or None.
-        place: what this is, for messages.
+        place: name of the recording, for messages.
 
     Returns:
         float32 `[time]` in [-1, 1], and a tuple of keys of `NOTES`.
 
     Raises:
-        ValueError: no samples, NaN, out of range, silence, or a rate of at
-            most half of `sample_rate`.
+        ValueError: no samples, non-finite or out of range ones, silence, or a
+            rate of at most half of `sample_rate`.
     """
     samples = _scaled(np.asarray(samples), place)
     if 2 * rate <= sample_rate:
         raise ValueError(
-            f"A recording at more than {sample_rate / 2:g} samples a second "
-            "was expected: a lower rate lacks the upper half of what the "
-            f"{sample_rate} that were asked for can hold. Received: {place} "
-            f"at {rate}."
+            f"A recording at more than {sample_rate / 2:g} Hz was expected: a "
+            "lower rate lacks at least half of the frequencies of the "
+            f"requested {sample_rate} Hz. Received: {place} at {rate}."
         )
     notes = ["upsampled"] if rate < sample_rate else []
     if np.mean(np.abs(samples) >= FULL_SCALE) > CLIPPED_SHARE:
@@ -134,8 +133,8 @@ def _scaled(samples, place):
     bad = np.count_nonzero(~np.isfinite(samples))
     if bad:
         raise ValueError(
-            "Finite samples were expected. Received: "
-            f"{place} with {bad} NaN or infinite ones of {samples.size}."
+            f"Finite samples were expected. Received: {place} with {bad} NaN "
+            f"or infinite ones of {samples.size}."
         )
     largest = float(np.abs(samples).max())
     if largest > 1:
@@ -159,19 +158,19 @@ def resample(waveform: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
     except ImportError as error:
         raise ImportError(
             "soxr is needed to change a sample rate; install it with "
-            f"`pip install vqvae_tf[audio]`. Received: audio at {rate} for a "
-            f"model at {sample_rate} samples a second."
+            f"`pip install vqvae_tf[audio]`. Received: audio at {rate} Hz, to "
+            f"be resampled to {sample_rate} Hz."
         ) from error
     found = soxr.resample(waveform, rate, sample_rate, quality="HQ")
-    # A recording of a few samples may become none.
+    # Only a few samples may be resampled to none.
     return found if len(found) else waveform[:1]
 
 
 def loudness(waveform: np.ndarray, normalize: str | None) -> np.ndarray:
-    """Returns float32 in [-1, 1], of mean 0 and a peak of 1 or as it is.
+    """Returns float32 `[time]` in [-1, 1], with "peak" of mean 0 and peak 1.
 
-    Resampling passes full scale by a little where a recording is close to
-    it; without "peak" that is cut off.
+    Without it, samples that resampling raised slightly beyond full scale are
+    clipped.
     """
     if normalize is None:
         return np.clip(waveform, -1, 1)
@@ -181,11 +180,11 @@ def loudness(waveform: np.ndarray, normalize: str | None) -> np.ndarray:
 
 
 class Collection:
-    """Gathers recordings in memory, or only their lengths beyond the bound.
+    """Collects recordings, but only their lengths beyond `cache_bytes`.
 
     Args:
-        title: the data set's name, for messages.
-        options: `AudioOptions`.
+        title: name of the data set, for messages.
+        options: how the data set is opened.
     """
 
     def __init__(self, title: str, options: AudioOptions):
@@ -195,7 +194,7 @@ class Collection:
         self._notes = collections.defaultdict(list)
 
     def add(self, recordings: Iterable[Recording]) -> None:
-        """Reads the recordings; refuses or leaves out what is at fault."""
+        """Reads the recordings; refuses or skips those with a fault."""
         for found in recordings:
             if found.fault is not None:
                 self.options.refuse(str(found.fault), found.fault)
@@ -207,8 +206,8 @@ class Collection:
             self._kept.add(found.waveform)
             found.waveform = None
 
-    def warn(self, name: Callable = str) -> None:
-        """Logs a line for each kind of note, with the first one's name."""
+    def warn(self, name: Callable[[str | int], str] = str) -> None:
+        """Logs a line for each kind of note, naming its first recording."""
         for note, keys in self._notes.items():
             logging.warning(
                 "%s: %d of %d recordings %s. The first is %s.",
@@ -221,5 +220,5 @@ class Collection:
 
     @property
     def waveforms(self) -> list[np.ndarray] | None:
-        """The waveforms, or None where they are beyond the memory bound."""
+        """The waveforms, or None if they exceed `cache_bytes`."""
         return self._kept.arrays

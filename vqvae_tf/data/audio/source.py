@@ -10,18 +10,18 @@ from vqvae_tf.utils.checks import check_positive
 
 
 class AudioSource(Source):
-    """Recordings with their speakers and optional labels, by index.
+    """Recordings with speakers and optional labels, addressed by index.
 
-    `open_audio` makes one. Batches come from `window_batches` and
-    `audio_evaluation_batches`.
+    Opened by `open_audio`; `window_batches` and `audio_evaluation_batches`
+    make batches of it.
 
     Attributes:
         name: what was opened, for messages.
-        num_examples: number of recordings, exact.
-        sample_rate: samples a second, the same for all.
-        lengths: int64 `[num_examples]`, samples of each recording.
-        speaker_names: tuple of str, sorted, the same for all splits of a data
-            set; empty where speakers are not known.
+        num_examples: exact number of recordings.
+        sample_rate: in Hz, the same for all.
+        lengths: int64 `[num_examples]`, the number of samples of each.
+        speaker_names: sorted tuple of str, the same for all splits of a data
+            set; empty if the speakers are unknown.
         class_names: tuple of str, or None without labels.
     """
 
@@ -53,8 +53,10 @@ class AudioSource(Source):
     def num_speakers(self) -> int:
         return len(self.speaker_names)
 
-    def numbers(self, index) -> dict[str, tf.Tensor]:
-        """Returns speaker and label of an index or of several.
+    def numbers(
+        self, index: int | np.ndarray | tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Returns the speaker and label numbers of one or several indices.
 
         Returns:
             {"speaker": int64, "label": int64}, each of the shape of `index`;
@@ -64,16 +66,16 @@ class AudioSource(Source):
             lambda numbers: tf.gather(numbers, index), self._numbers
         )
 
-    def length(self, index) -> tf.Tensor:
-        """Returns the number of samples, int64, of an index or of several."""
+    def length(self, index: int | np.ndarray | tf.Tensor) -> tf.Tensor:
+        """Returns the number of samples, int64, of one or several indices."""
         return tf.gather(self._lengths, index)
 
-    def waveform(self, index) -> tf.Tensor:
+    def waveform(self, index: int | tf.Tensor) -> tf.Tensor:
         """Returns recording `index`, float32 `[time]` in [-1, 1]."""
         raise NotImplementedError
 
-    def get(self, index) -> dict[str, tf.Tensor]:
-        """Returns example `index` (an int64 scalar tensor), in a graph or not.
+    def get(self, index: int | tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns example `index`; works eagerly and in graphs.
 
         Returns:
             {"waveform": float32 [time], "speaker": int64 [], "label": int64
@@ -83,13 +85,15 @@ class AudioSource(Source):
 
 
 class PackedAudio(AudioSource):
-    """Recordings in memory, end to end in one vector.
+    """Recordings in memory, concatenated to one vector.
 
     Args:
         name, sample_rate, speaker_names, class_names: as in `AudioSource`.
         waveforms: list of float arrays `[time]` in [-1, 1].
-        speakers: None, or integers `[n]`, positions in `speaker_names`.
-        labels: None, or integers `[n]`, positions in `class_names`.
+        speakers: integers `[n]`, indices into `speaker_names`; None (default)
+            if unknown.
+        labels: integers `[n]`, indices into `class_names`; None (default)
+            without labels.
 
     Example:
 
@@ -109,22 +113,16 @@ class PackedAudio(AudioSource):
         labels: Sequence[int] | None = None,
         class_names: Sequence[str] | None = None,
     ):
-        super().__init__(
-            name,
-            sample_rate,
-            [len(waveform) for waveform in waveforms],
-            speakers,
-            speaker_names,
-            labels,
-            class_names,
-        )
+        lengths = [len(waveform) for waveform in waveforms]
+        numbers = speakers, speaker_names, labels, class_names
+        super().__init__(name, sample_rate, lengths, *numbers)
         with tf.device("CPU:0"):
             self._flat = tf.constant(
                 np.concatenate(waveforms).astype(np.float32)
             )
             self._starts = tf.constant(np.cumsum(self.lengths) - self.lengths)
 
-    def waveform(self, index) -> tf.Tensor:
+    def waveform(self, index: int | tf.Tensor) -> tf.Tensor:
         start, size = tf.gather(self._starts, index), self.length(index)
         return tf.slice(self._flat, start[None], size[None])
 
@@ -135,12 +133,12 @@ class PackedAudio(AudioSource):
 
         Args:
             index: int64 `[batch]`.
-            first: int64 `[batch]`, where each window begins.
-            size: samples of a window.
+            first: int64 `[batch]`, the first sample of each window.
+            size: length of the windows in samples.
 
         Returns:
-            float32 `[batch, size]`, 0 after a recording's end, and the mask,
-            float32 `[batch, size]`, 1 up to there.
+            The windows, float32 `[batch, size]`, 0 after the end of a
+            recording, and the mask, float32 `[batch, size]`, 1 up to the end.
         """
         places = first[:, None] + tf.range(size, dtype=tf.int64)
         real = places < self.length(index)[:, None]
@@ -151,12 +149,12 @@ class PackedAudio(AudioSource):
 
 
 def evenly_spaced(audio: AudioSource, count: int | None) -> AudioSource:
-    """Returns some of a source's recordings, in memory.
+    """Returns evenly spaced recordings of a source, in memory.
 
     Args:
-        audio: of `open_audio`.
-        count: how many; the source itself is returned where it has no more,
-            and for None.
+        audio: source from `open_audio`.
+        count: number of recordings; None, or as many as the source has or
+            more, returns the source itself.
 
     Example:
 
@@ -180,10 +178,10 @@ def evenly_spaced(audio: AudioSource, count: int | None) -> AudioSource:
 
 
 class LazyAudio(AudioSource):
-    """Recordings beyond the memory bound: read when they are used.
+    """Recordings beyond the memory bound: read at each use.
 
     `read(index)` takes an int64 scalar tensor and returns the waveform,
-    float32 `[lengths[index]]`. What follows it is as in `AudioSource`.
+    float32 `[lengths[index]]`. The arguments after it are as in `AudioSource`.
     """
 
     def __init__(
@@ -192,13 +190,13 @@ class LazyAudio(AudioSource):
         sample_rate: int,
         lengths: Sequence[int],
         read: Callable[[tf.Tensor], tf.Tensor],
-        *numbers,
-        **options,
+        *numbers: Sequence,
+        **options: Sequence | None,
     ):
         super().__init__(name, sample_rate, lengths, *numbers, **options)
         self._read = read
 
-    def waveform(self, index) -> tf.Tensor:
+    def waveform(self, index: int | tf.Tensor) -> tf.Tensor:
         index = tf.cast(index, tf.int64)
         found = tf.ensure_shape(self._read(index), [None])
         tf.debugging.assert_equal(

@@ -1,8 +1,8 @@
-"""What the header of a wav file says, and what can be believed of it.
+"""The headers of wav files, and which of their sizes can be trusted.
 
-A wav file is chunks of RIFF: a name, a size, the content. Programs that write
-to a pipe do not know the size of what they will write, and each says so in its
-own way; libsndfile understands some of these.
+A wav file consists of RIFF chunks: a name, a size, the content. Programs that
+write to a pipe do not know the size in advance, and each marks this in its own
+way; libsndfile understands only some of these.
 """
 
 import dataclasses
@@ -11,17 +11,17 @@ import os
 import struct
 
 _FORMS = (b"RIFF", b"RF64", b"BW64")
-_MOST = 1000  # chunks that are looked at
-# Sizes that mean "up to the end": the largest of 31, 32, 63 and 64 bits, or
-# these less a header and what was rounded off (ffmpeg, sox, arecord, ...).
+_MOST = 1000  # chunks that are inspected
+# Sizes that mean "up to the end": the largest of 31, 32, 63 and 64 bits, give
+# or take a header and rounding (ffmpeg, sox, arecord, ...).
 _UNKNOWN = (
     range(0x7FFFF000, 0x80001000),
     range(0xFFFFF000, 0x100000000),
     range(2**63 - 4096, 2**63 + 4096),
     range(2**64 - 4096, 2**64),
 )
-# Codings whose samples take the same number of bytes each: PCM, float, A-law,
-# mu-law, and what is extensible.
+# Encodings with a fixed number of bytes per sample: PCM, float, A-law, mu-law,
+# extensible.
 _FIXED = (1, 3, 6, 7, 0xFFFE)
 
 
@@ -31,13 +31,13 @@ class Header:
 
     Attributes:
         form: b"RIFF", b"RF64" or b"BW64".
-        chunks: the chunks `fmt ` and `fact` as they are.
-        coding: the number of the samples' coding.
-        frame: bytes of a sample of all channels, or of a compressed block.
-        start: where the samples begin in the file.
-        size: how many bytes they take, as the header says.
-        present: how many follow in the file.
-        unknown: whether the header does not know the size.
+        chunks: the chunks `fmt ` and `fact`, unchanged.
+        coding: format tag, the number of the encoding.
+        frame: bytes of one sample of all channels, or of a compressed block.
+        start: offset of the samples in the file.
+        size: bytes of samples according to the header.
+        present: bytes that follow in the file.
+        unknown: whether the header marks the size as unknown.
     """
 
     form: bytes
@@ -51,13 +51,13 @@ class Header:
 
     @property
     def content(self) -> int:
-        """How many bytes of samples there are."""
+        """Number of bytes of samples in the file."""
         whole = self.unknown or self.size > self.present
         return self.present if whole else self.size
 
     @property
     def promised(self) -> tuple[int, int, str] | None:
-        """What is promised and what is there, if that is less; of what."""
+        """(expected, present, unit) if samples are missing, else None."""
         if self.unknown or not self.frame:
             return None
         if self.coding in _FIXED:
@@ -69,7 +69,10 @@ class Header:
 
 
 def read_header(path: str | os.PathLike) -> Header | None:
-    """Returns the header of a wav file, None for other or incomplete ones."""
+    """Returns the header of a wav file, or None for other files.
+
+    Also None if the header is incomplete.
+    """
     with open(path, "rb") as stream:
         form, _, kind = struct.unpack("<4sI4s", stream.read(12).ljust(12))
         if form not in _FORMS or kind != b"WAVE":
@@ -100,7 +103,7 @@ def read_header(path: str | os.PathLike) -> Header | None:
 
 
 def _measured(header, stream):
-    """Adds what is present, and whether the size is unknown."""
+    """Sets `present` and `unknown` of a header, and returns it."""
     header.present = stream.seek(0, os.SEEK_END) - header.start
     if header.size > header.present:
         header.unknown = any(header.size in sizes for sizes in _UNKNOWN)
@@ -110,7 +113,7 @@ def _measured(header, stream):
 
 
 def _only_chunks(stream, place):
-    """Whether nothing but whole chunks of text names follow."""
+    """Whether only whole chunks with printable names follow."""
     end = stream.seek(0, os.SEEK_END)
     for _ in range(_MOST):
         if place >= end:
@@ -128,17 +131,20 @@ def _only_chunks(stream, place):
     return False
 
 
-def for_libsndfile(path, header) -> bytes | io.BytesIO:
-    """Returns what libsndfile can read: the path, or the file in memory.
+def for_libsndfile(
+    path: str | os.PathLike, header: Header | None
+) -> bytes | io.BytesIO:
+    """Returns what libsndfile can read: the path, or a file in memory.
 
-    It takes a size of 0 for the truth, in a large file (RF64, BW64) the unknown
-    size for a fault, and may read compressed blocks beyond the end.
+    The latter has a corrected header: libsndfile takes a size of 0 literally,
+    refuses an unknown size in large files (RF64, BW64), and may read compressed
+    blocks beyond the end.
 
     Args:
-        path: of the file.
-        header: what `read_header` returned, or None.
+        path: path of the file.
+        header: result of `read_header`.
     """
-    if header is None or not _to_be_written_anew(header):
+    if header is None or not _needs_new_header(header):
         return os.fsencode(path)  # which need not be UTF-8
     with open(path, "rb") as stream:
         stream.seek(header.start)
@@ -148,8 +154,8 @@ def for_libsndfile(path, header) -> bytes | io.BytesIO:
     return io.BytesIO(b"".join(parts))
 
 
-def _to_be_written_anew(header):
-    if header.form == b"BW64":  # which libsndfile does not know
+def _needs_new_header(header):
+    if header.form == b"BW64":  # unknown to libsndfile
         return True
     simple = header.coding in _FIXED and header.size
     return header.unknown and (header.form == b"RF64" or not simple)

@@ -1,4 +1,4 @@
-"""Batches of clips: values in a row, and the action that led to the last."""
+"""Batches of clips: successive values, and the action before the last one."""
 
 import numpy as np
 import tensorflow as tf
@@ -16,29 +16,28 @@ def clip_batches(
     skip_steps: int = 0,
     part: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
-    """Endless shuffled batches of clips, none across an episode's end.
+    """Endless shuffled batches of clips that lie within one episode.
 
-    Order and restarts are those of `training_batches`; an epoch holds each
-    clip of `num_past + 1` steps once.
+    Shuffled and resumed as in `training_batches`; an epoch holds each clip of
+    `num_past + 1` steps once.
 
     Args:
-        episodes: of frames or codes.
-        num_past: values before x, P.
+        episodes: episodes of frames or codes.
+        num_past: number of values before x, P, at least 1.
         batch_size: global batch size, B.
-        seed: integer; decides the order.
-        skip_steps: number of the first step.
-        part: as in `training_batches`.
+        seed: 64-bit integer (default 0); determines the order.
+        skip_steps, part: as in `training_batches`.
 
     Returns:
         An infinite dataset of (x, context): the values [B, ...] after the
         past, and a dict of
             "past": [B, P, ...], the values before x, oldest first;
-            "action": what was done at the last of these and led to x, int32
-            [B], or float32 [B, size] unless actions are integers [steps]. Not
-            there for episodes without actions.
+            "action": the action at the last past step, which led to x: int32
+            [B] for integer actions [steps], else float32 [B, size]; absent
+            for episodes without actions.
 
     Raises:
-        ValueError: bad arguments, or no episode of `num_past + 1` steps.
+        ValueError: bad arguments, or no episode has `num_past + 1` steps.
 
     Example:
 
@@ -59,16 +58,14 @@ def clip_evaluation_batches(
     """Batches that hold every clip exactly once, in order.
 
     Args:
-        episodes: of frames or codes.
-        num_past: values before x, P.
-        batch_size: global batch size, B.
+        episodes, num_past, batch_size: as in `clip_batches`.
 
     Returns:
-        A finite dataset of (x, context, sample_weight): the first two as in
-        `clip_batches`, padded as `evaluation_batches` does.
+        A finite dataset of (x, context, sample_weight): x and context as in
+        `clip_batches`, padded as in `evaluation_batches`.
 
     Raises:
-        ValueError: bad arguments, or no episode of `num_past + 1` steps.
+        ValueError: bad arguments, or no episode has `num_past + 1` steps.
 
     Example:
 
@@ -87,7 +84,7 @@ def clip_evaluation_batches(
 
 
 def _clips(episodes, num_past):
-    """Returns the number of clips and what gathers those of an index [B]."""
+    """Returns the number of clips, and a function that gathers some [B]."""
     num_past = check_positive("num_past", num_past)
     starts = episodes.clip_starts(num_past + 1)
     actions = episodes.actions

@@ -1,4 +1,4 @@
-"""Episodes: values that follow each other in time, with actions between."""
+"""Episodes: sequences of values in time, with the actions between them."""
 
 from collections.abc import Sequence
 
@@ -8,23 +8,26 @@ from vqvae_tf.utils.checks import check_positive
 
 
 class Episodes:
-    """Episodes end to end: a value a step, and the action taken there.
+    """Concatenated episodes: a value per step, and the action taken there.
 
-    `open_episodes` makes one of frames; `with_values` another of their codes.
-    Clips of it come from `clip_batches`; none crosses an episode's end.
+    `open_episodes` reads episodes of frames; `with_values` replaces the
+    frames, for instance by their codes; `clip_batches` makes batches.
 
     Attributes:
         name: what was opened, for messages.
         values: `[steps, ...]`, for instance frames uint8 `[steps, height,
             width, channels]` or code maps `[steps, height, width]`.
-        actions: `[steps]` integers, or `[steps, size]` float32 (anything else
-            becomes that): `actions[t]` was taken at `values[t]` and led to
-            `values[t + 1]`. That of an episode's last step means nothing. None
-            without actions.
-        lengths: int64 `[episodes]`, the steps of each.
+        actions: integers `[steps]`, or else float32 `[steps, size]`, to which
+            other arrays are converted; None without actions. `actions[t]` was
+            taken at `values[t]` and led to `values[t + 1]`; the one at the end
+            of an episode is ignored.
+        lengths: int64 `[episodes]`, the number of steps of each.
         starts: int64 `[episodes]`, the first step of each.
 
-    Example: two episodes, of three steps and of two.
+    Raises:
+        ValueError: the arrays do not match the lengths, or have no steps.
+
+    Example: two episodes, one of three steps and one of two.
 
     >>> frames = np.zeros([5, 8, 8, 3], np.uint8)
     >>> episodes = Episodes("mine", frames, np.array([1, 0, 0, 2, 0]), [3, 2])
@@ -46,13 +49,8 @@ class Episodes:
         self.actions = None if actions is None else _normal(actions)
         self.lengths = np.asarray(lengths, np.int64)
         self.starts = np.cumsum(self.lengths) - self.lengths
-        self._check()
-
-    def _check(self):
         steps = int(self.lengths.sum())
-        sizes = [len(self.values)]
-        if self.actions is not None:
-            sizes.append(len(self.actions))
+        sizes = [len(a) for a in (values, self.actions) if a is not None]
         empty = not steps or self.lengths.min() < 1
         if empty or any(size != steps for size in sizes):
             raise ValueError(
@@ -64,9 +62,9 @@ class Episodes:
 
     @property
     def num_actions(self) -> int | None:
-        """One more than the highest action; None unless they are integers.
+        """Highest action plus one; None unless actions are integers.
 
-        Those of the last steps do not count.
+        Actions at the end of an episode do not count.
         """
         if self.actions is None or self.actions.ndim > 1:
             return None
@@ -74,7 +72,7 @@ class Episodes:
 
     @property
     def taken(self) -> np.ndarray | None:
-        """The actions that led to a value, all but those of last steps."""
+        """The actions without those at the end of an episode."""
         if self.actions is None:
             return None
         ends = self.starts + self.lengths - 1
@@ -82,35 +80,36 @@ class Episodes:
 
     @property
     def action_size(self) -> int | None:
-        """Numbers of an action; None unless they are vectors."""
+        """Length of an action vector; None unless actions are vectors."""
         vectors = self.actions is not None and self.actions.ndim > 1
         return self.actions.shape[1] if vectors else None
 
     def without_actions(self) -> "Episodes":
-        """Returns these episodes without what was done in them."""
+        """Returns these episodes without their actions."""
         return Episodes(self.name, self.values, None, self.lengths)
 
     def with_values(self, values: np.ndarray) -> "Episodes":
-        """Returns these episodes with other values, a row for each step."""
+        """Returns these episodes with other values `[steps, ...]`."""
         return Episodes(self.name, values, self.actions, self.lengths)
 
     def clip_starts(self, length: int) -> np.ndarray:
         """Returns the steps at which a clip of `length` steps can start.
 
         Raises:
-            ValueError: if no episode is that long.
+            ValueError: no episode is that long.
         """
         length = check_positive("length", length)
-        starts = [
-            np.arange(start, start + steps - length + 1)
-            for start, steps in zip(self.starts, self.lengths)
-        ]
-        starts = np.concatenate(starts)
+        starts = np.concatenate(
+            [
+                np.arange(start, start + steps - length + 1)
+                for start, steps in zip(self.starts, self.lengths)
+            ]
+        )
         if not len(starts):
             raise ValueError(
                 f"No episode of {self.name} has the {length} steps of a clip. "
                 f"Received: episodes of at most {self.lengths.max()} steps. "
-                "Ask for shorter clips, or give longer episodes."
+                "Use shorter clips or longer episodes."
             )
         return starts.astype(np.int64)
 

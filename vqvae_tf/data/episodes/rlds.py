@@ -1,4 +1,4 @@
-"""Episodes of the RLDS form, as tensorflow_datasets prepares them.
+"""Episodes in RLDS format, as prepared by tensorflow_datasets.
 
 An episode is a nested dataset `steps`; a step has `observation`, the `action`
 that was taken there, `is_first` and `is_last` (Ramos et al. 2021,
@@ -6,6 +6,7 @@ arXiv:2111.02767; https://github.com/google-research/rlds).
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -15,14 +16,15 @@ from vqvae_tf.data.episodes.episodes import Episodes
 from vqvae_tf.data.options import CACHE_BYTES, OpenOptions, split_source
 from vqvae_tf.data.records import builders, sequential as records
 
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
 STEPS = "steps"
-_FORM = (
-    'Episodes are opened from "tfds:NAME", a prepared data set in RLDS form.'
-)
-_ALL = 2**30  # a batch of all the steps of an episode
+_FORM = 'source must be "tfds:NAME", a prepared data set in RLDS format.'
+_ALL = 2**30  # batch size that fits all steps of an episode
 
 
-def is_rlds(builder) -> bool:
+def is_rlds(builder: "tfds.core.DatasetBuilder") -> bool:
     """Returns whether the data set's examples are episodes."""
     import tensorflow_datasets as tfds
 
@@ -45,22 +47,23 @@ def open_episodes(
     """Opens episodes of frames with the actions between them.
 
     Args:
-        source: "tfds:NAME", a set of tensorflow_datasets in RLDS form with one
-            uint8 picture a step, such as "tfds:rlu_dmlab_explore_object_"
+        source: "tfds:NAME", a tensorflow_datasets set in RLDS format with one
+            uint8 picture per step, such as "tfds:rlu_dmlab_explore_object_"
             "rewards_few".
-        split: "train", "test", or a slice as "train[:10%]" (of episodes).
-        data_dir, progress, channels, download: as for `open_images`.
-        on_corrupt: "error" refuses an episode with a missing step or a bad
-            picture; "skip" leaves it out with a logged warning.
-        cache_bytes: all frames are kept in memory, up to this size.
+        split: "train", "test", or a slice such as "train[:10%]" (of episodes).
+        data_dir, progress, channels, download: as in `open_images`.
+        on_corrupt: "error" (default) refuses an episode with a missing step or
+            a bad picture; "skip" omits it and logs a warning.
+        cache_bytes: largest total size of the frames, all of which are kept
+            in memory (default 512 MiB).
 
     Returns:
         `Episodes` of frames, uint8 `[steps, height, width, channels]`; without
-        actions where a step's `action` is missing, or a dict.
+        actions if a step has no `action` or if it is a dict.
 
     Raises:
-        ValueError: another source, unknown split, episodes without one
-            picture a step, with a missing step, or too big for the memory.
+        ValueError: another kind of source, an unknown split, a missing step,
+            frames beyond `cache_bytes`, or not one picture per step.
         FileNotFoundError: the set is not prepared.
 
     Example:
@@ -84,18 +87,23 @@ def open_episodes(
     return load(builder, found, name, options)
 
 
-def load(builder, split, name: str, options: OpenOptions) -> Episodes:
+def load(
+    builder: "tfds.core.DatasetBuilder",
+    split: "tfds.core.SplitInfo",
+    name: str,
+    options: OpenOptions,
+) -> Episodes:
     """Reads all episodes of a split into memory.
 
     Args:
-        builder: of tensorflow_datasets.
-        split: its description of the split.
-        name: of the data set.
-        options: `OpenOptions`.
+        builder: builder of the data set.
+        split: description of the split.
+        name: name of the data set, for messages.
+        options: as in `open_episodes`.
 
     Raises:
-        ValueError: for episodes without one uint8 picture a step, one with a
-            missing step, or more than `options.cache_bytes`.
+        ValueError: not one uint8 picture per step, a missing step, or frames
+            beyond `options.cache_bytes`.
     """
     title, count = f"tfds:{name} ({options.split})", split.num_examples
     path = picture_path(builder.info.features[STEPS].feature, title)
@@ -114,7 +122,17 @@ def load(builder, split, name: str, options: OpenOptions) -> Episodes:
             frames.append(found["frames"])
             actions.append(found.get("action"))
             lengths.append(len(found["frames"]))
-    _check_shapes(frames, title)
+    if not frames:
+        raise ValueError(
+            "At least one whole episode was expected. "
+            f"Received: {title} with none."
+        )
+    shapes = {f.shape[1:] for f in frames}
+    if len(shapes) != 1:
+        raise ValueError(
+            "Episodes whose frames all have one size were expected. "
+            f"Received: {title} with the shapes {sorted(shapes)}."
+        )
     return Episodes(
         title,
         np.concatenate(frames),
@@ -129,7 +147,7 @@ def read_episodes(
     options: OpenOptions,
     title: str,
 ) -> Iterator[dict | str]:
-    """Yields each episode's arrays `[steps, ...]`, or why it has none."""
+    """Yields each episode's arrays `[steps, ...]`, or why it is unreadable."""
 
     def whole(episode):  # much faster than fetching it step by step
         steps = episode[STEPS].batch(_ALL).get_single_element()
@@ -149,7 +167,7 @@ def read_episodes(
 
 
 def _wanted(steps, path, channels):
-    """Returns the parts of the steps that are used, those that are there."""
+    """Returns the parts of the steps that are used, as far as they exist."""
     frames = steps
     for key in path:
         frames = frames[key]
@@ -166,17 +184,17 @@ def _wanted(steps, path, channels):
 
 
 def find_fault(found: dict[str, np.ndarray]) -> str | None:
-    """Returns what is wrong with an episode, None for nothing."""
+    """Returns what is wrong with an episode, or None if it is complete."""
     first, last = found.get("is_first"), found.get("is_last")
     if first is not None and (not first[0] or first[1:].any()):
         return (
-            "misses its first step, or has two: is_first is true at the steps "
+            "must have one first step: is_first is true at the steps "
             f"{np.flatnonzero(first).tolist()}, expected [0]"
         )
     end = len(found["frames"]) - 1
     if last is not None and (not last[-1] or last[:-1].any()):
         return (
-            "misses its last step, or has two: is_last is true at the steps "
+            "must have one last step: is_last is true at the steps "
             f"{np.flatnonzero(last).tolist()}, expected [{end}]"
         )
     action, last_action = found.get("action"), found.get("last_action")
@@ -184,32 +202,33 @@ def find_fault(found: dict[str, np.ndarray]) -> str | None:
         return None
     if action.shape != last_action.shape:
         return None
-    same = np.isclose(  # one of the two may be kept in fewer bits
+    same = np.isclose(  # one of the two may be stored at lower precision
         action[:-1].astype(float), last_action[1:], 1e-4, 1e-4, equal_nan=True
     )
     wrong = np.flatnonzero(~same.all(axis=tuple(range(1, same.ndim))))
     if len(wrong):
         return (
-            f"misses a step: the action of step {wrong[0]} is not the "
-            f"last_action of step {wrong[0] + 1}, as in "
-            f"{len(wrong)} of {end} places"
+            f"lacks a step: the action of step {wrong[0]} differs from the "
+            f"last_action of step {wrong[0] + 1}, as do {len(wrong)} of {end} "
+            "pairs"
         )
     return None
 
 
-def picture_path(features, title: str) -> tuple[str, ...]:
-    """Returns the keys that lead to a step's one uint8 picture."""
+def picture_path(
+    features: "tfds.features.FeaturesDict", title: str
+) -> tuple[str, ...]:
+    """Returns the path of keys to the one uint8 picture of a step."""
     paths = sorted(_pictures(features, ()))
     named = [path for path in paths if path[-1] in ("pixels", "image")]
     paths = named if len(named) == 1 else paths
     if len(paths) != 1:
         raise ValueError(
-            "Episodes with one uint8 picture a step were expected, in "
-            "steps/observation, or several of which one is called pixels or "
-            "image. Received: "
-            f"{title} with the pictures {['/'.join(p) for p in paths]}. "
-            "Open the set with tensorflow-datasets and make data.Episodes of "
-            "the one that is meant."
+            "Episodes with one uint8 picture per step were expected, in "
+            "steps/observation, or with several of which one is called pixels "
+            f"or image. Received: {title} with the pictures "
+            f"{['/'.join(p) for p in paths]}. To use another one, load the set "
+            "with tensorflow-datasets and make data.Episodes from it."
         )
     return paths[0]
 
@@ -226,26 +245,12 @@ def _pictures(features, path):
 
 
 def _check_size(size, number, count, title, options):
-    """Raises ValueError if episode `number` is the first not to fit."""
+    """Raises ValueError if the episodes up to `number` exceed the bound."""
     if size > options.cache_bytes:
         whole = size / (number + 1) * count
         raise ValueError(
-            f"The frames of {title} need some {whole / 2**20:,.0f} MiB, more "
-            f"than the {options.cache_bytes / 2**20:,.0f} MiB that are kept in "
-            f"memory. Only the first {number} of its {count} episodes fit; "
-            "take a slice of the split, or raise cache_bytes."
-        )
-
-
-def _check_shapes(frames, title):
-    if not frames:
-        raise ValueError(
-            "At least one whole episode was expected. "
-            f"Received: {title} with none."
-        )
-    shapes = {f.shape[1:] for f in frames}
-    if len(shapes) != 1:
-        raise ValueError(
-            "Episodes of frames of one size were expected. Received: "
-            f"{title} with the sizes {sorted(shapes)}."
+            f"The frames of {title} need about {whole / 2**20:,.0f} MiB, more "
+            f"than cache_bytes allows ({options.cache_bytes / 2**20:,.0f} "
+            f"MiB). Only the first {number} of its {count} episodes fit; use "
+            "a slice of the split, or raise cache_bytes."
         )

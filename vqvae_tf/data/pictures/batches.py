@@ -24,35 +24,37 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Endless shuffled, augmented batches: a function of (seed, step).
 
-    With the same arguments step s is the same batch in every run, so a killed
-    training that restarts with `skip_steps=s` sees the data it would have
-    seen. The skipped steps are not read. A source smaller than the batch is
-    repeated inside it (with a warning).
+    With the same arguments, step s is the same batch in every run: a training
+    resumed with `skip_steps=s` sees the data it would have seen. Skipped steps
+    are not read. A source smaller than the batch is repeated within it (with a
+    warning).
 
     Args:
-        images: what `open_images` returned.
+        images: source from `open_images`.
         batch_size: global batch size, B.
-        image_size: side S of the square that is cut out; None keeps pictures
-            as they are (all must have one size).
-        crop: "random" or "center" position, or None to squeeze the whole
-            picture to S x S without keeping its aspect. Pictures smaller
-            than S are enlarged until their shorter side is S.
-        resize_range: (low, high), S <= low <= high: the shorter side is
-            drawn from this range, both included, before the crop. None
-            crops at the original scale. Needs a crop.
-        flip: mirror each picture left to right with probability 1/2.
-        seed: integer; decides order and augmentation.
-        num_classes: None, or the width of the one-hot context.
-        skip_steps: number of the first step.
-        part: (index, count) of a worker that reads its rows of each batch
-            alone, B / count of them.
+        image_size: side S of the square crop in pixels; None (default) keeps
+            pictures as they are (all must have one size).
+        crop: position of the crop, "random" (default) or "center"; None
+            resizes the whole picture to S x S, ignoring its aspect ratio.
+            Pictures smaller than S are enlarged until their shorter side is S.
+        resize_range: (low, high) with S <= low <= high: before the crop, the
+            shorter side is resized to a random size in this range, both ends
+            included. None (default) crops at the original scale. Needs a crop.
+        flip: whether to mirror each picture left to right with probability
+            1/2 (default True).
+        seed: 64-bit integer (default 0); determines order and augmentation.
+        num_classes: width of the one-hot context; None (default) for no
+            context.
+        skip_steps: number of the first step (default 0).
+        part: (index, count) of a worker that reads only its B / count rows of
+            each batch; the default (0, 1) reads all.
 
     Returns:
         An infinite dataset of x, uint8 [B, S, S, C], or with `num_classes`
         of (x, {"global": float32 [B, num_classes]}).
 
     Raises:
-        ValueError: arguments do not fit each other or the source.
+        ValueError: arguments that do not fit each other or the source.
 
     Example:
 
@@ -75,7 +77,8 @@ def training_batches(
     def finish(example, noise):
         x = example["image"]
         if flip:
-            x = _flip(x, noise[:, 3])
+            chosen = noise[:, 3, None, None, None] < 0.5
+            x = tf.where(chosen, tf.reverse(x, axis=[2]), x)
         if num_classes is None:
             return x
         return x, _class_context(example["label"], num_classes)
@@ -96,15 +99,13 @@ def evaluation_batches(
 ) -> tf.data.Dataset:
     """Batches that hold every picture exactly once, in order.
 
-    The last batch is filled up with repeated rows of weight 0: no picture is
+    The last batch is padded with repeated rows of weight 0: no picture is
     dropped and no replica gets an empty shard.
 
     Args:
-        images: what `open_images` returned.
-        batch_size: global batch size, B.
-        image_size: side S of the result of `resize_and_crop`; None keeps
-            pictures as they are (all must have one size).
-        num_classes: None, or the width of the one-hot context.
+        images, batch_size, num_classes: as in `training_batches`.
+        image_size: side S for `resize_and_crop`, in pixels; None (default)
+            keeps pictures as they are (all must have one size).
 
     Returns:
         A finite dataset of (x, context, sample_weight): uint8 [B, S, S, C],
@@ -112,7 +113,7 @@ def evaluation_batches(
         whose sum over the dataset is `images.num_examples`.
 
     Raises:
-        ValueError: arguments do not fit the source.
+        ValueError: arguments that do not fit the source.
 
     Example:
 
@@ -144,7 +145,7 @@ def evaluation_batches(
 def _fetch(images, indices, batch_size, transform, finish):
     """Turns (index [B], extra [B, ...]) into `finish(examples, extra)`.
 
-    Pictures of one size that need no `transform` are gathered by the batch,
+    Pictures of one size that need no `transform` are gathered batch-wise,
     which is many times faster than one by one.
     """
     if transform is None and isinstance(images, sources.ArrayImages):
@@ -164,7 +165,7 @@ def _fetch(images, indices, batch_size, transform, finish):
 
 
 def _augment(image, noise, image_size, crop, resize_range):
-    """Applies the resize and the crop; noise is float32 [4] in [0, 1)."""
+    """Resizes and crops a picture; noise is float32 [4] in [0, 1)."""
     if crop is None:
         return tf.ensure_shape(
             pictures.resize(image, image_size, image_size),
@@ -183,19 +184,14 @@ def _augment(image, noise, image_size, crop, resize_range):
     )
 
 
-def _flip(x, noise):
-    mirrored = tf.reverse(x, axis=[2])
-    return tf.where(noise[:, None, None, None] < 0.5, mirrored, x)
-
-
 def _class_context(labels, num_classes):
-    # Others would be rows of zeros.
+    # one_hot would turn invalid labels into rows of zeros.
     labels = tensor_checks.whole_numbers(labels, num_classes, "labels")
     return {"global": tf.one_hot(labels, num_classes, dtype=tf.float32)}
 
 
 def _already(images, image_size, resize_range=None):
-    """Whether every picture has the wanted size as it is."""
+    """Whether every picture already has the requested size."""
     square = images.shape[:2] == (image_size, image_size)
     return square and resize_range in (None, (image_size, image_size))
 
@@ -211,7 +207,7 @@ def _check_sizes(images, image_size, crop, resize_range):
             )
         if not images.uniform:
             raise ValueError(
-                f"{images.name} holds pictures of different sizes; give "
+                f"{images.name} holds pictures of different sizes; set "
                 "image_size. Received: image_size=None."
             )
         return
@@ -233,7 +229,7 @@ def _check_labels(images, num_classes):
         return
     if images.num_classes is None:
         raise ValueError(
-            f"{images.name} has no class labels; leave num_classes away. "
+            f"{images.name} has no class labels; omit num_classes. "
             f"Received: num_classes={num_classes}."
         )
     if num_classes < images.num_classes:

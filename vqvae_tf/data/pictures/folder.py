@@ -20,17 +20,17 @@ def open_folder(name: str, options: OpenOptions) -> sources.ImageSource:
     """Opens "folder:name"; see `open_images`.
 
     Files are taken in the order of their paths; hidden ones are ignored. All
-    are decoded once, to know which are sound.
+    are decoded once, to find out which are sound.
     """
     root = options.folder(name, "pictures")
     folder, siblings = split_folder(root, options.split)
-    files = pictures_of(folder)
-    names = class_names(siblings)
-    return _verified(f"folder {folder}", folder, files, names, options)
+    return _verified(
+        folder, pictures_of(folder), class_names(siblings), options
+    )
 
 
 def pictures_of(folder: str) -> list[str]:
-    """Returns the same as `list_pictures`; raises ValueError for none."""
+    """Same as `list_pictures`, but raises ValueError if there are none."""
     files = list_pictures(folder)
     if not files:
         raise ValueError(
@@ -46,7 +46,13 @@ def list_pictures(folder: str) -> list[str]:
 
 
 def split_folder(root: str, split: str) -> tuple[str, list[str]]:
-    """Returns the folder to read and those whose classes count, all splits."""
+    """Returns the folder of a split, and those of all splits.
+
+    The classes are the sub-folders of the latter.
+
+    Raises:
+        ValueError: there is no folder for this split.
+    """
     present = [s for s in SPLITS if os.path.isdir(os.path.join(root, s))]
     folder = os.path.join(root, split)
     if split != "all" and _is_below(split) and os.path.isdir(folder):
@@ -73,20 +79,20 @@ def _is_below(split):
 def class_names(folders: list[str]) -> list[str] | None:
     """Returns the names of the class folders, or None for fewer than two.
 
-    All splits are looked at, so that a class has one number in each of them.
+    Takes the folders of all splits, so that each numbers the classes alike.
     """
     names = set()
     for folder in folders:
         for file in list_pictures(folder):
             parts = file.split(os.sep)
             if len(parts) == 1:
-                return None  # a picture outside of any class
+                return None  # a picture outside any class folder
             names.add(parts[0])
     return sorted(names) if len(names) > 1 else None
 
 
 def labels_of(files: list[str], names: list[str] | None) -> np.ndarray | None:
-    """Returns int64 [n], or None where a picture is outside of the classes."""
+    """Returns int64 [n], or None if a picture is outside the class folders."""
     if names is None:
         return None
     number = {name: index for index, name in enumerate(names)}
@@ -100,10 +106,20 @@ def labels_of(files: list[str], names: list[str] | None) -> np.ndarray | None:
     return np.array(labels, np.int64)
 
 
-def _verified(title, folder, files, names, options):
+def _verified(folder, files, names, options):
     """Decodes every file once; keeps the pictures if they fit the bound."""
+
+    def decode(file):
+        try:
+            path = os.path.join(folder, file)
+            return file, decode_picture(path, options.channels)
+        except (ValueError, FileNotFoundError) as error:
+            return file, error
+
+    title = f"folder {folder}"
     sound, shapes, kept = [], [], Kept(options.cache_bytes)
-    for file, picture in _decode_all(folder, files, options):
+    decoded = in_threads(decode, files, _CHUNK)
+    for file, picture in options.bar(len(files), decoded):
         if isinstance(picture, Exception):
             options.refuse(str(picture), picture)
             continue
@@ -124,19 +140,6 @@ def _verified(title, folder, files, names, options):
     )
 
 
-def _decode_all(folder, files, options):
-    """Yields (file, picture or exception)."""
-
-    def decode(file):
-        try:
-            path = os.path.join(folder, file)
-            return file, decode_picture(path, options.channels)
-        except (ValueError, FileNotFoundError) as error:
-            return file, error
-
-    return options.bar(len(files), in_threads(decode, files, _CHUNK))
-
-
 def _reader(paths, labels, channels):
     paths = np.array(paths)
     labels = None if labels is None else tf.constant(labels)
@@ -146,9 +149,6 @@ def _reader(paths, labels, channels):
 
     def read(index):
         image = tf.numpy_function(decode, [index], tf.uint8, stateful=False)
-        image = tf.ensure_shape(image, [None, None, channels])
-        if labels is None:
-            return {"image": image}
-        return {"image": image, "label": tf.gather(labels, index)}
+        return sources.example_of(image, labels, index)
 
     return read

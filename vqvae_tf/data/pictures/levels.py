@@ -1,24 +1,31 @@
-"""Grey of 12, 16 and 32 bits, and floats, as levels of 8 bits.
+"""Conversion of 12-, 16- and 32-bit and float grey to 8-bit levels.
 
-16 bits are scaled to 8 by their upper half, as Pillow does it for colours. In
-integers of 32 bits a file does not say what is white: numbers up to 255 are
-levels, those up to 65535 are of 16 bits. Floats must be whole levels in 0..255.
-Everything else is refused: it would become black or white, or nearly so.
+16-bit values keep their upper byte, as Pillow does for colours. A file with
+32-bit integers does not say what white is: values up to 255 are taken as 8-bit
+levels, values up to 65535 as 16-bit ones. Floats must be whole levels in
+0..255. Everything else is refused, since it would become (almost) all black or
+all white.
 """
+
+import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-# Formats whose grey of more than 8 bits is of 16, whatever PIL keeps it in.
+if TYPE_CHECKING:
+    from PIL import Image
+
+# Formats that store more than 8 bits as 16, whatever mode PIL reads them in.
 _SIXTEEN = ("PNG", "PPM")
 _BITS_PER_SAMPLE = 258  # a TIFF tag
 _MODES = {"F": "32-bit floats", "I": "32-bit integers"}
 
 
-def stored_bits(image) -> int | None:
-    """Returns how many bits of an integer are used: 12, 16 or unknown.
+def stored_bits(image: "Image.Image") -> int | None:
+    """Returns how many bits of an integer are used: 12, 16, or None (unknown).
 
     Args:
-        image: as PIL has opened it.
+        image: as opened by PIL, before decoding.
     """
     tags = getattr(image, "tag_v2", {})
     if image.mode.startswith("I;16"):
@@ -26,28 +33,25 @@ def stored_bits(image) -> int | None:
     return 16 if image.mode == "I" and image.format in _SIXTEEN else None
 
 
-def eight_bits(image, bits, path):
-    """Returns a picture with levels of 8 bits.
+def eight_bits(
+    image: "Image.Image", bits: int | None, path: str | os.PathLike
+) -> "Image.Image":
+    """Returns a picture with 8-bit levels.
 
     Args:
-        image: of PIL, decoded.
-        bits: what `stored_bits` returned.
-        path: of the file, for messages.
+        image: decoded picture.
+        bits: result of `stored_bits`.
+        path: path of the file, for messages.
 
     Raises:
-        ValueError: for numbers that cannot be taken for levels.
+        ValueError: the values cannot be grey levels.
     """
     from PIL import Image
 
     if image.mode[0] not in "IF":
         return image
     values = np.asarray(image)
-    if bits is not None:
-        grey = _of_bits(values, bits)
-    elif image.mode == "F":
-        grey = _of_floats(values)
-    else:
-        grey = _of_integers(values)
+    grey = _levels(values, bits)
     if grey is None:
         raise _refusal(image.mode, values, path)
     grey = grey.astype(np.uint8)
@@ -57,24 +61,20 @@ def eight_bits(image, bits, path):
     return Image.fromarray(grey)
 
 
-def _of_bits(values, bits):
-    """Returns the upper 8 bits, or None where there are none but lower ones."""
-    grey = np.minimum(values >> (bits - 8), 255)
-    return None if values.any() and not grey.any() else grey
-
-
-def _of_integers(values):
+def _levels(values, bits):
+    """Returns values in 0..255, or None if these cannot be levels."""
+    if bits is not None:
+        grey = np.minimum(values >> (bits - 8), 255)
+        return None if values.any() and not grey.any() else grey
+    most = 65535
+    if values.dtype.kind == "f":
+        most = 255
+        if not np.isfinite(values).all() or (values != np.round(values)).any():
+            return None
     low, high = values.min(), values.max()
-    if low < 0 or high > 65535 or high == 1:
+    if low < 0 or high > most or high == 1:
         return None
     return values if high <= 255 else values >> 8
-
-
-def _of_floats(values):
-    if not np.isfinite(values).all() or (values != np.round(values)).any():
-        return None
-    low, high = values.min(), values.max()
-    return values if 0 <= low and high <= 255 and high != 1 else None
 
 
 def _refusal(mode, values, path):
@@ -87,8 +87,7 @@ def _refusal(mode, values, path):
     what = _MODES.get(mode, "16-bit integers")
     return ValueError(
         "A picture with levels in 0..255 was expected, or in 0..65535 for "
-        "grey of 16 bits. Scale this one so that 255 is white, and save it "
-        "with 8 bits: "
+        "16-bit grey. Scale it so that 255 is white, and save it with 8 bits: "
         "PIL.Image.fromarray(np.uint8(np.round(scaled))).save(path). "
         f"Received: {path!r} of {what} (mode {mode}) with {found}."
     )

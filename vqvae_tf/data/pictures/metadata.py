@@ -1,35 +1,40 @@
-"""What a picture file holds beside the picture: only its orientation counts.
+"""Metadata of picture files, of which only the orientation is used.
 
 Cameras, phones and editors write EXIF, XMP and colour profiles that are
-malformed in many ways. The picture is sound all the same: any failure to read
-an orientation means that there is none.
+malformed in many ways, although the picture is sound. An orientation that
+cannot be read is therefore ignored.
 """
 
 import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _ORIENTATION = 0x0112
 _ALL = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def upright(image, exif=None):
-    """Decodes a picture and turns it as its orientation says.
+def upright(image: "Image.Image", exif: bytes | None = None) -> "Image.Image":
+    """Decodes a picture and rotates it according to its orientation.
 
     Args:
-        image: as PIL has opened it.
-        exif: bytes to read the orientation of, or None for the picture's own.
+        image: as opened by PIL, before decoding.
+        exif: EXIF bytes with the orientation; None (default) for those of the
+            picture.
 
     Returns:
-        A picture, decoded.
+        The decoded picture.
 
     Raises:
-        Exception: of any kind, from PIL, where it cannot be decoded.
+        Exception: of any kind, from PIL, if it cannot be decoded.
     """
     from PIL import Image, ImageOps
 
     known = Image.Exif()
-    # PIL turns a TIFF as it decodes it, and writes the tags of others anew as
-    # it turns them: it is shown none but the orientation.
+    # PIL rotates a TIFF while decoding it, and rewrites the tags of other
+    # formats when it rotates them, so it must see only the orientation.
     if hasattr(image, "tag_v2"):
         _keep(known, lambda: image.tag_v2.get(_ORIENTATION))
         image.getexif = lambda: known
@@ -59,26 +64,26 @@ def _keep(known, read):
         found = read()
         if found in range(2, 9):
             known[_ORIENTATION] = int(found)
-    except Warning:  # by the program's filters; to be read without them
+    except Warning:  # by the program's filters; `files` retries without them
         raise
-    # Of any kind: EXIF of cameras leads PIL to struct, Index, Syntax and other
-    # errors, and all of them mean that there is no orientation.
+    # Malformed EXIF makes PIL raise struct.error, IndexError, SyntaxError and
+    # others; all mean that there is no orientation.
     except Exception:
         pass
 
 
 def split(content: bytes) -> tuple[bytes, bytes]:
-    """Returns a JPEG or PNG file without what is beside the picture.
+    """Removes the metadata of a JPEG or PNG file.
 
     Args:
-        content: of the file.
+        content: content of the file.
 
     Returns:
-        The file's new content, and its EXIF, which may be empty.
+        The content without metadata, and the EXIF bytes, which may be empty.
 
     Raises:
-        ValueError: for other files.
-        struct.error: for truncated ones.
+        ValueError: the file is neither JPEG nor PNG.
+        struct.error: the file is truncated.
     """
     if content.startswith(_PNG):
         return _split_png(content)
@@ -88,7 +93,7 @@ def split(content: bytes) -> tuple[bytes, bytes]:
 
 
 def _split_png(content):
-    """Keeps the chunks that are critical, and the transparency."""
+    """Keeps the critical chunks and the transparency."""
     kept, exif, place = [_PNG], b"", len(_PNG)
     while place < len(content):
         size, name = struct.unpack_from(">I4s", content, place)
@@ -104,11 +109,11 @@ def _split_png(content):
 
 
 def _split_jpeg(content):
-    """Keeps all segments but the applications'; Adobe's tells the colours."""
+    """Drops the APPn segments except Adobe's, which gives the colour space."""
     kept, exif, place = [content[:2]], b"", 2
     while True:
         marker, size = struct.unpack_from(">HH", content, place)
-        if marker == 0xFFDA:  # the scan: no more segments to look at
+        if marker == 0xFFDA:  # start of scan: no metadata follows
             break
         end = place + 2 + size
         segment = content[place:end]

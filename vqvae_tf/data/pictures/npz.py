@@ -15,7 +15,7 @@ _AT_ONCE = 256  # pictures that are converted together
 
 
 def open_npz(name: str, options: OpenOptions) -> sources.ImageSource:
-    """Opens "npz:name"; see `open_images`. The arrays are held in memory."""
+    """Opens "npz:name"; see `open_images`. The arrays stay in memory."""
     path = options.npz_file(name)
     images, labels = _read(path, options.split)
     if images.ndim == 3:
@@ -33,7 +33,7 @@ def open_npz(name: str, options: OpenOptions) -> sources.ImageSource:
 
 
 def _converted(images, channels):
-    """Converts some at a time: on the way a picture takes ten times as much."""
+    """Converts in chunks, since conversion needs ten times the memory."""
     found = np.empty((*images.shape[:-1], channels), np.uint8)
     for i in range(0, max(1, len(images)), _AT_ONCE):
         some = images[i : i + _AT_ONCE]
@@ -58,23 +58,24 @@ def _read(path, split):
 
 
 def keys(split: str) -> list[tuple[str, str]]:
-    keys = [
+    """Returns the possible names of a split's images and labels."""
+    return [
         (f"{split}_images", f"{split}_labels"),
         (f"x_{split}", f"y_{split}"),
+        # A file without splits holds training data and nothing else.
+        *[("images", "labels")] * (split in ("train", "all")),
     ]
-    # A file without splits is training data; asking it for "test" is refused.
-    return keys + [("images", "labels")] * (split in ("train", "all"))
 
 
 def check_images(
     path: str | os.PathLike, dtype: np.dtype, shape: tuple[int, ...]
 ) -> None:
-    """Raises ValueError unless an array can hold pictures."""
+    """Raises ValueError unless dtype and shape are those of pictures."""
     if dtype != np.uint8 or len(shape) != 4 or 0 in shape[1:]:
         raise ValueError(
             f"The images in {path!r} must be uint8 [n, height, width] or "
-            "[n, height, width, channels] in 0..255, with pixels. Received: "
-            f"{dtype} of shape {shape}."
+            "[n, height, width, channels] in 0..255, none of them empty. "
+            f"Received: {dtype} of shape {shape}."
         )
     if shape[3] not in (1, 3, 4):
         raise ValueError(
@@ -86,7 +87,7 @@ def check_images(
 def check_labels(
     path: str | os.PathLike, labels: np.ndarray, rows: int
 ) -> None:
-    """Raises ValueError unless labels are the numbers of classes."""
+    """Raises ValueError unless labels are `rows` class numbers."""
     integers = np.issubdtype(labels.dtype, np.integer)
     if labels.shape != (rows,) or not integers:
         raise ValueError(
@@ -96,7 +97,7 @@ def check_labels(
     low, high = (int(labels.min()), int(labels.max())) if rows else (0, 0)
     if low < 0 or high >= MAX_CLASSES:
         raise ValueError(
-            f"The labels in {path!r} must be numbers of classes, in "
+            f"The labels in {path!r} must be class numbers in "
             f"0..{MAX_CLASSES - 1}: each up to the highest becomes a class. "
             f"Received: {labels.dtype} in {low}..{high}."
         )

@@ -32,33 +32,35 @@ def open_images(
         source: one of
             "tfds:NAME": a TensorFlow Datasets set, prepared in `data_dir`;
             "folder" or "folder:SUBDIR": picture files (jpg, png, bmp, gif,
-            webp) in or below data_dir/SUBDIR/SPLIT, each folder once whatever
-            links lead to it; two or more sub-folders are classes;
+            webp) in or below data_dir/SUBDIR/SPLIT, where each folder is read
+            once even if linked; two or more sub-folders are classes;
             "npz:FILE": arrays `images` (uint8 [n, h, w] or [n, h, w, c]) and
             optionally `labels` (integers [n]), or per split
             `{split}_images`, `{split}_labels`, or `x_{split}`, `y_{split}`;
             "shapes": generated pictures of known factors; see `load_shapes`.
-        split: "train", "test", ...; for TFDS also slices as "train[:45000]";
-            "all" is every picture.
-        data_dir: where to look; the default is the environment variable
-            TFDS_DATA_DIR, then the current folder (TFDS: its own default).
-        on_corrupt: "error" refuses a set with an undecodable picture and
-            names it; "skip" leaves it out with a logged warning.
-        progress: show a progress bar while pictures are read.
-        channels: 3 (grey pictures become RGB) or 1 (RGB becomes grey).
-            Transparency is laid over white.
-        download: let TFDS download and prepare a missing set.
-        cache_bytes: decoded pictures stay in memory up to this size;
-            otherwise they are decoded each time they are used (the frames of
-            a TFDS set of episodes, RLDS, must fit).
+        split: "train", "test", ..., or "all" for every picture; for TFDS also
+            slices such as "train[:45000]".
+        data_dir: folder of the data. None (default) uses the environment
+            variable TFDS_DATA_DIR, else the current folder (TFDS: its own
+            default).
+        on_corrupt: "error" (default) refuses a set with an undecodable picture
+            and names it; "skip" omits the picture and logs a warning.
+        progress: whether to show a progress bar while reading (default True).
+        channels: 3 (grey becomes RGB, the default) or 1 (RGB becomes grey).
+            Transparency is composited over white.
+        download: whether TFDS may download and prepare a missing set (default
+            False).
+        cache_bytes: size up to which decoded pictures stay in memory (default
+            512 MiB); beyond it they are decoded at each use. Frames of a TFDS
+            set of episodes (RLDS) must fit.
 
     Returns:
         An `ImageSource`.
 
     Raises:
         ValueError: an unknown source, split or option, a bad picture, or
-            episodes of more than `cache_bytes`.
-        FileNotFoundError: the folder, file or prepared set is not there.
+            episodes beyond `cache_bytes`.
+        FileNotFoundError: the folder, file or prepared set does not exist.
 
     Example:
 

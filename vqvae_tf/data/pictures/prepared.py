@@ -1,4 +1,6 @@
-"""Pictures from a prepared data set of the stock tensorflow_datasets."""
+"""Pictures from a prepared data set of tensorflow_datasets."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +12,9 @@ from vqvae_tf.data.pictures import source as sources
 from vqvae_tf.data.records import builders
 from vqvae_tf.data.records.random_access import RandomRecords
 
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
 _READ = 64  # pictures that are fetched at once
 
 
@@ -17,9 +22,9 @@ def open_tfds(name: str, options: OpenOptions) -> sources.ImageSource:
     """Opens "tfds:name"; see `open_images`.
 
     Pictures are decoded by tensorflow_datasets, so they equal those of
-    `tfds.load`; they come in the order of their files. A set that does not
-    fit the memory bound is read at random places of its TFRecord files; unless
-    on_corrupt="skip", its pictures are then first checked when they are used.
+    `tfds.load`, and keep the order of the files. A set beyond
+    `options.cache_bytes` is read by random access to its TFRecord files, and
+    its pictures are checked only when used, unless on_corrupt="skip".
     """
     builder = builders.open_builder(name, options)
     split = builders.find_split(builder, name, options.split)
@@ -65,15 +70,17 @@ def open_tfds(name: str, options: OpenOptions) -> sources.ImageSource:
     )
 
 
-def feature_keys(features, title: str) -> tuple[str, str | None]:
+def feature_keys(
+    features: "tfds.features.FeatureConnector", title: str
+) -> tuple[str, str | None]:
     """Returns the keys of the picture and of the class label (or None).
 
     Args:
-        features: of a builder of tensorflow_datasets.
-        title: of the data set, for messages.
+        features: features of the data set's builder.
+        title: name of the data set, for messages.
 
     Raises:
-        ValueError: there is not one picture of 8 bits an example.
+        ValueError: an example does not have exactly one 8-bit picture.
     """
     import tensorflow_datasets as tfds
 
@@ -87,9 +94,9 @@ def feature_keys(features, title: str) -> tuple[str, str | None]:
         images = ["image"]
     if len(images) != 1:
         raise ValueError(
-            "A data set with one uint8 picture an example was expected, or "
-            "several of which one is called image. Read it with "
-            "tensorflow-datasets and write the pictures to an npz file "
+            "A data set with one uint8 picture per example was expected, or "
+            "with several of which one is called image. Load it with "
+            "tensorflow-datasets and save the pictures to an npz file "
             f'("npz:FILE"). Received: {title!r} with '
             f"{builders.described(features)}."
         )
@@ -98,8 +105,10 @@ def feature_keys(features, title: str) -> tuple[str, str | None]:
     return images[0], "label" if is_class and label.num_classes else None
 
 
-def only(features, *keys):
-    """Returns the features without those that are not needed."""
+def only(
+    features: "tfds.features.FeaturesDict", *keys: str | None
+) -> "tfds.features.FeaturesDict":
+    """Returns only the features with the given keys, None of which count."""
     import tensorflow_datasets as tfds
 
     return tfds.features.FeaturesDict(
@@ -108,14 +117,14 @@ def only(features, *keys):
 
 
 def _fits(shape, rows, options):
-    """Whether the pictures may fit in memory; True where it is not known."""
+    """Whether the pictures may fit in memory; True if their size is unknown."""
     size = 0 if None in shape else rows * int(np.prod(shape))
     return size <= options.cache_bytes
 
 
 def _load(examples, shape, rows, options):
     """Returns (images, labels or None), or None if the bound is exceeded."""
-    # Whole batches are quicker to fetch; pictures of several sizes have none.
+    # Batches are faster to fetch, but need pictures of one size.
     batches = examples.batch(1 if None in shape else _READ)
     images, labels, size = [], [], 0
     with options.bar(rows) as bar:
@@ -130,9 +139,9 @@ def _load(examples, shape, rows, options):
 
 
 def _sound(records, decode, options, known_error=None):
-    """Decodes every record; refuses or leaves out the corrupt ones.
+    """Decodes every record; refuses or skips the corrupt ones.
 
-    `known_error` is one that reading the records in order has met.
+    `known_error` is one that sequential reading raised.
     """
     decode = tf.function(decode)
     sound = []
@@ -146,7 +155,8 @@ def _sound(records, decode, options, known_error=None):
             options.refuse(f"Cannot decode {place}: {reason}", error)
     if not sound or (known_error and len(sound) == len(records)):
         raise ValueError(
-            "The prepared files are damaged, and the damage cannot be left "
-            f"out; prepare the data set again. Received: {records.files}."
+            "The prepared files are damaged, and the damage cannot be "
+            "skipped; prepare the data set again. "
+            f"Received: {records.files}."
         ) from known_error
     return records.subset(sound)

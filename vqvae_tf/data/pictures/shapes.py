@@ -1,4 +1,4 @@
-"""Generated pictures of one shape each, whose factors are known."""
+"""Generated pictures of one shape each, with known factors of variation."""
 
 import hashlib
 from typing import NamedTuple
@@ -13,12 +13,12 @@ SHAPES = ("square", "ellipse", "heart")
 SIDE = 32  # of a picture, in pixels
 
 _SCALES = np.linspace(0.5, 1.0, 6)
-# A quarter of a turn: after it a square is the same again.
+# Within a quarter turn, after which a square repeats.
 _ANGLES = np.arange(8) * (np.pi / 2 / 8)
 _POSITIONS = 16
 _RADIUS = 8  # of the circle around the largest shapes, in pixels
 _BOX = 2 * _RADIUS + 1
-_SAMPLES = 233  # of a pixel
+_SAMPLES = 233  # per pixel, for antialiasing
 _TEST = 4096  # pictures of the test split
 
 NAMES = ("shape", "scale", "orientation", "x", "y")
@@ -26,13 +26,13 @@ SIZES = (len(SHAPES), len(_SCALES), len(_ANGLES), _POSITIONS, _POSITIONS)
 
 
 class Shapes(NamedTuple):
-    """Pictures and what they were made of.
+    """Pictures and the factors that they were generated from.
 
     Attributes:
         images: uint8 `[n, 32, 32, 1]`, white on black.
-        factors: int64 `[n, 5]`, the number of each factor's value.
-        names: the five factors.
-        sizes: how many values each factor has.
+        factors: int64 `[n, 5]`, index of each factor's value.
+        names: names of the five factors.
+        sizes: number of values of each factor.
     """
 
     images: np.ndarray
@@ -42,26 +42,24 @@ class Shapes(NamedTuple):
 
 
 def load_shapes(split: str = "all") -> Shapes:
-    """Draws the pictures of a split, and says what each shows.
+    """Generates the pictures of a split, with the factors of each.
 
-    One white shape on black, in each combination of five factors, which are
-    independent of each other: `shape` (square, ellipse, heart), `scale` (6
-    values from half to full size), `orientation` (8 values counterclockwise,
-    within a quarter turn), `x` and `y` (16 values, one pixel apart, to the
-    right and downwards). No two of the 36,864 pictures are the same, so that
-    each shows its factors. Edges are antialiased.
+    One white, antialiased shape on black, in every combination of five
+    independent factors: `shape` (square, ellipse, heart), `scale` (6 values
+    from half to full size), `orientation` (8 values, counterclockwise within a
+    quarter turn), `x` and `y` (16 values each, one pixel apart, rightwards and
+    downwards). All 36,864 pictures differ, so each determines its factors.
 
     Args:
-        split: "train" (32,768 pictures), "test" (4,096 of other combinations,
-            in an order without a pattern as are those of "train") or "all"
-            (each picture, `y` changing fastest: they can be reshaped to
-            `[*sizes, 32, 32, 1]`).
+        split: "train" (32,768 pictures) or "test" (4,096 with other
+            combinations), both shuffled, or "all" (default; `y` changes
+            fastest: reshape to `[*sizes, 32, 32, 1]`).
 
     Returns:
         `Shapes`: images, factors, names, sizes.
 
     Raises:
-        ValueError: for another split.
+        ValueError: an unknown split.
 
     Example:
 
@@ -73,16 +71,15 @@ def load_shapes(split: str = "all") -> Shapes:
     array([ 2,  5,  7, 15, 15])
 
     References:
-        The factors are in the manner of dSprites: Matthey, Higgins, Hassabis
-        and Lerchner 2017, https://github.com/deepmind/dsprites-dataset. There
-        pictures are binary and 64x64, and turn by a full circle.
+        The factors follow dSprites (Matthey, Higgins, Hassabis and Lerchner
+        2017, https://github.com/deepmind/dsprites-dataset), whose pictures are
+        binary, 64x64, and rotated by up to a full turn.
     """
     rows = _rows(split)
     factors = np.stack(np.unravel_index(rows, SIZES), axis=-1)
     shape, scale, angle, x, y = factors.T
     sprites = _sprites()[shape, scale, angle]
     images = np.zeros([len(rows), SIDE, SIDE], np.uint8)
-    # Those of one place at a time.
     place = x * _POSITIONS + y
     for number in range(_POSITIONS**2):
         left, top = divmod(number, _POSITIONS)
@@ -95,8 +92,8 @@ def open_shapes(name: str, options: OpenOptions) -> ImageSource:
     """Opens "shapes"; see `open_images`. The classes are the three shapes."""
     if name:
         raise ValueError(
-            'The generated pictures are the source "shapes", with nothing '
-            f"after it. Received: 'shapes:{name}'."
+            'The source of generated pictures is "shapes", without a name. '
+            f"Received: 'shapes:{name}'."
         )
     images, factors, _, _ = load_shapes(options.split)
     if options.channels != 1:
@@ -106,11 +103,11 @@ def open_shapes(name: str, options: OpenOptions) -> ImageSource:
 
 
 def _rows(split):
-    """Returns the numbers of a split's combinations of factors."""
+    """Returns the indices of a split's combinations of factors."""
     every = np.arange(np.prod(SIZES))
     if split == "all":
         return every
-    # A hash, since the random numbers of NumPy may change with its version.
+    # A hash, since NumPy's random numbers may change between versions.
     keys = [hashlib.sha256(b"%d" % row).digest() for row in every.tolist()]
     order = np.array(sorted(every.tolist(), key=keys.__getitem__))
     splits = {"test": order[:_TEST], "train": order[_TEST:]}
@@ -124,9 +121,9 @@ def _rows(split):
 
 def _sprites():
     """Draws each shape, scale and orientation: uint8 [3, 6, 8, box, box]."""
-    # The same samples in each pixel: a Fibonacci lattice, which lies across
-    # straight edges of any orientation. Its two offsets differ, so that no
-    # sample is on an edge, where rounding would decide.
+    # The same samples in each pixel: a Fibonacci lattice, which is aligned with
+    # no straight edge. Its two offsets differ, so that no sample lies exactly
+    # on an edge, where rounding would decide.
     number = np.arange(_SAMPLES)
     across = (number + 0.5) / _SAMPLES
     down = (144 * number % _SAMPLES + 0.25) / _SAMPLES
@@ -143,15 +140,8 @@ def _sprites():
     return sprites
 
 
-# Which points lie in a shape that touches the unit circle from inside; y is up.
-
-
-def _in_square(x, y):
-    return np.maximum(abs(x), abs(y)) <= np.sqrt(0.5)
-
-
-def _in_ellipse(x, y):
-    return x**2 + (2 * y) ** 2 <= 1
+# Whether points lie inside a shape whose circumscribed circle is the unit
+# circle; y points up.
 
 
 def _in_heart(x, y):
@@ -161,4 +151,8 @@ def _in_heart(x, y):
     return (x**2 + y**2 - 1) ** 3 <= x**2 * y**3
 
 
-_INSIDE = {"square": _in_square, "ellipse": _in_ellipse, "heart": _in_heart}
+_INSIDE = {
+    "square": lambda x, y: np.maximum(abs(x), abs(y)) <= np.sqrt(0.5),
+    "ellipse": lambda x, y: x**2 + (2 * y) ** 2 <= 1,
+    "heart": _in_heart,
+}

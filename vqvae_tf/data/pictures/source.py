@@ -11,19 +11,19 @@ from vqvae_tf.data.source import Source
 class ImageSource(Source):
     """Pictures with optional class labels, addressed by index.
 
-    `open_images` makes one. Batches come from `training_batches` and
-    `evaluation_batches`.
+    Opened by `open_images`; `training_batches` and `evaluation_batches` make
+    batches of it.
 
     Attributes:
         name: what was opened, for messages.
-        num_examples: number of pictures, exact.
-        shape: (height, width, channels); height and width are None where
-            pictures differ (or may differ) in size.
+        num_examples: exact number of pictures.
+        shape: (height, width, channels); height and width are None if the
+            pictures (may) differ in size.
         class_names: tuple of str, or None without labels.
         num_classes: its length, or None.
 
-    Example `index` is {"image": uint8 [h, w, c], "label": int64 []}, without
-    a label where the source has none.
+    `get(index)` returns {"image": uint8 [h, w, c], "label": int64 []}, without
+    "label" if the source has none.
     """
 
     unit = "picture"
@@ -47,7 +47,7 @@ class ImageSource(Source):
 class ArrayImages(ImageSource):
     """Pictures of one size in memory: uint8 [n, h, w, c].
 
-    `get` also takes a vector of indices and returns a batch.
+    `get` also accepts a vector of indices, and then returns a batch.
     """
 
     def __init__(
@@ -62,27 +62,28 @@ class ArrayImages(ImageSource):
             self._images = held(images)
             self._labels = _label_tensor(labels)
 
-    def get(self, index):
+    def get(self, index: int | tf.Tensor) -> dict[str, tf.Tensor]:
         image = tf.gather(self._images, index)
-        return _example(image, self._labels, index)
+        return example_of(image, self._labels, index)
 
 
 def held(array: np.ndarray) -> tf.Tensor:
-    """Returns an array as a tensor, in the same memory where that can be.
+    """Returns an array as a tensor, sharing its memory if possible.
+
+    `tf.constant` would make a copy.
 
     Args:
-        array: one that nobody changes afterwards. `tf.constant` would keep two
-            copies of it.
+        array: must not be modified afterwards.
     """
     flags = array.flags
-    # Kernels may ask for memory that is aligned so.
+    # Kernels may require memory that is aligned to 64 bytes.
     if flags.c_contiguous and flags.writeable and not array.ctypes.data % 64:
         return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
     return tf.identity(array)
 
 
 class PackedImages(ImageSource):
-    """Pictures of several sizes in memory, end to end in one vector."""
+    """Pictures of several sizes in memory, concatenated to one vector."""
 
     def __init__(
         self,
@@ -104,7 +105,7 @@ class PackedImages(ImageSource):
             self._shapes = tf.constant(shapes)
             self._labels = _label_tensor(labels)
 
-    def get(self, index):
+    def get(self, index: int | tf.Tensor) -> dict[str, tf.Tensor]:
         start = tf.gather(self._starts, index)
         size = tf.gather(self._sizes, index)
         image = tf.reshape(
@@ -112,14 +113,14 @@ class PackedImages(ImageSource):
             tf.gather(self._shapes, index),
         )
         image = tf.ensure_shape(image, self.shape)
-        return _example(image, self._labels, index)
+        return example_of(image, self._labels, index)
 
 
 class LazyImages(ImageSource):
-    """Pictures beyond the memory bound: read and decoded when they are used.
+    """Pictures beyond the memory bound: read and decoded at each use.
 
     `read(index)` takes an int64 scalar tensor and returns an example as `get`
-    does; the image's static shape may be incomplete.
+    does; the image's static shape may be unknown.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class LazyImages(ImageSource):
         super().__init__(name, num_examples, shape, class_names)
         self._read = read
 
-    def get(self, index):
+    def get(self, index: int | tf.Tensor) -> dict[str, tf.Tensor]:
         example = self._read(tf.cast(index, tf.int64))
         image = tf.ensure_shape(example["image"], self.shape)
         return {**example, "image": image}
@@ -145,7 +146,7 @@ def in_memory(
     labels: np.ndarray | None = None,
     class_names: Sequence[str] | None = None,
 ) -> ImageSource:
-    """Holds a list of uint8 [h, w, c] arrays, of one size or several."""
+    """Makes a source of uint8 [h, w, c] arrays, of one size or several."""
     if len({image.shape for image in images}) == 1:
         return ArrayImages(name, np.stack(images), labels, class_names)
     if not images:
@@ -156,7 +157,7 @@ def in_memory(
 def common_shape(
     shapes: Sequence[tuple] | np.ndarray,
 ) -> tuple[int | None, ...]:
-    """Returns the one shape, with None on axes where the shapes differ."""
+    """Returns the common shape, with None on axes where shapes differ."""
     axes = np.asarray(shapes).T
     return tuple(
         int(axis[0]) if (axis == axis[0]).all() else None for axis in axes
@@ -167,7 +168,10 @@ def _label_tensor(labels):
     return None if labels is None else tf.constant(labels, tf.int64)
 
 
-def _example(image, labels, index):
+def example_of(
+    image: tf.Tensor, labels: tf.Tensor | None, index: int | tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Returns the example that `ImageSource.get` promises."""
     if labels is None:
         return {"image": image}
     return {"image": image, "label": tf.gather(labels, index)}

@@ -1,21 +1,25 @@
-"""Stock tensorflow_datasets: the builder of a set, its splits, its examples."""
+"""Data sets of tensorflow_datasets: builders, splits and examples."""
 
 import os
 import re
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from vqvae_tf.data.options import OpenOptions
 from vqvae_tf.utils.messages import first_line
 
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
 
-def open_builder(name: str, options: OpenOptions):
+
+def open_builder(name: str, options: OpenOptions) -> "tfds.core.DatasetBuilder":
     """Returns the builder of a prepared data set.
 
     Raises:
-        ValueError: tensorflow_datasets knows no such set, version or
-            configuration.
+        ValueError: no such data set, version or configuration exists.
         FileNotFoundError: it is not prepared in `options.data_dir`.
+        ImportError: tensorflow_datasets is not installed.
     """
     try:
         import tensorflow_datasets as tfds
@@ -25,18 +29,18 @@ def open_builder(name: str, options: OpenOptions):
             f"`pip install tensorflow-datasets`. Received: tfds:{name}."
         ) from error
     data_dir = options.data_dir or os.environ.get("TFDS_DATA_DIR")
-    if data_dir:  # perhaps on another machine, such as gs://bucket
+    if data_dir:  # maybe remote, such as gs://bucket
         data_dir = os.path.expanduser(data_dir)
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError:  # its message lists all data sets
         raise ValueError(
-            "tensorflow_datasets knows no data set of this name, and none is "
+            "tensorflow_datasets has no data set of this name, and none is "
             f"prepared in {data_dir or 'its default folder'}. "
             f"Received: 'tfds:{name}'."
         ) from None
-    # Names, versions and configurations that do not exist, and damaged
-    # descriptions, are AssertionError, KeyError, ParseError and more.
+    # Unknown names, versions and configurations and damaged descriptions
+    # raise AssertionError, KeyError, ParseError and more.
     except Exception as error:
         raise ValueError(
             "tensorflow_datasets cannot open this data set "
@@ -46,22 +50,29 @@ def open_builder(name: str, options: OpenOptions):
         builder.download_and_prepare()
     if not builder.is_prepared():
         raise FileNotFoundError(
-            f"The data set is not prepared: nothing in {builder.data_path}. "
-            "Give the folder that holds it as data_dir or TFDS_DATA_DIR, or "
-            f"let it be downloaded (download=True). Received: 'tfds:{name}'."
+            "The data set is not prepared: found nothing in "
+            f"{builder.data_path}. Set data_dir or TFDS_DATA_DIR to the folder "
+            "that holds it, or pass download=True. "
+            f"Received: 'tfds:{name}'."
         )
     return builder
 
 
 def _reason(error):
-    """Returns what is wrong: the message without tfds' own arguments."""
+    """Returns the error's message without the arguments that tfds adds."""
     text = first_line(error)
     text = re.sub(r"^Failed to construct dataset .*?\}\": ", "", text)
     return text.partition(" Here are ")[0].rstrip(".:")
 
 
-def find_split(builder, name: str, split: str):
-    """Returns tfds' description of a split, slice or sum of splits."""
+def find_split(
+    builder: "tfds.core.DatasetBuilder", name: str, split: str
+) -> "tfds.core.SplitInfo":
+    """Returns the tfds description of a split, slice or sum of splits.
+
+    Raises:
+        ValueError: the split does not exist or has no examples.
+    """
     try:
         found = builder.info.splits[spelled(builder, split)]
         empty = not found.num_examples
@@ -71,19 +82,19 @@ def find_split(builder, name: str, split: str):
         sizes = {k: v.num_examples for k, v in builder.info.splits.items()}
         raise ValueError(
             f"tfds:{name} has no examples for this split. Expected one of "
-            f'{sizes}, "all", or a slice as "train[:90%]". '
+            f'{sizes}, "all", or a slice such as "train[:90%]". '
             f"Received: split={split!r}."
         )
     return found
 
 
-def spelled(builder, split: str) -> str:
-    """Returns a split as tfds writes it: "all" is the sum of all."""
+def spelled(builder: "tfds.core.DatasetBuilder", split: str) -> str:
+    """Returns a split in tfds syntax, where "all" is the sum of all splits."""
     return "+".join(builder.info.splits) if split == "all" else split
 
 
-def stream(builder, split: str) -> tf.data.Dataset:
-    """Returns tfds' own dataset of a split, in the order of its files."""
+def stream(builder: "tfds.core.DatasetBuilder", split: str) -> tf.data.Dataset:
+    """Returns the examples of a split, decoded by tfds, in file order."""
     import tensorflow_datasets as tfds
 
     return builder.as_dataset(
@@ -95,16 +106,18 @@ def stream(builder, split: str) -> tf.data.Dataset:
     )
 
 
-def named(features) -> dict:
-    """Returns the features by their names: none where there is but one."""
+def named(
+    features: "tfds.features.FeatureConnector",
+) -> dict[str, "tfds.features.FeatureConnector"]:
+    """Returns the features by name; {} if they are not a dict."""
     import tensorflow_datasets as tfds
 
     is_dict = isinstance(features, tfds.features.FeaturesDict)
     return dict(features.items()) if is_dict else {}
 
 
-def described(features) -> str:
-    """Returns what the features of a data set are, for messages."""
+def described(features: "tfds.features.FeatureConnector") -> str:
+    """Describes the features of a data set, for messages."""
     if names := sorted(named(features)):
         return f"the features {names}"
     return "the feature " + " ".join(str(features).split())

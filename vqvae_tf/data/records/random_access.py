@@ -3,25 +3,29 @@
 import os
 import struct
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
 
 class RandomRecords:
-    """The serialized examples of a split, read one by one where they lie.
+    """The serialized examples of a split, read at random by their number.
 
     A record is: length (8 bytes, little-endian), checksum (4), data,
-    checksum (4). One pass over the headers finds where each one lies.
+    checksum (4). One pass over the headers locates all records.
 
     Args:
-        split: tfds' description of a split, slice or sum of splits.
+        split: tfds description of a split, slice or sum of splits.
 
     Raises:
-        ValueError: the files are no TFRecord files, or are truncated.
+        ValueError: the files are not TFRecord files, or are truncated.
     """
 
-    def __init__(self, split):
+    def __init__(self, split: "tfds.core.SplitInfo"):
         self.files, places = [], []
         for part in split.file_instructions:
             starts = _record_places(part.filename, part.skip, part.take)
@@ -30,18 +34,18 @@ class RandomRecords:
             self.files.append(part.filename)
         self._places = np.concatenate(places)  # [n, 3]: file, start, size
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._places)
 
     def subset(self, indices: Sequence[int]) -> "RandomRecords":
-        """Returns the records of these numbers, in this order."""
+        """Returns the records with these numbers, in this order."""
         chosen = object.__new__(RandomRecords)
         chosen.files = self.files
         chosen._places = self._places[np.array(indices, np.int64)]
         return chosen
 
     def place(self, index: int) -> str:
-        """Returns where a record lies, for messages."""
+        """Returns the location of a record, for messages."""
         file, start, _ = self._places[index]
         return f"the record at byte {start} of {self.files[file]!r}"
 
@@ -71,8 +75,8 @@ def _record_places(path, skip, take):
     path = os.fspath(path)
     if not path.split(".")[-1].startswith("tfrecord"):
         raise ValueError(
-            "A data set that exceeds the memory bound must be prepared as "
-            f"TFRecord; raise cache_bytes otherwise. Received: {path!r}."
+            "A data set that exceeds cache_bytes must be prepared as TFRecord; "
+            f"prepare it again or raise cache_bytes. Received: {path!r}."
         )
     end, places, position = os.path.getsize(path), [], 0
     stop = end if take < 0 else skip + take

@@ -1,14 +1,18 @@
-"""The raw records of a prepared tfds data set, any piece of them, in order."""
+"""Sequential reading of any range of records of a prepared tfds data set."""
 
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from vqvae_tf.utils.messages import first_line
 
-# What reading raises where a file is missing, cut or altered.
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+# Raised by reading a file that is missing, truncated or altered.
 DAMAGE = (
     tf.errors.DataLossError,
     tf.errors.FailedPreconditionError,
@@ -20,20 +24,20 @@ DAMAGE = (
 class Records:
     """The serialized examples of a split, addressed by their number.
 
-    Nothing is kept in memory and only the files of a piece are opened, so
-    that each of many processes can read its own piece.
+    Nothing is kept in memory, and only the files that a range needs are
+    opened: each of many processes can read its own range.
 
     Args:
-        split: tfds' description of a split, slice or sum of splits.
-        title: the data set's name, for messages.
+        split: tfds description of a split, slice or sum of splits.
+        title: name of the data set, for messages.
 
     Raises:
         ValueError: the files are neither TFRecord nor ArrayRecord.
     """
 
-    def __init__(self, split, title: str):
+    def __init__(self, split: "tfds.core.SplitInfo", title: str):
         self.title = title
-        self.pieces = []  # (path, first record, how many)
+        self.pieces = []  # (path, first record, number of records)
         for part in split.file_instructions:
             rest = part.examples_in_shard - part.skip
             count = rest if part.take < 0 else min(part.take, rest)
@@ -45,7 +49,7 @@ class Records:
                     f"expected. Received: {title} with the file {path!r}."
                 )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return sum(count for _, _, count in self.pieces)
 
     def cut(self, start: int, stop: int) -> list[tuple[str, int, int]]:
@@ -60,7 +64,7 @@ class Records:
         return found
 
     def names(self, start: int, stop: int) -> Iterator[str]:
-        """Yields a name for each record, as tfds' own `tfds_id` has it."""
+        """Yields each record's name, the `tfds_id` of tfds."""
         for path, first, count in self.cut(start, stop):
             base = os.path.basename(path)
             for number in range(first, first + count):
@@ -71,8 +75,8 @@ class Records:
     ) -> tf.data.Dataset:
         """Returns batches of serialized examples, string `[batch]`.
 
-        Reading raises one of `DAMAGE` where a file has fewer than it should:
-        all that follow would get the names of others.
+        Reading raises one of `DAMAGE` if a file has too few records, which
+        would shift the names of all that follow.
         """
         records = None
         for piece in self.cut(start, stop):
@@ -100,7 +104,7 @@ def _read(path, first, count, batch_size):
                     high = min(low + batch_size, first + count)
                     yield reader.read(low, high)
         except (ValueError, IndexError, RuntimeError) as error:
-            # TensorFlow would take a ValueError for a bad picture.
+            # TensorFlow reports a ValueError as it does a bad picture.
             raise RuntimeError(f"{path}: {error}") from error
 
     batches = tf.data.Dataset.from_generator(
@@ -112,15 +116,15 @@ def _read(path, first, count, batch_size):
 def intact(
     items: Iterable, title: str, remedy: str = "prepare the data set again"
 ) -> Iterator:
-    """Yields the items of an iterable that reads `Records`.
+    """Yields from an iterable that reads `Records`, explaining damage.
 
     Args:
-        items: such as a dataset.
-        title: of the data set, for the message.
-        remedy: what to do where files are damaged.
+        items: for instance a dataset.
+        title: name of the data set, for the message.
+        remedy: what to do about damaged files.
 
     Raises:
-        ValueError: for `DAMAGE`.
+        ValueError: reading raised one of `DAMAGE`.
     """
     try:
         yield from items
@@ -131,7 +135,7 @@ def intact(
 def damaged(
     title: str, error: Exception, remedy: str = "prepare the data set again"
 ) -> ValueError:
-    """Returns the error that tells of `DAMAGE`."""
+    """Returns the error to raise for one of `DAMAGE`; see `intact`."""
     reason = first_line(error).partition("' failed with")[0].strip(" .[")
     return ValueError(
         f"The prepared files are damaged; {remedy}. "

@@ -1,6 +1,6 @@
 """Clips of DeepMind Lab, for the demo, cards and tests.
 
-Where they come from is in LICENCES.md beside them.
+LICENCES.md in this folder gives their origin.
 """
 
 import json
@@ -8,7 +8,7 @@ import pathlib
 
 import numpy as np
 
-# What the numbers of actions mean.
+# Names of the actions by their number.
 ACTIONS = (
     "forward",
     "backward",
@@ -26,9 +26,9 @@ def sample_clips() -> tuple[np.ndarray, np.ndarray]:
     """Returns four clips of DeepMind Lab, from held-out episodes.
 
     Returns:
-        Frames, uint8 `[4, 16, 84, 84, 3]`, and actions, int32 `[4, 16]`:
-        `actions[i, t]` was taken at frame t and led to frame t + 1. They are
-        numbered as in `ACTIONS`.
+        Frames, uint8 `[4, 16, 84, 84, 3]`, and actions, int32 `[4, 16]`,
+        indices into `ACTIONS`: `actions[i, t]` was taken at frame t and led to
+        frame t + 1.
     """
     from PIL import Image
 
@@ -37,7 +37,7 @@ def sample_clips() -> tuple[np.ndarray, np.ndarray]:
     clips = []
     for name in sorted(actions):
         with Image.open(folder / name) as strip:
-            # Frames stand side by side.
+            # The file has the frames side by side.
             frames = np.array(strip).reshape(84, 16, 84, 3)
         clips.append(frames.transpose(1, 0, 2, 3))
     numbers = [actions[name] for name in sorted(actions)]
@@ -48,8 +48,9 @@ def known_frames(count: int = 8, apart: bool = False) -> np.ndarray:
     """Returns frames of DeepMind Lab, uint8 `[count, 84, 84, 3]`.
 
     Args:
-        count: how many, up to 64.
-        apart: take the first frames of clips, else all clips in turn.
+        count: number of frames, at most 64 (default 8).
+        apart: whether to take the first frame of each clip, at most 4; by
+            default (False) evenly spaced frames of each clip.
     """
     clips, _ = sample_clips()
     if apart:

@@ -1,6 +1,6 @@
 """Digits under a free licence, for cards and tests.
 
-Origin and licence are in LICENCES.md beside them.
+LICENCES.md in this folder gives origin and licence.
 """
 
 import pathlib
@@ -11,7 +11,7 @@ _FOLDER = pathlib.Path(__file__).resolve().parent
 
 
 def sample_digits() -> tuple[np.ndarray, np.ndarray]:
-    """Returns sixty digits of MNIST's test split, 0 to 9 six times over.
+    """Returns sixty digits of MNIST's test split, 0 to 9 six times.
 
     Returns:
         Digits, uint8 `[60, 28, 28, 1]`, white on black, and labels, int64
@@ -26,7 +26,7 @@ def sample_digits() -> tuple[np.ndarray, np.ndarray]:
     from PIL import Image
 
     with Image.open(_FOLDER / "digits.png") as sheet:
-        # A column for each class.
+        # The file has a column for each class.
         rows = np.array(sheet).reshape(-1, 28, 10, 28)
     digits = rows.transpose(0, 2, 1, 3).reshape(-1, 28, 28, 1)
     return digits, np.arange(len(digits)) % 10

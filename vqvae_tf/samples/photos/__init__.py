@@ -1,6 +1,6 @@
 """Photographs under free licences, for demo, cards and tests.
 
-Authors and licences are in LICENCES.md beside them.
+LICENCES.md in this folder gives authors and licences.
 """
 
 import pathlib
@@ -11,6 +11,6 @@ _FOLDER = pathlib.Path(__file__).resolve().parent
 def sample_pictures() -> list[pathlib.Path]:
     """Returns the paths of the photographs, sorted by name.
 
-    JPEG files in colour of various shapes, the shorter side 208 pixels.
+    They are colour JPEGs of various shapes, with a shorter side of 208 pixels.
     """
     return sorted(_FOLDER.glob("*.jpg"))

@@ -1,6 +1,6 @@
 """Spoken digits under a free licence, for cards, demo and tests.
 
-Origin and licence are in LICENCES.md beside them.
+LICENCES.md in this folder gives origin and licence.
 """
 
 import pathlib
@@ -13,7 +13,7 @@ _FOLDER = pathlib.Path(__file__).resolve().parent
 
 
 class Voice(typing.NamedTuple):
-    """A recording: float32 `[time]` in [-1, 1], of who says which digit."""
+    """A recording: float32 `[time]` in [-1, 1], rate in Hz, speaker, digit."""
 
     waveform: np.ndarray
     sample_rate: int
@@ -33,10 +33,10 @@ def voice_files() -> list[pathlib.Path]:
 
 
 def sample_voices() -> list[Voice]:
-    """Returns the digits 0 to 9, said by five speakers in turn, at 8 kHz.
+    """Returns the digits 0 to 9, spoken by five speakers in turn, at 8 kHz.
 
-    They are test recordings of spoken_digit, at the levels as recorded: the
-    largest sample is 0.03 to 0.79 (`data.open_audio` scales it to 1).
+    They are test recordings of spoken_digit at their original levels, with
+    peaks of 0.03 to 0.79 (`data.open_audio` scales them to 1).
 
     Example:
 
