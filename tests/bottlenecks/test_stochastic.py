@@ -277,7 +277,7 @@ def test_configurations(make):
         (lambda: DiagonalGaussian(estimator="vimco"), "at least 2. Received"),
         (lambda: DiagonalGaussian(resample=True), "resample is for.*'elbo'"),
         (lambda: DiagonalGaussian(beta=-1), "beta .at least 0.*beta=-1"),
-        (lambda: DiagonalGaussian(4, estimator="iwae"), 'of estimator="elbo"'),
+        (lambda: DiagonalGaussian(4, estimator="iwae"), 'for estimator="elbo"'),
         (
             lambda: DiagonalGaussian(capacity=-1),
             "capacity must be at least 0",

@@ -97,7 +97,7 @@ def test_samples_for_nobody_are_refused():
 
 
 def test_codes_of_an_empty_grid_are_refused():
-    with pytest.raises(ValueError, match="Codes have shape"):
+    with pytest.raises(ValueError, match="Codes must have shape"):
         small.autoencoder().decode(np.zeros([2, 4, 0], np.int32))
 
 
@@ -110,5 +110,5 @@ def test_samples_without_their_class_say_so_in_one_line():
 
 def test_a_mask_in_the_place_of_codes_is_refused():
     mask = np.ones([2, 4, 4], bool)
-    with pytest.raises(ValueError, match="Codes are integers"):
+    with pytest.raises(ValueError, match="Codes must be integers"):
         small.prior().sample(given=mask, given_mask=mask, seed=0)

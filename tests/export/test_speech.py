@@ -283,7 +283,7 @@ def codes_of(*shape, value=0):
 
 
 NAMES = "The speakers are ann, bob, eve. Expected speaker in 0..2."
-RANGE = "Expected samples in [-1, 1]; divide those of 16 bits by 32768."
+RANGE = "Expected samples in [-1, 1]; divide 16-bit samples by 32768."
 REFUSED = [
     ("encode", waveform_of(0, 8), "at least one waveform", "[0 8]"),
     ("convert", waveform_of(2, 0), "at least one sample", "[2 0]"),
@@ -294,7 +294,7 @@ REFUSED = [
     (
         "serving_default",
         {"sample_rate": np.int32(8000)},
-        "Expected a waveform of 800 samples a second; resample it",
+        "Expected a sample rate of 800 Hz; resample the waveform",
         "sample_rate =] [8000]",
     ),
     ("convert", {"sample_rate": np.int32(16000)}, "of 800", "[16000]"),
@@ -333,7 +333,7 @@ REFUSED_BY_A_SERVER = [
     ("decode", codes_of(3), SHAPE),
     ("decode", {"speaker": np.int32(1)}, SHAPE),
     ("sample", {"seed": np.zeros([2], np.int32)}, SHAPE),
-    ("encode", {"sample_rate": np.int32(8000)}, "of 800 samples a second"),
+    ("encode", {"sample_rate": np.int32(8000)}, "sample rate of 800 Hz"),
     ("convert", speakers(0, 3), "The speakers are ann, bob, eve"),
 ]
 

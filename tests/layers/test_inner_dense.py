@@ -17,7 +17,9 @@ def test_a_users_model_says_which_part_cannot_be_int8(tmp_path):
     outputs = keras.layers.Dense(5, name="own")(keras.layers.Flatten()(x))
     model = keras.Model(inputs, outputs)
     x = np.random.default_rng(0).normal(size=[2, 4, 4, 1])
-    with pytest.raises(ValueError, match="a dense layer .* by filters=.*int8"):
+    with pytest.raises(
+        ValueError, match="a dense layer .* with filters=.*int8"
+    ):
         model.quantize("int8", filters=lambda layer: layer.name != "own")
     model.quantize("int8", filters="^own$")
     model.save(tmp_path / "model.keras")

@@ -59,7 +59,7 @@ def test_legal_pixels(pixels):
         (np.array([0.0, 1.0], np.float32), "float32 values that are all 0 or"),
         (np.array([1, 0], np.int64), "binary pictures"),
         (np.array([1, 0], ml_dtypes.bfloat16), "binary pictures"),
-        (np.array([True, False]), r"bool values .* \(of bool, x\.astype"),
+        (np.array([True, False]), r"bool values .* \(for bool, x\.astype"),
         (np.array([True, True]), "binary pictures"),
         (tf.constant([0.0, 1.0]), "binary pictures"),
         (np.array([-0.5, 1.0]), r"\[-0.5, 1\], which looks like pictures sca"),

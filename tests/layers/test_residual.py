@@ -86,7 +86,7 @@ def test_harness(rank):
         (lambda: ResidualBlock(4, rank=4), "rank is the number of spatial"),
         (
             lambda: ResidualBlock(4)(inputs(1)),
-            r"With rank=2 inputs have 4 axes.* shape \(2, 5, 4\)",
+            r"With rank=2, inputs must have 4 axes.* shape \(2, 5, 4\)",
         ),
         (
             lambda: ResidualStack(2, 6)(inputs(2)),

@@ -184,7 +184,7 @@ def test_without_speakers_it_is_saved_with_its_options(tmp_path):
         (dict(dilation_rates=(1, 0)), "dilation_rates must be"),
         (dict(weight=-1.0), "weight must be a finite number"),
         (dict(hop=32), "window must be at least hop.*window=16, hop=32"),
-        (dict(num_mels=40), "bands hold no frequency"),
+        (dict(num_mels=40), "bands contain no frequency"),
     ],
 )
 def test_bad_options(options, message):

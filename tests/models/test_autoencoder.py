@@ -355,12 +355,15 @@ def test_masks_of_positions_are_refused():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda m: m.sample(), "Sampling needs a prior.*Identity has not"),
+        (lambda m: m.sample(), "Sampling needs a prior.*Identity does not"),
         (lambda m: m.log_prob(pictures()), "A bound needs a prior"),
         (lambda m: m.encode(pictures()[0]), "Add a batch axis"),
         (lambda m: m.encode(pictures() / 255.0), "scaled already"),
-        (lambda m: m.decode(np.zeros([1, 2, 2, 4], np.int32)), "Latents are f"),
-        (lambda m: m.decode(tf.zeros([1, 2, 4])), "Latents are float .batch"),
+        (lambda m: m.decode(np.zeros([1, 2, 2, 4], np.int32)), "must be float"),
+        (
+            lambda m: m.decode(tf.zeros([1, 2, 4])),
+            "Latents must be float .batch",
+        ),
     ],
 )
 def test_refusals(call, message):

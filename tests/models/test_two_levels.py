@@ -123,7 +123,7 @@ def test_temperature_0_takes_the_most_probable(model, zero):
 def test_completion_is_refused(model):
     maps = model.encode(small.pictures(2))
     mask = np.ones([2, 4, 4], bool)
-    message = "cannot be completed .* Received: given, for a model of codes"
+    message = "cannot complete codes. Received: given, for a Latent.* are codes"
     with pytest.raises(ValueError, match=message):
         model.prior.sample(given=maps, given_mask=mask)
     pictures = dict(given=small.pictures(2), given_mask=np.ones([2, 16, 16]))

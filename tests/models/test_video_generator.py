@@ -375,7 +375,7 @@ def test_other_options_counts_and_actions_do_not_trace_another_graph():
             lambda v: v.rollout(clips(), some_actions(2)),
             r"\[batch, num_frames\], with a batch of 2.* shape \(2,\)",
         ),
-        (lambda v: v.rollout(clips()), "How many frames.* Received: neither"),
+        (lambda v: v.rollout(clips()), "number of frames.* Received: neither"),
         (
             lambda v: v.rollout(clips(), some_actions(2, 3), num_frames=4),
             r"action for each of 4 frames. Received: .* shape \(2, 3\)",

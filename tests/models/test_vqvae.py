@@ -525,7 +525,7 @@ def test_saving_after_fit():
 
 @pytest.mark.parametrize("shape", [(2, 2), (1, 2, 2, 1, 1)])
 def test_codes_of_another_rank(shape):
-    with pytest.raises(ValueError, match=r"2 sizes .* Received: codes of"):
+    with pytest.raises(ValueError, match=r"2 grid axes .* Received: codes of"):
         make().decode(np.zeros(shape, int))
 
 

@@ -95,7 +95,7 @@ def test_harness(rank):
         ),
         (
             lambda: Decoder(rank=1)(tf.ones([2, 8, 8, 3])),
-            r"With rank=1 inputs have 3 axes.* shape \(2, 8, 8, 3\)",
+            r"With rank=1, inputs must have 3 axes.* shape \(2, 8, 8, 3\)",
         ),
     ],
 )

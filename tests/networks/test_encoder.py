@@ -121,7 +121,7 @@ def test_harness(rank):
         ),
         (
             lambda: Encoder()(tf.ones([2, 8, 3])),
-            r"With rank=2 inputs have 4 axes.*Received: .* shape \(2, 8, 3\)",
+            r"With rank=2, inputs must have 4 axes.*Received: .* \(2, 8, 3\)",
         ),
     ],
 )

@@ -170,7 +170,7 @@ def test_a_model_with_codes_is_trained_on_its_quantized_output():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda q, c: q.decode(keras.Input((3, c))), "Codes are integers"),
+        (lambda q, c: q.decode(keras.Input((3, c))), "Codes must be integers"),
         (lambda q, c: q.encode(keras.Input((3, c + 1))), "channels. Received"),
         (lambda q, c: q(keras.Input((3, c)), only="all"), "only must be None"),
     ],
@@ -183,7 +183,9 @@ def test_symbolic_tensors_that_are_refused(num_codebooks, call, message):
 
 def test_symbolic_codes_of_another_number_of_codebooks_are_refused():
     layer = VectorQuantizer(K, D, num_codebooks=3)
-    with pytest.raises(ValueError, match="last axis of codes has 3 entries"):
+    with pytest.raises(
+        ValueError, match="last axis of codes must have 3 entries"
+    ):
         layer.decode(keras.Input((5, 2), dtype="int32"))
 
 

@@ -1,4 +1,4 @@
-"""What stands between encoder and decoder: one class for each model family."""
+"""Bottlenecks between encoder and decoder, one for each family of models."""
 
 from vqvae_tf.bottlenecks.base import Bottleneck
 from vqvae_tf.bottlenecks.categorical import IndependentCategorical

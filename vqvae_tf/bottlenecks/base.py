@@ -1,15 +1,15 @@
-"""The interface of every bottleneck between an encoder and a decoder."""
+"""The interface of bottlenecks between an encoder and a decoder."""
 
-import typing
+from typing import Any, NamedTuple, NoReturn
 
-import keras
 import tensorflow as tf
 
+from vqvae_tf.layers.configured import Configured
 from vqvae_tf.utils.messages import with_article
 
 
-class Draw(typing.NamedTuple):
-    """Samples of what the decoder gets.
+class Draw(NamedTuple):
+    """Samples of the decoder's input.
 
     Attributes:
         z: float32 `[S, B, *grid, C]`, S samples for each example.
@@ -21,23 +21,24 @@ class Draw(typing.NamedTuple):
     log_ratio: tf.Tensor
 
 
-class Bottleneck(keras.layers.Layer):
-    """Turns an encoder's latents into what the decoder gets.
+class Bottleneck(Configured):
+    """Maps an encoder's latents to the decoder's input.
 
     Subclasses implement `encode`; those that sample z also `sample`, those
-    with a cost of their own `penalty`. All is computed in float32 whatever the
-    dtype policy. An `Autoencoder` calls these methods, never the layer itself.
+    with a cost of their own `penalty`. Everything is computed in float32 under
+    any dtype policy. An `Autoencoder` calls these methods, never the layer
+    itself.
 
     Shapes:
         latents: float `[B, *grid, channels]`, the encoder's output.
         z: float32 `[S, B, *grid, C]`, S samples for each example.
 
     Attributes:
-        metric_names: tuple of str, the metrics it adds to the model's.
-        has_prior: bool, whether `log_ratio` is defined, so that a bound can
-            be reported.
+        metric_names: tuple of str, its metrics, reported by the model.
+        has_prior: bool, whether `log_ratio` is defined, so that there is a
+            bound to report.
         num_samples: int, S in training.
-        resample: bool, whether the decoder is trained on one of them.
+        resample: bool, whether the decoder is trained on only one of them.
 
     Example: the signs of the latents.
 
@@ -54,26 +55,26 @@ class Bottleneck(keras.layers.Layer):
     num_samples = 1
     resample = False
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"autocast": False, "dtype": "float32", **kwargs})
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         """Creates the variables; by default there are none."""
         self.built = True
 
-    def call(self, latents):
+    def call(self, latents: tf.Tensor) -> NoReturn:
         raise ValueError(
-            "A bottleneck is no layer of a chain: its methods are called by an "
-            "Autoencoder, which adds its penalty to the loss. Call encode "
-            "for the representation, or sample for draws. Received: a call "
-            f"of {with_article(self)}."
+            "A bottleneck is not called itself: its methods are called by an "
+            "Autoencoder, which adds the penalty to the loss. Call encode for "
+            "the representation, or sample for draws. Received: a call of "
+            f"{with_article(self)}."
         )
 
     def num_channels(self, channels: int) -> int:
-        """Returns how many channels z has, given the latents' number."""
+        """Returns the number of channels of z, given that of the latents."""
         return channels
 
-    def encode(self, latents) -> tf.Tensor:
+    def encode(self, latents: tf.Tensor) -> tf.Tensor:
         """Returns the representation, without noise.
 
         Args:
@@ -88,29 +89,32 @@ class Bottleneck(keras.layers.Layer):
 
     def sample(
         self,
-        latents,
+        latents: tf.Tensor,
         num_samples: int = 1,
         training: bool = False,
-        seed=None,
+        seed: int | tf.Tensor | None = None,
     ) -> Draw:
         """Returns z, and the log-ratio of its prior and posterior.
 
         Args:
             latents: float `[B, *grid, channels]`.
-            num_samples: S; 1 without noise, which has only one z.
+            num_samples: S; without noise there is only one z.
             training: whether this is a training step.
             seed: of the samples, an integer or int32 [2].
         """
         return self.as_one_draw(self.encode(latents))
 
-    def as_one_draw(self, z) -> Draw:
+    def as_one_draw(self, z: tf.Tensor) -> Draw:
         """Returns z `[B, *grid, C]` as `sample` does, with S = 1."""
         return Draw(z[tf.newaxis], tf.zeros([1, tf.shape(z)[0]]))
 
     def penalty(
-        self, latents, weight=None, training=False
+        self,
+        latents: tf.Tensor,
+        weight: tf.Tensor | None = None,
+        training: bool = False,
     ) -> tuple[tf.Tensor, dict]:
-        """Returns what is added to the loss, and metrics.
+        """Returns a cost to add to the loss, and metrics.
 
         Args:
             latents: float `[B, *grid, channels]`.

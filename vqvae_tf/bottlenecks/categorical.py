@@ -1,6 +1,8 @@
-"""Discrete latents that are sampled: the bottleneck of VIMCO."""
+"""Sampled discrete latents, trained by VIMCO."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -14,17 +16,18 @@ from vqvae_tf.utils.checks import check_positive
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class IndependentCategorical(Stochastic):
-    """Codes sampled from a softmax each, and embedded; p(codes) is uniform.
+    """Embedded codes, each sampled from a softmax; p(codes) is uniform.
 
-    The latents are those of a VQ-VAE, `[batch, *grid]` codes in 0..K-1 of each
-    of G codebooks, but with a posterior that is not a point, trained by the
-    multi-sample bound of VIMCO. The encoder outputs the logits, G * K channels.
+    The codes are those of a VQ-VAE, `[batch, *grid]` in 0..K-1 for each of G
+    codebooks, but have a posterior distribution, trained with VIMCO's
+    multi-sample bound. The encoder outputs the logits, G * K channels.
 
     Args:
         num_embeddings: int, K.
         embedding_dim: int, D, channels of a code's embedding.
         num_codebooks: int, G, 1 by default; z has G * D channels.
-        num_samples: int, S of the bound, at least 2; 10 by default.
+        num_samples: int, S, the samples of the bound, at least 2; 10 by
+            default.
         estimator, seed, resample: as for `Stochastic`; "vimco" only.
 
     Metrics: `kl`, nats for each example.
@@ -58,21 +61,21 @@ class IndependentCategorical(Stochastic):
         estimator: str = "vimco",
         seed: int | None = None,
         resample: bool = False,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(estimator, num_samples, seed, resample, **kwargs)
         self.num_embeddings = check_positive("num_embeddings", num_embeddings)
         self.embedding_dim = check_positive("embedding_dim", embedding_dim)
         self.num_codebooks = check_positive("num_codebooks", num_codebooks)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         shape = (self.num_codebooks, self.num_embeddings, self.embedding_dim)
         self.embeddings = self.add_weight(
             name="embeddings", shape=shape, initializer="random_normal"
         )
         self.built = True
 
-    def num_channels(self, channels) -> int:
+    def num_channels(self, channels: int) -> int:
         wanted = self.num_codebooks * self.num_embeddings
         if channels != wanted:
             raise ValueError(
@@ -81,7 +84,7 @@ class IndependentCategorical(Stochastic):
             )
         return self.num_codebooks * self.embedding_dim
 
-    def log_probs(self, latents) -> tf.Tensor:
+    def log_probs(self, latents: tf.Tensor) -> tf.Tensor:
         """Returns log q(code | x), float32 `[B, *grid, G, K]`."""
         self.num_channels(latents.shape[-1])
         shape = [self.num_codebooks, self.num_embeddings]
@@ -89,15 +92,15 @@ class IndependentCategorical(Stochastic):
         logits = tf.reshape(tf.cast(latents, tf.float32), shape)
         return tf.nn.log_softmax(logits)
 
-    def codes(self, latents) -> tf.Tensor:
+    def codes(self, latents: tf.Tensor) -> tf.Tensor:
         """Returns the most probable codes, int32 `[B, *grid, G]`."""
         return tf.argmax(self.log_probs(latents), -1, tf.int32)
 
-    def encode(self, latents) -> tf.Tensor:
+    def encode(self, latents: tf.Tensor) -> tf.Tensor:
         """Returns the embedding of the most probable codes."""
         return self.embed(self.codes(latents))
 
-    def embed(self, codes) -> tf.Tensor:
+    def embed(self, codes: tf.Tensor) -> tf.Tensor:
         """Returns float32 `[..., G * D]` of codes `[..., G]`."""
         offset = self.num_embeddings * tf.range(self.num_codebooks)
         table = tf.reshape(self.embeddings, [-1, self.embedding_dim])
@@ -105,10 +108,10 @@ class IndependentCategorical(Stochastic):
         size = self.num_codebooks * self.embedding_dim
         return tf.reshape(rows, tf.concat([tf.shape(codes)[:-1], [size]], 0))
 
-    def noise_shape(self, shape):
+    def noise_shape(self, shape: list) -> list:
         return [*shape[1:-1], self.num_codebooks]
 
-    def draw_from_noise(self, latents, noise):
+    def draw_from_noise(self, latents: tf.Tensor, noise: tf.Tensor) -> Draw:
         log_probs = self.log_probs(latents)
         rank = len(log_probs.shape)
         draws_last = [*range(1, rank), 0]
@@ -121,33 +124,30 @@ class IndependentCategorical(Stochastic):
         z = self.embed(tf.transpose(codes, draws_first))
         return Draw(z, log_p - log_q)
 
-    def kl_divergence(self, latents):
+    def kl_divergence(self, latents: tf.Tensor) -> tf.Tensor:
         log_q = self.log_probs(latents)
         kl = tf.exp(log_q) * (log_q + math.log(self.num_embeddings))
         return tf.reduce_sum(kl, range(1, len(kl.shape)))
 
-    def prior_sample(self, shape, seed, temperature=1.0):
+    def prior_sample(
+        self,
+        shape: Sequence[int | tf.Tensor],
+        seed: tf.Tensor,
+        temperature: float | tf.Tensor = 1.0,
+    ) -> tf.Tensor:
         tensor_checks.temperature(temperature)  # the prior is uniform
         shape = [*shape[:-1], self.num_codebooks]
         drawn = random.uniform(shape, seed) * self.num_embeddings
         return self.embed(tf.cast(drawn, tf.int32))
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "num_embeddings": self.num_embeddings,
-            "embedding_dim": self.embedding_dim,
-            "num_codebooks": self.num_codebooks,
-        }
-
 
 def _inverse_cdf(log_probs, noise):
     """Draws codes `[*shape, S]` from `[*shape, K]` and uniforms `[*shape, S]`.
 
-    It takes one random number for each code, where Gumbel noise takes K.
+    It needs one random number per code; the Gumbel-max trick needs K.
     """
     upto = tf.cumsum(tf.exp(tf.stop_gradient(log_probs)), axis=-1)
-    # The last sum is 1 up to rounding; no number may lie above it.
+    # Without the last sum, which rounding may make less than a number.
     upto = tf.reshape(upto[..., :-1], [-1, upto.shape[-1] - 1])
     values = tf.reshape(noise, [-1, noise.shape[-1]])
     codes = tf.searchsorted(upto, values, side="right")

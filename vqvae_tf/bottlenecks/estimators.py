@@ -1,7 +1,7 @@
-"""Bounds on log p(x) from several samples, and surrogates to train them.
+"""Multi-sample bounds on log p(x), and surrogates for their gradients.
 
-All take log-weights `[S, B]`, `log p(x, z_s) - log q(z_s | x)` of S samples for
-each of B examples.
+All take log-weights `[S, B]`, `log p(x, z_s) - log q(z_s | x)`, of S samples
+for each of B examples.
 """
 
 import math
@@ -9,7 +9,7 @@ import math
 import tensorflow as tf
 
 
-def log_mean_exp(log_weights) -> tf.Tensor:
+def log_mean_exp(log_weights: tf.Tensor) -> tf.Tensor:
     """Returns the importance-weighted bound of S samples, float32 [B] nats.
 
     Its expectation grows with S, from the ELBO at S = 1 towards log p(x).
@@ -29,12 +29,12 @@ def log_mean_exp(log_weights) -> tf.Tensor:
     return tf.reduce_logsumexp(log_weights, axis=0) - tf.math.log(count)
 
 
-def vimco_surrogate(log_weights, log_q) -> tf.Tensor:
+def vimco_surrogate(log_weights: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
     """Returns a surrogate: the bound's value with the gradient of VIMCO.
 
-    Each sample is credited with the bound's gain over one in which the
-    geometric mean of the other samples' weights takes its place. This baseline
-    does not depend on the sample, so the estimate is unbiased.
+    The learning signal of a sample is the gain over a bound with its weight
+    replaced by the geometric mean of the others. This baseline does not depend
+    on the sample, so the estimate is unbiased.
 
     Args:
         log_weights: float `[S, B]` with S > 1, whose gradient reaches the
@@ -54,7 +54,7 @@ def vimco_surrogate(log_weights, log_q) -> tf.Tensor:
     count = log_weights.shape[0]
     if count is None or count < 2:
         raise ValueError(
-            "VIMCO compares each draw with the others: expected at least 2. "
+            "VIMCO compares each draw with the others, and needs at least 2. "
             f"Received: {count} draws."
         )
     bound = log_mean_exp(log_weights)
@@ -64,7 +64,7 @@ def vimco_surrogate(log_weights, log_q) -> tf.Tensor:
 
 
 def _without_each(log_weights):
-    """Returns the bounds with each sample replaced by the others' mean."""
+    """Returns the bounds with each log-weight replaced by the others' mean."""
     count = log_weights.shape[0]
     others = tf.reduce_sum(log_weights, axis=0) - log_weights
     own = tf.eye(count, dtype=tf.bool)[:, :, tf.newaxis]

@@ -1,6 +1,8 @@
 """The bottleneck of a VAE: a Gaussian posterior for each latent."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,7 +13,7 @@ from vqvae_tf.runtime import random
 from vqvae_tf.utils import tensor_checks
 
 _MIN_SCALE = 1e-4
-_UNIT = math.log(math.expm1(1.0))  # softplus of it is 1
+_UNIT = math.log(math.expm1(1.0))  # softplus(_UNIT) is 1
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -21,20 +23,19 @@ class DiagonalGaussian(Stochastic):
     The encoder outputs `[mean, raw scale]`, twice as many channels as z has.
 
     Args:
-        beta: float, the price of a nat of the KL divergence; 1, the default,
-            is the VAE.
+        beta: float, the weight of the KL divergence; 1, the default, is the
+            VAE.
         capacity: float, C in nats, or None, the default. If given, the cost
             is `beta * |KL - C|`, so the code may carry C nats for free.
         capacity_steps: int, C grows from 0 to `capacity` in this many steps.
-        estimator, num_samples, seed, resample: as for `Stochastic`. Only
-            "elbo" has beta and capacity.
+        estimator, num_samples, seed, resample: as for `Stochastic`. beta and
+            capacity are for "elbo" only.
 
-    Metrics: `kl`, nats for each example, and with a capacity what it is now,
-    `capacity`.
+    Metrics: `kl`, nats for each example, and with a capacity its current
+    value, `capacity`.
 
     Raises:
-        ValueError: for an odd number of channels, or arguments that exclude
-            each other.
+        ValueError: for an odd number of channels, or incompatible arguments.
 
     Example: 8x8 latents of two dimensions.
 
@@ -59,8 +60,8 @@ class DiagonalGaussian(Stochastic):
         num_samples: int = 1,
         seed: int | None = None,
         resample: bool = False,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(estimator, num_samples, seed, resample, **kwargs)
         self.beta = beta
         self.capacity = capacity
@@ -68,7 +69,7 @@ class DiagonalGaussian(Stochastic):
         plain = beta == 1 and capacity is None
         if not 0 <= beta < math.inf or estimator != "elbo" and not plain:
             raise ValueError(
-                'beta (at least 0) and capacity are of estimator="elbo". '
+                'beta (at least 0) and capacity are for estimator="elbo". '
                 f"Received: beta={beta}, capacity={capacity}, estimator="
                 f"{estimator!r}."
             )
@@ -82,10 +83,10 @@ class DiagonalGaussian(Stochastic):
             )
 
     @property
-    def metric_names(self):
+    def metric_names(self) -> tuple[str, ...]:
         return ("kl",) if self.capacity is None else ("kl", "capacity")
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         if self.capacity is not None:
             self.step = self.add_weight(
                 name="step",
@@ -97,7 +98,7 @@ class DiagonalGaussian(Stochastic):
             )
         self.built = True
 
-    def num_channels(self, channels) -> int:
+    def num_channels(self, channels: int) -> int:
         if channels % 2:
             raise ValueError(
                 "A Gaussian has a mean and a scale for each latent: the "
@@ -106,21 +107,21 @@ class DiagonalGaussian(Stochastic):
             )
         return channels // 2
 
-    def posterior(self, latents):
-        """Returns q(z | x), a `tfp.distributions.Normal` of `[B, *grid, C]`."""
+    def posterior(self, latents: tf.Tensor) -> Any:
+        """Returns q(z | x), a `tfp.distributions.Normal` `[B, *grid, C]`."""
         self.num_channels(latents.shape[-1])
         mean, raw = tf.split(tf.cast(latents, tf.float32), 2, axis=-1)
         scale = tf.math.softplus(raw + _UNIT) + _MIN_SCALE
         return distributions().Normal(mean, scale)
 
-    def encode(self, latents) -> tf.Tensor:
+    def encode(self, latents: tf.Tensor) -> tf.Tensor:
         """Returns the posterior's mean, float32 `[B, *grid, C]`."""
         return self.posterior(latents).mean()
 
-    def noise_shape(self, shape):
+    def noise_shape(self, shape: list) -> list:
         return [*shape[1:-1], shape[-1] // 2]
 
-    def draw_from_noise(self, latents, noise):
+    def draw_from_noise(self, latents: tf.Tensor, noise: tf.Tensor) -> Draw:
         posterior = self.posterior(latents)
         z = posterior.quantile(noise)  # mean + scale * eps
         if self.estimator == "vimco":
@@ -132,12 +133,12 @@ class DiagonalGaussian(Stochastic):
         log_q = tf.reduce_sum(posterior.log_prob(z), axes)
         return Draw(z, log_p - log_q)
 
-    def kl_divergence(self, latents):
+    def kl_divergence(self, latents: tf.Tensor) -> tf.Tensor:
         posterior = self.posterior(latents)
         kl = posterior.kl_divergence(distributions().Normal(0.0, 1.0))
         return tf.reduce_sum(kl, range(1, len(kl.shape)))
 
-    def kl_cost(self, kl, training):
+    def kl_cost(self, kl: tf.Tensor, training: bool) -> tf.Tensor:
         if self.capacity is None:
             return self.beta * kl
         return self.beta * tf.abs(kl - self.current_capacity())
@@ -148,7 +149,13 @@ class DiagonalGaussian(Stochastic):
         share = tf.minimum(done / self.capacity_steps, 1.0)
         return self.capacity * share
 
-    def objective(self, log_px, draw, latents, training=False):
+    def objective(
+        self,
+        log_px: tf.Tensor,
+        draw: Draw,
+        latents: tf.Tensor,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor, dict]:
         surrogate, bound, metrics = super().objective(
             log_px, draw, latents, training
         )
@@ -158,14 +165,11 @@ class DiagonalGaussian(Stochastic):
                 self.step.assign_add(1)
         return surrogate, bound, metrics
 
-    def prior_sample(self, shape, seed, temperature=1.0):
+    def prior_sample(
+        self,
+        shape: Sequence[int | tf.Tensor],
+        seed: tf.Tensor,
+        temperature: float | tf.Tensor = 1.0,
+    ) -> tf.Tensor:
         temperature = tensor_checks.temperature(temperature)
         return temperature * random.normal(shape, seed)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "beta": self.beta,
-            "capacity": self.capacity,
-            "capacity_steps": self.capacity_steps,
-        }

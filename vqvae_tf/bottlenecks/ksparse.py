@@ -1,9 +1,11 @@
 """The bottleneck of a k-sparse autoencoder."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
-from vqvae_tf.bottlenecks.base import Bottleneck
+from vqvae_tf.bottlenecks.base import Bottleneck, Draw
 from vqvae_tf.utils.checks import check_positive
 
 
@@ -11,16 +13,16 @@ from vqvae_tf.utils.checks import check_positive
 class KSparse(Bottleneck):
     """Keeps the k largest activations of an example, and their gradients.
 
-    A unit is one position and channel; the k largest are taken over all units
-    of an example, by value (not by magnitude: activations are linear). Exactly
-    k are kept: among equal ones, those that come first.
+    A unit is one position and channel; the k largest of all units of an
+    example are kept, by value (not by magnitude: activations are linear).
+    Exactly k are kept: ties go to the first.
 
     Args:
-        k: int, how many are kept in training.
+        k: int, the number of units kept in training.
         test_factor: float, at least 1. Outside training
             `round(test_factor * k)` are kept, at most all: the paper's
-            alpha k. The paper chooses alpha by validation and names none for
-            all data; 1.5 is our default.
+            alpha k. The paper chooses alpha for each data set by validation;
+            here it is 1.5 by default.
 
     Raises:
         ValueError: for k below 1 or a test_factor below 1; for latents of
@@ -40,7 +42,7 @@ class KSparse(Bottleneck):
         section 2.1.
     """
 
-    def __init__(self, k: int, test_factor: float = 1.5, **kwargs):
+    def __init__(self, k: int, test_factor: float = 1.5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.k = check_positive("k", k)
         if not isinstance(test_factor, (int, float)) or test_factor < 1:
@@ -52,13 +54,19 @@ class KSparse(Bottleneck):
 
     @property
     def test_k(self) -> int:
-        """How many activations are kept outside training."""
+        """The number of activations kept outside training."""
         return round(self.test_factor * self.k)
 
-    def encode(self, latents) -> tf.Tensor:
+    def encode(self, latents: tf.Tensor) -> tf.Tensor:
         return self._keep(latents, self.test_k)
 
-    def sample(self, latents, num_samples=1, training=False, seed=None):
+    def sample(
+        self,
+        latents: tf.Tensor,
+        num_samples: int = 1,
+        training: bool = False,
+        seed: int | tf.Tensor | None = None,
+    ) -> Draw:
         count = self.k if training else self.test_k
         return self.as_one_draw(self._keep(latents, count))
 
@@ -70,24 +78,17 @@ class KSparse(Bottleneck):
         elif self.k > units:
             raise ValueError(
                 f"Latents of {units} units cannot keep k={self.k}. Received: "
-                f"latents of shape {tuple(latents.shape)}. Take a smaller k, "
-                "or more channels."
+                f"latents of shape {tuple(latents.shape)}. Use a smaller k, or "
+                "more channels."
             )
         flat = tf.reshape(latents, [-1, units])
         kept = _largest(flat, tf.minimum(count, units))
         kept = tf.reshape(kept, tf.shape(latents))
         return tf.where(kept, latents, tf.zeros_like(latents))
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "k": self.k,
-            "test_factor": self.test_factor,
-        }
-
 
 def _largest(x, count):
-    """Returns where the `count` largest of each row are, bool as `[B, U]`."""
+    """Returns where the `count` largest of each row are, bool `[B, U]`."""
     columns = tf.math.top_k(x, count).indices
     rows = tf.broadcast_to(
         tf.range(tf.shape(x)[0])[:, tf.newaxis], tf.shape(columns)

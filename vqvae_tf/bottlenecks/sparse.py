@@ -1,5 +1,7 @@
 """The bottleneck of a sparse autoencoder."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -11,7 +13,7 @@ ACTIVATIONS = ("sigmoid", "hard_sigmoid")
 
 
 def bernoulli_kl(p: float, q: tf.Tensor) -> tf.Tensor:
-    """Returns KL(p || q) of two Bernoulli distributions, in nats, like q.
+    """Returns KL(p || q) of Bernoulli distributions in nats, shaped like q.
 
     Args:
         p: in (0, 1).
@@ -29,18 +31,18 @@ def bernoulli_kl(p: float, q: tf.Tensor) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class Sparse(Bottleneck):
-    """Activations in 0..1 whose mean a KL divergence pulls to a small value.
+    """Activations in 0..1 with a KL penalty that keeps their means small.
 
     A unit is one position and channel. The penalty is
     `weight * sum over units of KL(rho || mean)`, with a unit's mean over the
     *global* batch: activations are summed over all replicas before the KL.
-    The larger the batch, the better the estimate for rare activations.
+    Estimates of rare activations need large batches.
 
     Args:
         rho: float, the target mean activation, in (0, 1).
-        weight: float, the beta of the literature, at least 0.
-        activation: "sigmoid" (the default) or "hard_sigmoid", whose values
-            are in 0..1.
+        weight: float, called beta in the literature, at least 0.
+        activation: "sigmoid" (the default) or "hard_sigmoid", with values in
+            0..1.
 
     Metrics: `sparsity_kl`, the sum over units in nats, and `mean_activation`,
     over the units and the batch.
@@ -62,8 +64,12 @@ class Sparse(Bottleneck):
     metric_names = ("sparsity_kl", "mean_activation")
 
     def __init__(
-        self, rho: float, weight: float, activation: str = "sigmoid", **kwargs
-    ):
+        self,
+        rho: float,
+        weight: float,
+        activation: str = "sigmoid",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not isinstance(rho, float) or not 0 < rho < 1:
             raise ValueError(
@@ -79,12 +85,15 @@ class Sparse(Bottleneck):
         self.weight = check_not_negative("weight", weight)
         self.activation = activation
 
-    def encode(self, latents) -> tf.Tensor:
+    def encode(self, latents: tf.Tensor) -> tf.Tensor:
         activation = keras.activations.get(self.activation)
         return activation(tf.cast(latents, tf.float32))
 
     def penalty(
-        self, latents, weight=None, training=False
+        self,
+        latents: tf.Tensor,
+        weight: tf.Tensor | None = None,
+        training: bool = False,
     ) -> tuple[tf.Tensor, dict]:
         activations = self.encode(latents)
         if weight is None:
@@ -96,16 +105,8 @@ class Sparse(Bottleneck):
         )
         mean = tf.math.divide_no_nan(sums, total)
         kl = tf.reduce_sum(bernoulli_kl(self.rho, mean))
-        # Every replica has the global values, weighted by its own rows.
+        # All replicas have the global values, weighted by their own rows.
         return self.weight * kl, {
             "sparsity_kl": (kl, rows),
             "mean_activation": (tf.reduce_mean(mean), rows),
-        }
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "rho": self.rho,
-            "weight": self.weight,
-            "activation": self.activation,
         }

@@ -1,6 +1,9 @@
-"""What stochastic bottlenecks share: samples, bounds, surrogates."""
+"""The base of stochastic bottlenecks: samples, bounds and surrogates."""
 
 import functools
+import types
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -13,35 +16,35 @@ ESTIMATORS = ("elbo", "iwae", "vimco")
 
 
 @functools.cache
-def distributions():
-    """Returns `tensorflow_probability.distributions`, slow to import."""
+def distributions() -> types.ModuleType:
+    """Returns `tensorflow_probability.distributions`, which imports slowly."""
     from tensorflow_probability import distributions as found
 
     return found
 
 
 class Stochastic(RowNoise, Bottleneck):
-    """A posterior q(z | x), a prior p(z), and the bound that is maximized.
+    """A posterior q(z | x), a prior p(z), and the bound to maximize.
 
     Subclasses implement `draw_from_noise`, `noise_shape`, `encode`,
     `kl_divergence` and `prior_sample`.
 
     Args:
         estimator: "elbo" (the default: the mean over samples, with the KL
-            divergence in closed form), "iwae" (log-mean-exp over samples
-            that are functions of the parameters) or "vimco" (log-mean-exp
-            over samples that are not).
+            divergence in closed form), "iwae" (log-mean-exp over
+            reparameterized samples) or "vimco" (log-mean-exp over samples
+            without a gradient).
         num_samples: int, S, samples for each example in training; 1 by
             default.
         seed: int, of the samples in training; a random one by default.
         resample: bool, whether to train the decoder on one of an example's
-            samples, chosen by weight, instead of on all of them by their
-            weights; False by default. The expectation is the same, and S - 1
-            of S backward passes through the decoder are saved. With "vimco"
-            only: the other estimators' gradients pass through the samples.
+            samples, chosen by weight, instead of the weighted sum of all;
+            False by default. The expectation is the same, and S - 1 of S
+            backward passes through the decoder are saved. For "vimco" only:
+            the other estimators' gradients pass through the samples.
 
     Raises:
-        ValueError: for an estimator that the posterior does not allow.
+        ValueError: for an estimator that the posterior does not support.
     """
 
     has_prior = True
@@ -53,8 +56,8 @@ class Stochastic(RowNoise, Bottleneck):
         num_samples: int = 1,
         seed: int | None = None,
         resample: bool = False,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(seed, **kwargs)
         if estimator not in self.estimators:
             raise ValueError(
@@ -75,13 +78,19 @@ class Stochastic(RowNoise, Bottleneck):
                 f"estimator={estimator!r}."
             )
 
-    def sample(self, latents, num_samples=1, training=False, seed=None) -> Draw:
+    def sample(
+        self,
+        latents: tf.Tensor,
+        num_samples: int = 1,
+        training: bool = False,
+        seed: int | tf.Tensor | None = None,
+    ) -> Draw:
         """Samples z from the posterior.
 
         Args:
             latents: float `[B, *grid, channels]`, the encoder's output.
             num_samples: S.
-            training: whether each call samples anew; otherwise by `seed`.
+            training: whether to use a new seed unless one is given.
             seed: an integer, or int32 [2]; 0 by default.
 
         Returns:
@@ -104,7 +113,7 @@ class Stochastic(RowNoise, Bottleneck):
         axes = [1, 0, *range(2, len(noise.shape))]
         return self.draw_from_noise(latents, tf.transpose(noise, axes))
 
-    def noise_shape(self, shape) -> list:
+    def noise_shape(self, shape: list) -> list:
         """Returns the shape of the uniform numbers for one sample of a row.
 
         Args:
@@ -115,19 +124,24 @@ class Stochastic(RowNoise, Bottleneck):
             f"{type(self).__name__} must implement noise_shape."
         )
 
-    def draw_from_noise(self, latents, noise) -> Draw:
+    def draw_from_noise(self, latents: tf.Tensor, noise: tf.Tensor) -> Draw:
         """Turns uniform numbers `[S, B, *noise_shape]` into a `Draw`."""
         raise NotImplementedError(
             f"{type(self).__name__} must implement draw_from_noise."
         )
 
-    def kl_divergence(self, latents) -> tf.Tensor:
+    def kl_divergence(self, latents: tf.Tensor) -> tf.Tensor:
         """Returns KL(q(z | x) || p(z)), float32 [B] nats."""
         raise NotImplementedError(
             f"{type(self).__name__} must implement kl_divergence."
         )
 
-    def prior_sample(self, shape, seed, temperature=1.0) -> tf.Tensor:
+    def prior_sample(
+        self,
+        shape: Sequence[int | tf.Tensor],
+        seed: tf.Tensor,
+        temperature: float | tf.Tensor = 1.0,
+    ) -> tf.Tensor:
         """Samples z from the prior.
 
         Args:
@@ -143,7 +157,11 @@ class Stochastic(RowNoise, Bottleneck):
         )
 
     def objective(
-        self, log_px, draw, latents, training=False
+        self,
+        log_px: tf.Tensor,
+        draw: Draw,
+        latents: tf.Tensor,
+        training: bool = False,
     ) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Returns the surrogate to maximize, the bound, and metrics.
 
@@ -164,11 +182,11 @@ class Stochastic(RowNoise, Bottleneck):
         bound = estimators.log_mean_exp(log_weights)
         if self.estimator == "iwae":
             return bound, bound, {"kl": kl}
-        # p(z) and z are fixed, so its gradient is that of log q(z | x).
+        # p(z) and z are fixed, so -log_ratio has the gradient of log q(z | x).
         surrogate = estimators.vimco_surrogate(log_weights, -draw.log_ratio)
         return surrogate, bound, {"kl": kl}
 
-    def choose(self, log_px, draw) -> tf.Tensor:
+    def choose(self, log_px: tf.Tensor, draw: Draw) -> tf.Tensor:
         """Returns one sample of each example, chosen by weight.
 
         Args:
@@ -185,14 +203,6 @@ class Stochastic(RowNoise, Bottleneck):
         rows = tf.range(tf.shape(chosen)[0])
         return tf.gather_nd(draw.z, tf.stack([chosen, rows], axis=-1))[None]
 
-    def kl_cost(self, kl, training) -> tf.Tensor:
-        """Returns the cost of the KL divergence, [B]; by default itself."""
+    def kl_cost(self, kl: tf.Tensor, training: bool) -> tf.Tensor:
+        """Returns the cost of a KL divergence [B]; by default its value."""
         return kl
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "estimator": self.estimator,
-            "num_samples": self.num_samples,
-            "resample": self.resample,
-        }

@@ -1,40 +1,46 @@
-"""The interface of every density: decoders p(x | z) and priors p(z) alike."""
+"""The interface of all densities: decoders p(x | z) and priors p(z)."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.densities.sampling import takes_sampling
+from vqvae_tf.densities.sampling import Sampling, takes_sampling
+from vqvae_tf.layers.configured import Configured
 from vqvae_tf.runtime.step import StepModel, split_weight, total
 from vqvae_tf.utils.units import bits
 
 
-def event_size(value) -> tf.Tensor:
+def event_size(value: tf.Tensor) -> tf.Tensor:
     """Returns the number of dimensions D of one example, float32 scalar."""
     return tf.cast(tf.reduce_prod(tf.shape(value)[1:]), tf.float32)
 
 
-def counted_size(value, weight) -> tf.Tensor:
-    """Returns how many dimensions of each example count, float32.
+def counted_size(value: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
+    """Returns the number of unmasked dimensions of each example, float32.
 
     Args:
         value: data `[batch, *event]`.
-        weight: a sample weight, or a mask of positions; `step.split_weight`.
+        weight: a sample weight, or a mask of positions; see
+            `step.split_weight`.
 
     Returns:
-        A scalar, or `[batch]` where weight is a mask.
+        A scalar, or `[batch]` if weight is a mask.
     """
     mask, share = split_weight(weight)
     size = event_size(value)
     return size if mask is None else size * share
 
 
-def blank(value, mask):
+def blank(value: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
     """Returns data with zeros at padding.
 
-    Convolutions see neighbouring positions, into which padding would leak.
+    Otherwise convolutions would leak padding into neighbouring positions.
 
     Args:
         value: data `[batch, *grid]`, or with further axes.
-        mask: `[batch, *grid]`, 0 at padding, or None where there is none.
+        mask: `[batch, *grid]`, 0 at padding, or None without padding.
 
     Example:
 
@@ -44,73 +50,95 @@ def blank(value, mask):
     if mask is None:
         return value
     value, kept = tf.convert_to_tensor(value), tf.not_equal(mask, 0)
-    for _ in range(len(value.shape) - len(kept.shape)):
+    while len(kept.shape) < len(value.shape):
         kept = kept[..., tf.newaxis]
     return tf.where(kept, value, tf.zeros_like(value))
 
 
-class DensityModel(StepModel):
-    """A conditional distribution p(value | context), and a Keras model.
+class DensityModel(Configured, StepModel):
+    """A conditional distribution p(value | context), as a Keras model.
 
     `fit` on values, `(values, context)` or `(values, context, weight)`
-    minimises `-log_prob / D` (nats per dimension). In a larger model it is a
-    layer like any other: calling it is calling `log_prob`.
+    minimizes `-log_prob / D` (nats per dimension). In a larger model it is a
+    layer like any other: a call returns `log_prob`.
 
-    Shapes and words:
+    Terms and shapes:
         value: data, or codes int32 `[batch, *grid]`, or
             `[batch, *grid, num_codebooks]`.
         context: a dict; either entry may be absent. `"local"` float
-            `[batch, *grid, channels]`, on the value's grid or coarser by the
-            factor that the density undoes; `"global"` float
+            `[batch, *grid, channels]`, on the value's grid, or on a coarser
+            one that the density upsamples; `"global"` float
             `[batch, channels]` (a one-hot class, an action, a speaker).
-        mask: bool or float `[batch, *grid]`; positions of 0 count nothing.
+        mask: bool or float `[batch, *grid]`; positions of 0 are excluded.
 
     Subclasses implement `call` (the log-probability), `sample` and `mode`.
     """
 
     loss_names = ("loss", "bits_per_dim")
-    # Whether `mode` is more than a sample.
+    # Whether `mode` is a point estimate and not just a sample.
     has_mode = False
-    # Channels of the context's entries; None for an entry that is not needed.
+    # Channels of the context's entries; None for entries that are not used.
     global_channels = None
     local_channels = None
-    # Sizes of the grid over those of the local context.
+    # The ratio of the grid's sizes to those of the local context.
     local_upsampling = 1
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.supports_masking = True  # `mask` is an argument of our own.
+        self.supports_masking = True  # `mask` is an argument of `call`.
 
-    def compute_mask(self, inputs, previous_mask):
-        return None  # The result has one entry an example.
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
+        return None  # The result has one entry per example.
 
-    def call(self, value, context=None, mask=None, training=False):
+    def call(
+        self,
+        value: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+        mask: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
         raise NotImplementedError(
             f"{type(self).__name__} must implement call(value, context, mask)."
         )
 
     def known_context(self, context: dict) -> dict:
-        """Returns the entries of a context that the density knows: here all."""
+        """Returns the entries of a context that the density uses: here all."""
         return context
 
-    def log_prob(self, value, context=None, mask=None, training=False):
+    def log_prob(
+        self,
+        value: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+        mask: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
         """Returns the log-probability of each example, float32 [batch] nats."""
         return self(value, context=context, mask=mask, training=training)
 
     @takes_sampling
     def sample(
-        self, num_samples=None, context=None, event_shape=None, sampling=None
-    ):
-        """Draws examples; see the subclass for what it supports."""
+        self,
+        num_samples: int | tf.Tensor | None = None,
+        context: dict[str, tf.Tensor] | None = None,
+        event_shape: Sequence[int | tf.Tensor] | None = None,
+        sampling: Sampling | None = None,
+    ) -> tf.Tensor:
+        """Draws samples; see the subclass for supported options."""
         raise NotImplementedError(
             f"{type(self).__name__} must implement sample."
         )
 
-    def mode(self, context=None):
+    def mode(self, context: dict[str, tf.Tensor] | None = None) -> tf.Tensor:
         """Returns a point estimate of the value given the context."""
         raise NotImplementedError(f"{type(self).__name__} must implement mode.")
 
-    def compute_losses(self, x, context=None, weight=None, training=False):
+    def compute_losses(
+        self,
+        x: tf.Tensor,
+        context: dict[str, tf.Tensor] | None = None,
+        weight: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor | float, dict]:
         mask, _ = split_weight(weight)
         x = blank(x, mask)
         log_prob = self.log_prob(x, context, mask=mask, training=training)

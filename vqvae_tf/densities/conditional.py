@@ -1,8 +1,11 @@
-"""A density whose context a network computes."""
+"""A density whose context is computed by a network."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive.code_head import CodeHead
@@ -21,15 +24,15 @@ class ConditionalDensity(DensityModel):
 
     An autoregressive density sees the value's earlier codes, and therefore
     learns little from its context. With `marginal_channels` a second head
-    learns each code's own distribution given the context alone, with the loss
-    `sum_t -log p(x_t | context)`. It trains the network to predict the value
-    directly, and gives `mode` in one pass for all positions.
+    learns the marginal distribution of each code given the context, with the
+    loss `sum_t -log p(x_t | context)`. It trains the network to predict the
+    value directly, and computes `mode` in one pass for all positions.
 
     Args:
-        network: a layer that maps a context, a dict, to that of the density;
-            for instance `networks.PastFrames`.
-        density: a density, for instance a `PixelCNN` with `local_channels`.
-        marginal_channels: hidden units per position of the head of marginals;
+        network: a layer that maps a context, a dict, to that of the density,
+            such as `networks.PastFrames`.
+        density: a density, such as a `PixelCNN` with `local_channels`.
+        marginal_channels: hidden units per position of the marginals' head;
             None, the default, for no such head.
         marginal_weight: weight of the marginals in the loss, above 0; the
             density's is 1.
@@ -61,8 +64,8 @@ class ConditionalDensity(DensityModel):
         density: keras.layers.Layer,
         marginal_channels: int | None = None,
         marginal_weight: float = 1.0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         check_role(self, "network", network, "network")
         check_role(self, "density", density, "density")
@@ -94,7 +97,7 @@ class ConditionalDensity(DensityModel):
             )
         return CodeHead(
             density.num_codebooks * density.num_embeddings,
-            1,  # The codebooks' marginals, too, do not depend on each other.
+            1,  # Marginals of different codebooks are independent, too.
             self.marginal_channels,
             density.local_channels,
             dtype=self.dtype_policy,
@@ -105,31 +108,46 @@ class ConditionalDensity(DensityModel):
     num_codebooks = property(lambda self: self.density.num_codebooks)
     event_shape = property(lambda self: self.density.event_shape)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         for part in (self.network, self.density, self.marginals):
             if part is not None and not part.built:
                 part.build(None)
         self.built = True
 
-    def call(self, value, context=None, mask=None, training=False):
+    def call(
+        self,
+        value: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+        mask: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
         inner = self._context(context, training)
         return self.density.log_prob(value, inner, mask, training)
 
-    def logits(self, value, context=None, training=False):
+    def logits(
+        self,
+        value: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
         """Returns the density's logits; see `PixelCNN.logits`."""
         inner = self._context(context, training)
         return self.density.logits(value, inner, training)
 
     @takes_sampling
     def sample(
-        self, num_samples=None, context=None, event_shape=None, sampling=None
-    ):
+        self,
+        num_samples: int | tf.Tensor | None = None,
+        context: dict[str, tf.Tensor] | None = None,
+        event_shape: Sequence[int | tf.Tensor] | None = None,
+        sampling: Sampling | None = None,
+    ) -> tf.Tensor:
         """Draws values; arguments as for the density's own `sample`.
 
-        With marginals, temperature 0 gives `mode`, and not the chain of most
-        probable codes, each given those before it, which is the limit for
-        small temperatures: an edge whose place is uncertain is improbable at
-        every position, so the chain never draws it.
+        With marginals, temperature 0 returns `mode` instead of the limit of
+        low temperatures, which is the most probable code at each position
+        given those before it. That would never draw an edge whose position is
+        uncertain, since it is improbable at every single position.
         """
         sampling = sampling.checked()
         inner = self._context(context)
@@ -161,8 +179,8 @@ class ConditionalDensity(DensityModel):
             return tf.where(keep, given[..., 0], codes)
         return tf.where(keep[..., tf.newaxis], given, codes)
 
-    def mode(self, context=None):
-        """Returns the most probable code of each position, by the marginals.
+    def mode(self, context: dict[str, tf.Tensor] | None = None) -> tf.Tensor:
+        """Returns the most probable code of each marginal.
 
         Without marginals, the density's point estimate.
         """
@@ -170,14 +188,16 @@ class ConditionalDensity(DensityModel):
             return self.density.mode(self._context(context))
         return self._most_probable(None, self._context(context), Sampling())
 
-    def marginal_logits(self, context, training=False):
+    def marginal_logits(
+        self, context: dict[str, tf.Tensor], training: bool = False
+    ) -> tf.Tensor:
         """Returns logits of each code given the context alone.
 
         Returns:
             float32 `[batch, *grid, K]`, or `[..., G, K]` with G > 1 codebooks.
 
         Raises:
-            ValueError: for a density that was made without marginals.
+            ValueError: for a density without marginals.
         """
         if self.marginals is None:
             raise ValueError(
@@ -197,7 +217,13 @@ class ConditionalDensity(DensityModel):
         )
         return tf.reshape(logits, shape)
 
-    def compute_losses(self, x, context=None, weight=None, training=False):
+    def compute_losses(
+        self,
+        x: tf.Tensor,
+        context: dict[str, tf.Tensor] | None = None,
+        weight: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor | float, dict]:
         if self.marginals is None:
             return super().compute_losses(x, context, weight, training)
         mask, _ = split_weight(weight)
@@ -222,16 +248,16 @@ class ConditionalDensity(DensityModel):
         }
         return loss, total(self.losses), metrics
 
-    def export_signature(self):
+    def export_signature(self) -> list:
         if not hasattr(self.network, "context_signature"):
             return super().export_signature()
         value = self.density.export_signature()[0]
         return [value, self.network.context_signature()]
 
-    def check_input(self, x):
+    def check_input(self, x: tf.Tensor | np.ndarray) -> None:
         self.density.check_input(x)
 
-    def check_context(self, context):
+    def check_context(self, context: dict[str, tf.Tensor] | None) -> None:
         if context and hasattr(self.network, "check_context"):
             self.network.check_context(context)
 
@@ -245,10 +271,3 @@ class ConditionalDensity(DensityModel):
             self.build()
         inner = self.network(context, training=training)
         return {k: tf.cast(v, tf.float32) for k, v in inner.items()}
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "marginal_channels": self.marginal_channels,
-            "marginal_weight": self.marginal_weight,
-        }

@@ -1,14 +1,23 @@
-"""What densities of codes do with their context."""
+"""Checks, broadcasting and upsampling of the contexts of densities."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from vqvae_tf.layers.configured import Configured
 from vqvae_tf.layers.convolution import convolution, transposed_convolution
 from vqvae_tf.utils import tensor_checks
 
 
-def check_context(context, global_channels, local_channels, rank):
-    """Returns the context's (global, local) float32 entries, absent ones None.
+def check_context(
+    context: dict[str, tf.Tensor] | None,
+    global_channels: int | None,
+    local_channels: int | None,
+    rank: int,
+) -> tuple[tf.Tensor | None, tf.Tensor | None]:
+    """Returns a context's (global, local) entries, float32 or None if absent.
 
     Args:
         context: None or a dict with `"global"` `[batch, channels]` and
@@ -18,16 +27,16 @@ def check_context(context, global_channels, local_channels, rank):
         rank: the number of grid axes.
 
     Raises:
-        ValueError: for missing or unexpected entries, another rank, another
-            number of channels, and (eagerly) values that are not finite.
+        ValueError: for missing or unexpected entries, the wrong rank or number
+            of channels, and (eagerly) values that are not finite.
     """
     expected = {"global": global_channels, "local": local_channels}
     context = {k: v for k, v in (context or {}).items() if v is not None}
     wanted = sorted(k for k, v in expected.items() if v)
     if sorted(context) != wanted:
         raise ValueError(
-            f"The density expects a context with the entries {wanted} "
-            "(global_channels and local_channels of its constructor say so). "
+            f"The density expects a context with the entries {wanted}, as set "
+            "by global_channels and local_channels of its constructor. "
             f"Received: a context with the entries {sorted(context)}."
         )
     entries = {}
@@ -49,18 +58,23 @@ def _check_entry(name, entry, axes, channels):
         )
 
 
-def check_grid(tensor, factor, grid, name='context["local"]'):
-    """Returns a tensor `[batch, *sizes, channels]` if it fits a grid.
+def check_grid(
+    tensor: tf.Tensor,
+    factor: int,
+    grid: Sequence[int | tf.Tensor],
+    name: str = 'context["local"]',
+) -> tf.Tensor:
+    """Returns a tensor `[batch, *sizes, channels]` that must fit a grid.
 
     Args:
-        tensor: what is to fit, on the grid or coarser.
-        factor: grid size over the tensor's sizes.
+        tensor: on the grid, or on a coarser one.
+        factor: the ratio of the grid's sizes to the tensor's.
         grid: the sizes, integers or int32 scalar tensors.
-        name: what to call the tensor in the error.
+        name: the tensor's, for the error.
 
     Raises:
-        ValueError: for other sizes; `InvalidArgumentError` at run time where
-            sizes are not known before.
+        ValueError: for other sizes; `InvalidArgumentError` at run time if
+            sizes are not known statically.
     """
     sizes = [size_of(tensor, axis) for axis in range(1, len(grid) + 1)]
     if all(isinstance(size, int) for size in (*sizes, *grid)):
@@ -77,23 +91,25 @@ def check_grid(tensor, factor, grid, name='context["local"]'):
     return after(same, tensor)
 
 
-def after(check, tensor):
+def after(check: tf.Operation | None, tensor: tf.Tensor) -> tf.Tensor:
     """Returns the tensor with a control dependency on a check.
 
-    Without it, what uses the tensor in a graph may fail first, with an error
-    that says less.
+    Otherwise operations on the tensor may fail first in a graph, with a less
+    helpful error.
     """
     with tf.control_dependencies([] if check is None else [check]):
         return tf.identity(tensor)
 
 
-def resolve_num_samples(num_samples, tensors):
-    """Returns how many samples to draw, an integer where that is known.
+def resolve_num_samples(
+    num_samples: int | tf.Tensor | None, tensors: Iterable[tf.Tensor | None]
+) -> int | tf.Tensor:
+    """Returns the number of samples to draw, an integer if it is known.
 
     Args:
-        num_samples: what the user asked for: an integer, an int32 scalar
-            tensor, or None for the largest batch of the tensors, 1 without.
-        tensors: whatever has a batch axis, or None.
+        num_samples: the user's: an integer, an int32 scalar tensor, or None
+            for the largest batch of the tensors, or 1 without tensors.
+        tensors: with a batch axis; entries may be None.
     """
     if num_samples is None:
         batches = [size_of(t, 0) for t in tensors if t is not None]
@@ -101,22 +117,24 @@ def resolve_num_samples(num_samples, tensors):
             num_samples = max(batches, default=1)
             if num_samples == 0:
                 raise ValueError(
-                    "Samples are drawn for the rows of a context, or of codes "
-                    "to complete. Received: a batch of 0 rows."
+                    "One sample is drawn per row of the context or of the "
+                    "codes to complete. Received: a batch of 0 rows."
                 )
             return num_samples
         return tf.reduce_max(tf.stack(batches))
     return tensor_checks.count("num_samples", num_samples)
 
 
-def size_of(tensor, axis):
-    """Returns the size of an axis, an integer where it is known."""
+def size_of(tensor: tf.Tensor, axis: int) -> int | tf.Tensor:
+    """Returns the size of an axis, an integer if it is known."""
     static = tensor.shape[axis]
     return tf.shape(tensor)[axis] if static is None else static
 
 
-def check_batch(name, tensor, num_samples):
-    """Returns a tensor, or None, if its batch is 1 or num_samples."""
+def check_batch(
+    name: str, tensor: tf.Tensor | None, num_samples: int | tf.Tensor
+) -> tf.Tensor | None:
+    """Returns a tensor (or None) whose batch must be 1 or num_samples."""
     if tensor is None:
         return None
     batch = size_of(tensor, 0)
@@ -135,11 +153,13 @@ def check_batch(name, tensor, num_samples):
     return after(check, tensor)
 
 
-def check_same_batch(name, tensor, of_name, other):
+def check_same_batch(
+    name: str, tensor: tf.Tensor | None, of_name: str, other: tf.Tensor
+) -> None:
     """Raises ValueError unless two batches are equal, or the first is 1.
 
     Args:
-        name, of_name: what to call the tensors.
+        name, of_name: of the tensors, for the error.
         tensor: the first one, or None.
         other: the second one.
     """
@@ -153,43 +173,46 @@ def check_same_batch(name, tensor, of_name, other):
         )
 
 
-def broadcast_batch(name, tensor, num_samples):
-    """Repeats a tensor of batch 1 for all samples; another must fit.
+def broadcast_batch(
+    name: str, tensor: tf.Tensor | None, num_samples: int | tf.Tensor
+) -> tf.Tensor | None:
+    """Broadcasts a tensor's batch from 1 to num_samples.
 
     Args:
-        name: what to call it in an error.
+        name: the tensor's, for the error.
         tensor: `[1 or num_samples, ...]`, or None, which is returned.
         num_samples: an integer or int32 scalar tensor.
 
     Raises:
-        ValueError: for another batch (`InvalidArgumentError` at run time
-            where it is not known before).
+        ValueError: for another batch (`InvalidArgumentError` at run time if
+            it is not known statically).
     """
     if tensor is None:
         return None
-    known = isinstance(num_samples, int)
     tensor = check_batch(name, tensor, num_samples)
     shape = tf.concat([[num_samples], tf.shape(tensor)[1:]], axis=0)
     result = tf.broadcast_to(tensor, shape)
-    result.set_shape([num_samples if known else None, *tensor.shape[1:]])
+    batch = num_samples if isinstance(num_samples, int) else None
+    result.set_shape([batch, *tensor.shape[1:]])
     return result
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class LocalUpsampling(keras.layers.Layer):
-    """Brings a coarse local context to a density's grid.
+class LocalUpsampling(Configured):
+    """Upsamples a coarse local context to a density's grid.
 
     One transposed convolution for each prime factor p of `factor`, of stride
-    p and window 2p, and a ReLU after each. Convolutions of window 3 before
-    them may see the coarse grid on all sides: the context is not causal.
+    p and window 2p, each followed by a ReLU. Convolutions of window 3 on the
+    coarse grid may come first; they are not causal, as the context need not
+    be.
 
     Args:
-        factor: grid size over context size, the same on every axis.
+        factor: ratio of grid to context size, the same on every axis.
         channels: of the output.
         input_channels: of the context.
         rank: the number of grid axes.
-        num_layers: convolutions on the coarse grid; from the second on with a
-            residual connection.
+        num_layers: convolutions on the coarse grid, with a residual connection
+            from the second on.
 
     Call arguments:
         inputs: float `[batch, *sizes, input_channels]`.
@@ -210,8 +233,8 @@ class LocalUpsampling(keras.layers.Layer):
         input_channels: int,
         rank: int = 2,
         num_layers: int = 0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.factor = factor
         self.channels = channels
@@ -235,7 +258,7 @@ class LocalUpsampling(keras.layers.Layer):
             for i, prime in enumerate(_prime_factors(factor))
         ]
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         grid = (None,) * (self.rank + 1)
         channels = self.input_channels
         for stage in (*self.around, *self.stages):
@@ -243,22 +266,12 @@ class LocalUpsampling(keras.layers.Layer):
             channels = self.channels
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         for i, around in enumerate(self.around):
             inputs = inputs + around(inputs) if i else around(inputs)
         for stage in self.stages:
             inputs = stage(inputs)
         return inputs
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "factor": self.factor,
-            "channels": self.channels,
-            "input_channels": self.input_channels,
-            "rank": self.rank,
-            "num_layers": self.num_layers,
-        }
 
 
 def _prime_factors(number):

@@ -1,6 +1,10 @@
 """A density whose dimensions are independent given the context."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.densities.base import DensityModel
@@ -10,7 +14,7 @@ from vqvae_tf.densities.conditioning import (
     check_same_batch,
     resolve_num_samples,
 )
-from vqvae_tf.densities.sampling import takes_sampling
+from vqvae_tf.densities.sampling import Sampling, takes_sampling
 from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.utils import tensor_checks
 
@@ -24,8 +28,8 @@ class FactorizedDensity(DensityModel):
             parameters of the likelihood; for instance a `networks.Decoder`.
         likelihood: a `densities.Likelihood`.
         local_shape: shape of the local context without its batch, None for
-            sizes that vary, so that `build` can make the network's variables;
-            by default that of the first call.
+            sizes that vary, from which `build` creates the network's
+            variables; by default that of the first call.
 
     Context: `"local"` is needed; a `"global"` entry is not used.
 
@@ -46,9 +50,9 @@ class FactorizedDensity(DensityModel):
         self,
         network: keras.layers.Layer,
         likelihood: keras.layers.Layer,
-        local_shape=None,
-        **kwargs,
-    ):
+        local_shape: tuple[int | None, ...] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         check_role(self, "network", network, "network")
         check_role(self, "likelihood", likelihood, "likelihood")
@@ -56,20 +60,22 @@ class FactorizedDensity(DensityModel):
         self.likelihood = likelihood
         self.local_shape = None if local_shape is None else tuple(local_shape)
 
-    def build(self, input_shape=None):
-        """Creates the variables; the network's where its input is known."""
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
+        """Creates the variables; the network's only if `local_shape` is set."""
         if not self.likelihood.built:
             self.likelihood.build(None)
         if self.local_shape is not None and not self.network.built:
-            # Called, since a network may be any Keras model.
+            # By a call, since a network may be any Keras model.
             self.network(keras.KerasTensor((None, *self.local_shape)))
         self.built = True
 
-    def parameters(self, context, training=False):
+    def parameters(
+        self, context: dict[str, tf.Tensor] | None, training: bool = False
+    ) -> tf.Tensor:
         """Returns the likelihood's parameters, float32."""
         if not context or context.get("local") is None:
             raise ValueError(
-                'A factorised density needs a context {"local": latents}. '
+                'A factorized density needs a context {"local": latents}. '
                 f"Received: context={_keys(context)}."
             )
         if not self.built:
@@ -87,7 +93,13 @@ class FactorizedDensity(DensityModel):
         outputs = self.network(local, training=training)
         return tf.cast(outputs, tf.float32)
 
-    def call(self, value, context=None, mask=None, training=False):
+    def call(
+        self,
+        value: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+        mask: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
         parameters = self.parameters(context, training)
         value = self._check_shapes(value, parameters)
         log_prob = self.likelihood.log_prob(parameters, value)
@@ -98,27 +110,31 @@ class FactorizedDensity(DensityModel):
 
     @takes_sampling
     def sample(
-        self, num_samples=None, context=None, event_shape=None, sampling=None
-    ):
-        """Draws one value for each entry of the context.
+        self,
+        num_samples: int | tf.Tensor | None = None,
+        context: dict[str, tf.Tensor] | None = None,
+        event_shape: Sequence[int | tf.Tensor] | None = None,
+        sampling: Sampling | None = None,
+    ) -> tf.Tensor:
+        """Draws one value for each row of the context.
 
         Args:
-            num_samples: by default the batch size of the context, which is
-                otherwise this or 1.
+            num_samples: by default the batch size of the context, which must
+                otherwise equal this or 1.
             context: `{"local": [batch, *grid, channels]}`.
-            event_shape: unused; the context decides the shape.
-            temperature: scales the spread, finite; 0 gives `mode`.
-            top_k, top_p: not for factorised densities; must be None.
+            event_shape: unused; the context determines the shape.
+            temperature: scales the spread, finite; 0 returns `mode`.
+            top_k, top_p: not for factorized densities; must be None.
             seed: an integer, or int32 [2].
-            given, given_mask: values kept where the mask `[batch, *sizes]`
-                is true, there whole numbers in the likelihood's range.
+            given, given_mask: values to keep where the mask `[batch, *sizes]`
+                is true; those must be whole numbers in the likelihood's range.
 
         Returns:
             `[batch, *sizes, channels]`, uint8.
         """
         if sampling.is_filtered:
             raise ValueError(
-                "top_k and top_p choose among codes; a factorised likelihood "
+                "top_k and top_p choose among codes; a factorized likelihood "
                 f"of pixels has none. Received: top_k={sampling.top_k}, "
                 f"top_p={sampling.top_p}."
             )
@@ -139,18 +155,18 @@ class FactorizedDensity(DensityModel):
         )
         return tf.where(keep, tf.cast(given, draw.dtype), draw)
 
-    def mode(self, context=None):
+    def mode(self, context: dict[str, tf.Tensor] | None = None) -> tf.Tensor:
         """Returns the point estimate, uint8 `[batch, *sizes, channels]`."""
         return self.likelihood.mode(self._finite_parameters(context))
 
     def _finite_parameters(self, context):
-        """Returns parameters, checked, since NaN would become black pixels."""
+        """Returns checked parameters, since NaN would become black pixels."""
         parameters = self.parameters(_finite(context))
-        # Latents may be too large, or weights be NaN.
+        # They overflow for huge latents, and weights may be NaN.
         tensor_checks.check_finite("The decoder's outputs", parameters)
         return parameters
 
-    def export_signature(self):
+    def export_signature(self) -> list:
         if self.local_shape is None:
             return super().export_signature()
         local = tf.TensorSpec([None, *self.local_shape], tf.float32, "local")
@@ -173,19 +189,16 @@ class FactorizedDensity(DensityModel):
             a is None or b is None or a == b
             for a, b in zip(shape[1:], value.shape[1:])
         )
-        if compatible:
-            check_same_batch(
-                'context["local"]', parameters, "the values", value
-            )
         if not compatible:
             raise ValueError(
                 f"The network's output stands for values of shape {shape}. "
                 f"Received: values of shape {tuple(value.shape)}. Sizes must "
                 "be multiples of the stride product; crop or pad the data."
             )
+        check_same_batch('context["local"]', parameters, "the values", value)
         if all(size is not None for size in (*shape[1:], *value.shape[1:])):
             return value
-        # Shapes would broadcast: a single pixel would fit any picture.
+        # Otherwise shapes would broadcast: one pixel would fit any picture.
         same = tf.debugging.assert_equal(
             tf.shape(value)[1:-1],
             tf.shape(parameters)[1:-1],
@@ -194,14 +207,11 @@ class FactorizedDensity(DensityModel):
         )
         return after(same, value)
 
-    def get_config(self):
-        return {**super().get_config(), "local_shape": self.local_shape}
-
 
 def _finite(context):
     """Returns a context whose local entry is checked to be finite."""
     if not context or context.get("local") is None:
-        return context  # and `parameters` says so
+        return context  # `parameters` raises the error
     local = tensor_checks.finite('context["local"]', context["local"])
     return {**context, "local": local}
 

@@ -1,28 +1,34 @@
 """The mass of a normal distribution in the bins of pixel levels.
 
 `tfp.distributions.QuantizedDistribution(Normal)` computes the same (a test
-compares them) at fifteen times the cost, which was a third of a training step
-of 128x128 images.
+compares them) at fifteen times the cost, a third of a training step with
+128x128 images.
 """
 
 import math
 
 import tensorflow as tf
 
-# Beyond so many standard deviations erfc is taken by its asymptotic series,
-# before float32 underflows at 13.
+# Beyond this many standard deviations, the asymptotic series of erfc is used;
+# float32 underflows at 13.
 _FAR = 8.0
 # Added to an edge of a bin, takes it to infinity.
 _OPEN = 1000.0
-# Its square is finite in float32; values that are further out count as there.
+# Values further out are clipped to this, whose square is finite in float32.
 _FARTHEST = 1e18
 
 
-def log_bin_mass(value, mean, scale, low=0.0, high=255.0):
+def log_bin_mass(
+    value: tf.Tensor,
+    mean: tf.Tensor,
+    scale: tf.Tensor,
+    low: float = 0.0,
+    high: float = 255.0,
+) -> tf.Tensor:
     """Returns log P(value - 1/2 < X < value + 1/2) for X normal.
 
-    The bins of `low` and `high` reach to infinity, so that the masses of
-    low..high sum to 1.
+    The bins of `low` and `high` extend to infinity, so the masses of low..high
+    sum to 1.
 
     Args:
         value: float32, whole numbers in low..high.
@@ -40,12 +46,12 @@ def log_bin_mass(value, mean, scale, low=0.0, high=255.0):
     at_low, at_high = value <= low, value >= high
     open_near = (right & at_low) | (at_high & ~right)
     open_far = (right & at_high) | (at_low & ~right)
-    # Not abs, which has gradient 0 at 0; the mass of an open bin has not. And
-    # not tf.where, which is slow where one side is a number.
+    # Not abs, whose gradient is 0 at 0, unlike that of an open bin's mass. Not
+    # tf.where, which is slow with a scalar branch.
     near = (2.0 * tf.cast(right, tf.float32) - 1.0) * z - 0.5 * width
     distant = (near > _FAR) & ~open_near
     clipped = tf.minimum(near, _FAR)
-    # At the open edges erfc and its gradient are exactly 2 or 0, and 0.
+    # At open edges erfc is exactly 2 or 0, and its gradient 0.
     below = _erfc(clipped - _OPEN * tf.cast(open_near, tf.float32))
     above = _erfc(clipped + (width + _OPEN * tf.cast(open_far, tf.float32)))
     central = tf.math.log(tf.maximum(0.5 * (below - above), 1e-30))
@@ -55,7 +61,7 @@ def log_bin_mass(value, mean, scale, low=0.0, high=255.0):
         tail = _log_tail_mass(far, width, open_far)
         return tf.where(distant, tail, central)
 
-    # Rarely is any value that far out, and the series cost as much again.
+    # Values are rarely that far out, and the series doubles the cost.
     return tf.cond(tf.reduce_any(distant), with_tails, lambda: central)
 
 

@@ -1,8 +1,9 @@
-"""How samplers draw: temperature, filters, seed, and what is given."""
+"""The options of samplers: temperature, filters, seed and given values."""
 
 import functools
 import inspect
-import typing
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -11,7 +12,7 @@ from vqvae_tf.runtime import random
 from vqvae_tf.utils import tensor_checks
 
 
-class Sampling(typing.NamedTuple):
+class Sampling(NamedTuple):
     """The options of a sampler, as one immutable value.
 
     Every `sample` takes them one by one, or together as `sampling=`.
@@ -19,12 +20,12 @@ class Sampling(typing.NamedTuple):
     Attributes:
         temperature: divides logits and scales spreads: a finite number of at
             least 0, or a float32 scalar tensor; 0 draws the most probable.
-        top_k: None, or the number of most probable codes to draw from, an
-            integer of at least 1.
-        top_p: None, or the probability in (0, 1] that the codes to draw from
-            have together (the fewest that do).
+        top_k: None, or an integer of at least 1: only the k most probable
+            codes are drawn.
+        top_p: None, or a probability in (0, 1]: only the fewest codes with
+            this total probability are drawn.
         seed: an integer, int32 scalar or int32 [2]; None for a new one.
-        given: data to complete, as the density's values; or None.
+        given: data to complete, like the density's values; or None.
         given_mask: bool `[batch, *grid]`, true where `given` is kept; or None.
 
     Example:
@@ -39,14 +40,14 @@ class Sampling(typing.NamedTuple):
     top_k: int | tf.Tensor | None = None
     top_p: float | tf.Tensor | None = None
     seed: int | tf.Tensor | None = None
-    given: typing.Any = None
-    given_mask: typing.Any = None
+    given: Any = None
+    given_mask: Any = None
 
     def checked(self) -> "Sampling":
-        """Returns the options, checked, with a seed int32 [2].
+        """Returns checked options, with a seed int32 [2].
 
-        Numbers that are known stay Python numbers; tensors of a graph depend
-        on assertions. What is given is for the density to check.
+        Known numbers stay Python numbers; tensors of a graph get assertions.
+        The density checks `given` and `given_mask`.
 
         Raises:
             ValueError: for options out of range, and for one of `given` and
@@ -72,11 +73,13 @@ class Sampling(typing.NamedTuple):
         return self.top_k is not None or self.top_p is not None
 
     def as_tensors(self, size: int) -> "Sampling":
-        """Returns checked options as tensors: one graph serves all of them.
+        """Returns checked options as tensors, so that one graph serves all.
+
+        Without top_k and top_p both stay None, and the graph needs no sort;
+        otherwise a missing one is set to keep all codes.
 
         Args:
-            size: K, which as `top_k` keeps all codes. Without any filter both
-                stay None, so that the graph has no sort.
+            size: K, the number of values of a code.
         """
         top_k, top_p = self.top_k, self.top_p
         if self.is_filtered:
@@ -88,12 +91,12 @@ class Sampling(typing.NamedTuple):
             top_p=top_p,
         )
 
-    def choose(self, logits, *place) -> tf.Tensor:
+    def choose(self, logits: tf.Tensor, *place: int | tf.Tensor) -> tf.Tensor:
         """Draws codes from logits.
 
         Args:
             logits: float32 `[batch, K]`.
-            place: int32 scalars that say which draw of the seed this is.
+            place: int32 scalars that identify this draw of the seed.
 
         Returns:
             int32 `[batch]`.
@@ -103,27 +106,30 @@ class Sampling(typing.NamedTuple):
         return random.categorical(logits, seed, self.temperature)
 
 
-def takes_sampling(method):
-    """Lets callers give the options of a method's `sampling` one by one.
+def takes_sampling(method: Callable) -> Callable:
+    """Lets callers pass the fields of a method's `sampling` one by one.
 
-    The method has an argument `sampling`. In its place callers see those of
-    `Sampling` in their order, and `sampling` itself, by keyword.
+    The method's argument `sampling` is replaced by the fields of `Sampling`,
+    in their order; `sampling` itself becomes keyword-only.
 
     Raises:
-        ValueError: of the method, for `sampling` and single options at once.
+        ValueError: from the method, for both `sampling` and single options.
     """
-    signature = inspect.signature(method)
+    signature, hints = inspect.signature(method), Sampling.__annotations__
     shown = []
     for name, parameter in signature.parameters.items():
         if name != "sampling":
             shown.append(parameter)
             continue
         shown += [
-            parameter.replace(name=option, default=default)
+            parameter.replace(
+                name=option, default=default, annotation=hints[option]
+            )
             for option, default in Sampling._field_defaults.items()
         ]
-    whole = inspect.Parameter("sampling", inspect.Parameter.KEYWORD_ONLY)
-    shown.append(whole.replace(default=None))
+    whole = signature.parameters["sampling"]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    shown.append(whole.replace(kind=keyword, default=None))
     shown = signature.replace(parameters=shown)
 
     @functools.wraps(method)
@@ -137,8 +143,8 @@ def takes_sampling(method):
         sampling = arguments.pop("sampling", None)
         if sampling is not None and options:
             raise ValueError(
-                "Options of a sampler are given one by one, or together as "
-                f"sampling. Received: sampling and {', '.join(options)}."
+                "Pass sampling options one by one, or together as sampling. "
+                f"Received: sampling and {', '.join(options)}."
             )
         if sampling is None:
             sampling = Sampling(**options)

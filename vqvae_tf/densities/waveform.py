@@ -1,10 +1,14 @@
-"""A density of waveforms, by way of their levels."""
+"""A density of waveforms, through their levels."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.densities.base import DensityModel
-from vqvae_tf.densities.sampling import takes_sampling
+from vqvae_tf.densities.sampling import Sampling, takes_sampling
 from vqvae_tf.runtime.roles import check_role
 
 
@@ -13,7 +17,7 @@ class WaveformDensity(DensityModel):
     """p(waveform) = p(levels), where a density of codes models the levels.
 
     The log-probability is that of the waveform's levels, a probability mass,
-    so that models of the same number of levels can be compared in bits per
+    so models with the same number of levels can be compared in bits per
     sample.
 
     Args:
@@ -32,7 +36,7 @@ class WaveformDensity(DensityModel):
             several codebooks; for values of the wrong shape and (eagerly) for
             integers, NaN or values outside [-1, 1].
 
-    Example: the decoder of a VQ-VAE of speech, 64 samples for each code.
+    Example: the decoder of a VQ-VAE of speech, with 64 samples per code.
 
     >>> decoder = WaveformDensity(
     ...     WaveNet(
@@ -52,17 +56,20 @@ class WaveformDensity(DensityModel):
     parts = ("density", "companding")
 
     def __init__(
-        self, density: keras.Model, companding: keras.layers.Layer, **kwargs
-    ):
+        self,
+        density: keras.Model,
+        companding: keras.layers.Layer,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         check_role(self, "density", density, "density of codes")
         check_role(self, "companding", companding, "companding")
         codebooks = getattr(density, "num_codebooks", 1)
         if density.num_embeddings != companding.num_levels or codebooks != 1:
             raise ValueError(
-                f"A density of one codebook of {companding.num_levels} levels "
-                f"is needed, as the companding has. Received: {codebooks} "
-                f"codebooks of {density.num_embeddings}."
+                "The density must have one codebook of "
+                f"{companding.num_levels} levels to match the companding. "
+                f"Received: {codebooks} codebooks of {density.num_embeddings}."
             )
         self.density = density
         self.companding = companding
@@ -72,24 +79,39 @@ class WaveformDensity(DensityModel):
     local_channels = property(lambda self: self.density.local_channels)
     local_upsampling = property(lambda self: self.density.local_upsampling)
 
-    def known_context(self, context):
+    def known_context(
+        self, context: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
         return self.density.known_context(context)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         for part in (self.density, self.companding):
             if not part.built:
                 part.build(None)
         self.built = True
 
-    def compute_output_spec(self, value, *args, **kwargs):
-        # As of the density, which needs no data either.
+    def compute_output_spec(
+        self, value: keras.KerasTensor, *args: Any, **kwargs: Any
+    ) -> keras.KerasTensor:
+        # Like the density's, without calling it.
         return keras.KerasTensor((value.shape[0],), "float32")
 
-    def call(self, value, context=None, mask=None, training=False):
+    def call(
+        self,
+        value: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+        mask: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
         levels = self._levels(value)
         return self.density.log_prob(levels, context, mask, training)
 
-    def logits(self, value, context=None, training=False):
+    def logits(
+        self,
+        value: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
         """Returns the levels' logits given the samples before them.
 
         Args:
@@ -103,19 +125,23 @@ class WaveformDensity(DensityModel):
 
     @takes_sampling
     def sample(
-        self, num_samples=None, context=None, event_shape=None, sampling=None
-    ):
+        self,
+        num_samples: int | tf.Tensor | None = None,
+        context: dict[str, tf.Tensor] | None = None,
+        event_shape: Sequence[int | tf.Tensor] | None = None,
+        sampling: Sampling | None = None,
+    ) -> tf.Tensor:
         """Draws waveforms; other options as for the density's own `sample`.
 
         Args:
             num_samples, context, event_shape: as for `CodeDensity.sample`.
             given: waveforms to complete, float `[batch, time]`.
             given_mask: bool `[batch, time]`, true where a sample of `given` is
-                kept; others are not looked at.
+                kept; others are ignored.
 
         Returns:
-            float32 `[num_samples, time]` in [-1, 1]: kept samples as they are
-            given, all others the values of levels.
+            float32 `[num_samples, time]` in [-1, 1]: kept samples unchanged,
+            all others decoded from levels.
         """
         sampling, given = sampling.checked(), None
         if sampling.given is not None:
@@ -133,16 +159,16 @@ class WaveformDensity(DensityModel):
         )
         return waveform if given is None else tf.where(keep, given, waveform)
 
-    def mode(self, context=None):
+    def mode(self, context: dict[str, tf.Tensor] | None = None) -> tf.Tensor:
         """Returns the waveform of the density's point estimate."""
         return self.companding.decode(self.density.mode(context))
 
-    def export_signature(self):
+    def export_signature(self) -> list:
         waveform = tf.TensorSpec([None, None], tf.float32, "waveform")
         return [waveform, *self.density.export_signature()[1:]]
 
-    def check_input(self, x):
-        """Raises ValueError for what is no waveform in [-1, 1]."""
+    def check_input(self, x: tf.Tensor | np.ndarray) -> None:
+        """Raises ValueError unless x are waveforms in [-1, 1]."""
         self.companding.check(x)
 
     def _levels(self, value):

@@ -1,4 +1,4 @@
-"""Exported models: SavedModels, and what they answer."""
+"""Export of models as SavedModels, and their signatures."""
 
 from vqvae_tf.export.saved_model import export
 

@@ -1,4 +1,4 @@
-"""SavedModels that answer with TensorFlow alone, laid out for its server."""
+"""SavedModels that need only TensorFlow, laid out for TensorFlow Serving."""
 
 import os
 import pathlib
@@ -22,7 +22,7 @@ from vqvae_tf.runtime.precision import in_float32
 from vqvae_tf.utils import finite, folders
 from vqvae_tf.utils.paths import printable, resolve
 
-# Where TensorFlow Serving looks in a version's folder.
+# The place in a version's folder where TensorFlow Serving looks for it.
 WARMUP_FILE = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
 
 
@@ -38,32 +38,32 @@ def export(
     """Writes a model as a SavedModel, `path/<version>/`.
 
     The signatures of a model of pictures, with named inputs and outputs (B
-    pictures of H x W pixels, codes on a grid of h x w; a last axis G with
-    G > 1 codebooks; a model of grey pictures has 1 where 3 stands for RGB):
+    pictures of H x W pixels, codes on a grid of h x w, with a last axis G for
+    G > 1 codebooks; grey pictures have 1 instead of 3 channels):
 
         encode(images uint8 [B, H, W, 3]) -> codes int32 [B, h, w]
         decode(codes int32 [B, h, w]) -> images uint8 [B, H, W, 3]
         reconstruct(images) -> images
 
-    and, where the model has a prior,
+    and, if the model has a prior,
 
         sample(num_samples int32 [], temperature float32 [], seed int32 [])
             -> images uint8 [num_samples, H, W, 3]
         score(images) -> bits_per_dim, reconstruction, prior: float32 [B],
-            bits per dimension, of which the first is the sum
+            bits per dimension, where the first is the sum of the others
 
     With a class-conditional prior, `sample` and `score` take another input
     `labels`, int32 `[1]` (for all pictures) or one for each. Batch, height
     and width are free; samples have the prior's grid.
 
-    A model of two levels, a `LatentGenerator` whose prior is one, has these
-    and, for the G codes that stand for all of a picture,
+    A model of two levels, a `LatentGenerator` whose prior is one as well, has
+    these and, for the G global codes of each picture,
 
         encode_global(images) -> global_codes int32 [B, G]
         decode_global(global_codes, temperature, seed) -> images, of code maps
             drawn from the decoder
 
-    of which `encode_global` and `score` take pictures of one size. A
+    where `encode_global` and `score` take pictures of one size only. A
     `VideoGenerator` has, for B clips of T frames,
 
         encode(frames uint8 [B, T, H, W, 3]) -> codes int32 [B, T, h, w]
@@ -73,15 +73,16 @@ def export(
         rollout(context_frames, actions int32 [B, N] or float32 [B, N, size],
             temperature, seed) -> frames uint8 [B, N, H, W, 3]
 
-    the last with a prior that knows actions. An `Autoencoder`, whose latents
-    of C channels are no codes, has `reconstruct` and `sample` as above and
+    the last only with a prior that is given actions. An `Autoencoder`, with
+    latents of C channels instead of codes, has `reconstruct` and `sample` as
+    above and
 
         encode(images) -> latents float32 [B, h, w, C]
         decode(latents) -> images
         score(images, seed int32 []) -> bits_per_dim, reconstruction, prior:
             float32 [B], of the bound of one draw of z
 
-    `sample` and `score` with a bottleneck that has a prior. A `SpeechVQVAE`
+    where `sample` and `score` need a bottleneck with a prior. A `SpeechVQVAE`
     has, for B waveforms of T samples and n = ceil(T / stride) codes,
 
         encode(waveform float32 [B, T], sample_rate int32 []) -> codes int32
@@ -101,44 +102,42 @@ def export(
 
     and the speakers' names and the sample rate in assets.extra/speech.json.
 
-    `serving_default` is `encode`. Everything is computed in float32, from a
-    copy if need be. A request that makes no sense is an InvalidArgumentError
-    with a message.
+    `serving_default` is `encode`. Everything is computed in float32, in a copy
+    if necessary. Invalid requests get an InvalidArgumentError with a message.
 
-    The folder appears when it is complete. With the package
-    tensorflow-serving-api it holds warm-up requests for every signature.
+    The folder appears once it is complete. If the package
+    tensorflow-serving-api is installed, it contains warm-up requests for every
+    signature.
 
     Args:
         generator: a `VQVAE` of pictures or a `SpeechVQVAE`, a
             `LatentGenerator` with one, a `VideoGenerator`, or an
             `Autoencoder`.
-        path: the model's folder; its name is the model's in a server.
-        version: a whole number of at least 1; servers take the highest.
-        jit_sampling: of speech alone: whether the decoder's steps are
-            compiled by XLA where the model runs, by default they are not.
-            They are several times as fast then, but TensorFlow Serving needs a
-            flag for that (docs/serving.md).
-        max_batch, max_pixels, max_samples: how much one request may ask for,
-            so that none takes all memory; see `signatures.bounds.Bounds`.
-            By default 256 examples, 2**23 pixels, 256 drawn pictures or frames;
-            of speech 2**19 samples of waveforms. 0 is no bound.
+        path: the model's folder; its name is the model's name on a server.
+        version: a whole number of at least 1; servers use the highest.
+        jit_sampling: for speech only: whether XLA compiles the decoder's steps
+            where the model runs; by default not. They are then several times
+            as fast, but TensorFlow Serving needs a flag (docs/serving.md).
+        max_batch, max_pixels, max_samples: the limits of a request, so that
+            none uses up all memory; see `signatures.bounds.Bounds`. By default
+            256 examples, 2**23 pixels, 256 drawn pictures or frames, and for
+            speech 2**19 samples of waveforms. 0 is no limit.
 
     Returns:
         The path of the version's folder.
 
     Raises:
-        TypeError: for anything but these.
-        ValueError: for a model of other data, a second level whose codes do
-            not stand for all of a picture, a prior that needs a local
-            context, another version, jit_sampling without speech, or weights
-            that are not finite.
-        FileExistsError: if the version is there already.
+        TypeError: for other objects.
+        ValueError: for a model of other data, a second level whose codes are
+            not global, a prior that needs a local context, an invalid version,
+            jit_sampling without speech, or weights that are not finite.
+        FileExistsError: if the version already exists.
 
     Example:
 
     >>> generator = LatentGenerator.from_preset("vqvae_photo128")
     >>> folder = export(generator, "serving/vqvae_photo128", version=1)
-    >>> model = tf.saved_model.load(folder)  # where only TensorFlow is
+    >>> model = tf.saved_model.load(folder)  # needs only TensorFlow
     >>> images = tf.zeros([1, 128, 128, 3], tf.uint8)
     >>> codes = model.signatures["encode"](images=images)["codes"]
 
@@ -164,7 +163,7 @@ def _check_generator(generator):
     classes = (Autoencoder, VQVAE, LatentGenerator, VideoGenerator)
     if not isinstance(generator, classes):
         raise TypeError(
-            "export writes an Autoencoder, a VQVAE, a LatentGenerator or a "
+            "export supports an Autoencoder, a VQVAE, a LatentGenerator or a "
             f"VideoGenerator. Received: {type(generator).__name__}."
         )
     autoencoder = generator.autoencoder
@@ -172,8 +171,8 @@ def _check_generator(generator):
     speech = isinstance(autoencoder, SpeechVQVAE)
     if not speech and len(shape) != 3:
         raise ValueError(
-            "export writes models of speech (SpeechVQVAE), and of pictures, "
-            "whose event_shape is (height, width, channels). Received: "
+            "export supports models of speech (SpeechVQVAE), and of pictures "
+            "with event_shape=(height, width, channels). Received: "
             f"event_shape={shape}."
         )
     prior = generator.prior
@@ -193,19 +192,19 @@ def _check_level(autoencoder):
     factor = autoencoder.downsampling
     if shape != (factor, factor):
         raise ValueError(
-            "A second level is exported where its codes stand for all of a "
-            "picture: with a GlobalEncoder, and the event_shape (grid_size, "
+            "Export supports a second level only if its codes stand for a "
+            "whole picture: with a GlobalEncoder, and event_shape=(grid_size, "
             f"grid_size). Received: event_shape={shape}, and an encoder of "
             f"{factor} x {factor} codes to one."
         )
 
 
 def check_target(path: str | os.PathLike, version: int) -> pathlib.Path:
-    """Returns the folder of a version, which must be free.
+    """Returns the folder of a version, which must not exist.
 
     Raises:
-        ValueError: for another version than a whole number of at least 1.
-        FileExistsError: if it is there already.
+        ValueError: unless version is a whole number of at least 1.
+        FileExistsError: if the folder exists.
     """
     whole = isinstance(version, int) and not isinstance(version, bool)
     if not whole or version < 1:
@@ -213,14 +212,14 @@ def check_target(path: str | os.PathLike, version: int) -> pathlib.Path:
             "version must be a whole number of at least 1, the name of a "
             f"folder. Received: version={version!r}."
         )
-    # Resolved, since the last part of the path is the model's name.
+    # Resolved, since the last component of the path is the model's name.
     target = resolve(path) / str(version)
     folders.replaceable(target, _refuse)
     return target
 
 
 def _refuse(target):
-    """Raises FileExistsError: a version that is there is never replaced."""
+    """Raises FileExistsError: existing versions are never replaced."""
     raise FileExistsError(
         f"{target} exists already; a server may be using it. Export another "
         "version (a server takes the highest), or remove the folder first."
@@ -228,8 +227,8 @@ def _refuse(target):
 
 
 def _save(signatures, folder):
-    # A plain module with the variables that are used, so that neither Keras'
-    # objects nor the state of training are in the SavedModel.
+    # A plain module with only the variables in use, which keeps Keras objects
+    # and training state out of the SavedModel.
     module = tf.Module()
     variables = {
         id(variable): variable
@@ -238,7 +237,7 @@ def _save(signatures, folder):
     }
     module.served_variables = list(variables.values())
     if str(folder) != printable(str(folder)):
-        # A name that TensorFlow does not take.
+        # TensorFlow does not support such a name.
         with tempfile.TemporaryDirectory() as temporary:
             tf.saved_model.save(module, temporary, signatures)
             shutil.copytree(temporary, folder, dirs_exist_ok=True)
@@ -247,15 +246,15 @@ def _save(signatures, folder):
 
 
 def _write_warmup(folder, model_name, requests):
-    """Writes what TensorFlow Serving asks a SavedModel as it loads it.
+    """Writes the requests that TensorFlow Serving sends to a loaded SavedModel.
 
-    The first request to a signature would otherwise wait for memory, threads
-    and kernels to be set up. The protocol buffers are TensorFlow Serving's
-    own; without their package the SavedModel is complete all the same.
+    Otherwise the first request to a signature would wait for the setup of
+    memory, threads and kernels. The protocol buffers are TensorFlow Serving's;
+    without its package the SavedModel is complete except for warm-up.
 
     Args:
-        folder: the version's folder, with a SavedModel in it.
-        model_name: the name that clients will use.
+        folder: the version's folder, which contains the SavedModel.
+        model_name: the name used by clients.
         requests: inputs by name, by signature.
 
     References:

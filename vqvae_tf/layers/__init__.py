@@ -1,4 +1,4 @@
-"""Layers to drop into any Keras model."""
+"""Layers for use in any Keras model."""
 
 from vqvae_tf.layers.adversary import LabelAdversary
 from vqvae_tf.layers.binarization import Binarization

@@ -1,28 +1,31 @@
-"""An adversarial classifier that latents learn to fool."""
+"""An adversarial classifier of latents, with gradient reversal."""
+
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from vqvae_tf.layers.configured import Configured
 from vqvae_tf.layers.inner_dense import InnerDense
 from vqvae_tf.runtime.freezing import Composite
 from vqvae_tf.utils.checks import check_not_negative, check_positive
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class LabelAdversary(Composite):
-    """Learns a label from latents, and makes the encoder remove it.
+class LabelAdversary(Configured, Composite):
+    """Predicts a label from latents, and trains the encoder to remove it.
 
     A small convolutional classifier of the sequence is trained to predict the
-    label (a speaker, say). The gradient it sends back to the latents is
-    reversed and weighted, so the encoder drops what gives the label away,
-    unless the rest of its loss needs it.
+    label, such as the speaker. Its gradient with respect to the latents is
+    reversed and weighted, so the encoder removes information about the label,
+    unless the rest of the loss needs it.
 
     Args:
         num_classes: int, S, the number of labels.
         channels: int, of the classifier's two convolutions of window 3; 128
             by default.
-        weight: float, of the reversed gradient; 0.03 by default, 0 only
-            observes.
+        weight: float, of the reversed gradient; 0.03 by default. 0 trains only
+            the classifier.
 
     Call arguments:
         latents: float `[batch, time, channels]`.
@@ -30,13 +33,13 @@ class LabelAdversary(Composite):
         mask: float `[batch, time]`, 0 at padding, or None.
 
     Returns:
-        The cross-entropy in nats and whether the prediction was right, both
-        float32 `[batch]`. The first is to be added to the loss.
+        The cross-entropy in nats, to be added to the loss, and whether the
+        prediction was right, both float32 `[batch]`.
 
     Raises:
         ValueError: for sizes below 1, or a negative weight.
 
-    Example: latents that equal the label reveal it less after a step.
+    Example: a gradient step makes the label harder to predict.
 
     >>> layer = LabelAdversary(2, channels=8, weight=1.0)
     >>> latents = tf.Variable(tf.one_hot([[0, 0], [1, 1]], 2))
@@ -59,8 +62,8 @@ class LabelAdversary(Composite):
         num_classes: int,
         channels: int = 128,
         weight: float = 0.03,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.num_classes = check_positive("num_classes", num_classes)
         self.channels = check_positive("channels", channels)
@@ -79,7 +82,12 @@ class LabelAdversary(Composite):
             num_classes, dtype=self.dtype_policy, name="logits"
         )
 
-    def build(self, latents_shape, labels_shape=None, mask_shape=None):
+    def build(
+        self,
+        latents_shape: tuple[int | None, ...],
+        labels_shape: tuple[int | None, ...] | None = None,
+        mask_shape: tuple[int | None, ...] | None = None,
+    ) -> None:
         shape = (None, None, latents_shape[-1])
         for layer in self.convolutions:
             layer.build(shape)
@@ -87,7 +95,12 @@ class LabelAdversary(Composite):
         self.logits.build(shape)
         self.built = True
 
-    def call(self, latents, labels, mask=None):
+    def call(
+        self,
+        latents: tf.Tensor,
+        labels: tf.Tensor,
+        mask: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         if mask is None:
             mask = tf.ones(tf.shape(latents)[:2])
         weight = tf.cast(mask, latents.dtype)[..., tf.newaxis]
@@ -105,21 +118,14 @@ class LabelAdversary(Composite):
             tf.cast(right, tf.float32),
         )
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "num_classes": self.num_classes,
-            "channels": self.channels,
-            "weight": self.weight,
-        }
-
 
 def _reversed_gradient(x, weight):
-    """Returns x; its gradient is that of -weight * x."""
+    """Returns x, with the gradient of -weight * x."""
 
     @tf.custom_gradient
     def identity(x):
-        # Not -weight: TensorFlow would use -0.0 for every 0.0 from then on.
+        # Not -weight: TensorFlow caches scalars, and would then use -0.0 for
+        # every 0.0.
         return tf.identity(x), lambda dy: -(weight * dy)
 
     return identity(x)

@@ -1,26 +1,29 @@
 """Batch normalization that handles padding and several replicas."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
+from vqvae_tf.layers.configured import Configured
 from vqvae_tf.runtime import replicas
 from vqvae_tf.utils.checks import check_share
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class BatchNorm(keras.layers.Layer):
-    """Gives each channel mean 0 and variance 1, without scale or offset.
+class BatchNorm(Configured):
+    """Normalizes each channel to mean 0 and variance 1; no scale or offset.
 
-    Like `keras.layers.BatchNormalization(center=False, scale=False)`, but over
-    the positions of all replicas that a mask keeps; Keras' layer handles a
-    mask or other replicas, not both.
+    Like `keras.layers.BatchNormalization(center=False, scale=False)`, but with
+    statistics of the unmasked positions on all replicas; Keras' layer supports
+    masks or synchronization, not both.
 
     Args:
         momentum: float in [0, 1], of the moving averages, which are used
             outside training; 0.99 by default.
         epsilon: float, added to the variance; 1e-6 by default. It must be
-            small, or a loss that shrinks the inputs (a quantizer's
-            commitment) could do so unnoticed.
+            small: otherwise a loss that shrinks the inputs, such as a
+            quantizer's commitment loss, shrinks the outputs as well.
 
     Call arguments:
         inputs: float `[batch, *sizes, channels]`.
@@ -44,19 +47,21 @@ class BatchNorm(keras.layers.Layer):
         Ioffe and Szegedy 2015, arXiv:1502.03167.
     """
 
-    def __init__(self, momentum: float = 0.99, epsilon: float = 1e-6, **kwargs):
+    def __init__(
+        self, momentum: float = 0.99, epsilon: float = 1e-6, **kwargs: Any
+    ) -> None:
         super().__init__(**{"autocast": False, **kwargs})
         self.momentum = check_share("momentum", momentum)
         self.epsilon = epsilon
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         options = dict(shape=input_shape[-1:], dtype="float32", autocast=False)
         self.moving_mean, self.moving_variance = (
             self.add_weight(
                 name=name,
                 initializer=initializer,
                 trainable=False,
-                # All replicas have the same.
+                # The same on all replicas.
                 aggregation="only_first_replica",
                 **options,
             )
@@ -67,32 +72,37 @@ class BatchNorm(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, inputs, training=False, weight=None):
+    def call(
+        self,
+        inputs: tf.Tensor,
+        training: bool = False,
+        weight: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         x = tf.cast(inputs, tf.float32)
         mean, variance = self.moving_mean, self.moving_variance
         if training and self.trainable:
             mean, variance = _moments(x, weight)
-            self._follow(self.moving_mean, mean)
-            self._follow(self.moving_variance, variance)
+            self._update(self.moving_mean, mean)
+            self._update(self.moving_variance, variance)
         x = (x - mean) * tf.math.rsqrt(variance + self.epsilon)
         return tf.cast(x, inputs.dtype)
 
-    def _follow(self, moving, value):
+    def _update(self, moving, value):
         value = tf.stop_gradient(value)
         moving.assign(self.momentum * moving + (1 - self.momentum) * value)
 
-    def compute_output_spec(self, inputs, training=False, weight=None):
+    def compute_output_spec(
+        self,
+        inputs: keras.KerasTensor,
+        training: bool = False,
+        weight: keras.KerasTensor | None = None,
+    ) -> keras.KerasTensor:
         return keras.KerasTensor(inputs.shape, inputs.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return tuple(input_shape)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-        }
 
 
 def _moments(x, weight):

@@ -1,39 +1,41 @@
-"""Convolutions that never look ahead, by padding and cropping.
+"""Causal convolutions, by padding and cropping.
 
-A masked convolution multiplies half of its kernel by zero. The layers here
-hold no such weights: the kernel covers only the past, and the input is padded
-and cropped so that every output sees exactly the positions it may see. The
-result is that of a masked kernel, for less work (van den Oord et al. 2016,
-arXiv:1606.05328, section 2.2: "by cropping and padding").
+A masked convolution multiplies half of its kernel by zero. Here the kernel
+covers only the past, and the input is padded and cropped so that each output
+sees exactly the positions it may see. The result equals that of a masked
+kernel, for less work (van den Oord et al. 2016, arXiv:1606.05328, section 2.2:
+"by cropping and padding").
 """
+
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from vqvae_tf.layers.configured import Configured
 from vqvae_tf.utils.checks import check_odd, check_positive
 
 
-def gate(x) -> tf.Tensor:
+def gate(x: tf.Tensor) -> tf.Tensor:
     """Returns `tanh(a) * sigmoid(b)` for the halves a, b of the last axis.
 
     Eq. 2 of arXiv:1606.05328. `[..., 2 * channels]` to `[..., channels]`.
     """
-    # CPUs have no such functions for bfloat16, which would take 1.5 times as
-    # long.
+    # On CPUs bfloat16 takes 1.5 times as long, for lack of native functions.
     a, b = tf.split(tf.cast(x, tf.float32), 2, axis=-1)
     return tf.cast(tf.tanh(a) * tf.sigmoid(b), x.dtype)
 
 
-class _CausalConv(keras.layers.Layer):
-    """A kernel and a bias, of causal convolutions of any rank."""
+class _CausalConv(Configured):
+    """The kernel and bias of a causal convolution of any rank."""
 
     def __init__(
         self,
         filters: int,
         include_current: bool = True,
         use_bias: bool = True,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = check_positive("filters", filters)
         self.include_current = bool(include_current)
@@ -43,7 +45,7 @@ class _CausalConv(keras.layers.Layer):
     def _add_weights(self, window, channels):
         if channels is None:
             raise ValueError(
-                f"{type(self).__name__} must know the number of input "
+                f"{type(self).__name__} needs a known number of input "
                 "channels. Received: inputs whose last axis is None."
             )
         self.kernel = self.add_weight(
@@ -65,35 +67,25 @@ class _CausalConv(keras.layers.Layer):
             return outputs
         return tf.nn.bias_add(outputs, self._weight(self.bias))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.filters)
-
-    def compute_output_spec(self, inputs):
-        shape = self.compute_output_shape(inputs.shape)
-        return keras.KerasTensor(shape, self.compute_dtype)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "include_current": self.include_current,
-            "use_bias": self.use_bias,
-        }
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class CausalConv1D(_CausalConv):
-    """Convolves along the last axis but one, each position with its past.
+    """A causal convolution along the last axis but one.
 
     With `n = kernel_size` and `d = dilation_rate`, output `t` depends on the
     inputs `t - (n-1) d, ..., t - d, t`; without `include_current` on those one
-    step earlier, `t-1 - (n-1) d, ..., t-1` (a type A mask). For images, where
-    the axis is the width, this is the horizontal stack of the gated PixelCNN;
-    for waveforms, the dilated convolution of WaveNet.
+    step earlier, `t-1 - (n-1) d, ..., t-1` (a type A mask). On images, along
+    the width, this is the horizontal stack of the gated PixelCNN; on
+    waveforms, the dilated convolution of WaveNet.
 
     Args:
         filters: int, the number of output channels.
-        kernel_size: int, the number of positions seen (all in the past).
+        kernel_size: int, the number of inputs of each output.
         dilation_rate: int, the distance between two of them; 1 by default.
         include_current: bool, whether output t sees input t; True by default.
         use_bias: bool, whether a bias is added; True by default.
@@ -108,7 +100,7 @@ class CausalConv1D(_CausalConv):
     Raises:
         ValueError: for sizes that are not positive, or unknown channels.
 
-    Example: a sum over the present and the step before it.
+    Example: sums of the current and the previous step.
 
     >>> conv = CausalConv1D(filters=1, kernel_size=2)
     >>> conv.build([None, None, 1])
@@ -128,24 +120,24 @@ class CausalConv1D(_CausalConv):
         dilation_rate: int = 1,
         include_current: bool = True,
         use_bias: bool = True,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(filters, include_current, use_bias, **kwargs)
         self.kernel_size = check_positive("kernel_size", kernel_size)
         self.dilation_rate = check_positive("dilation_rate", dilation_rate)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self._add_weights([self.kernel_size], input_shape[-1])
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         reach = (self.kernel_size - 1) * self.dilation_rate
         if not self.include_current:
             inputs, reach = inputs[..., :-1, :], reach + 1
         before = [[0, 0]] * (len(inputs.shape) - 2) + [[reach, 0], [0, 0]]
         return self.valid(tf.pad(inputs, before))
 
-    def valid(self, inputs) -> tf.Tensor:
-        """Convolves without padding: `(n-1) * d` fewer positions come out."""
+    def valid(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Convolves without padding; returns `(n-1) * d` fewer positions."""
         shape = tf.shape(inputs)
         x = tf.reshape(inputs, [-1, shape[-2], inputs.shape[-1]])
         x = _convolve(x, self._weight(self.kernel), self.dilation_rate)
@@ -154,25 +146,18 @@ class CausalConv1D(_CausalConv):
         outputs.set_shape([*inputs.shape[:-2], x.shape[1], self.filters])
         return outputs
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "kernel_size": self.kernel_size,
-            "dilation_rate": self.dilation_rate,
-        }
-
 
 def _convolve(x, kernel, rate):
-    """A dilated `valid` convolution whose gradient every processor has.
+    """A dilated `valid` convolution with a gradient for all processors.
 
-    TensorFlow convolves with a dilation on all of them, but on CPUs only
-    oneDNN has the gradient, and it is off where there is no AVX512. Here the
-    gradient is that of a convolution without one: the positions that lie
-    `rate` apart, which alone depend on each other, become a sequence each.
+    On CPUs only oneDNN has the gradient of TensorFlow's dilated convolution,
+    and it is off without AVX512. Here the gradient is that of a convolution
+    without dilation: positions `rate` apart, which alone depend on each other,
+    become sequences of their own.
 
     Args:
         x: `[batch, time, channels]`.
-        kernel: `[size, channels, filters]`, `size - 1` times `rate` below time.
+        kernel: `[size, channels, filters]` with `(size - 1) * rate < time`.
         rate: the dilation.
 
     Returns:
@@ -191,7 +176,7 @@ def _convolve(x, kernel, rate):
 
 def _gradients(x, kernel, dy, rate):
     """Returns the gradients of `_convolve` to x and kernel, given dy."""
-    # dy is shorter by a multiple of the rate, so the same padding fits.
+    # dy is shorter by a multiple of the rate, so it has the same padding.
     padding = [[0, -tf.shape(x)[1] % rate]]
     x = tf.space_to_batch(x, [rate], padding)
     dy = tf.space_to_batch(dy, [rate], padding)
@@ -208,12 +193,12 @@ def _gradients(x, kernel, dy, rate):
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class VerticalConv2D(_CausalConv):
-    """Convolves images, each row with the rows above it, all columns alike.
+    """A convolution of images that is causal in the rows.
 
     The vertical stack of the gated PixelCNN: with `kernel_size=(n, k)` the
     output in row r, column c depends on the rows `r-n+1, ..., r` (without
     `include_current`: `r-n, ..., r-1`) and the columns `c - k//2, ...,
-    c + k//2`. Rows above are known entirely, so no column is hidden and there
+    c + k//2`. Rows above are known entirely, so no column is masked and there
     is no blind spot.
 
     Args:
@@ -232,7 +217,7 @@ class VerticalConv2D(_CausalConv):
         ValueError: for sizes that are not positive, an even number of
             columns, or unknown channels.
 
-    Example: a column sum of this row and the one above.
+    Example: sums of each row and the one above.
 
     >>> conv = VerticalConv2D(filters=1, kernel_size=(2, 1))
     >>> conv.build([None, None, None, 1])
@@ -251,8 +236,8 @@ class VerticalConv2D(_CausalConv):
         kernel_size: tuple[int, int],
         include_current: bool = True,
         use_bias: bool = True,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(filters, include_current, use_bias, **kwargs)
         rows, columns = kernel_size
         self.kernel_size = (
@@ -260,21 +245,18 @@ class VerticalConv2D(_CausalConv):
             check_odd("the number of columns of kernel_size", columns),
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self._add_weights(self.kernel_size, input_shape[-1])
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         above = self.kernel_size[0] - 1
         if not self.include_current:
             inputs, above = inputs[:, :-1], above + 1
         return self.valid(tf.pad(inputs, [[0, 0], [above, 0], [0, 0], [0, 0]]))
 
-    def valid(self, inputs) -> tf.Tensor:
-        """Convolves without padding rows: `n - 1` fewer rows come out."""
+    def valid(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Convolves without padding rows; returns `n - 1` fewer rows."""
         side = self.kernel_size[1] // 2
         x = tf.pad(inputs, [[0, 0], [0, 0], [side, side], [0, 0]])
         kernel = self._weight(self.kernel)
         return self._add_bias(tf.nn.conv2d(x, kernel, 1, "VALID"))
-
-    def get_config(self):
-        return {**super().get_config(), "kernel_size": self.kernel_size}

@@ -1,5 +1,8 @@
 """The contractive penalty on the sensitivity of a representation."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -12,44 +15,44 @@ METHODS = ("exact", "hutchinson")
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class Contractive(RowNoise):
-    """Penalises the squared Frobenius norm of the encoder's Jacobian.
+    """Penalizes the squared Frobenius norm of the encoder's Jacobian.
 
     For inputs x `[B, *sizes, channels]` and representations h(x) `[B, ...]` it
     is `weight * sum_ij (d h_i / d x_j)^2` of each example, in nats. It is
-    differentiable: a tape around the call gives gradients to the encoder's
-    variables.
+    differentiable with respect to the encoder's variables.
 
     Args:
         weight: float, the paper's lambda, at least 0.
-        method: "exact" (the default) forms the whole Jacobian, one backward
-            pass for each unit of h, all at once (memory and time grow with
-            the units: for small or dense encoders). "hutchinson" estimates
-            the norm without bias as the mean of `|v^T J|^2` over probes v of
-            random signs, one backward pass each, whatever the units. The
-            variance of one probe is 2 sum_(i != k) (J J^T)_ik^2.
-        num_probes: int, how many probes for "hutchinson"; 1 by default.
+        method: "exact" (the default) computes the whole Jacobian, with one
+            backward pass per unit of h, all at once: memory and time grow with
+            the units, so it suits small or dense encoders. "hutchinson" is an
+            unbiased estimate of the norm, the mean of `|v^T J|^2` over probes
+            v of random signs, with one backward pass per probe. The variance
+            of one probe is 2 sum_(i != k) (J J^T)_ik^2.
+        num_probes: int, the number of probes for "hutchinson"; 1 by default.
         seed: int, of the probes in training; a random one by default.
         relative: bool, whether to divide by the sum of the variances of the
-            units of h over the *global* batch; False by default. The penalty
-            is then the same however h is scaled. The paper ties the decoder's
-            weights to the encoder's; where they are free, h can shrink at no
-            cost, and nothing is contracted. A batch of one costs 0.
+            units of h over the *global* batch, which makes the penalty
+            independent of the scale of h; False by default. The paper ties the
+            decoder's weights to the encoder's; with free weights h could
+            shrink at no cost, without contracting anything. A batch of one
+            costs 0.
 
     Call arguments:
         encode: a function of float inputs that returns h, each row from its
-            own input alone (no batch normalisation).
+            own input alone (no batch normalization).
         inputs: float `[B, *sizes, channels]`.
-        training: bool, whether probes are drawn anew; otherwise each call
-            uses the same ones.
-        weight: None, or `[B]`, 0 for rows of padding, which the variances
-            leave out.
+        training: bool, whether to draw new probes; otherwise each call uses
+            the same ones.
+        weight: None, or `[B]`, 0 for rows of padding, which are excluded from
+            the variances.
 
     Returns:
         float32 [B] nats.
 
     Raises:
-        ValueError: for another method, a negative weight, or an encoder whose
-            result does not depend on its input.
+        ValueError: for an unknown method, a negative weight, or an encoder
+            whose result does not depend on its input.
 
     Example:
 
@@ -71,8 +74,8 @@ class Contractive(RowNoise):
         num_probes: int = 1,
         seed: int | None = None,
         relative: bool = False,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         if method not in METHODS:
             raise ValueError(
                 f"method must be one of {', '.join(METHODS)}. "
@@ -87,7 +90,13 @@ class Contractive(RowNoise):
         self.built = True
 
     # Not `call`: Keras allows only tensors as positional arguments.
-    def __call__(self, encode, inputs, training=False, weight=None):
+    def __call__(
+        self,
+        encode: Callable[[tf.Tensor], tf.Tensor],
+        inputs: tf.Tensor,
+        training: bool = False,
+        weight: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         inputs = tf.convert_to_tensor(inputs)
         if self.method == "exact":
             norm, units = self._exact(encode, inputs)
@@ -119,15 +128,6 @@ class Contractive(RowNoise):
             total += _squares(_dependent(tape.gradient(units, inputs, probe)))
         return total / self.num_probes, units
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "weight": self.weight,
-            "method": self.method,
-            "num_probes": self.num_probes,
-            "relative": self.relative,
-        }
-
 
 def _flat(units):
     """`[B, ...]` to `[B, U]`."""
@@ -142,7 +142,7 @@ def _squares(x):
 
 
 def _variance(units, weight):
-    """The sum over units of `[B, U]` of their variance over all replicas."""
+    """The sum of the variances of the units of `[B, U]` over all replicas."""
     units = tf.cast(units, tf.float32)
     if weight is None:
         weight = tf.ones([tf.shape(units)[0]])
@@ -158,8 +158,8 @@ def _variance(units, weight):
 def _dependent(gradient):
     if gradient is None:
         raise ValueError(
-            "The representation must depend on the inputs by differentiable "
-            "operations. Received: an `encode` without a gradient; pass a "
-            "function of the float inputs, not one of codes or of arrays."
+            "The representation must be a differentiable function of the "
+            "inputs. Received: an `encode` without a gradient; pass a function "
+            "of float tensors, not of codes or arrays."
         )
     return gradient

@@ -1,9 +1,11 @@
 """Keras' convolutions by rank: 1 for waveforms, 2 for images, 3 for clips."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
-# Up to this many channels, doubling sizes has a faster form.
+# With at most this many output channels, Conv2DTranspose below is faster.
 _FEW_CHANNELS = 8
 
 _CONVOLUTIONS = {
@@ -19,7 +21,7 @@ _TRANSPOSED = {
 
 
 def convolution(
-    rank: int, filters: int, kernel_size: int, **kwargs
+    rank: int, filters: int, kernel_size: int, **kwargs: Any
 ) -> keras.layers.Layer:
     """Returns a `padding="same"` convolution layer over `rank` axes."""
     check_rank(rank)
@@ -27,7 +29,7 @@ def convolution(
 
 
 def transposed_convolution(
-    rank: int, filters: int, kernel_size: int, **kwargs
+    rank: int, filters: int, kernel_size: int, **kwargs: Any
 ) -> keras.layers.Layer:
     """Returns a `padding="same"` transposed convolution over `rank` axes."""
     check_rank(rank)
@@ -38,19 +40,19 @@ def transposed_convolution(
     return _TRANSPOSED[rank](filters, kernel_size, padding="same", **kwargs)
 
 
-# Weight files name layers by class: Keras' name, so that Keras' weights fit.
+# Weight files name layers by class; the name is Keras' so that they fit both.
 @keras.saving.register_keras_serializable("vqvae_tf")
 class Conv2DTranspose(keras.layers.Conv2DTranspose):
     """A 4x4 transposed convolution of stride 2, to few channels.
 
     It has the weights, results and gradients of `keras.layers.Conv2DTranspose`
-    with `padding="same"`, but computes its results as a 2x2 convolution to the
-    four pixels between four inputs: with 3 channels, in half the time on CPU.
+    with `padding="same"`, but is computed as a 2x2 convolution to the four
+    pixels between four inputs: with 3 channels, in half the time on CPU.
 
     Args:
         filters: int, the number of output channels.
-        **kwargs: the bias, activation, initializers and so on of
-            `keras.layers.Conv2DTranspose`.
+        **kwargs: other arguments of `keras.layers.Conv2DTranspose`, such as
+            bias, activation and initializers.
 
     Call arguments:
         inputs: float `[batch, height, width, channels]`.
@@ -68,21 +70,21 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
         Shi et al. 2016, arXiv:1609.05158 and arXiv:1609.07009.
     """
 
-    def __init__(self, filters: int, **kwargs):
+    def __init__(self, filters: int, **kwargs: Any) -> None:
         super().__init__(filters, **_FIXED, **kwargs)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         x = _double(inputs, tf.convert_to_tensor(self.kernel))
         if self.use_bias:
             x = tf.nn.bias_add(x, tf.convert_to_tensor(self.bias))
         return x if self.activation is None else self.activation(x)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         return {k: v for k, v in config.items() if k not in _FIXED}
 
 
-# Not arguments: giving one is a TypeError.
+# Fixed, so not arguments.
 _FIXED = {
     "kernel_size": 4,
     "strides": 2,
@@ -106,7 +108,7 @@ def _double(x, kernel):
     y = tf.nn.depth_to_space(y, 2)[:, 1:-1, 1:-1]
 
     def gradient(dy):
-        # As of the transposed convolution; these are fast enough.
+        # Those of the transposed convolution, which are fast enough.
         dx = tf.nn.conv2d(dy, kernel, 2, "SAME")
         dkernel = tf.raw_ops.Conv2DBackpropFilter(
             input=dy,
@@ -120,7 +122,7 @@ def _double(x, kernel):
     return y, gradient
 
 
-def check_rank(rank) -> None:
+def check_rank(rank: int) -> None:
     """Raises ValueError unless rank is 1, 2 or 3."""
     if rank not in _CONVOLUTIONS:
         raise ValueError(
@@ -129,10 +131,11 @@ def check_rank(rank) -> None:
         )
 
 
-def check_axes(rank, input_shape) -> None:
-    """Raises ValueError unless the shape is that of data of this rank."""
+def check_axes(rank: int, input_shape: tuple[int | None, ...]) -> None:
+    """Raises ValueError unless data of this shape have the given rank."""
     if len(input_shape) != rank + 2:
         raise ValueError(
-            f"With rank={rank} inputs have {rank + 2} axes, [batch, *sizes, "
-            f"channels]. Received: inputs of shape {tuple(input_shape)}."
+            f"With rank={rank}, inputs must have {rank + 2} axes, [batch, "
+            "*sizes, channels]. Received: inputs of shape "
+            f"{tuple(input_shape)}."
         )

@@ -1,9 +1,8 @@
 """Corruptions of the input, for denoising autoencoders.
 
-Each acts on what `preprocess` returns, where pixels are in -1..1 (black and
-white), and on every entry independently, also on the channels of one pixel: the
-papers corrupt the components of the input vector, as scikit-image's
-salt-and-pepper noise does.
+They are applied to preprocessed data, with pixels in -1..1 (black to white),
+and to every entry independently, including the channels of a pixel, as in the
+papers and in scikit-image's salt-and-pepper noise.
 
 References:
     Vincent et al. 2008, "Extracting and composing robust features with
@@ -12,7 +11,10 @@ References:
     3.3, which has the three corruptions.
 """
 
+from typing import Any
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.layers.row_noise import RowNoise
@@ -32,40 +34,49 @@ class Corruption(RowNoise):
         training: bool, whether to corrupt; False by default.
 
     Returns:
-        The same shape and dtype.
+        A tensor of the shape and dtype of `inputs`.
     """
 
-    def __init__(self, seed: int | None = None, **kwargs):
+    def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(seed, **{"autocast": False, **kwargs})
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         return self.corrupt(inputs, self.next_seed()) if training else inputs
 
-    def corrupt(self, inputs, seed, first_row=None) -> tf.Tensor:
+    def corrupt(
+        self,
+        inputs: tf.Tensor | np.ndarray,
+        seed: int | tf.Tensor,
+        first_row: int | tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Returns corrupted inputs, the same for the same seed.
 
         Args:
             inputs: float `[batch, *sizes, channels]`.
             seed: an integer, or int32 [2].
-            first_row: index of the first example in the data set, so that its
-                noise does not depend on the batch size; by default the
-                examples of a (global) batch count from 0.
+            first_row: index of the first example in the data set, which makes
+                the noise independent of the batch size; by default examples
+                are numbered from 0 within the (global) batch.
         """
         inputs = tf.convert_to_tensor(inputs)
         noise = self.uniform(tf.shape(inputs), seed, first_row)
         return self.apply_noise(inputs, noise)
 
-    def apply_noise(self, inputs, noise) -> tf.Tensor:
-        """Corrupts by uniform numbers, float32 of the shape of `inputs`."""
+    def apply_noise(self, inputs: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        """Corrupts inputs, given uniform numbers, float32 of their shape."""
         raise NotImplementedError(
             f"{type(self).__name__} must implement apply_noise."
         )
 
-    def compute_output_spec(self, inputs, training=False):
+    def compute_output_spec(
+        self, inputs: keras.KerasTensor, training: bool = False
+    ) -> keras.KerasTensor:
         return keras.KerasTensor(inputs.shape, inputs.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return tuple(input_shape)
 
 
@@ -76,8 +87,8 @@ class MaskingNoise(Corruption):
     Args:
         rate: float, the probability that an entry is set, independently of
             the others (the papers take exactly this share of each example).
-        value: float, what it is set to; -1, the default, is black in network
-            units.
+        value: float, the value it is set to, in network units; by default -1,
+            which is black.
         seed: int, of the noise in training; a random one by default.
 
     Raises:
@@ -99,27 +110,23 @@ class MaskingNoise(Corruption):
         rate: float,
         value: float = -1.0,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(seed, **kwargs)
         self.rate = check_share("rate", rate)
         self.value = value
 
-    def apply_noise(self, inputs, noise) -> tf.Tensor:
+    def apply_noise(self, inputs: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         value = tf.cast(self.value, inputs.dtype)
         return tf.where(noise < self.rate, value, inputs)
-
-    def get_config(self):
-        config = super().get_config()
-        return {**config, "rate": self.rate, "value": self.value}
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class GaussianCorruption(Corruption):
-    """Adds normal noise to every entry, without clipping the sum.
+    """Adds normal noise to every entry, without clipping.
 
     Args:
-        stddev: float, in network units, where black and white are 2 apart:
+        stddev: float, in network units, in which black and white differ by 2:
             0.5 is 63.75 grey levels.
         seed: int, of the noise in training; a random one by default.
 
@@ -137,26 +144,25 @@ class GaussianCorruption(Corruption):
         Vincent et al. 2010, section 3.3: additive isotropic Gaussian noise.
     """
 
-    def __init__(self, stddev: float, seed: int | None = None, **kwargs):
+    def __init__(
+        self, stddev: float, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(seed, **kwargs)
         self.stddev = check_not_negative("stddev", stddev)
 
-    def apply_noise(self, inputs, noise) -> tf.Tensor:
+    def apply_noise(self, inputs: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         return inputs + tf.cast(
             self.stddev * tf.math.ndtri(noise), inputs.dtype
         )
 
-    def get_config(self):
-        return {**super().get_config(), "stddev": self.stddev}
-
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class SaltAndPepperNoise(Corruption):
-    """Sets a share of the entries to black or white, by a fair coin.
+    """Sets a share of the entries to black or white at random.
 
     Args:
         rate: float, the probability that an entry is set, independently of
-            the others; to -1 and 1 with half of it each.
+            the others; half of it for -1 and half for 1.
         seed: int, of the noise in training; a random one by default.
 
     Raises:
@@ -173,15 +179,14 @@ class SaltAndPepperNoise(Corruption):
         Vincent et al. 2010, section 3.3: salt-and-pepper noise.
     """
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs):
+    def __init__(
+        self, rate: float, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(seed, **kwargs)
         self.rate = check_share("rate", rate)
 
-    def apply_noise(self, inputs, noise) -> tf.Tensor:
+    def apply_noise(self, inputs: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         extreme = tf.where(noise < self.rate / 2, -1.0, 1.0)
         return tf.where(
             noise < self.rate, tf.cast(extreme, inputs.dtype), inputs
         )
-
-    def get_config(self):
-        return {**super().get_config(), "rate": self.rate}

@@ -1,4 +1,6 @@
-"""Dropout that does not depend on how a batch is split over replicas."""
+"""Dropout that is independent of the number of replicas."""
+
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,9 +13,8 @@ from vqvae_tf.utils.checks import check_share
 class Dropout(RowNoise):
     """Sets a share of the activations to 0 in training, and scales the rest.
 
-    Like `keras.layers.Dropout`, but the noise of an example depends only on
-    the seed, the number of the call and the example's index in the *global*
-    batch: one replica drops the same activations as many.
+    Like `keras.layers.Dropout`, but with the noise of `RowNoise`: any number
+    of replicas drops the same activations.
 
     Args:
         rate: float, the share to drop, in [0, 1].
@@ -21,7 +22,7 @@ class Dropout(RowNoise):
 
     Call arguments:
         inputs: float `[batch, ...]`.
-        training: bool, whether anything is dropped; False by default.
+        training: bool, whether to drop; False by default.
 
     Returns:
         A tensor of the shape and dtype of the inputs.
@@ -41,14 +42,16 @@ class Dropout(RowNoise):
         networks from overfitting".
     """
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs):
+    def __init__(
+        self, rate: float, seed: int | None = None, **kwargs: Any
+    ) -> None:
         rate = check_share("rate", rate)
         super().__init__(seed, noisy=bool(rate), **kwargs)
         self.rate = rate
         self.supports_masking = True
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not training or not self.rate:
             return inputs
         noise = self.uniform(tf.shape(inputs), self.next_seed())
@@ -56,8 +59,7 @@ class Dropout(RowNoise):
         kept = inputs * tf.cast(scale, inputs.dtype)
         return tf.where(noise < self.rate, tf.zeros_like(inputs), kept)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return tuple(input_shape)
-
-    def get_config(self):
-        return {**super().get_config(), "rate": self.rate}

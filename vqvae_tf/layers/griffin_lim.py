@@ -1,4 +1,6 @@
-"""Waveforms from log-mel frames, without a network."""
+"""Waveforms from log-mel frames, without a neural network."""
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,42 +10,42 @@ from vqvae_tf.layers.mel import MelFrames
 from vqvae_tf.runtime import random
 from vqvae_tf.utils.checks import check_positive, check_seed
 
-# Updates that find the powers of frequencies given those of bands.
+# Updates of the powers of frequencies, given those of bands.
 _POWER_STEPS = 30
-# Keeps divisions finite; below all energies that can be heard.
+# Keeps divisions finite; far below audible energies.
 _TINY = 1e-9
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class GriffinLim(MelFrames):
-    """Finds waveforms whose log-mel frames come near to given ones.
+    """Approximately inverts log-mel frames to waveforms.
 
-    The powers of the frequencies are the non-negative ones whose bands come
-    nearest to the frames' energies (multiplicative updates). The phases start
-    at random and are projected, again and again and with momentum, onto those
-    of a waveform. All frames are computed at once, many times faster than
-    sample by sample; the result sounds rough and metallic.
+    The powers of the frequencies are the non-negative ones whose bands are
+    closest to the frames' energies (by multiplicative updates). The phases
+    start at random and are projected repeatedly, with momentum, onto those of
+    a waveform. All frames are computed at once, much faster than sample by
+    sample; the result sounds rough and metallic.
 
     Args:
         sample_rate, num_mels, window, hop, low, high, floor: of the frames,
             as for `LogMel`; hop at most half of window.
-        steps: int, how often the phases are projected; 32 by default.
+        steps: int, the number of projections of the phases; 32 by default.
         momentum: float in [0, 1), of the projections; 0.99 by default, 0 is
             the original algorithm of 1984.
-        seed: int, of the first phases; 0 by default.
+        seed: int, of the initial phases; 0 by default.
 
     Call arguments:
-        frames: float `[batch, n, num_mels]`, natural logarithms. Frame f is
-            of the samples from `f * hop - (window - hop) / 2` on.
+        frames: float `[batch, n, num_mels]`, natural logarithms. Frame f
+            starts at sample `f * hop - (window - hop) / 2`.
 
     Returns:
         float32 `[batch, n * hop]`, clipped to [-1, 1].
 
     Raises:
-        ValueError: for sizes that do not fit each other, a momentum outside
-            [0, 1), or frames of another number of bands.
+        ValueError: for incompatible sizes, a momentum outside [0, 1), or
+            frames with the wrong number of bands.
 
-    Example: a tone is recovered.
+    Example: recovering a tone.
 
     >>> tone = tf.sin(2 * np.pi * 1000 / 8000 * tf.range(2048.0))[None]
     >>> mels = vqvae_tf.layers.LogMel(8000, hop=64)
@@ -53,7 +55,7 @@ class GriffinLim(MelFrames):
     >>> found.shape
     TensorShape([1, 2048])
     >>> peak = int(tf.argmax(tf.abs(tf.signal.rfft(found[0]))))
-    >>> 950 < peak * 8000 / 2048 < 1050  # as near as the bands can tell
+    >>> 950 < peak * 8000 / 2048 < 1050  # within the bands' resolution
     True
 
     References:
@@ -66,17 +68,18 @@ class GriffinLim(MelFrames):
     def __init__(
         self,
         sample_rate: int,
-        *args,
+        *args: Any,
         steps: int = 32,
         momentum: float = 0.99,
         seed: int | None = 0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(sample_rate, *args, **kwargs)
         if 2 * self.hop > self.window:
             raise ValueError(
-                "hop must be at most half of window, or phases are not tied to "
-                f"each other. Received: hop={self.hop}, window={self.window}."
+                "hop must be at most half of window, so that frames overlap "
+                "enough to determine the phases. Received: "
+                f"hop={self.hop}, window={self.window}."
             )
         self.steps = check_positive("steps", steps)
         if not 0 <= momentum < 1:
@@ -85,10 +88,11 @@ class GriffinLim(MelFrames):
             )
         self.momentum = float(momentum)
         self.seed = 0 if seed is None else check_seed(seed)
-        # Frames of silence, so that each sample is in as many frames.
+        # Frames of silence at both ends, so that every sample is in equally
+        # many frames.
         self._beyond = -(-self.window // self.hop)
 
-    def call(self, frames):
+    def call(self, frames: tf.Tensor) -> tf.Tensor:
         shape = tuple(frames.shape)
         if len(shape) != 3 or shape[2] != self.num_mels:
             raise ValueError(
@@ -113,13 +117,13 @@ class GriffinLim(MelFrames):
         mixed = tf.matmul(bands, bands, transpose_b=True)
         powers = target
         for _ in range(_POWER_STEPS):
-            told = tf.tensordot(powers, mixed, 1)
-            powers *= target / tf.maximum(told, _TINY)
+            found = tf.tensordot(powers, mixed, 1)
+            powers *= target / tf.maximum(found, _TINY)
         return powers
 
     def _with_phases(self, magnitudes):
         seed = random.make_seed(self.seed)
-        # The same ones for each row, whatever the batch.
+        # The same for each row, whatever the batch.
         angles = 2 * np.pi * random.uniform(tf.shape(magnitudes)[1:], seed)
         amplitudes = tf.complex(magnitudes, tf.zeros_like(magnitudes))
 
@@ -150,19 +154,15 @@ class GriffinLim(MelFrames):
             spectrum, self.window, self.hop, self.window, inverse
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         batch, count = input_shape[:2]
         return (batch, None if count is None else count * self.hop)
 
-    def compute_output_spec(self, frames):
+    def compute_output_spec(
+        self, frames: keras.KerasTensor
+    ) -> keras.KerasTensor:
         return keras.KerasTensor(
             self.compute_output_shape(frames.shape), "float32"
         )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "steps": self.steps,
-            "momentum": self.momentum,
-            "seed": self.seed,
-        }

@@ -1,10 +1,12 @@
-"""Dense layers inside other layers, which stay in floating point."""
+"""Dense layers inside other layers, which cannot be quantized by Keras."""
+
+from typing import Any
 
 import keras
 
 
 class InnerDense(keras.layers.Dense):
-    """`keras.layers.Dense` as part of a layer, whose config does not list it.
+    """A `keras.layers.Dense` that another layer creates.
 
     Example:
 
@@ -12,17 +14,21 @@ class InnerDense(keras.layers.Dense):
     TensorShape([2, 3])
     """
 
-    def quantize(self, mode=None, type_check=True, config=None):
-        """Raises ValueError: the saved model could not be loaded."""
+    def quantize(
+        self,
+        mode: str | None = None,
+        type_check: bool = True,
+        config: Any = None,
+    ) -> None:
+        """Raises ValueError, since a saved model could not be loaded."""
         raise ValueError(
-            f"{self.name} is a dense layer inside of another layer of "
-            "vqvae_tf, whose configuration does not record that it was "
-            "quantized: the model could be saved, but not loaded. Exclude it "
-            "by filters=, or export the model, and quantize that. "
-            f"Received: quantize({mode!r})."
+            f"{self.name} is a dense layer inside another layer of vqvae_tf, "
+            "whose configuration does not record quantization: the model could "
+            "be saved, but not loaded. Exclude it with filters=, or export the "
+            f"model and quantize the export. Received: quantize({mode!r})."
         )
 
 
-# Keras names layers in lists by their class in weight files; presets saved with
+# Weight files name layers in lists by class; presets saved with
 # `keras.layers.Dense` must still load.
 InnerDense.__name__ = "Dense"

@@ -1,15 +1,18 @@
-"""From data as stored to the encoder's inputs."""
+"""Preprocessing of stored data for the encoder."""
+
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf.layers.configured import Configured
 from vqvae_tf.utils import tensor_checks
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class PixelScaling(keras.layers.Layer):
-    """Maps pixels as stored, 0..255, to -1..1.
+    """Scales stored pixels from 0..255 to -1..1.
 
     Call arguments:
         x: uint8 or float `[batch, *sizes, channels]` in 0..255.
@@ -23,29 +26,31 @@ class PixelScaling(keras.layers.Layer):
     array([[-1.,  1.]], dtype=float32)
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"autocast": False, **kwargs})
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         return tf.cast(x, tf.float32) / 127.5 - 1.0
 
-    def compute_output_spec(self, x):
+    def compute_output_spec(self, x: keras.KerasTensor) -> keras.KerasTensor:
         return keras.KerasTensor(x.shape, "float32")
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return tuple(input_shape)
 
-    def check(self, x) -> None:
+    def check(self, x: tf.Tensor | np.ndarray) -> None:
         """Checks the values of pixels.
 
         Args:
             x: an array or eager tensor of pixels.
 
         Raises:
-            ValueError: for an empty batch, NaN or infinite values, values
-                outside 0..255, float values all in [-1, 1] and not all whole
-                (pictures already scaled), and values that are all 0 or 1,
-                with some of each (binary pictures).
+            ValueError: for an empty batch, NaN or infinite values, and values
+                outside 0..255; for fractions all within [-1, 1] (pictures that
+                are already scaled), and for only zeros and ones, with some of
+                each (binary pictures).
         """
         x = np.asarray(x)
         if x.size == 0:
@@ -82,9 +87,9 @@ class PixelScaling(keras.layers.Layer):
 
 def _binary(x):
     return ValueError(
-        "Pixels are expected in 0..255, where 1 is as good as black. Received: "
+        "Pixels are expected in 0..255, where 1 is almost black. Received: "
         f"{x.dtype} values that are all 0 or 1, which looks like binary "
-        "pictures. Multiply them by 255: x * 255 (of bool, "
+        "pictures. Multiply them by 255: x * 255 (for bool, "
         "x.astype('uint8') * 255)."
     )
 
@@ -97,8 +102,8 @@ def _out_of_range(low, high):
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class CodeEmbedding(keras.layers.Layer):
-    """Embeds codes, so that a VQ-VAE can be stacked on another one's codes.
+class CodeEmbedding(Configured):
+    """Embeds codes, as the input of a second VQ-VAE on top of another.
 
     Args:
         num_embeddings: int, K; codes are in 0..K-1.
@@ -116,12 +121,14 @@ class CodeEmbedding(keras.layers.Layer):
     TensorShape([1, 21, 21, 16])
     """
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, **kwargs):
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, **kwargs: Any
+    ) -> None:
         super().__init__(**{"autocast": False, **kwargs})
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.embeddings = self.add_weight(
             name="embeddings",
             shape=(self.num_embeddings, self.embedding_dim),
@@ -130,26 +137,21 @@ class CodeEmbedding(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         # The reshape makes the gradient dense: Keras clips sparse gradients
-        # wrongly where a row occurs more than once.
+        # incorrectly if a row occurs more than once.
         table = tf.reshape(self.embeddings, [-1, self.embedding_dim])
         codes = tensor_checks.whole_numbers(x, self.num_embeddings, floats=True)
         return tf.cast(tf.gather(table, codes), tf.float32)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return (*input_shape, self.embedding_dim)
 
-    def compute_output_spec(self, x):
+    def compute_output_spec(self, x: keras.KerasTensor) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(x.shape), "float32")
 
-    def check(self, x) -> None:
-        """Raises ValueError for codes outside 0..K-1, or not integers."""
+    def check(self, x: tf.Tensor | np.ndarray) -> None:
+        """Raises ValueError unless codes are integers in 0..K-1."""
         tensor_checks.whole_numbers(x, self.num_embeddings)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "num_embeddings": self.num_embeddings,
-            "embedding_dim": self.embedding_dim,
-        }

@@ -1,13 +1,17 @@
 """The residual blocks of the VQ-VAE's encoder and decoder."""
 
-import keras
+from typing import Any
 
+import keras
+import tensorflow as tf
+
+from vqvae_tf.layers.configured import Configured
 from vqvae_tf.layers.convolution import check_axes, check_rank, convolution
 from vqvae_tf.runtime.freezing import Composite
 
 
-class Residual(Composite):
-    """What a residual block and a stack of them share: sizes and shapes."""
+class Residual(Configured, Composite):
+    """Sizes and shapes of a residual block or a stack of them."""
 
     def __init__(
         self,
@@ -15,8 +19,8 @@ class Residual(Composite):
         residual_channels: int | None,
         kernel_size: int,
         rank: int,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         check_rank(rank)
         self.channels = channels
@@ -24,17 +28,10 @@ class Residual(Composite):
         self.kernel_size = kernel_size
         self.rank = rank
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return tuple(input_shape)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "channels": self.channels,
-            "residual_channels": self.residual_channels,
-            "kernel_size": self.kernel_size,
-            "rank": self.rank,
-        }
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -45,8 +42,8 @@ class ResidualBlock(Residual):
         channels: int, the number of channels of input and output.
         residual_channels: int, the number of channels between the two
             convolutions; `channels` by default.
-        kernel_size: int, of the first convolution, 3 by default; that of the
-            second is 1.
+        kernel_size: int, of the first convolution; 3 by default. The second
+            has 1.
         rank: 1, 2 (the default) or 3 spatial axes.
 
     Call arguments:
@@ -56,7 +53,7 @@ class ResidualBlock(Residual):
         A tensor of the shape of `inputs`.
 
     Raises:
-        ValueError: for another number of channels or another rank.
+        ValueError: for the wrong number of channels or rank.
 
     Example:
 
@@ -74,8 +71,8 @@ class ResidualBlock(Residual):
         residual_channels: int | None = None,
         kernel_size: int = 3,
         rank: int = 2,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             channels, residual_channels, kernel_size, rank, **kwargs
         )
@@ -91,7 +88,7 @@ class ResidualBlock(Residual):
             rank, channels, 1, dtype=dtype, name="conv_out"
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         check_axes(self.rank, input_shape)
         if input_shape[-1] != self.channels:
             raise ValueError(
@@ -103,7 +100,7 @@ class ResidualBlock(Residual):
         self.conv_out.build((*input_shape[:-1], self.residual_channels))
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         x = self.conv_in(keras.ops.relu(inputs))
         return inputs + self.conv_out(keras.ops.relu(x))
 
@@ -113,7 +110,7 @@ class ResidualStack(Residual):
     """`num_layers` residual blocks and a final ReLU.
 
     Args:
-        num_layers: int, the number of blocks; with 0 only the ReLU is left.
+        num_layers: int, the number of blocks; 0 leaves only the ReLU.
         channels, residual_channels, kernel_size, rank: as for
             `ResidualBlock`.
 
@@ -137,8 +134,8 @@ class ResidualStack(Residual):
         residual_channels: int | None = None,
         kernel_size: int = 3,
         rank: int = 2,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         sizes = (channels, residual_channels, kernel_size, rank)
         super().__init__(*sizes, **kwargs)
         self.num_layers = num_layers
@@ -148,16 +145,13 @@ class ResidualStack(Residual):
             for i in range(num_layers)
         ]
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         for block in self.blocks:
             block.build(input_shape)
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         x = inputs
         for block in self.blocks:
             x = block(x)
         return keras.ops.relu(x)
-
-    def get_config(self):
-        return {"num_layers": self.num_layers, **super().get_config()}

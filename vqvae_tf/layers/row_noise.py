@@ -1,25 +1,29 @@
-"""Noise that does not depend on how a batch is split over replicas."""
+"""Noise that is independent of the number of replicas."""
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from vqvae_tf.layers.configured import Configured
 from vqvae_tf.runtime import random, replicas
 from vqvae_tf.utils.checks import check_seed
 
 
-class RowNoise(keras.layers.Layer):
-    """A layer whose noise belongs to the rows of the *global* batch.
+class RowNoise(Configured):
+    """A layer with noise for the rows of the *global* batch.
 
     The noise of an example depends only on the seed, the number of the call
-    and the example's index among those of all replicas: one replica draws the
-    same as many. The number of calls is saved with the layer's variables, so
-    resumed training draws what it would have drawn.
+    and the example's index in the global batch, so any number of replicas
+    draws the same. The number of calls is saved with the layer's variables, so
+    resumed training continues with the same noise.
 
     Subclasses with a second base are `class Other(RowNoise, Base)`.
 
     Args:
         seed: int, at least 0; a random one by default.
-        noisy: bool, False for a layer that draws nothing and has no state.
+        noisy: bool, False for a layer without noise or state.
 
     Example:
 
@@ -32,7 +36,9 @@ class RowNoise(keras.layers.Layer):
     True
     """
 
-    def __init__(self, seed: int | None = None, noisy: bool = True, **kwargs):
+    def __init__(
+        self, seed: int | None = None, noisy: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.seed = check_seed(seed, low=0)  # the range Keras allows
         self.seed_generator = None
@@ -40,18 +46,23 @@ class RowNoise(keras.layers.Layer):
             self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     def next_seed(self) -> tf.Tensor:
-        """Returns the seed of this call, int32 [2], another for each call."""
+        """Returns a new seed for each call, int32 [2]."""
         seed = tf.cast(self.seed_generator.next(), tf.uint32)
         return tf.bitcast(seed, tf.int32)
 
-    def uniform(self, shape, seed, first_row=None) -> tf.Tensor:
-        """Returns the uniform numbers of this replica's rows.
+    def uniform(
+        self,
+        shape: Sequence[int] | tf.Tensor,
+        seed: int | tf.Tensor,
+        first_row: int | tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Returns uniform numbers for this replica's rows.
 
         Args:
             shape: `[rows, ...]`, integers or an int32 tensor.
             seed: an integer or int32 [2], as returned by `next_seed`.
-            first_row: index of the first row; by default, that of this
-                replica's rows in the global batch.
+            first_row: index of the first row; by default that of this
+                replica's first row in the global batch.
 
         Returns:
             float32 of that shape in the open interval (0, 1).
@@ -62,17 +73,14 @@ class RowNoise(keras.layers.Layer):
         return random.uniform_rows(shape, random.make_seed(seed), first_row)
 
     # Keras does not save the state of seed generators.
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: MutableMapping) -> None:
         super().save_own_variables(store)
         if self.seed_generator is not None:
             store["drawn"] = self.seed_generator.state.numpy()
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Mapping) -> None:
         saved = {name: store[name] for name in store.keys()}
         drawn = saved.pop("drawn", None)
         super().load_own_variables(saved)
         if self.seed_generator is not None and drawn is not None:
             self.seed_generator.state.assign(drawn)
-
-    def get_config(self):
-        return {**super().get_config(), "seed": self.seed}

@@ -1,4 +1,4 @@
-"""Models: keras.Model subclasses with one train_step for all of them."""
+"""Models: `keras.Model` subclasses that share one `train_step`."""
 
 from vqvae_tf.models.autoencoder import Autoencoder
 from vqvae_tf.models.latent_generator import LatentGenerator

@@ -1,8 +1,10 @@
 """The autoencoder: plain, denoising, sparse, contractive, variational."""
 
 import functools
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.bottlenecks.estimators import log_mean_exp
@@ -18,10 +20,10 @@ from vqvae_tf.utils.units import bits
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class Autoencoder(EncoderDecoder):
-    """An encoder, a bottleneck and a decoder density: the whole family.
+    """An encoder, a bottleneck and a decoder density: all autoencoders.
 
     `x --preprocess--> --corruption--> --encoder--> latents --bottleneck--> z
-    --decoder--> log p(x | z)`. What kind of autoencoder it is, the parts say:
+    --decoder--> log p(x | z)`. The parts determine the kind of autoencoder:
 
     plain           `bottlenecks.Identity()`
     denoising       with a `corruption`; the target is the clean x
@@ -31,8 +33,8 @@ class Autoencoder(EncoderDecoder):
     VIMCO           `bottlenecks.IndependentCategorical`, or the Gaussian with
                     `estimator="vimco"`
 
-    The minimised loss is `(-bound + costs) / D`, in nats per data dimension;
-    the bound is `log p(x | z)` for a bottleneck without a prior.
+    The loss is `(-bound + costs) / D`, in nats per data dimension; without a
+    prior in the bottleneck, the bound is `log p(x | z)`.
 
     Args:
         encoder: maps preprocessed data to latents; `networks.Encoder`.
@@ -41,27 +43,26 @@ class Autoencoder(EncoderDecoder):
             `FactorizedDensity(Decoder(...), Gaussian())`.
         preprocess: a layer between data as stored and the encoder;
             `PixelScaling()` by default.
-        corruption: a layer that damages preprocessed data in training, for
+        corruption: a layer that corrupts preprocessed data in training, for
             instance `layers.MaskingNoise(0.5)`; or None.
         regularizer: a layer called with (encode, inputs, training, weight),
             which returns a cost in nats for each example; or None.
-        observation: a layer that draws, from the data as stored, what the
-            likelihood models, for instance `layers.Binarization()`; or None.
+        observation: a layer that samples the modelled data from stored data,
+            for instance `layers.Binarization()`; or None.
         event_shape: the shape of one example, `(height, width, channels)`
-            for images; None where a size may vary.
+            for images; None for sizes that may vary.
 
     Data: same as `VQVAE`, but sample weights are `[batch]`; masks of positions
     are not supported.
 
     Raises:
-        ValueError: for data of another rank, number of channels or size than
-            the parts are made for, and for data that were scaled already; for
-            a mask of positions; from `sample`, `log_prob` and the like where
-            the bottleneck has no prior.
+        ValueError: for data of the wrong rank, number of channels or size, for
+            data that are already scaled, and for a mask of positions; from
+            `sample`, `log_prob` and the like if the bottleneck has no prior.
 
     Metrics of fit and evaluate: `loss`; `reconstruction` (-log2 p(x | z) / D,
-    bits per dimension); with a prior `bits_per_dim`, the bound; those of the
-    bottleneck; `contractive_cost` with a regularizer.
+    bits per dimension); with a prior `bits_per_dim`, the bound; the
+    bottleneck's; `contractive_cost` with a regularizer.
 
     Example: a VAE.
 
@@ -82,7 +83,7 @@ class Autoencoder(EncoderDecoder):
     References:
         Kingma and Welling 2013, arXiv:1312.6114; Vincent et al. 2010,
         "Stacked denoising autoencoders"; Mnih and Rezende 2016,
-        arXiv:1602.06725. Those of the other kinds are with the parts.
+        arXiv:1602.06725. For the other kinds see the parts.
     """
 
     loss_names = ("loss", "reconstruction")
@@ -106,8 +107,8 @@ class Autoencoder(EncoderDecoder):
         regularizer: keras.layers.Layer | None = None,
         observation: keras.layers.Layer | None = None,
         event_shape: tuple[int | None, ...] = (None, None, 3),
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(encoder, decoder, preprocess, event_shape, **kwargs)
         check_role(self, "bottleneck", bottleneck, "bottleneck")
         further = dict(
@@ -129,7 +130,7 @@ class Autoencoder(EncoderDecoder):
 
     # Building and calling ---------------------------------------------------
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         x = keras.KerasTensor((None, *self.event_shape), "float32")
         latents = self.encoder(self.preprocess(x))
         if not self.bottleneck.built:
@@ -139,17 +140,28 @@ class Autoencoder(EncoderDecoder):
         self.decoder(x, context={"local": z})
         self.built = True
 
-    def call(self, x, context=None, training=False):
+    def call(
+        self,
+        x: tf.Tensor,
+        context: dict[str, tf.Tensor] | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
         z = self.bottleneck.encode(self.latents(x, training))
         return self.decoder.mode({**(context or {}), "local": z})
 
-    def compute_losses(self, x, context=None, weight=None, training=False):
+    def compute_losses(
+        self,
+        x: tf.Tensor,
+        context: dict[str, tf.Tensor] | None = None,
+        weight: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor | float, dict]:
         self._check_event(x)
         mask, weight = split_weight(weight)
         if mask is not None:
             raise ValueError(
                 "An Autoencoder takes a sample_weight [batch]. Received: one "
-                f"of shape {tuple(mask.shape)}; a VQVAE takes masks."
+                f"of shape {tuple(mask.shape)}; only a VQVAE supports masks."
             )
         if self.observation is not None:
             x = self.observation(x, training=training)
@@ -168,16 +180,8 @@ class Autoencoder(EncoderDecoder):
         if "bits_per_dim" in metrics:
             metrics["bits_per_dim"] = bits(metrics["bits_per_dim"], size)
         extra = penalty / size + total(self.losses)
-        return (
-            (cost - surrogate) / size,
-            extra,
-            {
-                "reconstruction": reconstruction,
-                **metrics,
-                **more,
-                **of_cost,
-            },
-        )
+        metrics = {"reconstruction": reconstruction, **metrics}
+        return (cost - surrogate) / size, extra, {**metrics, **more, **of_cost}
 
     def _encode_inputs(self, inputs, training):
         if self.corruption is not None:
@@ -185,7 +189,7 @@ class Autoencoder(EncoderDecoder):
         return tf.cast(self.encoder(inputs, training=training), tf.float32)
 
     def _objective(self, log_px, draw, latents, training):
-        """Returns what is maximised, [B] nats, and metrics."""
+        """Returns the surrogate to maximize, [B] nats, and metrics."""
         if not self.bottleneck.has_prior:
             return tf.reduce_mean(log_px, axis=0), {}
         surrogate, bound, metrics = self.bottleneck.objective(
@@ -219,9 +223,9 @@ class Autoencoder(EncoderDecoder):
     def _of_one_draw(self, log_px, x, draw, context):
         """Returns log_px with the gradient of one of the draws.
 
-        The bound's gradient is the mean of the draws' gradients under their
-        normalized weights. One draw, chosen with those probabilities, is an
-        unbiased estimate of it.
+        The bound's gradient is the mean of the draws' gradients, weighted by
+        their normalized weights. The gradient of one draw, chosen with these
+        probabilities, is an unbiased estimate of it.
         """
         log_px = tf.stop_gradient(log_px)
         z = self.bottleneck.choose(log_px, draw)
@@ -230,18 +234,24 @@ class Autoencoder(EncoderDecoder):
 
     # Bounds -----------------------------------------------------------------
 
-    def log_weights(self, x, num_samples=1, context=None, seed=0):
-        """Returns log p(x, z_s) - log q(z_s | x) of draws of the posterior.
+    def log_weights(
+        self,
+        x: tf.Tensor | np.ndarray,
+        num_samples: int = 1,
+        context: dict[str, tf.Tensor] | None = None,
+        seed: int | tf.Tensor = 0,
+    ) -> tf.Tensor:
+        """Returns log p(x, z_s) - log q(z_s | x) of posterior samples.
 
         Args:
-            x: data `[batch, *event]`, which no `observation` alters here.
+            x: data `[batch, *event]`; `observation` is not applied.
             num_samples: S.
             context: further context of the decoder, or None.
             seed: an integer, or int32 [2].
 
         Returns:
-            float32 `[S, batch]` nats. Their mean over S estimates the ELBO,
-            `bottlenecks.log_mean_exp` of them the importance-weighted bound.
+            float32 `[S, batch]` nats. Their mean over S estimates the ELBO;
+            `bottlenecks.log_mean_exp`, the importance-weighted bound.
 
         Raises:
             ValueError: for a bottleneck without a prior.
@@ -249,10 +259,16 @@ class Autoencoder(EncoderDecoder):
         log_px, log_ratio = self.log_terms(x, num_samples, context, seed)
         return log_px + log_ratio
 
-    def log_terms(self, x, num_samples=1, context=None, seed=0):
+    def log_terms(
+        self,
+        x: tf.Tensor | np.ndarray,
+        num_samples: int = 1,
+        context: dict[str, tf.Tensor] | None = None,
+        seed: int | tf.Tensor = 0,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns log p(x | z_s), and log p(z_s) - log q(z_s | x).
 
-        As `log_weights`, whose two parts these are.
+        They are the two terms of `log_weights`, with the same arguments.
         """
         self._check_prior("A bound")
         self.check_input(x)
@@ -262,11 +278,17 @@ class Autoencoder(EncoderDecoder):
         )
         return self._log_px(x, draw.z, context), draw.log_ratio
 
-    def log_prob(self, value, context=None, num_samples=1, seed=0):
+    def log_prob(
+        self,
+        value: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+        num_samples: int = 1,
+        seed: int | tf.Tensor = 0,
+    ) -> tf.Tensor:
         """Returns the bound on log p(value) of `num_samples` draws, [batch].
 
         Raises:
-            ValueError: as `log_weights`, and for data that cannot be meant.
+            ValueError: see `log_weights`; also for implausible data.
         """
         return log_mean_exp(self.log_weights(value, num_samples, context, seed))
 
@@ -274,17 +296,17 @@ class Autoencoder(EncoderDecoder):
         if not self.bottleneck.has_prior:
             raise ValueError(
                 f"{what} needs a prior over the latents, which "
-                f"{type(self.bottleneck).__name__} has not; DiagonalGaussian "
-                "and IndependentCategorical have one."
+                f"{type(self.bottleneck).__name__} does not have; use "
+                "DiagonalGaussian or IndependentCategorical."
             )
 
-    # The public way in and out ----------------------------------------------
+    # Encoding, decoding and sampling ----------------------------------------
 
-    def encode(self, x):
+    def encode(self, x: tf.Tensor | np.ndarray) -> tf.Tensor:
         """Returns the latents of data, float32 `[batch, *grid, C]`.
 
-        The mean of a Gaussian posterior, the embedding of the most probable
-        codes of a categorical one, else the activations.
+        The mean of a Gaussian posterior, the embeddings of the most probable
+        codes of a categorical one, otherwise the activations.
 
         Args:
             x: `[batch, height, width, channels]` in 0..255.
@@ -293,7 +315,11 @@ class Autoencoder(EncoderDecoder):
         self.check_input(x)
         return self.bottleneck.encode(self.latents(x))
 
-    def decode(self, latents, context=None):
+    def decode(
+        self,
+        latents: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+    ) -> tf.Tensor:
         """Returns the decoder's point estimate of the data given latents.
 
         Args:
@@ -304,24 +330,29 @@ class Autoencoder(EncoderDecoder):
             `[batch, height, width, channels]`, uint8 for pictures.
 
         Raises:
-            ValueError: for latents of another rank, or that are not finite.
+            ValueError: for latents of the wrong rank, or that are not finite.
         """
         latents = tensor_checks.as_tensor("Latents", latents)
         rank = self._rank()
         if len(latents.shape) != rank + 2 or not latents.dtype.is_floating:
             raise ValueError(
-                f"Latents are float [batch, *grid, channels] with {rank} sizes "
-                f"of the grid. Received: {latents.dtype.name} of shape "
+                f"Latents must be float [batch, *grid, channels], with {rank} "
+                f"grid axes. Received: {latents.dtype.name} of shape "
                 f"{tuple(latents.shape)}."
             )
         latents = tensor_checks.finite("Latents", latents)
         return self.decoder.mode({**(context or {}), "local": latents})
 
-    def sample(self, num_samples=1, temperature=1.0, seed=None):
-        """Draws data: latents from the prior, the decoder's estimate of them.
+    def sample(
+        self,
+        num_samples: int | tf.Tensor = 1,
+        temperature: float | tf.Tensor = 1.0,
+        seed: int | tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Draws latents from the prior and decodes them.
 
         Args:
-            num_samples: how many.
+            num_samples: the number of samples.
             temperature: scales the spread of a Gaussian prior; a finite number
                 of at least 0.
             seed: an integer, or int32 [2].
@@ -330,14 +361,14 @@ class Autoencoder(EncoderDecoder):
             `[num_samples, height, width, channels]`, uint8 for pictures.
 
         Raises:
-            ValueError: without a prior, or where the event's sizes vary.
+            ValueError: without a prior, or if `event_shape` has a None.
         """
         self._check_prior("Sampling")
         num_samples = tensor_checks.count("num_samples", num_samples)
         if None in self.event_shape:
             raise ValueError(
-                "Sampling needs sizes: give the model an event_shape without "
-                f"None. Received: event_shape={self.event_shape}."
+                "Sampling needs sizes: create the model with an event_shape "
+                f"without None. Received: event_shape={self.event_shape}."
             )
         shape = self.encoder.compute_output_shape((1, *self.event_shape))
         channels = self.bottleneck.num_channels(shape[-1])
@@ -350,7 +381,7 @@ class Autoencoder(EncoderDecoder):
 
 
 def _repeat_rows(x, times):
-    """Returns the rows of x again and again, `[times * batch, ...]`."""
+    """Returns x repeated along the batch axis, `[times * batch, ...]`."""
     if times == 1:
         return x
     x = tf.convert_to_tensor(x)

@@ -1,9 +1,13 @@
 """The base of models with an encoder and a decoder."""
 
+from typing import Any
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.layers.batch_norm import BatchNorm
+from vqvae_tf.layers.configured import Configured
 from vqvae_tf.layers.preprocessing import CodeEmbedding, PixelScaling
 from vqvae_tf.models.event_shapes import check_event
 from vqvae_tf.runtime.batches import check_data
@@ -11,17 +15,17 @@ from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.runtime.step import StepModel
 
 
-class EncoderDecoder(StepModel):
+class EncoderDecoder(Configured, StepModel):
     """A model `x --preprocess--> --encoder--> latents ... --decoder--> x`.
 
-    Subclasses define what happens between latents and decoder.
+    Subclasses define the part between latents and decoder.
 
     Args:
         encoder: maps preprocessed data to latents.
         decoder: a density p(x | local context).
         preprocess: a layer between data as stored and the encoder;
             `PixelScaling()` by default.
-        event_shape: the shape of one example; None where a size may vary.
+        event_shape: the shape of one example; None for sizes that may vary.
     """
 
     def __init__(
@@ -30,8 +34,8 @@ class EncoderDecoder(StepModel):
         decoder: keras.layers.Layer,
         preprocess: keras.layers.Layer | None = None,
         event_shape: tuple[int | None, ...] = (None, None, 3),
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         preprocess = preprocess or PixelScaling()
         check_role(self, "encoder", encoder, "network")
@@ -42,14 +46,19 @@ class EncoderDecoder(StepModel):
         self.preprocess = preprocess
         self.event_shape = tuple(event_shape)
 
-    def latents(self, x, training=False, weight=None):
+    def latents(
+        self,
+        x: tf.Tensor | np.ndarray,
+        training: bool = False,
+        weight: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Returns the encoder's output, float32 `[batch, *grid, channels]`.
 
         Args:
             x: data as stored.
-            training: whether a step is taken.
-            weight: float `[batch, *grid]`, `[batch]` or None; only an
-                `Encoder` with `batch_norm` uses it.
+            training: whether this is a training step.
+            weight: float `[batch, *grid]`, `[batch]` or None; used only by an
+                `Encoder` with `batch_norm`.
         """
         self._check_event(x)
         options = {"training": training}
@@ -58,24 +67,28 @@ class EncoderDecoder(StepModel):
         found = self.encoder(self.preprocess(x), **options)
         return tf.cast(found, tf.float32)
 
-    def reconstruct(self, x, context=None):
+    def reconstruct(
+        self,
+        x: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+    ) -> tf.Tensor:
         """Returns `decode(encode(x))`, of the shape of x."""
         return self.decode(self.encode(x), context)
 
     @property
     def downsampling(self) -> int:
-        """Sizes of data over those of the latents; 1 for any Keras layer."""
+        """Ratio of data to latent sizes; 1 if the encoder does not say."""
         return getattr(self.encoder, "downsampling", 1)
 
     def _rank(self):
         """The number of axes between batch and channels."""
         return getattr(self.encoder, "rank", len(self.event_shape) - 1)
 
-    def check_spec(self, spec):
+    def check_spec(self, spec: Any) -> None:
         self._check_event(spec)
 
-    def check_input(self, x):
-        """Raises ValueError for data that cannot be meant; eager only."""
+    def check_input(self, x: tf.Tensor | np.ndarray) -> None:
+        """Raises ValueError for implausible data; graphs check shapes only."""
         self._check_event(x)
         if tf.is_tensor(x) and not hasattr(x, "numpy"):
             return
@@ -91,33 +104,28 @@ class EncoderDecoder(StepModel):
             self.downsampling,
         )
 
-    def export_signature(self):
+    def export_signature(self) -> list:
         coded = isinstance(self.preprocess, CodeEmbedding)
-        x = [None, *self.event_shape]
-        return [
-            tf.TensorSpec(x, tf.int32 if coded else tf.float32, "x"),
-            *global_signature(self.decoder),
-        ]
+        dtype = tf.int32 if coded else tf.float32
+        x = tf.TensorSpec([None, *self.event_shape], dtype, "x")
+        return [x, *global_signature(self.decoder)]
 
-    def decoder_context(self, context, local):
-        """Returns the decoder's context: latents, and what it knows of others.
+    def decoder_context(
+        self, context: dict[str, tf.Tensor] | None, local: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Returns the decoder's context: latents and known entries of another.
 
         Args:
-            context: of the prior, a dict or None; see
+            context: the prior's, a dict or None; see
                 `DensityModel.known_context`.
-            local: quantised latents `[batch, *grid, G * D]`.
+            local: quantized latents `[batch, *grid, G * D]`.
         """
         known = self.decoder.known_context(context or {})
         return {**known, "local": local}
 
-    # Saving -----------------------------------------------------------------
 
-    def get_config(self):
-        return {**super().get_config(), "event_shape": self.event_shape}
-
-
-def global_signature(part) -> list:
-    """Returns the spec of the context of a part that is told classes."""
+def global_signature(part: keras.layers.Layer) -> list:
+    """Returns the spec of a part's context, [] without a global entry."""
     count = part.global_channels
     if count is None:
         return []

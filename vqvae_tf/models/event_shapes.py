@@ -1,16 +1,21 @@
-"""What is wrong with the shape of data, and what to do about it."""
+"""Checks of the shape of data, with advice on how to correct it."""
 
 import math
 
 
-def check_event(shape, event_shape, rank, factor):
-    """Raises ValueError for data of a shape that a model is not for.
+def check_event(
+    shape: tuple[int | None, ...],
+    event_shape: tuple[int | None, ...],
+    rank: int,
+    factor: int,
+) -> None:
+    """Raises ValueError for data whose shape does not fit the model.
 
     Args:
-        shape: of the data, with None where a size is unknown.
-        event_shape: of one example, None where a size may vary.
-        rank: how many of its axes are sizes; one more is the channels.
-        factor: what each size must be a multiple of.
+        shape: of the data, None for unknown sizes.
+        event_shape: of one example, None for sizes that may vary.
+        rank: the number of its axes, without that of the channels.
+        factor: every size must be a multiple of it.
     """
     names = f"[batch, {', '.join(map(str, event_shape))}]"
     channels = event_shape[rank:]
@@ -21,7 +26,7 @@ def check_event(shape, event_shape, rank, factor):
             f"{shape}.{advice and ' '}{advice}"
         )
     sizes, last = shape[1 : 1 + rank], shape[1 + rank :]
-    # Codes have no channels until `preprocess` embeds them.
+    # Codes have no channel axis until `preprocess` embeds them.
     if last and None not in (*last, *channels) and last != channels:
         advice = _advice_on_channels(shape, event_shape, *channels, *last)
         raise ValueError(

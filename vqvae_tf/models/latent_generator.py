@@ -1,10 +1,14 @@
 """An autoencoder and a prior over its codes, as one generative model."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.densities.base import DensityModel, blank, counted_size
-from vqvae_tf.densities.sampling import takes_sampling
+from vqvae_tf.densities.sampling import Sampling, takes_sampling
 from vqvae_tf.models.encoder_decoder import global_signature
 from vqvae_tf.runtime import random
 from vqvae_tf.runtime.step import split_weight
@@ -16,10 +20,10 @@ from vqvae_tf.utils.units import LN2, bits
 class LatentGenerator(DensityModel):
     """`log p(x) >= log p(x | z_q(x)) + log p(z_q(x))`, and its samples.
 
-    A density like any other, whose `log_prob` is a lower bound (Jensen's
-    inequality; arXiv:1711.00937, section 3.2). The autoencoder and the prior
-    are trained separately: first `autoencoder.fit` on data, then `prior.fit`
-    on `autoencoder.encode(data)`.
+    A density whose `log_prob` is a lower bound (Jensen's inequality;
+    arXiv:1711.00937, section 3.2). The autoencoder and the prior are trained
+    separately: first `autoencoder.fit` on data, then `prior.fit` on
+    `autoencoder.encode(data)`.
 
     Args:
         autoencoder: a `VQVAE`.
@@ -28,11 +32,12 @@ class LatentGenerator(DensityModel):
     Raises:
         ValueError: if the prior is not a density of the autoencoder's codes.
 
-    A `LatentGenerator` can be the prior of another one: that is a second stage,
+    A `LatentGenerator` can be the prior of another one, as a second stage:
     `LatentGenerator(vqvae, LatentGenerator(vqvae_of_its_codes, prior))`.
 
-    Context is passed to both, `{"global": one-hot classes [batch, C]}` with a
-    class-conditional prior; a decoder without `global_channels` gets none.
+    Context is passed to both parts, `{"global": one-hot classes [batch, C]}`
+    for a class-conditional prior; a decoder without `global_channels` gets
+    none.
 
     Example:
 
@@ -48,29 +53,31 @@ class LatentGenerator(DensityModel):
     loss_names = ("loss", "bits_per_dim", "reconstruction_bits", "prior_bits")
     parts = ("autoencoder", "prior")
 
-    def __init__(self, autoencoder: keras.Model, prior: keras.Model, **kwargs):
+    def __init__(
+        self, autoencoder: keras.Model, prior: keras.Model, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         _check_fit(autoencoder, prior)
         self.autoencoder = autoencoder
         self.prior = prior
 
     @property
-    def num_embeddings(self):
-        """K where the data are codes themselves, of another VQ-VAE."""
+    def num_embeddings(self) -> int | None:
+        """K if the data are themselves codes of a VQ-VAE, else None."""
         return getattr(self.autoencoder.decoder, "num_embeddings", None)
 
     @property
-    def num_codebooks(self):
-        """The codebooks of the data, where they are codes."""
+    def num_codebooks(self) -> int | None:
+        """The number of codebooks if the data are codes, else None."""
         return getattr(self.autoencoder.decoder, "num_codebooks", None)
 
     @property
-    def event_shape(self):
+    def event_shape(self) -> tuple[int | None, ...]:
         """The shape of one example."""
         return self.autoencoder.event_shape
 
     @property
-    def global_channels(self):
+    def global_channels(self) -> int | None:
         """Channels of the prior's global context, None without one."""
         return self.prior.global_channels
 
@@ -78,13 +85,19 @@ class LatentGenerator(DensityModel):
     def _of_codes(self):
         return self.num_embeddings is not None
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         for part in (self.autoencoder, self.prior):
             if not part.built:
                 part.build()
         self.built = True
 
-    def call(self, value, context=None, mask=None, training=False):
+    def call(
+        self,
+        value: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+        mask: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
         return sum(self._log_probs(value, context, mask))
 
     def _log_probs(self, x, context, mask=None):
@@ -101,17 +114,28 @@ class LatentGenerator(DensityModel):
             self.prior.log_prob(codes, self._of_prior(context), mask=kept),
         )
 
-    def log_prob(self, value, context=None, mask=None, training=False):
+    def log_prob(
+        self,
+        value: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+        mask: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
         """Returns the bound on log p(value), float32 [batch] nats."""
         return super().log_prob(value, context, mask, training)
 
-    def bits_per_dim(self, x, context=None, mask=None):
+    def bits_per_dim(
+        self,
+        x: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+        mask: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
         """Returns the bound in bits per dimension, and its two parts.
 
         Args:
             x: data `[batch, *event]`, pictures in 0..255.
             context: as in the class, or None.
-            mask: float `[batch, *sizes]`, 0 at padding, which counts nowhere.
+            mask: float `[batch, *sizes]`, 0 at padding, which is ignored.
 
         Returns:
             A dict of float32 [batch]: `"total"`, `"reconstruction"` and
@@ -129,29 +153,28 @@ class LatentGenerator(DensityModel):
     @takes_sampling
     def sample(
         self,
-        num_samples=None,
-        context=None,
-        event_shape: tuple[int | None, ...] = None,
-        sampling=None,
-        decoder_temperature=None,
-    ):
+        num_samples: int | tf.Tensor | None = None,
+        context: dict[str, tf.Tensor] | None = None,
+        event_shape: Sequence[int | tf.Tensor] | None = None,
+        sampling: Sampling | None = None,
+        decoder_temperature: float | tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Draws codes from the prior and decodes them.
 
         Args:
-            num_samples: how many; by default the batch of context or given.
+            num_samples: by default the batch of context or given.
             context: as in the class, or None.
             event_shape: the grid of codes; the prior's own by default.
             temperature, top_k, top_p: of the prior, and of a decoder that
                 models codes.
             seed: an integer, or int32 [2].
             given: data `[batch, *event]` to complete.
-            given_mask: bool `[batch, *sizes]`, true where `given` is kept.
-                The rest of `given` is not looked at: the encoder sees the
-                mean of the kept data there. A code is kept where all of its
-                data is.
-            decoder_temperature: of the decoder. By default 0, its point
-                estimate, as is usual for pictures; that of the prior where
-                the decoder is autoregressive and has no such estimate.
+            given_mask: bool `[batch, *sizes]`, true where `given` is kept. The
+                rest of `given` is ignored: the encoder sees the mean of the
+                kept data there. A code is kept if all of its data are.
+            decoder_temperature: by default 0, the decoder's point estimate, as
+                is usual for pictures; for an autoregressive decoder, which has
+                none, the prior's temperature.
 
         Returns:
             Data `[num_samples, *event]`.
@@ -191,14 +214,14 @@ class LatentGenerator(DensityModel):
         """Returns the data to complete, and bool `[batch, *sizes]`."""
         if self._of_codes:
             raise ValueError(
-                "Codes cannot be completed through the codes above them. "
-                "Received: given, for a model of codes."
+                "A model of codes cannot complete codes. Received: given, for "
+                "a LatentGenerator whose data are codes."
             )
         given = tensor_checks.as_tensor("given", sampling.given)
         if len(given.shape) < 3:
             raise ValueError(
-                "Pictures can be completed, [batch, height, width, "
-                "channels]; waveforms cannot. Received: given of shape "
+                "Only pictures [batch, height, width, channels] can be "
+                "completed, not waveforms. Received: given of shape "
                 f"{tuple(given.shape)}."
             )
         return given, _check_mask(sampling.given_mask, given)
@@ -208,23 +231,22 @@ class LatentGenerator(DensityModel):
         local = self.autoencoder.quantizer.decode(codes)
         full = self.autoencoder.decoder_context(context, local)
         if decoder.has_mode:
-            zero = sampling.temperature
-            if not tf.is_tensor(zero) and zero == 0:
+            temperature = sampling.temperature
+            if not tf.is_tensor(temperature) and temperature == 0:
                 return decoder.mode(full)
-            # Its pixels are no codes to choose among.
+            # Not for pixels.
             sampling = sampling._replace(top_k=None, top_p=None)
         return decoder.sample(context=full, **sampling._asdict())
 
     def _of_prior(self, context):
-        """Returns the context without what only the decoder is told."""
-        decoder = self.autoencoder.decoder
-        told = decoder.global_channels is not None
-        if context and told and self.global_channels is None:
+        """Returns the context without entries that are for the decoder only."""
+        conditional = self.autoencoder.decoder.global_channels is not None
+        if context and conditional and self.global_channels is None:
             return {k: v for k, v in context.items() if k != "global"} or None
         return context
 
     def _given_codes(self, given, given_mask):
-        """Returns the codes of what is given, and where they are known."""
+        """Returns the codes of given data, and where they are known."""
         keep = given_mask[..., tf.newaxis]
         x = tf.where(keep, given, tf.zeros_like(given))
         self.check_input(x)
@@ -238,40 +260,54 @@ class LatentGenerator(DensityModel):
         quantizer = self.autoencoder.quantizer
         codes = quantizer.encode(self.autoencoder.latents(x))
         factor = self.autoencoder.downsampling
-        # Minimum pooling: a code is known where all of its pixels are.
+        # Minimum pooling: a code is known if all of its pixels are.
         mask = -keras.ops.max_pool(-mask, factor, padding="valid")
         return codes, mask[..., 0] > 0.5
 
-    def mode(self, context=None):
-        """Returns a seeded sample: an autoregressive prior has no mode."""
+    def mode(self, context: dict[str, tf.Tensor] | None = None) -> tf.Tensor:
+        """Returns a seeded sample, since the prior's mode is intractable."""
         return self.sample(context=context, seed=0)
 
-    def encode(self, x):
+    def encode(self, x: tf.Tensor | np.ndarray) -> tf.Tensor:
         """Returns the codes of data; see `VQVAE.encode`."""
         return self.autoencoder.encode(x)
 
-    def decode(self, codes, context=None):
+    def decode(
+        self,
+        codes: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+    ) -> tf.Tensor:
         """Returns the data of codes; see `VQVAE.decode`."""
         return self.autoencoder.decode(codes, context)
 
-    def reconstruct(self, x, context=None):
+    def reconstruct(
+        self,
+        x: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+    ) -> tf.Tensor:
         """Returns `decode(encode(x))`."""
         return self.autoencoder.reconstruct(x, context)
 
-    def export_signature(self):
+    def export_signature(self) -> list:
         x = self.autoencoder.export_signature()[0]
-        told = global_signature(self) or global_signature(
+        context = global_signature(self) or global_signature(
             self.autoencoder.decoder
         )
-        return [x, *told]
+        return [x, *context]
 
-    def check_spec(self, spec):
+    def check_spec(self, spec: Any) -> None:
         self.autoencoder.check_spec(spec)
 
-    def check_input(self, x):
+    def check_input(self, x: tf.Tensor | np.ndarray) -> None:
         self.autoencoder.check_input(x)
 
-    def compute_losses(self, x, context=None, weight=None, training=False):
+    def compute_losses(
+        self,
+        x: tf.Tensor,
+        context: dict[str, tf.Tensor] | None = None,
+        weight: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor | float, dict]:
         if training:
             raise RuntimeError(
                 "A LatentGenerator is trained in two stages: fit its "
@@ -292,8 +328,8 @@ class LatentGenerator(DensityModel):
         }
         return total * LN2, 0.0, metrics
 
-    def get_metrics_result(self):
-        # Not the quantizer's, which only its own training updates.
+    def get_metrics_result(self) -> dict[str, tf.Tensor]:
+        # Not the quantizer's, which only its training updates.
         results = super().get_metrics_result()
         return {name: results[name] for name in self.loss_names}
 
@@ -303,7 +339,7 @@ def _check_fit(autoencoder, prior):
     quantizer = getattr(autoencoder, "quantizer", None)
     if quantizer is None or not isinstance(prior, DensityModel):
         raise ValueError(
-            "A LatentGenerator is made of (autoencoder, prior), a VQVAE and a "
+            "A LatentGenerator needs (autoencoder, prior): a VQVAE and a "
             f"density over its codes. Received: {type(autoencoder).__name__} "
             f"and {type(prior).__name__}."
         )
@@ -322,7 +358,7 @@ def _check_mask(given_mask, given):
     mask = tf.convert_to_tensor(given_mask)
     if not mask.shape.is_compatible_with(given.shape[:-1]):
         raise ValueError(
-            "given_mask has the shape of given without its channels, "
+            "given_mask must have the shape of given without its channels, "
             f"{tuple(given.shape[:-1])}. Received: a mask of shape "
             f"{tuple(mask.shape)}."
         )

@@ -1,19 +1,27 @@
-"""Who speaks: names, numbers and one-hot contexts of speakers."""
+"""Speakers by name or number, and their one-hot contexts."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.utils import checks, tensor_checks
 
+Speaker = str | int | Sequence | np.ndarray | tf.Tensor
 
-def one_hot(speaker, names: tuple[str, ...], batch=1) -> tf.Tensor:
+
+def one_hot(
+    speaker: Speaker,
+    names: tuple[str, ...],
+    batch: int | tf.Tensor = 1,
+) -> tf.Tensor:
     """Returns speakers as float32 `[batch, len(names)]`.
 
     Args:
         speaker: a name, a number, or a list, integer array or tensor of one
             for each row.
         names: of all speakers.
-        batch: the number of rows of a single speaker.
+        batch: the number of rows for a single speaker.
 
     Raises:
         ValueError: for an unknown speaker (`InvalidArgumentError` for a tensor
@@ -44,24 +52,30 @@ def _number(speaker, names):
     )
 
 
-def context_of(context, speaker, names: tuple[str, ...], batch) -> dict:
-    """Returns a decoder's context, in which a speaker is told once.
+def context_of(
+    context: dict[str, tf.Tensor] | None,
+    speaker: Speaker | None,
+    names: tuple[str, ...],
+    batch: int | tf.Tensor,
+) -> dict:
+    """Returns a decoder's context with the speaker of one of two arguments.
 
     Args:
-        context: a dict, with `"global"` where it tells the speakers; or None.
-        speaker, names, batch: as for `one_hot`; or None as the speaker.
+        context: None, or a dict, perhaps with speakers as `"global"`.
+        speaker: as for `one_hot`, or None.
+        names, batch: as for `one_hot`.
 
     Raises:
-        ValueError: unless exactly one of them tells who speaks, where there
-            are speakers; and as `one_hot`.
+        ValueError: unless exactly one of them has the speaker, if there are
+            speakers; also as `one_hot`.
     """
     context = dict(context or {})
-    told = context.get("global") is not None
-    if told == (speaker is not None) and names:
+    known = context.get("global") is not None
+    if known == (speaker is not None) and names:
         raise ValueError(
-            "Say who speaks, once: speaker=NAME (one of "
+            "Name the speaker once: pass speaker=NAME (one of "
             f"{', '.join(names)}), or a context with "
-            f'"global". Received: {"both" if told else "neither"}.'
+            f'"global". Received: {"both" if known else "neither"}.'
         )
     if speaker is not None:
         context["global"] = one_hot(speaker, names, batch)

@@ -1,5 +1,9 @@
 """Trains the codes of a SpeechVQVAE before its WaveNet."""
 
+from typing import Any
+
+import tensorflow as tf
+
 from vqvae_tf.densities.base import blank
 from vqvae_tf.models.part_trainer import PartTrainer
 from vqvae_tf.models.vqvae import without_prefix
@@ -11,15 +15,15 @@ class SpeechCoder(PartTrainer):
     """Trains a `SpeechVQVAE` except for its WaveNet, the most expensive part.
 
     It trains the model's own encoder, quantizer, adversary, auxiliary and fast
-    decoder. The loss is the sum of the quantizer's and those of the last
-    three, so that the WaveNet starts from codes that carry information.
+    decoder with the sum of the losses of the last four, so the WaveNet starts
+    from informative codes.
 
     Args:
         model: a `SpeechVQVAE` with an auxiliary decoder.
 
     Data: same as `SpeechVQVAE`.
 
-    Metrics of fit and evaluate: `loss`, `quantizer_loss`, `perplexity` and
+    Metrics of fit and evaluate: `loss`, `quantizer_loss`, `perplexity`,
     `usage`, and those of the adversary and the two decoders.
 
     Raises:
@@ -56,17 +60,23 @@ class SpeechCoder(PartTrainer):
         "fast_decoder",
     )
 
-    def __init__(self, model: StepModel, **kwargs):
+    def __init__(self, model: StepModel, **kwargs: Any) -> None:
         check_role(self, "model", model, "speech model")
         if model.auxiliary is None:
             raise ValueError(
-                "Codes are trained before the WaveNet by an auxiliary decoder. "
+                "Training codes before the WaveNet needs an auxiliary decoder. "
                 "Received: a model with auxiliary=None."
             )
         super().__init__(model, **kwargs)
         self.add_metric_names(model.helper_names())
 
-    def compute_losses(self, x, context=None, weight=None, training=False):
+    def compute_losses(
+        self,
+        x: tf.Tensor,
+        context: dict[str, tf.Tensor] | None = None,
+        weight: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor | float, dict]:
         model = self.whole()
         mask, share = split_weight(weight)
         x = blank(x, mask)
@@ -77,5 +87,5 @@ class SpeechCoder(PartTrainer):
         extra = total(costs.values())
         return loss, extra, {"quantizer_loss": cost, **metrics}
 
-    def get_metrics_result(self):
+    def get_metrics_result(self) -> dict[str, tf.Tensor]:
         return without_prefix(super().get_metrics_result(), self.quantizer)

@@ -1,5 +1,7 @@
 """Trains the fast decoder of a SpeechVQVAE after its codes."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from vqvae_tf.densities.base import blank
@@ -9,11 +11,10 @@ from vqvae_tf.runtime.step import StepModel, split_weight
 
 
 class SpeechFastDecoder(PartTrainer):
-    """Trains the fast decoder of a `SpeechVQVAE`, and leaves its codes alone.
+    """Trains only the fast decoder of a `SpeechVQVAE`.
 
-    It trains the model's own layer; the rest of the model only encodes, as it
-    does for users. A model that is trained already gets a fast decoder by
-    `SpeechVQVAE.with_fast_decoder`.
+    It trains the model's own layer; the rest of the model only encodes. To add
+    a fast decoder to a trained model, use `SpeechVQVAE.with_fast_decoder`.
 
     Args:
         model: a `SpeechVQVAE` with a fast decoder.
@@ -24,8 +25,8 @@ class SpeechFastDecoder(PartTrainer):
     energies, in nats squared; the decoder's `weight` does not apply.
 
     Raises:
-        ValueError: for a model without a fast decoder, and for batches that do
-            not say who speaks.
+        ValueError: for a model without a fast decoder, and for batches without
+            the speakers that the model needs.
 
     Example:
 
@@ -52,17 +53,23 @@ class SpeechFastDecoder(PartTrainer):
 
     trained = ("fast_decoder",)
 
-    def __init__(self, model: StepModel, **kwargs):
+    def __init__(self, model: StepModel, **kwargs: Any) -> None:
         check_role(self, "model", model, "speech model")
         if model.fast_decoder is None:
             raise ValueError(
-                "There is no fast decoder to be trained. Received: a model "
-                "with fast_decoder=None; give it one by "
+                "There is no fast decoder to train. Received: a model with "
+                "fast_decoder=None; add one with "
                 "model.with_fast_decoder(SpectralDecoder(...))."
             )
         super().__init__(model, **kwargs)
 
-    def compute_losses(self, x, context=None, weight=None, training=False):
+    def compute_losses(
+        self,
+        x: tf.Tensor,
+        context: dict[str, tf.Tensor] | None = None,
+        weight: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor | float, dict]:
         model = self.whole()
         mask, _ = split_weight(weight)
         x = blank(x, mask)
@@ -71,11 +78,10 @@ class SpeechFastDecoder(PartTrainer):
         if speakers is None and model.speaker_names:
             count = len(model.speaker_names)
             raise ValueError(
-                f"The fast decoder is told which of {count} speakers "
-                'speaks: batches are (x, {"global": one-hot speakers}). '
-                "Received: none."
+                f"The fast decoder needs the speaker, one of {count}: batches "
+                'must be (x, {"global": one-hot speakers}). Received: none.'
             )
-        # Not by the quantizer's call, which would count the codes.
+        # Not with the quantizer's call, which would count the codes.
         codes = model.quantizer.encode(model.latents(x))
         latents = tf.stop_gradient(model.quantizer.decode(codes))
         if mask is not None:

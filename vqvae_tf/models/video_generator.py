@@ -1,10 +1,13 @@
-"""Video from codes: an autoencoder of frames and a prior of the next one."""
+"""Video generation: an autoencoder of frames and a prior of next frames."""
+
+from typing import Any, NoReturn
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.densities.conditioning import size_of
-from vqvae_tf.densities.sampling import takes_sampling
+from vqvae_tf.densities.sampling import Sampling, takes_sampling
 from vqvae_tf.runtime import random
 from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.runtime.step import StepModel
@@ -16,10 +19,10 @@ from vqvae_tf.utils.graph_cache import Graphs, call
 class VideoGenerator(StepModel):
     """Continues a video in the space of codes, and decodes it at the end.
 
-    Section 4.4 of arXiv:1711.00937: given a few frames and the actions to come,
-    the codes of the next frames are drawn from the prior one frame at a time,
-    then decoded together. The autoencoder and the prior are trained separately,
-    each by its own `fit`.
+    As in section 4.4 of arXiv:1711.00937: given a few frames and future
+    actions, the prior draws the codes of the next frames, one frame at a time;
+    all are then decoded together. The autoencoder and the prior are trained
+    separately, each with its own `fit`.
 
     Args:
         autoencoder: a `VQVAE` of frames.
@@ -45,7 +48,9 @@ class VideoGenerator(StepModel):
     loss_names = ()
     parts = ("autoencoder", "prior")
 
-    def __init__(self, autoencoder: keras.Model, prior: keras.Model, **kwargs):
+    def __init__(
+        self, autoencoder: keras.Model, prior: keras.Model, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         check_role(self, "autoencoder", autoencoder, "autoencoder")
         _check_fit(autoencoder, prior)
@@ -55,15 +60,15 @@ class VideoGenerator(StepModel):
 
     @property
     def num_past(self) -> int:
-        """How many frames the prior is given."""
+        """The number of past frames that the prior sees."""
         return self.prior.network.num_past
 
     @property
     def num_actions(self) -> int | None:
-        """Actions are 0..num_actions-1; None where they are not integers."""
+        """Actions are 0..num_actions-1; None if they are not integers."""
         return self.prior.network.num_actions
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         for part in (self.autoencoder, self.prior):
             if not part.built:
                 part.build()
@@ -71,7 +76,7 @@ class VideoGenerator(StepModel):
 
     # Codes ------------------------------------------------------------------
 
-    def encode(self, frames):
+    def encode(self, frames: tf.Tensor | np.ndarray) -> tf.Tensor:
         """Returns the codes of frames.
 
         Args:
@@ -83,13 +88,13 @@ class VideoGenerator(StepModel):
         frames = self._check_frames(frames)
         return _each(self.autoencoder.encode, frames)
 
-    def decode(self, codes):
+    def decode(self, codes: tf.Tensor | np.ndarray) -> tf.Tensor:
         """Returns frames uint8 for codes `[batch, time, *grid]`."""
         codes = tensor_checks.as_tensor("Codes", codes)
         _check_codes(codes)
         return _each(self.autoencoder.decode, codes)
 
-    def reconstruct(self, frames):
+    def reconstruct(self, frames: tf.Tensor | np.ndarray) -> tf.Tensor:
         """Returns `decode(encode(frames))`."""
         return self.decode(self.encode(frames))
 
@@ -98,12 +103,12 @@ class VideoGenerator(StepModel):
     @takes_sampling
     def rollout(
         self,
-        context_frames,
-        actions=None,
-        num_frames=None,
-        num_futures=1,
-        sampling=None,
-    ):
+        context_frames: tf.Tensor | np.ndarray,
+        actions: tf.Tensor | np.ndarray | None = None,
+        num_frames: int | tf.Tensor | None = None,
+        num_futures: int | tf.Tensor = 1,
+        sampling: Sampling | None = None,
+    ) -> tf.Tensor:
         """Continues the given frames.
 
         Args:
@@ -112,22 +117,22 @@ class VideoGenerator(StepModel):
             actions: integers `[batch, num_frames]` (or floats, with a last
                 axis `action_size`): the first is taken at the last given
                 frame, and leads to the first new one. None for no actions.
-            num_frames: how many frames to draw; by default one per action.
-            num_futures: F, the number of continuations of each start.
+            num_frames: the number of frames to draw; by default one per
+                action.
+            num_futures: F, the number of continuations of each clip.
             temperature, top_k, top_p: of the prior. Temperature 0 takes the
-                most probable code of each position: by the prior's marginals,
-                where it has them (see `ConditionalDensity.sample`; a frame
-                then costs one pass of the network); else given the codes
-                before it.
+                most probable code of each position: of its marginal, if the
+                prior has marginals (see `ConditionalDensity.sample`; a frame
+                then costs one pass of the network), else given earlier codes.
             seed: an integer, or int32 [2].
 
         Returns:
             uint8 `[batch * F, num_frames, height, width, channels]`; the
-            futures of one start follow each other.
+            futures of a clip are consecutive.
 
         Raises:
-            ValueError: for fewer than `num_past` frames, frames of another
-                size, unknown actions, and neither actions nor num_frames.
+            ValueError: for fewer than `num_past` frames, frames of the wrong
+                size, unknown actions, or neither actions nor num_frames.
         """
         frames = self._check_context(context_frames)
         codes = self.encode(frames[:, -self.num_past :])
@@ -140,16 +145,16 @@ class VideoGenerator(StepModel):
     @takes_sampling
     def rollout_codes(
         self,
-        codes,
-        actions=None,
-        num_frames=None,
-        num_futures=1,
-        sampling=None,
-    ):
+        codes: tf.Tensor | np.ndarray,
+        actions: tf.Tensor | np.ndarray | None = None,
+        num_frames: int | tf.Tensor | None = None,
+        num_futures: int | tf.Tensor = 1,
+        sampling: Sampling | None = None,
+    ) -> tf.Tensor:
         """Continues the given codes, int32 `[batch, time, *grid]`.
 
-        Arguments as for `rollout`; returns int32 `[batch * F, num_frames,
-        *grid]`.
+        Other arguments as for `rollout`; returns int32 `[batch * F,
+        num_frames, *grid]`.
         """
         sampling = sampling.checked()
         if sampling.given is not None:
@@ -186,7 +191,7 @@ class VideoGenerator(StepModel):
         past, actions = arguments["past"], arguments["actions"]
         num_frames, sampling = arguments["num_frames"], arguments["sampling"]
         drawn = tf.TensorArray(
-            tf.int32, num_frames, element_shape=_shape(past[:, 0])
+            tf.int32, num_frames, element_shape=past[:, 0].shape
         )
 
         def next_frame(t, past, drawn):
@@ -238,7 +243,7 @@ class VideoGenerator(StepModel):
         time = values.shape[1]
         if time is not None and time < self.num_past:
             raise ValueError(
-                f"The prior needs {self.num_past} frames to go on from. "
+                f"The prior needs {self.num_past} frames to continue. "
                 f"Received: {name} of shape {tuple(values.shape)}, {time} "
                 "frames. Give a longer clip."
             )
@@ -249,8 +254,8 @@ class VideoGenerator(StepModel):
         if actions is None:
             if num_frames is None:
                 raise ValueError(
-                    "How many frames? Give actions [batch, num_frames], or "
-                    "num_frames. Received: neither."
+                    "The number of frames is unknown: pass actions [batch, "
+                    "num_frames], or num_frames. Received: neither."
                 )
             return None, num_frames
         network = self.prior.network
@@ -284,13 +289,18 @@ class VideoGenerator(StepModel):
             return actions, num_frames
         enough = num_frames <= available
         message = "There must be an action for each frame. Received: actions ="
-        return tensor_checks.checked(actions, (enough, message, available)), (
-            num_frames
-        )
+        actions = tensor_checks.checked(actions, (enough, message, available))
+        return actions, num_frames
 
     # Training ---------------------------------------------------------------
 
-    def compute_losses(self, x, context=None, weight=None, training=False):
+    def compute_losses(
+        self,
+        x: tf.Tensor,
+        context: dict[str, tf.Tensor] | None = None,
+        weight: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> NoReturn:
         raise RuntimeError(
             "A VideoGenerator is trained in two stages: fit its autoencoder on "
             "frames, then its prior on clips of their codes "
@@ -301,39 +311,26 @@ class VideoGenerator(StepModel):
 def _check_codes(codes):
     if len(codes.shape) != 4:
         raise ValueError(
-            "Codes of video have shape [batch, time, height, width]. "
+            "Codes of video must have shape [batch, time, height, width]. "
             f"Received: codes of shape {tuple(codes.shape)}."
         )
 
 
 def _each(function, values):
     """Applies a function of `[batch, ...]` to `[batch, time, ...]`."""
-    shape = tf.shape(values)
-    flat = tf.reshape(values, [-1, *_sizes(values)[2:]])
-    results = function(flat)
-    sizes = tf.concat([shape[:2], tf.shape(results)[1:]], axis=0)
-    outputs = tf.reshape(results, sizes)
+    sizes = [size_of(values, axis) for axis in range(len(values.shape))]
+    results = function(tf.reshape(values, [-1, *sizes[2:]]))
+    shape = tf.concat([tf.shape(values)[:2], tf.shape(results)[1:]], axis=0)
+    outputs = tf.reshape(results, shape)
     outputs.set_shape([*values.shape[:2], *results.shape[1:]])
     return outputs
-
-
-def _sizes(values):
-    dynamic = tf.shape(values)
-    return [
-        dynamic[i] if size is None else size
-        for i, size in enumerate(values.shape)
-    ]
-
-
-def _shape(tensor):
-    return tf.TensorShape(tensor.shape)
 
 
 def _check_fit(autoencoder, prior):
     network = getattr(prior, "network", None)
     if not hasattr(network, "num_past"):
         raise ValueError(
-            "A VideoGenerator is made of (autoencoder, prior); the prior is a "
+            "A VideoGenerator needs (autoencoder, prior); the prior must be a "
             "ConditionalDensity with a network of past frames (PastFrames). "
             f"Received: {type(prior).__name__} with the network "
             f"{type(network).__name__}."
@@ -343,7 +340,7 @@ def _check_fit(autoencoder, prior):
         raise ValueError(
             f"The prior must be over the autoencoder's codes: {expected} of "
             f"them, in one codebook. Received: {prior.num_embeddings} codes in "
-            f"{prior.num_codebooks}."
+            f"{prior.num_codebooks} codebooks."
         )
     others = {
         "codebook of the autoencoder": (

@@ -1,8 +1,10 @@
 """The VQ-VAE."""
 
 import math
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.densities.base import blank, counted_size
@@ -14,11 +16,11 @@ from vqvae_tf.utils.units import bits
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class VQVAE(EncoderDecoder):
-    """Vector-quantised variational autoencoder (arXiv:1711.00937).
+    """Vector-quantized variational autoencoder (arXiv:1711.00937).
 
     `x --preprocess--> --encoder--> latents --quantizer--> quantized
-    --decoder--> log p(x | quantized)`. The minimised loss is
-    `-log p(x | z_q) / D`, in nats per data dimension, plus the quantizer's.
+    --decoder--> log p(x | quantized)`. The loss is `-log p(x | z_q) / D`, in
+    nats per data dimension, plus the quantizer's.
 
     Args:
         encoder: maps preprocessed data to latents; `networks.Encoder`.
@@ -29,22 +31,21 @@ class VQVAE(EncoderDecoder):
             `PixelScaling()` by default, `CodeEmbedding` for the codes of
             another VQ-VAE.
         event_shape: the shape of one example, `(height, width, channels)`
-            for images; None where a size may vary. The channels must be
-            known.
+            for images; None for sizes that may vary, except the channels.
 
     Data: `x` are pictures as stored, uint8 or float in 0..255, `[batch,
     height, width, channels]`; batches are `x`, `(x, context)` or
-    `(x, context, sample_weight)`. A weight `[batch, *sizes]` keeps padding out
-    of the loss, the statistics of the codes and all metrics.
+    `(x, context, sample_weight)`. A weight `[batch, *sizes]` excludes padding
+    from the loss, the statistics of the codes and all metrics.
 
     Raises:
-        ValueError: for data of another rank, number of channels or size than
-            the parts are made for, and for data that were scaled already.
+        ValueError: for data of the wrong rank, number of channels or size, and
+            for data that are already scaled.
 
     Metrics of fit and evaluate: `loss`; `reconstruction` (-log2 p(x | z_q) / D,
-    bits per dimension); `bits_per_dim` (that plus the code's log2 K bits each,
-    the paper's bound under a uniform prior); `quantizer_loss`; `perplexity`
-    and `usage` over the epoch.
+    bits per dimension); `bits_per_dim` (that plus log2 K bits per code, the
+    paper's bound under a uniform prior); `quantizer_loss`; `perplexity` and
+    `usage` over the epoch.
 
     Example:
 
@@ -76,25 +77,36 @@ class VQVAE(EncoderDecoder):
         decoder: keras.layers.Layer,
         preprocess: keras.layers.Layer | None = None,
         event_shape: tuple[int | None, ...] = (None, None, 3),
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(encoder, decoder, preprocess, event_shape, **kwargs)
         check_role(self, "quantizer", quantizer, "quantizer")
         self.quantizer = quantizer
 
     # Building and calling ---------------------------------------------------
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         x = keras.KerasTensor((None, *self.event_shape), "float32")
         quantized = self.quantizer(self.encoder(self.preprocess(x)))
         self.decoder(x, context={"local": quantized})
         self.built = True
 
-    def call(self, x, context=None, training=None):
+    def call(
+        self,
+        x: tf.Tensor,
+        context: dict[str, tf.Tensor] | None = None,
+        training: bool | None = None,
+    ) -> tf.Tensor:
         quantized = self.quantizer(self.latents(x, training), training=training)
         return self.decoder.mode({**(context or {}), "local": quantized})
 
-    def compute_losses(self, x, context=None, weight=None, training=False):
+    def compute_losses(
+        self,
+        x: tf.Tensor,
+        context: dict[str, tf.Tensor] | None = None,
+        weight: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor | float, dict]:
         mask, share = split_weight(weight)
         x = blank(x, mask)
         quantized, counted, costs = self.quantized_latents(x, weight, training)
@@ -119,25 +131,30 @@ class VQVAE(EncoderDecoder):
         extra = total([*costs.values(), *self.decoder.losses])
         return nll + further, extra, metrics
 
-    def quantized_latents(self, x, weight=None, training=False):
-        """Returns the decoder's input, and its share of the loss.
+    def quantized_latents(
+        self,
+        x: tf.Tensor,
+        weight: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor | None, dict]:
+        """Returns the decoder's input, and the losses of its computation.
 
         Args:
             x: data as stored.
             weight: the batch's sample weight `[batch]`, a mask `[batch,
                 *sizes]`, or None.
-            training: whether a step is taken.
+            training: whether this is a training step.
 
         Returns:
-            The quantized latents `[batch, *grid, G * D]`, 0 at padding; which
-            of them count, float `[batch, *grid]`, `[batch]` or None; and a
-            dict of scalars, `"quantizer"` and `"regularization"`.
+            The quantized latents `[batch, *grid, G * D]`, 0 at padding; their
+            weights, float `[batch, *grid]`, `[batch]` or None; and a dict of
+            scalars, `"quantizer"` and `"regularization"`.
         """
         mask, share = split_weight(weight)
         counted = share if mask is None else self.latent_mask(mask)
         latents = self.latents(x, training, counted)
-        # Read now: a quantizer with a collective lets other replicas' threads
-        # run, whose calls replace these layers' losses.
+        # Read now: during a quantizer's collective the threads of other
+        # replicas run, whose calls replace these layers' losses.
         regularization = total([*self.preprocess.losses, *self.encoder.losses])
         quantized = self.quantizer(latents, training=training, mask=counted)
         costs = {
@@ -145,13 +162,18 @@ class VQVAE(EncoderDecoder):
             "regularization": regularization,
         }
         if mask is not None:
-            # The decoder's first layers look at neighbours.
+            # The decoder's convolutions see neighbouring positions.
             quantized *= counted[..., tf.newaxis]
-        # The identity drops the mask, which Keras hands on to the decoder.
+        # The identity drops the mask that Keras would pass to the decoder.
         return tf.identity(quantized), counted, costs
 
-    def further_losses(self, x, context, mask):
-        """Returns what a subclass adds to the loss, and its metrics.
+    def further_losses(
+        self,
+        x: tf.Tensor,
+        context: dict[str, tf.Tensor],
+        mask: tf.Tensor | None,
+    ) -> tuple[tf.Tensor | float, dict]:
+        """Returns further losses of a subclass, and their metrics.
 
         Args:
             x: data as stored.
@@ -159,13 +181,13 @@ class VQVAE(EncoderDecoder):
             mask: of the latents, `[batch, *grid]` or `[batch]`, or None.
 
         Returns:
-            A float32 `[batch]` or 0, and a dict as of `compute_losses`.
+            A float32 `[batch]` or 0, and metrics as in `compute_losses`.
         """
         del x, context, mask
         return 0.0, {}
 
-    def latent_mask(self, mask):
-        """Returns which latents count: those of any position that does.
+    def latent_mask(self, mask: tf.Tensor) -> tf.Tensor:
+        """Returns the mask of latents: those with any unmasked position.
 
         Args:
             mask: float `[batch, *sizes]`, 0 at padding.
@@ -177,18 +199,18 @@ class VQVAE(EncoderDecoder):
         mask = tf.cast(mask, tf.float32)[..., tf.newaxis]
         return tf.nn.max_pool(mask, factor, factor, "VALID")[..., 0]
 
-    def code_bits(self, latents_shape):
+    def code_bits(self, latents_shape: tf.Tensor) -> tf.Tensor:
         """Returns the bits of one example's codes under a uniform prior."""
         positions = tf.cast(tf.reduce_prod(latents_shape[1:-1]), tf.float32)
         each = math.log2(self.quantizer.num_embeddings)
         return positions * self.quantizer.num_codebooks * each
 
-    def get_metrics_result(self):
+    def get_metrics_result(self) -> dict[str, tf.Tensor]:
         return without_prefix(super().get_metrics_result(), self.quantizer)
 
-    # The public way in and out ----------------------------------------------
+    # Encoding and decoding --------------------------------------------------
 
-    def encode(self, x):
+    def encode(self, x: tf.Tensor | np.ndarray) -> tf.Tensor:
         """Returns the codes of data.
 
         Args:
@@ -201,7 +223,11 @@ class VQVAE(EncoderDecoder):
         self.check_input(x)
         return self.quantizer.encode(self.latents(x))
 
-    def decode(self, codes, context=None):
+    def decode(
+        self,
+        codes: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+    ) -> tf.Tensor:
         """Returns the decoder's point estimate of the data given codes.
 
         Args:
@@ -215,14 +241,14 @@ class VQVAE(EncoderDecoder):
         rank = self._rank()
         if len(local.shape) != rank + 2 or 0 in local.shape:
             raise ValueError(
-                f"Codes have shape [batch, *grid] with {rank} sizes (and a "
-                "last axis for several codebooks). Received: codes of shape "
-                f"{tuple(tf.convert_to_tensor(codes).shape)}."
+                f"Codes must have shape [batch, *grid] with {rank} grid axes "
+                "(and a last axis for several codebooks). Received: codes of "
+                f"shape {tuple(tf.convert_to_tensor(codes).shape)}."
             )
         return self.decoder.mode({**(context or {}), "local": local})
 
 
-def without_prefix(results, quantizer) -> dict:
-    """Returns metrics without the quantizer's name as a prefix."""
+def without_prefix(results: dict, quantizer: keras.layers.Layer) -> dict:
+    """Returns metrics with the quantizer's name removed from theirs."""
     prefix = f"{quantizer.name}_"
     return {name.removeprefix(prefix): value for name, value in results.items()}

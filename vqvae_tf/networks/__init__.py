@@ -1,4 +1,4 @@
-"""Encoders and decoders: stacks of layers, without a loss."""
+"""Encoders and decoders, without losses."""
 
 from vqvae_tf.networks.decoder import Decoder
 from vqvae_tf.networks.dense import DenseDecoder, DenseEncoder

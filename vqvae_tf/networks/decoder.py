@@ -1,6 +1,9 @@
 """The decoder: residual blocks, then transposed convolutions."""
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 
 from vqvae_tf.layers.convolution import transposed_convolution
 from vqvae_tf.networks.stack import ConvStack, stages
@@ -8,11 +11,11 @@ from vqvae_tf.networks.stack import ConvStack, stages
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class Decoder(ConvStack):
-    """Maps a grid of latents to parameters, larger by 2 ** num_upsamples.
+    """Maps latents to parameters on a 2 ** num_upsamples times larger grid.
 
     The default is the paper's decoder (section 4.1): two residual blocks, two
-    transposed convolutions of stride 2 and window 4. A convolution of window
-    3 maps the embedding of size D to `hidden_channels` first.
+    transposed convolutions of stride 2 and window 4. Before them, a
+    convolution of window 3 maps embeddings of size D to `hidden_channels`.
 
     Args:
         output_channels: int, channels of the output: as many as the
@@ -35,7 +38,7 @@ class Decoder(ConvStack):
         `[batch, *sizes * 2 ** num_upsamples, output_channels]`.
 
     Raises:
-        ValueError: for another rank, or `stage_channels` of another length.
+        ValueError: for the wrong rank or length of `stage_channels`.
 
     Example: 8x8 latents of 64 channels to 32x32 RGB.
 
@@ -47,8 +50,6 @@ class Decoder(ConvStack):
         van den Oord et al. 2017, arXiv:1711.00937, section 4.1.
     """
 
-    arguments = ("output_channels", "num_upsamples", *ConvStack.arguments)
-
     def __init__(
         self,
         output_channels: int = 3,
@@ -59,8 +60,8 @@ class Decoder(ConvStack):
         residual_channels: int | None = None,
         kernel_size: int = 4,
         rank: int = 2,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         widths = stages(stage_channels, num_upsamples - 1, hidden_channels)
         sizes = (num_residual_layers, residual_channels, kernel_size, rank)
         super().__init__(hidden_channels, widths, *sizes, **kwargs)
@@ -79,13 +80,13 @@ class Decoder(ConvStack):
 
     @property
     def upsampling(self) -> int:
-        """The stride product: output size over latent size."""
+        """The stride product: ratio of output to latent size."""
         return 2**self.num_upsamples
 
-    def in_order(self):
+    def in_order(self) -> list[keras.layers.Layer]:
         return [self.conv_in, self.residuals, *self.upsamples]
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         x = self.residuals(self.conv_in(inputs))
         for layer in self.upsamples[:-1]:
             x = keras.ops.relu(layer(x))

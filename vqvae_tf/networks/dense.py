@@ -1,8 +1,11 @@
-"""Dense networks: a whole picture to one latent, and back."""
+"""Dense networks between a whole picture and one latent."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import keras
+import tensorflow as tf
 
 from vqvae_tf.layers.inner_dense import InnerDense
 from vqvae_tf.networks.stack import LayerStack, check_grid, of_grid
@@ -10,22 +13,20 @@ from vqvae_tf.utils.checks import check_positive
 
 
 class DenseStack(LayerStack):
-    """Hidden dense layers and a linear one, for grids of one size.
+    """Hidden dense layers and a linear one, for grids of a fixed size.
 
-    Subclasses have `kind`, a word for errors, and define `grid`, the sides of
-    their inputs, `num_outputs` and `check_size`.
+    Subclasses define `kind`, a noun for errors, `grid`, the sizes of their
+    inputs, `num_outputs` and `check_size`.
     """
-
-    arguments = ("output_channels", "picture_size", "hidden_units")
 
     def __init__(
         self,
         output_channels: int,
         picture_size: int | tuple[int, int],
         hidden_units: tuple[int, ...] = (500, 500),
-        activation="relu",
-        **kwargs,
-    ):
+        activation: str | Callable | None = "relu",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.output_channels = check_positive(
             "output_channels", output_channels
@@ -42,16 +43,16 @@ class DenseStack(LayerStack):
             self.num_outputs, dtype=dtype, name="projection"
         )
 
-    def in_order(self):
+    def in_order(self) -> list[keras.layers.Layer]:
         return [*self.hidden, self.projection]
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         check_grid(self.kind, self.grid, input_shape)
         self._features = math.prod(self.grid) * input_shape[-1]
         self.build_in_order((None, self._features))
         self.built = True
 
-    def outputs(self, inputs):
+    def outputs(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns `[batch, num_outputs]` of `[batch, *grid, channels]`."""
         inputs = of_grid(self.kind, self.grid, inputs)
         x = keras.ops.reshape(inputs, [-1, self._features])
@@ -59,7 +60,7 @@ class DenseStack(LayerStack):
             x = layer(x)
         return x
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         activation = keras.activations.serialize(self.activation)
         return {**super().get_config(), "activation": activation}
 
@@ -69,13 +70,13 @@ class DenseEncoder(DenseStack):
     """Maps a whole picture to one latent, by dense layers alone.
 
     The encoder of classical autoencoders of digits: 784 pixels, hidden
-    layers, a code. The latent is a grid of one position, so it fits wherever
-    the latents of an `Encoder` do.
+    layers, a code. The latent is a 1x1 grid, so it can replace the latents of
+    an `Encoder`.
 
     Args:
         output_channels: int, channels of the latent.
-        picture_size: int, S, the sides of the (square) pictures.
-        hidden_units: units of each hidden layer, starting at the picture.
+        picture_size: int, S, the side of the (square) pictures.
+        hidden_units: units of each hidden layer, from the picture on.
         activation: of the hidden layers, as for `keras.layers.Dense`; the
             latent itself is linear.
 
@@ -86,7 +87,7 @@ class DenseEncoder(DenseStack):
         `[batch, 1, 1, output_channels]`.
 
     Raises:
-        ValueError: for pictures of another size.
+        ValueError: for pictures of the wrong size.
 
     Example: 28x28 grey digits to 32 numbers.
 
@@ -102,27 +103,29 @@ class DenseEncoder(DenseStack):
     kind = "encoder"
 
     @staticmethod
-    def check_size(size):
+    def check_size(size: int) -> int:
         # One number, since `downsampling` holds for height and width alike.
         return check_positive("picture_size", size)
 
     @property
-    def grid(self):
+    def grid(self) -> tuple[int, int]:
         return (self.picture_size, self.picture_size)
 
     @property
-    def num_outputs(self):
+    def num_outputs(self) -> int:
         return self.output_channels
 
     @property
     def downsampling(self) -> int:
-        """The picture's side: one latent stands for all of it."""
+        """The picture's side, since the whole picture has one latent."""
         return self.picture_size
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return self.outputs(inputs)[:, None, None, :]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return (input_shape[0], 1, 1, self.output_channels)
 
 
@@ -130,14 +133,14 @@ class DenseEncoder(DenseStack):
 class DenseDecoder(DenseStack):
     """Maps one latent to the parameters of a whole picture.
 
-    The reverse of `DenseEncoder`.
+    The counterpart of `DenseEncoder`.
 
     Args:
         output_channels: int, channels of the output: as many as the
             likelihood has parameters (`likelihood.num_parameters(1)` for grey
             pictures).
         picture_size: the side of square pictures, or (height, width).
-        hidden_units: units of each hidden layer, starting at the latent.
+        hidden_units: units of each hidden layer, from the latent on.
         activation: of the hidden layers, as for `keras.layers.Dense`; the
             output itself is linear.
 
@@ -148,7 +151,7 @@ class DenseDecoder(DenseStack):
         `[batch, height, width, output_channels]`.
 
     Raises:
-        ValueError: for more than one latent a picture.
+        ValueError: for more than one latent per picture.
 
     Example: 32 numbers to the logits of 28x28 black or white pixels.
 
@@ -161,7 +164,7 @@ class DenseDecoder(DenseStack):
     grid = (1, 1)
 
     @staticmethod
-    def check_size(size):
+    def check_size(size: int | tuple[int, int]) -> tuple[int, int]:
         sizes = (size, size) if not hasattr(size, "__len__") else tuple(size)
         if isinstance(size, str) or len(sizes) != 2:
             raise ValueError(
@@ -171,14 +174,16 @@ class DenseDecoder(DenseStack):
         return tuple(check_positive("picture_size", n) for n in sizes)
 
     @property
-    def num_outputs(self):
+    def num_outputs(self) -> int:
         return math.prod(self.picture_size) * self.output_channels
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         shape = [-1, *self.picture_size, self.output_channels]
         return keras.ops.reshape(self.outputs(inputs), shape)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return (input_shape[0], *self.picture_size, self.output_channels)
 
 

@@ -1,6 +1,9 @@
 """The encoder: strided convolutions, then residual blocks."""
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 
 from vqvae_tf.layers.batch_norm import BatchNorm
 from vqvae_tf.networks.stack import ConvStack, stages
@@ -8,16 +11,16 @@ from vqvae_tf.networks.stack import ConvStack, stages
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class Encoder(ConvStack):
-    """Maps data to a grid of latents, smaller by 2 ** num_downsamples.
+    """Maps data to latents on a 2 ** num_downsamples times smaller grid.
 
     The default is the paper's encoder (section 4.1): two convolutions of
     stride 2 and window 4, two residual blocks, all of 256 channels. The
-    paper does not say how 256 channels become an embedding of size D; here a
-    convolution of window 1 does it, as in the authors' Sonnet code.
+    paper does not say how 256 channels are mapped to embeddings of size D;
+    here by a convolution of window 1, as in the authors' Sonnet code.
 
     Args:
         output_channels: int, channels of the latents: D, or G * D for G
-            codebooks; 64 by default. None leaves out the last projection.
+            codebooks; 64 by default. None omits the last projection.
         hidden_channels: int, channels of the residual blocks.
         num_downsamples: int, the number of convolutions of stride 2.
         stage_channels: channels of each strided convolution but the last,
@@ -29,21 +32,21 @@ class Encoder(ConvStack):
         rank: 1 (waveforms), 2 (images, the default) or 3 (clips).
         batch_norm: bool, whether to normalize each channel of the latents to
             mean 0 and variance 1 over the global batch (outside training, by
-            their moving averages). The codes are then used from the start;
-            without, an autoregressive decoder may learn to ignore them.
+            moving averages). The codes are then used from the start; otherwise
+            an autoregressive decoder may learn to ignore them.
 
     Call arguments:
-        inputs: float `[batch, *sizes, channels]`. Sizes may be unknown; a
-            size that is no multiple of 2 ** num_downsamples is rounded up.
+        inputs: float `[batch, *sizes, channels]`. Sizes may be unknown; one
+            that is not a multiple of 2 ** num_downsamples is rounded up.
         training: bool, whether to normalize by the batch's own statistics.
-        weight: float `[batch, *latent sizes]` or `[batch]`, 0 for latents
-            that are padding and do not count in these; or None.
+        weight: float `[batch, *latent sizes]` or `[batch]`, 0 for padded
+            latents, which are excluded from these; or None.
 
     Returns:
         `[batch, *sizes / 2 ** num_downsamples, output_channels]`.
 
     Raises:
-        ValueError: for another rank, or `stage_channels` of another length.
+        ValueError: for the wrong rank or length of `stage_channels`.
 
     Example: 32x32 RGB images to 8x8 latents of 64 channels.
 
@@ -56,13 +59,6 @@ class Encoder(ConvStack):
         Lancucki et al. 2020, arXiv:2005.08520 (`batch_norm`).
     """
 
-    arguments = (
-        "output_channels",
-        "num_downsamples",
-        *ConvStack.arguments,
-        "batch_norm",
-    )
-
     def __init__(
         self,
         output_channels: int | None = 64,
@@ -74,8 +70,8 @@ class Encoder(ConvStack):
         kernel_size: int = 4,
         rank: int = 2,
         batch_norm: bool = False,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         widths = stages(stage_channels, num_downsamples - 1, hidden_channels)
         sizes = (num_residual_layers, residual_channels, kernel_size, rank)
         super().__init__(hidden_channels, widths, *sizes, **kwargs)
@@ -96,21 +92,26 @@ class Encoder(ConvStack):
                 output_channels,
                 1,
                 "projection",
-                use_bias=not batch_norm,  # its mean would be subtracted again
+                use_bias=not batch_norm,  # which would subtract it again
             )
         if batch_norm:
             self.norm = BatchNorm(dtype=self.dtype_policy, name="norm")
 
     @property
     def downsampling(self) -> int:
-        """The stride product: input size over latent size."""
+        """The stride product: ratio of input to latent size."""
         return 2**self.num_downsamples
 
-    def in_order(self):
+    def in_order(self) -> list[keras.layers.Layer]:
         tail = [part for part in (self.projection, self.norm) if part]
         return [*self.downsamples, self.residuals, *tail]
 
-    def call(self, inputs, training=False, weight=None):
+    def call(
+        self,
+        inputs: tf.Tensor,
+        training: bool = False,
+        weight: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         x = inputs
         last = len(self.downsamples) - 1
         for i, layer in enumerate(self.downsamples):

@@ -1,24 +1,28 @@
-"""An encoder of a whole grid to one latent."""
+"""An encoder from a whole grid to one latent."""
+
+from typing import Any
 
 import keras
+import tensorflow as tf
 
+from vqvae_tf.layers.configured import Configured
 from vqvae_tf.layers.inner_dense import InnerDense
 from vqvae_tf.networks.encoder import Encoder
-from vqvae_tf.networks.stack import ConvStack, check_grid, of_grid
+from vqvae_tf.networks.stack import check_grid, of_grid
 from vqvae_tf.runtime.freezing import Composite
 from vqvae_tf.utils.checks import check_positive
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class GlobalEncoder(Composite):
-    """Maps a whole grid to one latent, which sees all of it.
+class GlobalEncoder(Configured, Composite):
+    """Maps a whole grid to one latent.
 
-    An `Encoder` makes the grid coarser, then a dense layer reads all that is
-    left. With a quantizer of G codebooks the latent becomes G codes, such as
-    the three of the second stage on DeepMind Lab (section 4.2).
+    An `Encoder` downsamples the grid, and a dense layer maps the result to the
+    latent. A quantizer of G codebooks makes it G codes, such as the three of
+    the second stage on DeepMind Lab (section 4.2).
 
     Args:
-        grid_size: int, S, the sides of the (square) grid.
+        grid_size: int, S, the side of the (square) grid.
         output_channels: int, channels of the latent: D, or G * D for G
             codebooks; 64 by default.
         hidden_channels, num_downsamples, stage_channels, num_residual_layers,
@@ -31,7 +35,7 @@ class GlobalEncoder(Composite):
         `[batch, 1, 1, output_channels]`.
 
     Raises:
-        ValueError: for a grid of another size.
+        ValueError: for a grid of the wrong size.
 
     Example: three latents of 64 channels for embedded 21x21 codes.
 
@@ -55,8 +59,8 @@ class GlobalEncoder(Composite):
         num_residual_layers: int = 2,
         residual_channels: int | None = None,
         kernel_size: int = 4,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.grid_size = check_positive("grid_size", grid_size)
         self.output_channels = check_positive(
@@ -79,10 +83,10 @@ class GlobalEncoder(Composite):
 
     @property
     def downsampling(self) -> int:
-        """The grid's side: one latent stands for all of it."""
+        """The grid's side, since the whole grid has one latent."""
         return self.grid_size
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         check_grid("encoder", self._sizes, input_shape)
         grid = (None, *self._sizes, input_shape[-1])
         self.encoder.build(grid)
@@ -95,20 +99,17 @@ class GlobalEncoder(Composite):
     def _sizes(self):
         return (self.grid_size, self.grid_size)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         inputs = of_grid("encoder", self._sizes, inputs)
         x = keras.ops.reshape(self.encoder(inputs), [-1, self._features])
         return self.projection(x)[:, None, None, :]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return (input_shape[0], 1, 1, self.output_channels)
 
-    def get_config(self):
-        inner = self.encoder.get_config()
-        names = ("num_downsamples", *ConvStack.arguments)
-        return {
-            **super().get_config(),
-            "grid_size": self.grid_size,
-            "output_channels": self.output_channels,
-            **{name: inner[name] for name in names if name != "rank"},
-        }
+    def get_config(self) -> dict[str, Any]:
+        config = {**self.encoder.get_config(), **super().get_config()}
+        del config["rank"], config["batch_norm"]
+        return config

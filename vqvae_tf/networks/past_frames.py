@@ -1,8 +1,11 @@
-"""The network that conditions the next frame's codes on the past."""
+"""A network that conditions the next frame's codes on past frames."""
+
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from vqvae_tf.layers.configured import Configured
 from vqvae_tf.layers.convolution import convolution
 from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.layers.inner_dense import InnerDense
@@ -14,13 +17,13 @@ from vqvae_tf.utils.checks import check_positive, check_share
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class PastFrames(Composite):
+class PastFrames(Configured, Composite):
     """Maps the code maps of past frames, and an action, to a local context.
 
-    The maps are embedded and stacked along the channels, together with each
-    position's coordinates, and pass through a convolution and residual blocks.
-    The action is added before every block. In training it is sometimes
-    withheld, so that the same network also works without actions.
+    The maps are embedded, concatenated along the channels with each position's
+    coordinates, and passed through a convolution and residual blocks. The
+    action is added before every block. In training it is sometimes dropped, so
+    the same network also works without actions.
 
     Args:
         num_embeddings: int, K; codes are in 0..K-1.
@@ -34,22 +37,23 @@ class PastFrames(Composite):
         residual_channels: int, channels inside a block; `hidden_channels` by
             default.
         kernel_size: int, window of the first convolution.
-        action_dropout: float, the share of examples whose action is withheld
+        action_dropout: float, the share of examples whose action is dropped
             in training; 0.1 by default.
-        seed: int, of the withholding; a random one by default.
+        seed: int, of the action dropout; a random one by default.
 
     Call arguments:
         context: a dict with `"past"`, integers `[batch, P, height, width]`,
-            the oldest frame first, and perhaps `"action"`, integers `[batch]`
-            or floats `[batch, action_size]`: what was done at the last frame.
-        training: bool, whether actions are withheld.
+            the oldest frame first, and optionally `"action"`, integers
+            `[batch]` or floats `[batch, action_size]`, taken at the last
+            frame.
+        training: bool, whether to apply action dropout.
 
     Returns:
         `{"local": float [batch, height, width, hidden_channels]}`.
 
     Raises:
-        ValueError: for another number of frames, actions of another kind, and
-            (in eager mode) unknown actions or codes.
+        ValueError: for the wrong number of frames or kind of actions, and (in
+            eager mode) unknown actions or codes.
 
     Example:
 
@@ -72,8 +76,8 @@ class PastFrames(Composite):
         kernel_size: int = 5,
         action_dropout: float = 0.1,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**{"autocast": False, **kwargs})
         self.num_embeddings = check_positive("num_embeddings", num_embeddings)
         self.num_past = check_positive("num_past", num_past)
@@ -127,10 +131,10 @@ class PastFrames(Composite):
     def _action_channels(self):
         """Channels of an action inside the network; 0 without actions."""
         size = self.num_actions or self.action_size
-        # One more stands for an unknown action.
+        # One more for an unknown action.
         return size + 1 if size else 0
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         if not self.embedding.built:
             self.embedding.build(None)
         channels = self.num_past * self.embedding_dim + 2
@@ -141,7 +145,9 @@ class PastFrames(Composite):
             self.of_action.build((None, self._action_channels))
         self.built = True
 
-    def call(self, context, training=False):
+    def call(
+        self, context: dict[str, tf.Tensor], training: bool = False
+    ) -> dict[str, tf.Tensor]:
         past = self._check_past(context.get("past"))
         action = self._embedded_action(
             context.get("action"), tf.shape(past)[0], training
@@ -153,14 +159,14 @@ class PastFrames(Composite):
         x = tf.reshape(x, [*tf.unstack(sizes[:3]), channels])
         x = tf.concat([x, _coordinates(x)], axis=-1)
         x = self.conv_in(tf.cast(x, self.compute_dtype))
-        # Without any block the action is added once.
+        # Without blocks the action is added once.
         for i, block in enumerate(self.blocks or [tf.identity]):
             x = block(x if action is None else x + action[i])
         x.set_shape([None, *past.shape[2:], self.hidden_channels])
         return {"local": tf.nn.relu(x)}
 
     def _embedded_action(self, action, batch, training):
-        """Returns what each block adds, `[batch, 1, 1, channels]`."""
+        """Returns the inputs of the blocks, `[batch, 1, 1, channels]` each."""
         if self.of_action is None:
             if action is not None:
                 raise ValueError(
@@ -208,7 +214,7 @@ class PastFrames(Composite):
             found["action"] = tf.TensorSpec([None, self.action_size])
         return found
 
-    def check_context(self, context) -> None:
+    def check_context(self, context: dict[str, tf.Tensor]) -> None:
         """Raises ValueError for unknown actions or codes, in eager mode."""
         self._check_past(context.get("past"))
         if context.get("action") is not None:
@@ -216,12 +222,12 @@ class PastFrames(Composite):
                 tensor_checks.as_tensor("Actions", context["action"])
             )
 
-    def check_actions(self, action) -> tf.Tensor:
+    def check_actions(self, action: tf.Tensor) -> tf.Tensor:
         """Returns actions: int32 in 0..num_actions-1, or finite vectors.
 
         Raises:
-            ValueError: for others; in a graph, integers raise an
-                `InvalidArgumentError` when it runs, and vectors nothing.
+            ValueError: for others. In graphs, integers raise an
+                `InvalidArgumentError` when it runs, and vectors are unchecked.
         """
         if self.num_actions is None:
             tensor_checks.check_finite("Actions", action)
@@ -244,22 +250,6 @@ class PastFrames(Composite):
         if tensor_checks.known(past):
             self.embedding.check(past)
         return tf.ensure_shape(past, [None, self.num_past, None, None])
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "num_embeddings": self.num_embeddings,
-            "num_past": self.num_past,
-            "num_actions": self.num_actions,
-            "action_size": self.action_size,
-            "embedding_dim": self.embedding_dim,
-            "hidden_channels": self.hidden_channels,
-            "num_residual_layers": self.num_residual_layers,
-            "residual_channels": self.residual_channels,
-            "kernel_size": self.kernel_size,
-            "action_dropout": self.action_dropout,
-            "seed": self.seed,
-        }
 
 
 def _coordinates(x):

@@ -1,50 +1,50 @@
-"""What networks that apply layers one after another share."""
+"""The base of networks that apply layers one after another."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from vqvae_tf.layers.configured import Configured
 from vqvae_tf.layers.convolution import check_axes, convolution
 from vqvae_tf.layers.residual import ResidualStack
 from vqvae_tf.runtime.freezing import Composite
 
 
-class LayerStack(Composite):
+class LayerStack(Configured, Composite):
     """A network of layers that are applied one after another.
 
-    Subclasses create the layers as attributes, in the order in which files
-    and optimizers know their variables, and return them from `in_order`.
+    Subclasses create the layers as attributes, in the order of their variables
+    in files and optimizers, and return them from `in_order`.
     """
 
     rank = 2
-    # Constructor arguments that are attributes of the same name.
-    arguments = ()
 
     def in_order(self) -> list[keras.layers.Layer]:
-        """Returns the layers in the order in which they are applied."""
+        """Returns the layers in the order of their application."""
         raise NotImplementedError(
             f"{type(self).__name__} must implement in_order."
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         check_axes(self.rank, input_shape)
         self.build_in_order(input_shape)
         self.built = True
 
-    def build_in_order(self, shape) -> None:
-        """Builds each layer for what the one before it returns."""
+    def build_in_order(self, shape: tuple[int | None, ...]) -> None:
+        """Builds each layer for the output of the one before it."""
         for layer in self.in_order():
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         shape = tuple(input_shape)
         for layer in self.in_order():
             shape = layer.compute_output_shape(shape)
         return tuple(shape)
-
-    def get_config(self):
-        own = {name: getattr(self, name) for name in self.arguments}
-        return {**super().get_config(), **own}
 
 
 class ConvStack(LayerStack):
@@ -52,33 +52,24 @@ class ConvStack(LayerStack):
 
     Args:
         hidden_channels: channels of the residual blocks.
-        stage_channels: channels of each strided layer but the one at the
-            latents' resolution.
+        stage_channels: channels of each strided layer except the one next to
+            the latents.
         num_residual_layers: the number of residual blocks.
         residual_channels: channels inside a block; hidden_channels if None.
         kernel_size: window of the strided layers.
         rank: 1 (waveforms), 2 (images) or 3 (clips).
     """
 
-    arguments = (
-        "hidden_channels",
-        "stage_channels",
-        "num_residual_layers",
-        "residual_channels",
-        "kernel_size",
-        "rank",
-    )
-
     def __init__(
         self,
-        hidden_channels,
-        stage_channels,
-        num_residual_layers,
-        residual_channels,
-        kernel_size,
-        rank,
-        **kwargs,
-    ):
+        hidden_channels: int,
+        stage_channels: tuple[int, ...],
+        num_residual_layers: int,
+        residual_channels: int | None,
+        kernel_size: int,
+        rank: int,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.hidden_channels = hidden_channels
         self.stage_channels = stage_channels
@@ -88,11 +79,15 @@ class ConvStack(LayerStack):
         self.rank = rank
 
     def make_conv(
-        self, filters, kernel_size, name, make=convolution, **kwargs
+        self,
+        filters: int,
+        kernel_size: int,
+        name: str,
+        make: Callable[..., keras.layers.Layer] = convolution,
+        **kwargs: Any,
     ) -> keras.layers.Layer:
         """Returns a convolution of the network's rank and dtype."""
-        dtype = self.dtype_policy
-        kwargs = {"dtype": dtype, "name": name, **kwargs}
+        kwargs = {"dtype": self.dtype_policy, "name": name, **kwargs}
         return make(self.rank, filters, kernel_size, **kwargs)
 
     def make_residuals(self) -> ResidualStack:
@@ -107,7 +102,9 @@ class ConvStack(LayerStack):
         )
 
 
-def stages(channels, count: int, default: int) -> tuple[int, ...]:
+def stages(
+    channels: Sequence[int] | None, count: int, default: int
+) -> tuple[int, ...]:
     """Returns `count` stage widths, or raises ValueError."""
     count = max(count, 0)
     if channels is None:
@@ -115,30 +112,34 @@ def stages(channels, count: int, default: int) -> tuple[int, ...]:
     if len(channels) != count:
         raise ValueError(
             f"stage_channels names the channels of {count} strided layers "
-            "(all but the one at the latents' resolution). Received: "
+            "(all except the one next to the latents). Received: "
             f"stage_channels={tuple(channels)}."
         )
     return tuple(channels)
 
 
-# Grids of one size ------------------------------------------------------------
+# Grids of a fixed size --------------------------------------------------------
 
 
-def check_grid(network, sizes, shape) -> None:
-    """Raises ValueError unless inputs have these sizes, or unknown ones."""
+def check_grid(
+    network: str, sizes: tuple[int, int], shape: tuple[int | None, ...]
+) -> None:
+    """Raises ValueError unless inputs have these or unknown sizes."""
     check_axes(2, shape)
     if any(n not in (None, size) for n, size in zip(shape[1:-1], sizes)):
         raise ValueError(
-            f"The {network} was made for inputs of {sizes[0]} x {sizes[1]}, "
-            "and its dense layers take no other size. Received: inputs of "
+            f"The {network} was made for inputs of {sizes[0]} x {sizes[1]}; "
+            "its dense layers support no other size. Received: inputs of "
             f"shape {tuple(shape)}."
         )
 
 
-def of_grid(network, sizes, inputs) -> tf.Tensor:
-    """Returns the inputs with static sizes; in a graph, refuses others.
+def of_grid(
+    network: str, sizes: tuple[int, int], inputs: tf.Tensor
+) -> tf.Tensor:
+    """Returns the inputs with static sizes; graphs reject others.
 
-    Without it a larger grid would be read as several.
+    Otherwise the reshape would split a larger grid into several.
     """
     check_grid(network, sizes, inputs.shape)
     return tf.ensure_shape(inputs, [None, *sizes, None])

@@ -1,4 +1,4 @@
-"""Quantizers: each latent vector becomes one of finitely many."""
+"""Quantizers replace each latent vector by one of finitely many."""
 
 from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.usage import CodebookUsage

@@ -1,8 +1,9 @@
 """The interface of every quantizer, and what they all share."""
 
-import typing
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.quantizers import lookup
@@ -17,9 +18,9 @@ class Quantizer(ReplicaLosses):
     """Replaces each latent vector by one of finitely many vectors.
 
     Latents are `[batch, ..., channels]`; each position is quantized on its
-    own, to G codes in 0..K-1. This class does all that does not depend on how
-    a code is found: shapes and dtypes, masks, straight-through gradients,
-    usage statistics, symbolic tensors and the checks.
+    own, to G codes in 0..K-1. This class handles everything except the search
+    itself: shapes and dtypes, masks, straight-through gradients, usage
+    statistics, symbolic tensors and checks.
 
     A subclass defines, for N vectors z, float32 `[N, channels]`:
 
@@ -27,35 +28,35 @@ class Quantizer(ReplicaLosses):
     * `look_up(codes)`: the vectors of codes `[G, N]`, shaped like z;
     * `get_config()`;
 
-    and, where the default does not do:
+    and, if the defaults do not suit:
 
-    * `loss(z, quantized, codes, weights)`: what `add_loss` is given (0);
+    * `loss(z, quantized, codes, weights)`: passed to `add_loss`; 0 by default;
     * `build(input_shape)`: creates variables, after `super().build(...)`;
-    * `to_search_space(z)`, `from_search_space(quantized)`: another space to
-      search in, such as groups of channels, a bounded range or the unit
-      sphere. The other methods work in that space (axis -2 is N), and
-      gradients pass straight through there;
+    * `to_search_space(z)`, `from_search_space(quantized)`: map to and from the
+      space that is searched, such as groups of channels, a bounded range or
+      the unit sphere. The other methods work in that space (axis -2 is N),
+      and the straight-through gradient is applied there;
     * `prepare(z, weights)`, `learn(z, codes, counts, weights, prepared)`:
-      change the state before and after the search of a training step.
+      update the state before and after the search of a training step.
 
     Args:
         num_embeddings: K, the number of values of a code.
         channels: size of the latents' last axis.
-        num_codebooks: G, the number of codes of a position.
+        num_codebooks: G, the number of codes per position.
 
     Attributes:
         num_embeddings, channels, num_codebooks: as given.
         usage_metric: the `CodebookUsage` since the last reset.
 
     Call arguments:
-        latents: float `[batch, ..., channels]`; any rank from 2, any sizes.
-        training: the state changes only where this is true and the layer is
-            trainable. In a graph, usage is counted where it is given, True or
-            False, and not where it is left out, as in exported models.
+        latents: float `[batch, ..., channels]`, of rank 2 or more.
+        training: the state is updated only if this is true and the layer is
+            trainable. Graphs count code usage only if it is given, True or
+            False; exported models leave it out.
         mask: optional bool or float, `[batch, ...]` without the channel axis,
-            or `[batch]`. Latents masked out (0) are quantized but count
-            neither in the loss nor in any statistics.
-        return_codes: whether to return the codes too, from the same search.
+            or `[batch]`. Masked latents (0) are quantized but excluded from
+            the loss and all statistics.
+        return_codes: whether to also return the codes of the same search.
         only: used by `encode` ("codes") and `decode` ("embeddings") when they
             are called with symbolic tensors.
 
@@ -64,8 +65,7 @@ class Quantizer(ReplicaLosses):
         `return_codes` a pair of these and the codes, as `encode` returns them.
 
     Raises:
-        ValueError: for latents of another number of channels, or a mask of
-            another shape.
+        ValueError: for the wrong number of channels or shape of the mask.
 
     Example: each channel becomes -1 or 1.
 
@@ -95,8 +95,8 @@ class Quantizer(ReplicaLosses):
         num_embeddings: int,
         channels: int,
         num_codebooks: int = 1,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**{"autocast": False, **kwargs})
         self.num_embeddings = check_positive("num_embeddings", num_embeddings)
         self.channels = check_positive("channels", channels)
@@ -106,69 +106,82 @@ class Quantizer(ReplicaLosses):
             self.num_embeddings, self.num_codebooks, prefix=f"{self.name}_"
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self._check_channels(input_shape)
         self.built = True
 
-    # What a subclass defines --------------------------------------------------
+    # Defined by subclasses ----------------------------------------------------
 
-    def search(self, z) -> tf.Tensor:
+    def search(self, z: tf.Tensor) -> tf.Tensor:
         """Returns codes, int32 `[G, N]`, of z in the search space."""
         raise NotImplementedError(
             f"{type(self).__name__} must implement search."
         )
 
-    def look_up(self, codes) -> tf.Tensor:
-        """Returns what codes `[G, N]` stand for, shaped like z."""
+    def look_up(self, codes: tf.Tensor) -> tf.Tensor:
+        """Returns the vectors of codes `[G, N]`, shaped like z."""
         raise NotImplementedError(
             f"{type(self).__name__} must implement look_up."
         )
 
-    def loss(self, z, quantized, codes, weights) -> tf.Tensor:
-        """Returns what is added to the loss, a scalar; by default 0.
+    def loss(
+        self,
+        z: tf.Tensor,
+        quantized: tf.Tensor,
+        codes: tf.Tensor,
+        weights: tf.Tensor | None,
+    ) -> tf.Tensor:
+        """Returns a scalar to be added to the loss; by default 0.
 
         Args:
             z: latents in the search space.
-            quantized: what their codes stand for, shaped like z.
+            quantized: the vectors of their codes, shaped like z.
             codes: int32 `[G, N]`.
-            weights: float32 `[N]`, what each latent counts, or None for 1.
+            weights: float32 `[N]`, the weight of each latent, or None for 1.
         """
         return tf.zeros([])
 
-    def to_search_space(self, z) -> tf.Tensor:
-        """Maps float32 `[N, channels]` to where codes are searched."""
+    def to_search_space(self, z: tf.Tensor) -> tf.Tensor:
+        """Maps float32 `[N, channels]` to the space that is searched."""
         return z
 
-    def from_search_space(self, quantized) -> tf.Tensor:
-        """Maps what `look_up` returns to `[N, channels]` in that order."""
+    def from_search_space(self, quantized: tf.Tensor) -> tf.Tensor:
+        """Maps the result of `look_up` back to `[N, channels]`."""
         return quantized
 
-    def prepare(self, z, weights) -> typing.Any:
-        """Changes the state before a training step's search.
+    def prepare(self, z: tf.Tensor, weights: tf.Tensor | None) -> Any:
+        """Updates the state before a training step's search.
 
         Returns:
-            Anything, for `learn`.
+            Anything; it is passed to `learn`.
         """
 
-    def learn(self, z, codes, counts, weights, prepared) -> None:
-        """Changes the state after a training step's search.
+    def learn(
+        self,
+        z: tf.Tensor,
+        codes: tf.Tensor,
+        counts: tf.Tensor,
+        weights: tf.Tensor | None,
+        prepared: Any,
+    ) -> None:
+        """Updates the state after a training step's search.
 
         Args:
             z, codes, weights: as for `loss`.
             counts: float32 `[G, K]`, how often this replica used each code.
-            prepared: what `prepare` returned.
+            prepared: the result of `prepare`.
         """
 
     # Latents to quantized latents ---------------------------------------------
 
     def call(
         self,
-        latents,
-        training=None,
-        mask=None,
-        return_codes=False,
-        only=None,
-    ):
+        latents: tf.Tensor,
+        training: bool | None = None,
+        mask: tf.Tensor | None = None,
+        return_codes: bool = False,
+        only: str | None = None,
+    ) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
         if only is not None:
             return self._only(only)(latents)
         z = self._vectors(latents)
@@ -177,8 +190,8 @@ class Quantizer(ReplicaLosses):
         prepared = self.prepare(z, weights) if update else None
         codes = self.search(tf.stop_gradient(z))
         quantized = self.look_up(codes)
-        # In a graph whose caller does not say what it is for (an export, say)
-        # nobody asks for the metrics, and other runtimes cannot count.
+        # A graph without `training` is for inference, such as an export, where
+        # metrics are not read and other runtimes cannot update them.
         if training is not None or tf.executing_eagerly():
             counts = lookup.code_counts(codes, self.num_embeddings, weights)
             if update:
@@ -196,20 +209,20 @@ class Quantizer(ReplicaLosses):
         self._check_channels(latents.shape)
         if not latents.dtype.is_floating:
             raise ValueError(
-                "Latents are floating-point vectors. Received: latents of "
-                f"dtype {latents.dtype.name}; `decode` looks codes up."
+                "Latents must be floating-point vectors. Received: latents of "
+                f"dtype {latents.dtype.name}. To look up codes, call `decode`."
             )
         z = tf.reshape(tf.cast(latents, tf.float32), [-1, self.channels])
         return self.to_search_space(z)
 
     def _positions_of(self, quantized, latents):
-        """What codes stand for, to the shape of `latents`."""
+        """Reshapes looked-up vectors like `latents`."""
         quantized = self.from_search_space(quantized)
         quantized = tf.reshape(quantized, tf.shape(latents))
         return _of_shape(quantized, latents.shape)
 
     def _codes_of_positions(self, codes, latents):
-        """Codes `[G, N]` to those of the positions of `latents`."""
+        """Reshapes codes `[G, N]` to the positions of `latents`."""
         shape = tf.shape(latents)[:-1]
         if self.num_codebooks == 1:
             codes = tf.reshape(codes, shape)
@@ -219,20 +232,21 @@ class Quantizer(ReplicaLosses):
         return _of_shape(codes, latents.shape[:-1] + (self.num_codebooks,))
 
     def _position_weights(self, latents, mask):
-        """Returns float32 `[N]`, what each position counts, or None for 1."""
+        """Returns the weight of each position, float32 `[N]`, or None for 1."""
         if mask is None:
             return None
         mask = tf.cast(mask, tf.float32)
         _check_mask_shape(mask.shape, latents.shape)
         shape = tf.shape(latents)[:-1]
-        missing = len(latents.shape) - 1 - len(mask.shape)
-        for _ in range(missing):
+        while len(mask.shape) < len(latents.shape) - 1:
             mask = mask[..., tf.newaxis]
         return tf.reshape(tf.broadcast_to(mask, shape), [-1])
 
     # Codes --------------------------------------------------------------------
 
-    def encode(self, latents) -> tf.Tensor:
+    def encode(
+        self, latents: tf.Tensor | np.ndarray | keras.KerasTensor
+    ) -> tf.Tensor:
         """Returns the codes of latents.
 
         Args:
@@ -250,7 +264,9 @@ class Quantizer(ReplicaLosses):
         codes = self.search(self._vectors(latents))
         return self._codes_of_positions(codes, latents)
 
-    def decode(self, codes) -> tf.Tensor:
+    def decode(
+        self, codes: tf.Tensor | np.ndarray | keras.KerasTensor
+    ) -> tf.Tensor:
         """Returns the quantized latents of codes.
 
         Args:
@@ -261,9 +277,9 @@ class Quantizer(ReplicaLosses):
             float32 `[batch, ..., channels]`.
 
         Raises:
-            ValueError: in eager mode, if a code is not in 0..K-1; in a graph
-                an `InvalidArgumentError` when it runs. XLA checks nothing:
-                compiled, codes are clamped to 0..K-1.
+            ValueError: in eager mode, if a code is not in 0..K-1. Graphs
+                raise an `InvalidArgumentError` when they run; under XLA,
+                codes are clamped to 0..K-1 instead.
         """
         self._ensure_built()
         if isinstance(codes, keras.KerasTensor):
@@ -277,8 +293,8 @@ class Quantizer(ReplicaLosses):
         quantized = tf.reshape(quantized, shape)
         return _of_shape(quantized, codes.shape[:-1] + (self.channels,))
 
-    def check_codes(self, codes) -> tf.Tensor:
-        """Returns codes as int32 after the checks that `decode` makes."""
+    def check_codes(self, codes: tf.Tensor | np.ndarray) -> tf.Tensor:
+        """Returns codes as int32, checked as by `decode`."""
         codes = tensor_checks.as_tensor("Codes", codes)
         self._check_code_type(codes.dtype.name, codes.shape)
         return tensor_checks.whole_numbers(codes, self.num_embeddings)
@@ -301,14 +317,14 @@ class Quantizer(ReplicaLosses):
     def _check_code_type(self, dtype, shape):
         if not keras.backend.is_int_dtype(dtype):
             raise ValueError(
-                "Codes are integers. Received: codes of dtype "
-                f"{dtype}; decode latents by calling the layer."
+                f"Codes must be integers. Received: codes of dtype {dtype}. To "
+                "quantize latents, call the layer."
             )
         groups = self.num_codebooks
         if groups > 1 and (not len(shape) or shape[-1] != groups):
             raise ValueError(
-                f"With num_codebooks={groups} the last axis of codes has "
-                f"{groups} entries. Received: codes of shape {shape}."
+                f"With num_codebooks={groups}, the last axis of codes must "
+                f"have {groups} entries. Received: codes of shape {shape}."
             )
 
     def _check_channels(self, shape):
@@ -321,20 +337,22 @@ class Quantizer(ReplicaLosses):
             )
 
     def _channels_explained(self):
-        """Returns the number of channels, and how it comes about."""
+        """Returns the number of channels, and how it is computed."""
         return f"{self.channels}"
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return tuple(input_shape)
 
     def compute_output_spec(
         self,
-        latents,
-        training=None,
-        mask=None,
-        return_codes=False,
-        only=None,
-    ):
+        latents: keras.KerasTensor,
+        training: bool | None = None,
+        mask: keras.KerasTensor | None = None,
+        return_codes: bool = False,
+        only: str | None = None,
+    ) -> keras.KerasTensor | tuple[keras.KerasTensor, keras.KerasTensor]:
         groups = self.num_codebooks
         if only == "embeddings":
             self._check_code_type(latents.dtype, latents.shape)
@@ -358,16 +376,16 @@ def _check_mask_shape(mask, latents):
     )
     if not fits:
         raise ValueError(
-            f"A mask of latents of shape {tuple(latents)} has their shape "
-            f"without the channels, {tuple(positions)}, or only the batch. "
-            f"Received: a mask of shape {tuple(mask)}."
+            f"A mask of latents of shape {tuple(latents)} must have their "
+            f"shape without the channels, {tuple(positions)}, or only the "
+            f"batch axis. Received: a mask of shape {tuple(mask)}."
         )
 
 
 def _of_shape(tensor, shape):
-    """Returns the tensor, whose sizes a graph then knows.
+    """Returns the tensor with this static shape.
 
-    `tf.ensure_shape` would be an operation, which TFLite does not have.
+    `tf.ensure_shape` would add an operation that TFLite lacks.
     """
     tensor.set_shape(shape)
     return tensor

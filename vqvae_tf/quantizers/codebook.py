@@ -1,4 +1,7 @@
-"""The codebook variable, and checks of values that users assign to it."""
+"""The codebook variable, and checks of values assigned to it by users."""
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -6,15 +9,15 @@ import tensorflow as tf
 
 
 class Codebook(keras.Variable):
-    """A variable that tells its layer when someone assigns to it.
+    """A variable that notifies its layer of assignments.
 
-    Otherwise the moving averages would undo the assignment at the next step.
+    Otherwise the moving averages would undo an assignment at the next step.
     The layer itself uses `move`; loading restores the averages after the
     codebook.
 
     Args:
         *args, **kwargs: as for `keras.Variable`.
-        on_assign: called with the values before and after.
+        on_assign: called with the values before and after an assignment.
 
     Example:
 
@@ -25,22 +28,29 @@ class Codebook(keras.Variable):
     [1. 2.]
     """
 
-    def __init__(self, *args, on_assign, **kwargs):
+    def __init__(
+        self,
+        *args: Any,
+        on_assign: Callable[[tf.Tensor, tf.Tensor], Any],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._on_assign = on_assign
 
-    def assign(self, value):
+    def assign(self, value: tf.Tensor | np.ndarray) -> tf.Tensor:
         before = tf.identity(self)
         value = super().assign(value)
         self._on_assign(before, value)
         return value
 
-    def move(self, value):
-        """Assigns without calling `on_assign`, as a training step does."""
+    def move(self, value: tf.Tensor) -> tf.Tensor:
+        """Assigns without calling `on_assign`; for training steps."""
         return super().assign(value)
 
 
-def given_codebook(embeddings, shape) -> tf.Tensor:
+def given_codebook(
+    embeddings: tf.Tensor | np.ndarray, shape: tuple[int, ...]
+) -> tf.Tensor:
     """Returns a user's embeddings, float32 `[G, K, D]`.
 
     Args:
@@ -48,12 +58,14 @@ def given_codebook(embeddings, shape) -> tf.Tensor:
         shape: G, K, D.
 
     Raises:
-        ValueError: for another shape, or values that are not finite numbers.
+        ValueError: for the wrong shape, or values that are not finite.
     """
     return _given("embeddings", embeddings, shape, "[K, D]", "[G, K, D]")
 
 
-def given_counts(counts, shape) -> tf.Tensor:
+def given_counts(
+    counts: tf.Tensor | np.ndarray, shape: tuple[int, ...]
+) -> tf.Tensor:
     """Returns a user's counts, float32 `[G, K]`.
 
     Args:
@@ -61,8 +73,8 @@ def given_counts(counts, shape) -> tf.Tensor:
         shape: G, K.
 
     Raises:
-        ValueError: for another shape, or values that are not finite numbers,
-            or below 0.
+        ValueError: for the wrong shape, or values that are negative or not
+            finite.
     """
     counts = _given("counts", counts, shape, "[K]", "[G, K]")
     if tf.executing_eagerly() and float(tf.reduce_min(counts)) < 0:
@@ -75,7 +87,6 @@ def given_counts(counts, shape) -> tf.Tensor:
 
 def _given(name, values, shape, short, long):
     values = _numbers(name, values)
-    shape = tuple(shape)
     fitting = [shape, shape[1:]] if shape[0] == 1 else [shape]
     if tuple(values.shape) not in fitting:
         letters = short if shape[0] == 1 else long

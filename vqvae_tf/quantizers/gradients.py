@@ -1,11 +1,11 @@
-"""Gradients through a quantizer, and its squared error."""
+"""Gradients of quantizers, and their squared error."""
 
 import tensorflow as tf
 
 
 @tf.custom_gradient
-def with_finite_gradient(x) -> tf.Tensor:
-    """Returns x, whose gradient is 0 where it would not be finite."""
+def with_finite_gradient(x: tf.Tensor) -> tf.Tensor:
+    """Returns x; a gradient with a NaN or infinite entry is replaced by 0."""
 
     def gradient(dy):
         return tf.where(tf.reduce_all(tf.math.is_finite(dy)), dy, 0.0)
@@ -14,12 +14,12 @@ def with_finite_gradient(x) -> tf.Tensor:
 
 
 @tf.custom_gradient
-def straight_through(latents, quantized) -> tf.Tensor:
-    """Returns `quantized`; its gradient goes to `latents`, unchanged."""
+def straight_through(latents: tf.Tensor, quantized: tf.Tensor) -> tf.Tensor:
+    """Returns `quantized`; its gradient is copied to `latents`."""
     return tf.identity(quantized), lambda gradient: (gradient, None)
 
 
-def mean_squares(difference, weights) -> tf.Tensor:
+def mean_squares(difference: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
     """Mean of squares over `[..., N, D]`, row n weighted by `weights[n]`."""
     if weights is None:
         size = tf.cast(tf.size(difference), tf.float32)

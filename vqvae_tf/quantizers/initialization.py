@@ -1,43 +1,49 @@
-"""Draws latents of a batch that become codes: at the start and at restarts."""
+"""Draws latents of a batch as new embeddings, initially and for restarts."""
 
-import typing
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from vqvae_tf.runtime import random, replicas
 
 
-class Candidates(typing.NamedTuple):
-    """A latent for each code, equal on all replicas."""
+class Candidates(NamedTuple):
+    """A latent for each code, the same on all replicas."""
 
     vectors: tf.Tensor  # float32 [G, K, D]
-    exist: tf.Tensor  # bool [K]: whether there is one for this code
-    usable: tf.Tensor  # bool: whether the batch has latents, all finite
+    exist: tf.Tensor  # bool [K]: whether this code has a candidate
+    usable: tf.Tensor  # bool: whether there are latents, and all are finite
 
 
-def draw_candidates(z, num_embeddings, seed, weights=None) -> Candidates:
-    """Draws for each code one latent of the global batch.
+def draw_candidates(
+    z: tf.Tensor,
+    num_embeddings: int,
+    seed: tf.Tensor,
+    weights: tf.Tensor | None = None,
+) -> Candidates:
+    """Draws one latent of the global batch for each code.
 
-    Code k's is drawn from the k-th of K equal parts of the batch, so none is
-    drawn twice. With fewer latents than codes, some parts are empty.
+    The batch is divided into K equal parts, and code k's latent comes from
+    part k, so none is drawn twice. With fewer latents than codes, some parts
+    are empty.
 
     Args:
         z: float32 `[G, N, D]`, this replica's latents of each codebook.
         num_embeddings: K.
-        seed: int32 `[2]`, equal on all replicas.
+        seed: int32 `[2]`, the same on all replicas.
         weights: optional `[N]`; latents of weight 0 are not drawn.
     """
     count = tf.shape(z)[1]
     finite = tf.reduce_all(tf.math.is_finite(z))
     if weights is not None:
-        # Latents that are masked out come last and are not drawn.
+        # Move masked latents to the end, where they are not drawn.
         masked = tf.cast(tf.equal(weights, 0), tf.int32)
         z = tf.gather(z, tf.argsort(masked, stable=True), axis=1)
         count -= tf.reduce_sum(masked)
     size, start = _global_rows(count)
     rows, exist = _draw_rows([z.shape[0], num_embeddings], size, seed)
     picked = _pick(z, rows - start, exist, count)
-    # The NaN in the sum tells all replicas.
+    # The sum spreads the NaN to all replicas.
     picked = tf.where(finite, picked, float("nan"))
     vectors = replicas.sum_over_replicas(picked)
     finite = tf.reduce_all(tf.math.is_finite(vectors))
@@ -45,7 +51,7 @@ def draw_candidates(z, num_embeddings, seed, weights=None) -> Candidates:
 
 
 def _draw_rows(shape, size, seed):
-    """Returns a row of 0..size-1 for each code, and whether it has one."""
+    """Returns a row in 0..size-1 for each code, and whether it has one."""
     bounds = tf.range(shape[1] + 1, dtype=tf.int64)
     bounds = tf.cast(bounds * tf.cast(size, tf.int64) // shape[1], tf.int32)
     widths = bounds[1:] - bounds[:-1]
@@ -55,7 +61,7 @@ def _draw_rows(shape, size, seed):
 
 
 def _pick(z, rows, exist, count):
-    """Returns the rows that are this replica's, and 0 for the others."""
+    """Returns the rows of z that this replica has, and 0 for the others."""
     here = exist & (rows >= 0) & (rows < count)
     rows = tf.where(here, rows, 0)
     picked = tf.cond(
@@ -67,7 +73,7 @@ def _pick(z, rows, exist, count):
 
 
 def _global_rows(size):
-    """Returns how many rows all replicas have, and where this one's start."""
+    """Returns the rows of all replicas, and the index of this one's first."""
     count = replicas.num_replicas()
     if count == 1:
         return size, 0

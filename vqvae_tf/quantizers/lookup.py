@@ -1,35 +1,35 @@
 """Nearest-neighbour search in a codebook, and sums of latents by code.
 
-Both work on grouped rows: latents `[G, N, D]` against codebooks `[G, K, D]`,
-one search per group g, in float32, and never build an [N, K] one-hot matrix.
+Latents are `[G, N, D]` and codebooks `[G, K, D]`, float32, with one search per
+group g. No `[N, K]` one-hot matrix is built.
 """
 
 import tensorflow as tf
 
-# More bytes of distances than this are computed in chunks of rows, which should
-# fit the processor's cache; larger chunks are not faster.
+# Larger distance matrices are computed in chunks of rows that fit the
+# processor's cache; larger chunks are not faster.
 MAX_DISTANCE_BYTES = 16 * 2**20
-# With _MANY embeddings or more the maximum is searched block by block.
+# From _MANY embeddings on, the maximum is found block by block.
 _BLOCK, _MANY = 64, 1024
 
 
 def nearest_codes(latents: tf.Tensor, codebooks: tf.Tensor) -> tf.Tensor:
     """Finds the nearest embedding of every latent (arXiv:1711.00937, eq. 1).
 
-    argmin_k |z - e_k|^2 = argmax_k (z . e_k - |e_k|^2 / 2), one matrix product
-    with the second term as an additional row.
+    argmin_k |z - e_k|^2 = argmax_k (z . e_k - |e_k|^2 / 2) is one matrix
+    product, with the second term as an additional row.
 
     Args:
         latents: float32 `[G, N, D]`, N rows in each of G groups.
         codebooks: float32 `[G, K, D]`, K embeddings in each group.
 
     Returns:
-        int32 `[G, N]`, each in 0..K-1; of equally near ones the first.
+        int32 `[G, N]`, each in 0..K-1; ties go to the first.
     """
     groups, count, _ = latents.shape
     num_embeddings = codebooks.shape[1]
     half_norms = 0.5 * tf.reduce_sum(codebooks**2, axis=-1, keepdims=True)
-    # Transposed once, not in each of the products.
+    # Transposed once, not in every product.
     table = tf.transpose(tf.concat([codebooks, -half_norms], -1), [0, 2, 1])
     rows = MAX_DISTANCE_BYTES // (4 * groups * num_embeddings)
     rows = max(rows, 64)
@@ -45,7 +45,7 @@ def nearest_codes(latents: tf.Tensor, codebooks: tf.Tensor) -> tf.Tensor:
 
 
 def _nearest(latents, table):
-    """Codes `[G, N]` of latents `[G, N, D]` by the table `[G, D + 1, K]`."""
+    """Codes `[G, N]` of latents `[G, N, D]`, given a table `[G, D + 1, K]`."""
     latents = tf.pad(latents, [[0, 0], [0, 0], [0, 1]], constant_values=1.0)
     if table.shape[0] == 1:
         # A plain matrix product is faster than a batched one of size 1.
@@ -55,11 +55,11 @@ def _nearest(latents, table):
 
 
 def _argmax(scores):
-    """`tf.argmax` over the last axis, faster where that is long.
+    """`tf.argmax` over the last axis, faster if that is long.
 
-    TensorFlow vectorizes `reduce_max`, but not `argmax`. So the maxima of
-    blocks find the best block, and `argmax` searches only that one. Of equal
-    entries the first is taken, as by `argmax`.
+    TensorFlow vectorizes `reduce_max` but not `argmax`, so block maxima select
+    the best block, and `argmax` searches only that one. Ties go to the first
+    entry, as in `argmax`.
     """
     size = scores.shape[-1]
     if size < _MANY or size % _BLOCK:
@@ -81,14 +81,14 @@ def _nearest_chunked(latents, table, rows):
     whole = latents
     if count is None:
         count = tf.shape(latents)[1]
-        # XLA also compiles this for fewer latents than a chunk, though it
-        # never runs then, and needs them to hold one.
+        # XLA compiles this branch even for fewer latents than a chunk, when it
+        # never runs, and requires them to fill one.
         short = tf.maximum(rows - count, 0)
         whole = tf.pad(latents, [[0, 0], [0, short], [0, 0]])
     chunks = count // rows
 
     def body(i, codes):
-        # tf.slice, since XLA needs a static size.
+        # tf.slice has the static size that XLA requires.
         chunk = tf.slice(whole, [0, i * rows, 0], [groups, rows, depth])
         return i + 1, codes.write(i, _nearest(chunk, table))
 
@@ -105,7 +105,7 @@ def _nearest_chunked(latents, table, rows):
 
 
 def flat_indices(codes: tf.Tensor, num_embeddings: int) -> tf.Tensor:
-    """Turns codes `[G, N]` into rows of the `[G * K, D]` view of codebooks."""
+    """Returns the rows of codes `[G, N]` in codebooks seen as `[G * K, D]`."""
     groups = codes.shape[0]
     if groups == 1:
         return codes
@@ -113,7 +113,9 @@ def flat_indices(codes: tf.Tensor, num_embeddings: int) -> tf.Tensor:
     return codes + offsets * num_embeddings
 
 
-def code_counts(codes, num_embeddings, weights=None) -> tf.Tensor:
+def code_counts(
+    codes: tf.Tensor, num_embeddings: int, weights: tf.Tensor | None = None
+) -> tf.Tensor:
     """Counts how often each code occurs.
 
     Args:
@@ -128,18 +130,23 @@ def code_counts(codes, num_embeddings, weights=None) -> tf.Tensor:
     indices = flat_indices(codes, num_embeddings)
     size = groups * num_embeddings
     if weights is None:
-        # tf.math.bincount would search for the largest code first.
+        # tf.math.bincount would first search for the largest code.
         counts = tf.raw_ops.DenseBincount(
             input=tf.reshape(indices, [-1]), size=size, weights=tf.zeros([0])
         )
     else:
-        # Adds in a fixed order, which matters for fractions.
+        # Summed in a fixed order, since sums of fractions depend on it.
         weights = tf.broadcast_to(weights, tf.shape(indices))
         counts = tf.math.unsorted_segment_sum(weights, indices, size)
     return tf.reshape(counts, [groups, num_embeddings])
 
 
-def code_sums(latents, codes, num_embeddings, weights=None) -> tf.Tensor:
+def code_sums(
+    latents: tf.Tensor,
+    codes: tf.Tensor,
+    num_embeddings: int,
+    weights: tf.Tensor | None = None,
+) -> tf.Tensor:
     """Sums the latents of each code.
 
     Args:

@@ -1,5 +1,7 @@
 """Perplexity and usage of a codebook over an epoch."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -11,7 +13,7 @@ def perplexity(counts: tf.Tensor) -> tf.Tensor:
         counts: float32 `[G, K]`, how often each code was used.
 
     Returns:
-        A scalar, the mean over the G codebooks; 1 where nothing was counted.
+        A scalar, the mean over the G codebooks; 1 if nothing was counted.
     """
     p = tf.math.divide_no_nan(
         counts, tf.reduce_sum(counts, axis=-1, keepdims=True)
@@ -27,16 +29,16 @@ def usage(counts: tf.Tensor) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class CodebookUsage(keras.metrics.Metric):
-    """Counts codes over an epoch; its result is `perplexity` and `usage`.
+    """Counts codes over an epoch; results are `perplexity` and `usage`.
 
-    The perplexity of one batch depends on the batch's size. This metric
-    therefore sums the counts of all batches, on all replicas, since the last
-    reset, and then takes exp(entropy) (Sonnet issue 257 explains the trap).
+    The perplexity of a batch depends on its size (see Sonnet issue 257), so
+    counts are summed over all batches and replicas since the last reset before
+    taking exp(entropy).
 
     Args:
         num_embeddings: K.
         num_codebooks: G.
-        prefix: put before the names of the two results.
+        prefix: prepended to the names of the two results.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class CodebookUsage(keras.metrics.Metric):
         num_codebooks: int = 1,
         prefix: str = "",
         name: str | None = None,
-    ):
+    ) -> None:
         super().__init__(name=name or f"{prefix}codebook_usage")
         self.num_embeddings = num_embeddings
         self.num_codebooks = num_codebooks
@@ -56,18 +58,18 @@ class CodebookUsage(keras.metrics.Metric):
             name="counts",
         )
 
-    def update_state(self, counts):
+    def update_state(self, counts: tf.Tensor) -> None:
         """Adds `counts`, float32 `[G, K]`, of one batch."""
         self.counts.assign_add(counts)
 
-    def result(self):
+    def result(self) -> dict[str, tf.Tensor]:
         counts = tf.convert_to_tensor(self.counts)
         return {
             f"{self.prefix}perplexity": perplexity(counts),
             f"{self.prefix}usage": usage(counts),
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "num_embeddings": self.num_embeddings,
             "num_codebooks": self.num_codebooks,

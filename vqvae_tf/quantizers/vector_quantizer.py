@@ -1,5 +1,7 @@
 """Vector quantization with a codebook trained by gradient descent."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -8,7 +10,7 @@ from vqvae_tf.quantizers import lookup
 from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.codebook import Codebook, given_codebook
 from vqvae_tf.quantizers.gradients import mean_squares, with_finite_gradient
-from vqvae_tf.quantizers.initialization import draw_candidates
+from vqvae_tf.quantizers.initialization import Candidates, draw_candidates
 from vqvae_tf.runtime import random, replicas
 from vqvae_tf.utils.checks import check_not_negative, check_positive, check_seed
 
@@ -31,32 +33,32 @@ class VectorQuantizer(Quantizer):
     with the layer's name: `perplexity` (1..K, exp of the entropy of the code
     counts) and `usage` (0..1, share of codes used).
 
-    Distances are computed in float32 whatever the dtype policy, and latents
-    are not cast on the way in.
+    Distances are computed in float32 under any dtype policy, and inputs are
+    not autocast.
 
-    A training step with a NaN or infinite latent (float16 overflows) on any
-    replica does not touch the codebook: it enters no average, restart or
+    A training step with a NaN or infinite latent (say, a float16 overflow) on
+    any replica leaves the codebook unchanged: it enters no average, restart or
     initial value, and the gradient of the codebook is 0 on that replica. The
     loss is then not finite, so a `keras.optimizers.LossScaleOptimizer` skips
     the step for the weights as well.
 
-    `set_codebook` sets a codebook of your own, from k-means or another model.
-    After a plain `embeddings.assign(...)`, too, training continues from what
-    was assigned, and `initialize_from_data` no longer overwrites it.
+    `set_codebook` sets embeddings from k-means or another model. After a plain
+    `embeddings.assign(...)`, too, training continues from the assigned values,
+    and `initialize_from_data` no longer overwrites them.
 
     Args:
-        num_embeddings: int, K, the number of embeddings of a codebook.
+        num_embeddings: int, K, the number of embeddings per codebook.
         embedding_dim: int, D, the size of an embedding.
         commitment_cost: float, beta of eq. 3; 0.25 as in the paper.
         num_codebooks: int, G, the number of channel groups; 1 by default.
         initialize_from_data: bool, whether to take the initial codebook from
             the latents of the first training batch (of all replicas) instead
-            of U(-1/K, 1/K), the default. No latent becomes two codes, so with
-            fewer than K latents some codes keep their random values.
-        restart_after: int or None, the default (never): replace a code that
-            no latent has chosen for this many training steps by a latent of
-            the current batch. Restarts are counted in the metric `restarts`.
-        seed: int or None, seeds initial values and the latents chosen for
+            of U(-1/K, 1/K), the default. Latents are not reused, so with fewer
+            than K of them some codes keep their random values.
+        restart_after: int or None, the default (never): a code unused for this
+            many training steps is replaced by a latent of the current batch.
+            Restarts are counted in the metric `restarts`.
+        seed: int or None, of the initial values and the latents drawn for
             restarts; 0 by default. None draws a seed, which differs between
             processes: with several workers, give a number.
 
@@ -65,7 +67,7 @@ class VectorQuantizer(Quantizer):
         channels: int, G * D.
 
     Call arguments:
-        latents: float `[batch, ..., G * D]`; any rank from 2, any sizes.
+        latents: float `[batch, ..., G * D]`, of rank 2 or more.
         training, mask, return_codes: as for `Quantizer`, as are the returns.
 
     Raises:
@@ -103,8 +105,8 @@ class VectorQuantizer(Quantizer):
         initialize_from_data: bool = False,
         restart_after: int | None = None,
         seed: int | None = 0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         dim = check_positive("embedding_dim", embedding_dim)
         groups = check_positive("num_codebooks", num_codebooks)
         super().__init__(num_embeddings, groups * dim, groups, **kwargs)
@@ -116,7 +118,7 @@ class VectorQuantizer(Quantizer):
         if restart_after is not None:
             restart_after = check_positive("restart_after", restart_after)
         self.restart_after = restart_after
-        # A number of its own, since several draws must agree on it.
+        # Fixed here, since several draws must use the same seed.
         seed = check_seed(seed)
         self.seed = np.random.randint(2**31) if seed is None else seed
         if restart_after is not None:
@@ -126,7 +128,7 @@ class VectorQuantizer(Quantizer):
 
     _trains_codebook = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         shape = (self.num_codebooks, self.num_embeddings, self.embedding_dim)
         with keras.name_scope(self.name, caller=self):
@@ -160,8 +162,12 @@ class VectorQuantizer(Quantizer):
             **{"dtype": "float32", **kwargs},
         )
 
-    def set_codebook(self, embeddings, counts=None) -> None:
-        """Sets the codebook, to k-means centres say; training goes on from it.
+    def set_codebook(
+        self,
+        embeddings: tf.Tensor | np.ndarray,
+        counts: tf.Tensor | np.ndarray | None = None,
+    ) -> None:
+        """Sets the codebook, such as to k-means centres, to train it further.
 
         `initialize_from_data` no longer overwrites it, and all codes count as
         just used.
@@ -169,13 +175,13 @@ class VectorQuantizer(Quantizer):
         Args:
             embeddings: finite numbers `[K, D]`, or `[G, K, D]`.
             counts: None, or for a `VectorQuantizerEMA` the number of latents
-                that each embedding stands for, `[K]` or `[G, K]`, its weight
-                in the moving average. By default an embedding takes over the
-                weight of the one it replaces, but at least 1.
+                assigned to each embedding, `[K]` or `[G, K]`: its weight in
+                the moving average. By default an embedding inherits the weight
+                of the one it replaces, but at least 1.
 
         Raises:
-            ValueError: for another shape, values that are not finite numbers,
-                or counts where the codebook has none.
+            ValueError: for the wrong shape, values that are not finite, or
+                counts for a codebook without them.
 
         Example:
 
@@ -195,16 +201,15 @@ class VectorQuantizer(Quantizer):
     def _given_counts(self, counts):
         if counts is not None:
             raise ValueError(
-                "A codebook trained by gradient has no counts; only that of a "
-                "VectorQuantizerEMA has. Received: counts="
-                f"{counts!r}."
+                "A codebook trained by gradient descent has no counts; use a "
+                f"VectorQuantizerEMA. Received: counts={counts!r}."
             )
 
     def _put_counts(self, counts):
-        """Sets counts as `_given_counts` returned them; here there are none."""
+        """Sets counts returned by `_given_counts`; here there are none."""
 
     def _follow_assigned(self, before, after):
-        """Makes the state agree with embeddings that someone assigned."""
+        """Updates the state to match assigned embeddings."""
         del before, after
         if self.initialize_from_data:
             self.steps.assign(tf.maximum(self.steps, 1))
@@ -218,28 +223,34 @@ class VectorQuantizer(Quantizer):
 
     # Search and loss --------------------------------------------------------
 
-    def to_search_space(self, z):
+    def to_search_space(self, z: tf.Tensor) -> tf.Tensor:
         """`[N, G * D]` to `[G, N, D]`."""
         if self.num_codebooks == 1:
             return z[tf.newaxis]
         z = tf.reshape(z, [-1, self.num_codebooks, self.embedding_dim])
         return tf.transpose(z, [1, 0, 2])
 
-    def from_search_space(self, quantized):
+    def from_search_space(self, quantized: tf.Tensor) -> tf.Tensor:
         if self.num_codebooks == 1:
             return quantized
         return tf.transpose(quantized, [1, 0, 2])
 
-    def search(self, z):
+    def search(self, z: tf.Tensor) -> tf.Tensor:
         embeddings = tf.stop_gradient(tf.convert_to_tensor(self.embeddings))
         return lookup.nearest_codes(z, embeddings)
 
-    def look_up(self, codes):
+    def look_up(self, codes: tf.Tensor) -> tf.Tensor:
         table = with_finite_gradient(tf.convert_to_tensor(self.embeddings))
         rows = lookup.flat_indices(codes, self.num_embeddings)
         return tf.gather(tf.reshape(table, [-1, self.embedding_dim]), rows)
 
-    def loss(self, z, quantized, codes, weights):
+    def loss(
+        self,
+        z: tf.Tensor,
+        quantized: tf.Tensor,
+        codes: tf.Tensor,
+        weights: tf.Tensor | None,
+    ) -> tf.Tensor:
         codebook = mean_squares(tf.stop_gradient(z) - quantized, weights)
         commitment = mean_squares(z - tf.stop_gradient(quantized), weights)
         return codebook + self.commitment_cost * commitment
@@ -252,8 +263,10 @@ class VectorQuantizer(Quantizer):
 
     # Updates of state -------------------------------------------------------
 
-    def prepare(self, z, weights):
-        """Returns latents that may become codes, or None if none need to."""
+    def prepare(
+        self, z: tf.Tensor, weights: tf.Tensor | None
+    ) -> Candidates | None:
+        """Returns candidates for new embeddings, or None if never needed."""
         if not self.initialize_from_data and self.restart_after is None:
             return None
         seed = random.fold_in(random.make_seed(self.seed), self.steps)
@@ -264,7 +277,14 @@ class VectorQuantizer(Quantizer):
             self._initialize(candidates)
         return candidates
 
-    def learn(self, z, codes, counts, weights, prepared):
+    def learn(
+        self,
+        z: tf.Tensor,
+        codes: tf.Tensor,
+        counts: tf.Tensor,
+        weights: tf.Tensor | None,
+        prepared: Candidates | None,
+    ) -> None:
         if self.restart_after is not None:
             counts = replicas.sum_over_replicas(counts)
             self._restart(counts, prepared)
@@ -276,13 +296,13 @@ class VectorQuantizer(Quantizer):
 
     def _restart(self, counts, candidates):
         unused = tf.where(counts > 0, 0, self.unused_steps + 1)
-        # A step without usable latents says nothing about any code.
+        # A step without usable latents does not count for any code.
         unused = tf.where(candidates.usable, unused, self.unused_steps)
         dead = (unused >= self.restart_after) & candidates.exist
         self.unused_steps.assign(tf.where(dead, 0, unused))
         self._replace(dead, candidates.vectors)
         restarts = tf.reduce_sum(tf.cast(dead, tf.float32))
-        # Every replica counts the same restarts, and metrics are summed.
+        # All replicas count the same restarts, and metrics are summed.
         self.restart_metric.update_state(restarts / replicas.num_replicas())
 
     def _initialize(self, candidates):
@@ -293,13 +313,13 @@ class VectorQuantizer(Quantizer):
         )
 
     def _replace(self, where, vectors):
-        """Replaces the codes at `where`, bool `[G, K]`, by `vectors`."""
+        """Replaces embeddings where `where`, bool `[G, K]`, by `vectors`."""
         where = where[..., tf.newaxis]
         self.embeddings.move(tf.where(where, vectors, self.embeddings))
 
     # Configuration ----------------------------------------------------------
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_embeddings": self.num_embeddings,

@@ -1,5 +1,7 @@
 """Vector quantization with a codebook of exponential moving averages."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -7,12 +9,13 @@ import tensorflow as tf
 from vqvae_tf.quantizers import lookup
 from vqvae_tf.quantizers.codebook import given_counts
 from vqvae_tf.quantizers.gradients import mean_squares
+from vqvae_tf.quantizers.initialization import Candidates
 from vqvae_tf.quantizers.vector_quantizer import VectorQuantizer
 from vqvae_tf.runtime import replicas
 from vqvae_tf.utils.checks import check_number
 
-# Sums and counts of a code that has long been unused drift apart by rounding
-# and vanish in the end; assigned values differ by more.
+# Sums and counts of a long unused code drift apart by rounding and finally
+# underflow; assigned values differ by more.
 _ROUNDING, _NOTHING = 1e-3, 1e-30
 
 
@@ -27,15 +30,15 @@ class VectorQuantizerEMA(VectorQuantizer):
         m_i <- decay * m_i + (1 - decay) * s_i
         e_i <- m_i / N_i   where n_i > 0
 
-    Counts start at 1 and sums at the codebook, so a code that is not used
-    keeps its place, bit for bit. If embeddings are assigned, their sums follow,
-    with counts of at least 1, and training goes on from there. Loss and codes
-    of a step use the codebook from before its update. The loss is the
+    Counts start at 1 and sums at the codebook, so the embedding of an unused
+    code stays the same, bit for bit. Assigning embeddings resets their sums,
+    with counts of at least 1, and training continues from there. Loss and
+    codes of a step use the codebook before its update. The loss is the
     commitment term alone. A step with a NaN or infinite latent, on any
     replica, changes none of the three.
 
     Args:
-        num_embeddings: int, K, the number of embeddings of a codebook.
+        num_embeddings: int, K, the number of embeddings per codebook.
         embedding_dim: int, D, the size of an embedding.
         commitment_cost: float, beta of eq. 3; 0.25 as in the paper.
         decay: float, gamma of appendix A.1, in [0, 1); 0.99 as in the paper.
@@ -68,8 +71,8 @@ class VectorQuantizerEMA(VectorQuantizer):
         commitment_cost: float = 0.25,
         decay: float = 0.99,
         num_codebooks: int = 1,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             num_embeddings,
             embedding_dim,
@@ -81,14 +84,20 @@ class VectorQuantizerEMA(VectorQuantizer):
             "decay", decay, 0, np.nextafter(1, 0), "a number in [0, 1)"
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         shape = self.embeddings.shape
         self.ema_counts = self._add_state("ema_counts", shape[:2], "ones")
         # The same seed, so the sums start at the codebook itself.
         self.ema_sums = self._add_state("ema_sums", shape, self._initializer())
 
-    def loss(self, z, quantized, codes, weights):
+    def loss(
+        self,
+        z: tf.Tensor,
+        quantized: tf.Tensor,
+        codes: tf.Tensor,
+        weights: tf.Tensor | None,
+    ) -> tf.Tensor:
         return self.commitment_cost * mean_squares(
             z - tf.stop_gradient(quantized), weights
         )
@@ -111,7 +120,7 @@ class VectorQuantizerEMA(VectorQuantizer):
         self.ema_sums.assign(sums)
 
     def _averages_of(self, where, embeddings):
-        """Returns counts and sums, made to agree with `embeddings` at `where`.
+        """Returns counts and sums that match `embeddings` at `where`.
 
         Args:
             where: bool `[G, K]`.
@@ -123,10 +132,10 @@ class VectorQuantizerEMA(VectorQuantizer):
         return counts, tf.where(where[..., tf.newaxis], sums, self.ema_sums)
 
     def _averages(self):
-        """Returns counts and sums that agree with the embeddings.
+        """Returns counts and sums that match the embeddings.
 
-        `set_weights`, for one, sets variables one after the other, and may set
-        sums that do not belong to the embeddings.
+        `set_weights`, for example, sets one variable after the other, and may
+        leave sums that do not match the embeddings.
         """
         embeddings = tf.convert_to_tensor(self.embeddings)
         counts = self.ema_counts[..., tf.newaxis]
@@ -135,7 +144,14 @@ class VectorQuantizerEMA(VectorQuantizer):
         apart = (error > _ROUNDING * counts * size) & (counts > _NOTHING)
         return self._averages_of(tf.reduce_any(apart, axis=-1), embeddings)
 
-    def learn(self, z, codes, counts, weights, prepared):
+    def learn(
+        self,
+        z: tf.Tensor,
+        codes: tf.Tensor,
+        counts: tf.Tensor,
+        weights: tf.Tensor | None,
+        prepared: Candidates | None,
+    ) -> None:
         z = tf.stop_gradient(z)
         sums = lookup.code_sums(z, codes, self.num_embeddings, weights)
         counts, sums = replicas.sum_over_replicas([counts, sums])
@@ -143,8 +159,8 @@ class VectorQuantizerEMA(VectorQuantizer):
         old_counts, old_sums = self._averages()
         ema_counts = self.decay * old_counts + step * counts
         ema_sums = self.decay * old_sums + step * sums
-        # A latent that is not finite makes its code's sum not finite, and all
-        # replicas have the same sums.
+        # A latent that is not finite shows in its code's sum, which is the
+        # same on all replicas.
         finite = tf.reduce_all(tf.math.is_finite(sums))
         self.ema_counts.assign(tf.where(finite, ema_counts, self.ema_counts))
         self.ema_sums.assign(tf.where(finite, ema_sums, self.ema_sums))
@@ -161,5 +177,5 @@ class VectorQuantizerEMA(VectorQuantizer):
         where = where[..., tf.newaxis]
         self.ema_sums.assign(tf.where(where, vectors, self.ema_sums))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "decay": self.decay}

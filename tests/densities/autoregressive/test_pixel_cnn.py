@@ -406,7 +406,7 @@ CODES = np.zeros([2, SIZE, SIZE], np.int32)
         (lambda: small().log_prob(CODES + 0.5), "must be whole numbers"),
         (
             lambda: small().log_prob(CODES, mask=np.ones([2, SIZE])),
-            "mask has shape",
+            "mask must have shape",
         ),
         (
             lambda: conditional().log_prob(CODES),

@@ -391,7 +391,7 @@ KEEP = np.ones([2, SIZE, SIZE], bool)
         ({"given_mask": KEEP}, "given and given_mask go together"),
         (
             {"given": CODES, "given_mask": KEEP[..., None]},
-            "given_mask has shape",
+            "given_mask must have shape",
         ),
         (
             {"given": CODES, "given_mask": KEEP[:, :4]},

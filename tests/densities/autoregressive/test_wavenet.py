@@ -313,7 +313,7 @@ CODES = np.zeros([2, TIME], np.int32)
         (lambda: small().log_prob(CODES + 6), r"Codes must be in 0\.\.5"),
         (
             lambda: small().log_prob(CODES, mask=np.ones([2, TIME, 1])),
-            r"mask has shape \[batch, time\]",
+            r"mask must have shape \[batch, time\]",
         ),
         (
             lambda: small(**KINDS["contexts"]).log_prob(CODES),

@@ -233,7 +233,7 @@ KEEP = np.ones([2, TIME], bool)
         ({"top_k": 0}, "top_k must be None or an integer"),
         ({"num_samples": 0}, "num_samples must be a positive integer"),
         ({"given": CODES}, "given and given_mask go together"),
-        ({"given": CODES, "given_mask": KEEP[0]}, "given_mask has shape"),
+        ({"given": CODES, "given_mask": KEEP[0]}, "given_mask must have shape"),
         (
             {"given": CODES, "given_mask": KEEP[:, :4]},
             "given_mask must be on the grid",

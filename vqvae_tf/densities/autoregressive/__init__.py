@@ -1,1 +1,1 @@
-"""PixelCNN and WaveNet, and how samples are drawn from them."""
+"""PixelCNN and WaveNet, and sampling from them."""

@@ -1,4 +1,7 @@
-"""What autoregressive densities of codes share: checks and sampling."""
+"""Checks and sampling of autoregressive densities of codes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +15,7 @@ from vqvae_tf.densities.conditioning import (
     resolve_num_samples,
     size_of,
 )
-from vqvae_tf.densities.sampling import takes_sampling
+from vqvae_tf.densities.sampling import Sampling, takes_sampling
 from vqvae_tf.utils import tensor_checks
 from vqvae_tf.utils.graph_cache import Graphs, call
 
@@ -20,23 +23,30 @@ from vqvae_tf.utils.graph_cache import Graphs, call
 class CodeDensity(DensityModel):
     """An autoregressive density of codes on a grid.
 
-    The order is that of the grid's positions, row by row, and of the G
-    codebooks at a position.
+    Codes are ordered by position, row by row, and at each position by
+    codebook.
 
     Subclasses have the attributes `num_embeddings`, `num_codebooks`,
     `event_shape` and `local_upsampling`, and implement `build`, `call` and
-    `visit`. Codes are integers `[batch, *grid]`, with a last axis G where
-    `num_codebooks` is > 1; inside, `[batch, *grid, G]`.
+    `visit`. Codes are integers `[batch, *grid]`, with a last axis G if
+    `num_codebooks` is > 1; internally always `[batch, *grid, G]`.
     """
 
     grid_axes = ("height", "width")
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._graphs = Graphs()
 
-    def visit(self, num_samples, grid, context, choose, record=False):
-        """Visits all positions in order and chooses the codes there.
+    def visit(
+        self,
+        num_samples: int | tf.Tensor,
+        grid: Sequence[int | tf.Tensor],
+        context: dict[str, tf.Tensor] | None,
+        choose: Callable[..., tf.Tensor],
+        record: bool = False,
+    ) -> tf.Tensor:
+        """Visits all positions in order and chooses their codes.
 
         Args:
             num_samples: an integer or int32 scalar tensor.
@@ -45,7 +55,7 @@ class CodeDensity(DensityModel):
             choose: `choose(logits, t, g)` returns codes int32
                 `[num_samples]` for float32 logits `[num_samples, K]` at
                 position t (int32 scalar, row by row) and codebook g.
-            record: whether the logits are returned instead of the codes.
+            record: whether to return the logits instead of the codes.
 
         Returns:
             int32 codes `[num_samples, *grid, G]`, or float32 logits
@@ -59,41 +69,42 @@ class CodeDensity(DensityModel):
 
     @takes_sampling
     def sample(
-        self, num_samples=None, context=None, event_shape=None, sampling=None
-    ):
+        self,
+        num_samples: int | tf.Tensor | None = None,
+        context: dict[str, tf.Tensor] | None = None,
+        event_shape: Sequence[int | tf.Tensor] | None = None,
+        sampling: Sampling | None = None,
+    ) -> tf.Tensor:
         """Draws codes, position by position, in one graph.
 
-        Works eagerly (the graph is made once for each grid, and once more for
-        top_k and top_p), in a `tf.function`, under XLA (where num_samples and
-        sizes must be known) and in exported models (where num_samples,
-        temperature, top_k, top_p and seed may be tensors). For equal
-        arguments the codes are equal in all of them, up to ties within
-        rounding.
+        Works eagerly (the graph is traced once per grid, and once more for
+        top_k and top_p), in a `tf.function`, under XLA (with known num_samples
+        and sizes) and in exported models (where num_samples, temperature,
+        top_k, top_p and seed may be tensors). Equal arguments give equal codes
+        in all of them, except for ties within rounding.
 
         Args:
-            num_samples: how many, an integer or int32 scalar tensor; by
-                default as many as context or given have, else 1. Those may
-                have a batch of 1, which serves all samples.
+            num_samples: an integer or int32 scalar tensor; by default the
+                batch of context or given, else 1. Those may have a batch of 1,
+                which is used for all samples.
             context: as for `log_prob`.
             event_shape: the grid; by default that of `given`, else that of
                 the local context, else the constructor's.
             temperature: divides the logits, a finite number of at least 0;
                 0 draws the most probable codes.
-            top_k: None, or draw from the k most probable codes only.
-            top_p: None, or draw from the fewest codes that have this
-                probability together.
+            top_k, top_p: None, or restrict the codes; see `Sampling`.
             seed: an integer, int32 scalar or int32 [2]; None for a new one.
             given: codes to complete, `[batch, *grid]` or with G.
             given_mask: bool `[batch, *grid]`, true where the code of `given`
-                is kept; others of `given` are not looked at.
+                is kept; others are ignored.
 
         Returns:
             int32 `[num_samples, *grid]`, or `[..., G]`.
 
         Raises:
             ValueError: for options out of range, a context that is not
-                finite, batches or grids that do not fit, and one of given and
-                given_mask alone. Tensors of a graph are asserted: an
+                finite, incompatible batches or grids, and one of given and
+                given_mask alone. For tensors of a graph, an
                 `InvalidArgumentError` when it runs.
         """
         sampling = sampling.checked()
@@ -126,15 +137,19 @@ class CodeDensity(DensityModel):
         options = arguments["sampling"].as_tensors(self.num_embeddings)
         return self._draw_eagerly(grid, {**arguments, "sampling": options})
 
-    def check_entries(self, context):
-        """Raises ValueError unless a context has the entries expected."""
+    def check_entries(self, context: dict[str, tf.Tensor] | None) -> Any:
+        """Raises ValueError unless a context has the expected entries."""
 
-    def mode(self, context=None, seed=0):
-        """Returns a seeded sample: an autoregressive density has no mode."""
+    def mode(
+        self,
+        context: dict[str, tf.Tensor] | None = None,
+        seed: int | tf.Tensor = 0,
+    ) -> tf.Tensor:
+        """Returns a seeded sample, since the mode is intractable."""
         return self.sample(context=context, seed=seed)
 
     def _draw_eagerly(self, grid, arguments):
-        # One graph for all options and batches, without the sort one more.
+        # One graph for all options and batches, and another without the sort.
         filtered = arguments["sampling"].is_filtered
         draw = self._graphs.get(self._draw, grid, kind=filtered)
         return call(draw, arguments, context=[0], sampling=_batch_axis)
@@ -157,7 +172,7 @@ class CodeDensity(DensityModel):
         return codes if self.num_codebooks > 1 else codes[..., 0]
 
     def _cached_logits(self, value, context=None):
-        """Logits of codes as the sampler computes them; for tests."""
+        """Logits of codes, as computed by the sampler; for tests."""
         codes = self._codes(value)
         axes = range(1, 1 + len(self.grid_axes))
         grid = [size_of(codes, axis) for axis in axes]
@@ -170,7 +185,7 @@ class CodeDensity(DensityModel):
         logits = self.visit(batch, grid, context, choose, record=True)
         return logits if self.num_codebooks > 1 else logits[..., 0, :]
 
-    def export_signature(self):
+    def export_signature(self) -> list:
         axes = [None] * len(self.grid_axes)
         books = [] if self.num_codebooks == 1 else [self.num_codebooks]
         sizes = {"global": [], "local": axes}
@@ -185,8 +200,8 @@ class CodeDensity(DensityModel):
 
     # Checks -----------------------------------------------------------------
 
-    def check_input(self, x):
-        """Raises ValueError for codes of another shape, or out of range."""
+    def check_input(self, x: tf.Tensor | np.ndarray) -> None:
+        """Raises ValueError for codes of the wrong shape, or out of range."""
         x = tensor_checks.as_tensor("Codes", x)
         self._check_shape(x)
         if tensor_checks.known(x):
@@ -222,12 +237,14 @@ class CodeDensity(DensityModel):
         if len(mask.shape) != 1 + len(self.grid_axes):
             axes = ", ".join(["batch", *self.grid_axes])
             raise ValueError(
-                f"{name} has shape [{axes}]. "
+                f"{name} must have shape [{axes}]. "
                 f"Received: a mask of shape {tuple(mask.shape)}."
             )
         return mask
 
-    def check_given(self, sampling):
+    def check_given(
+        self, sampling: Sampling
+    ) -> tuple[tf.Tensor | None, tf.Tensor | None]:
         """Returns codes `[batch, *grid, G]` and the mask, or two Nones.
 
         Args:
@@ -239,8 +256,8 @@ class CodeDensity(DensityModel):
         given = tensor_checks.as_tensor("given", sampling.given)
         if given.dtype == tf.bool:
             raise ValueError(
-                "Codes are integers. Received: given of dtype bool; the mask "
-                "is given_mask."
+                "Codes must be integers. Received: given of dtype bool; pass "
+                "the mask as given_mask."
             )
         self._check_shape(given)
         axes = range(1, len(keep.shape))
@@ -254,22 +271,20 @@ class CodeDensity(DensityModel):
         axes = range(1, 1 + len(self.grid_axes))
         local = context.get("local")
         if event_shape is not None:
-            grid = self._check_event_shape(event_shape)
-        elif given is not None:
-            grid = tuple(size_of(given, axis) for axis in axes)
-        elif local is not None and len(local.shape) == len(axes) + 2:
+            return self._check_event_shape(event_shape)
+        if given is not None:
+            return tuple(size_of(given, axis) for axis in axes)
+        if local is not None and len(local.shape) == len(axes) + 2:
             factor = self.local_upsampling
-            grid = tuple(size_of(local, axis) * factor for axis in axes)
-        else:
-            grid = self.event_shape
-        return grid
+            return tuple(size_of(local, axis) * factor for axis in axes)
+        return self.event_shape
 
     def _check_event_shape(self, event_shape):
         shape = tuple(event_shape) if np.iterable(event_shape) else ()
         if len(shape) != len(self.grid_axes):
             raise ValueError(
                 f"event_shape is the grid, ({', '.join(self.grid_axes)}); "
-                "codebooks are counted by num_codebooks. "
+                "the number of codebooks is num_codebooks. "
                 f"Received: event_shape={event_shape!r}."
             )
         name = "Each size of event_shape"
@@ -277,11 +292,11 @@ class CodeDensity(DensityModel):
 
 
 def _batch_axis(option):
-    return [0] if len(option.shape) > 1 else []  # of what is given alone
+    return [0] if len(option.shape) > 1 else []  # given and given_mask only
 
 
 def _finite(context):
-    """Returns the entries of the context that are there, finite tensors."""
+    """Returns the entries of a context that are not None, checked."""
     return {
         name: tensor_checks.finite(f'context["{name}"]', entry)
         for name, entry in (context or {}).items()

@@ -1,30 +1,33 @@
-"""From features to the logits of one or several codebooks."""
+"""Maps features to the logits of one or several codebooks."""
+
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from vqvae_tf.layers.configured import Configured
+
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class CodeHead(keras.layers.Layer):
-    """Logits p(c_g | features, c_1 ... c_{g-1}) at each position.
+class CodeHead(Configured):
+    """Logits of p(c_g | features, c_1 ... c_{g-1}) at each position.
 
-    `relu`, a 1x1 convolution, `relu`, a 1x1 convolution. Codebook g has its
-    own hidden units; to those is added a linear map of the embeddings of the
-    codes before it, so that the codebooks are autoregressive too.
+    `relu`, a 1x1 convolution, `relu`, a 1x1 convolution. Each codebook has
+    hidden units of its own, to which a linear map of the embeddings of earlier
+    codebooks' codes is added, so that codebooks are autoregressive too.
 
     Args:
         num_embeddings: K.
         num_codebooks: G.
         channels: of each codebook's hidden layer.
         feature_channels: of the features.
-        embedding_channels: of the embeddings; as many as the features by
-            default.
+        embedding_channels: of the embeddings; by default feature_channels.
 
     Call arguments:
         features: float `[batch, *grid, feature_channels]`.
         embedded: float `[batch, *grid, G, embedding_channels]`, the embedded
-            codes of the same position; only those of earlier codebooks are
-            looked at, and none with one codebook.
+            codes of the same position, of which only those of earlier
+            codebooks are used.
 
     Returns:
         float32 `[batch, *grid, G, K]`.
@@ -43,8 +46,8 @@ class CodeHead(keras.layers.Layer):
         channels: int,
         feature_channels: int,
         embedding_channels: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.num_embeddings = num_embeddings
         self.num_codebooks = num_codebooks
@@ -66,7 +69,7 @@ class CodeHead(keras.layers.Layer):
             for g in range(num_codebooks)
         ]
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         self.hidden.build((None, self.feature_channels))
         for g, layer in enumerate(self.earlier, start=1):
             layer.build((None, g * self.embedding_channels))
@@ -74,7 +77,7 @@ class CodeHead(keras.layers.Layer):
             layer.build((None, self.channels))
         self.built = True
 
-    def call(self, features, embedded):
+    def call(self, features: tf.Tensor, embedded: tf.Tensor) -> tf.Tensor:
         hidden = self.of_features(features)
         before = tf.unstack(embedded, self.num_codebooks, axis=-2)
         logits = [
@@ -83,18 +86,20 @@ class CodeHead(keras.layers.Layer):
         ]
         return tf.stack(logits, axis=-2)
 
-    def of_features(self, features):
+    def of_features(self, features: tf.Tensor) -> list[tf.Tensor]:
         """Returns each codebook's hidden units, a list of `[..., channels]`."""
         hidden = self.hidden(tf.nn.relu(features))
         return tf.split(hidden, self.num_codebooks, axis=-1)
 
-    def of_codebook(self, g, hidden, before):
+    def of_codebook(
+        self, g: int, hidden: tf.Tensor, before: list[tf.Tensor]
+    ) -> tf.Tensor:
         """Returns float32 logits `[..., K]` of codebook g.
 
         Args:
             g: the codebook, 0..G-1.
-            hidden: `[..., channels]`, its part of `of_features`.
-            before: the embeddings of the g codes before it, `[..., channels]`
+            hidden: `[..., channels]`, its entry of `of_features`.
+            before: embeddings of the g codes before it, `[..., channels]`
                 each.
         """
         if g:
@@ -102,11 +107,13 @@ class CodeHead(keras.layers.Layer):
         outputs = self.outputs[g](tf.nn.relu(hidden))
         return self.to_logits(tf.cast(outputs, tf.float32))
 
-    def to_logits(self, outputs):
-        """Returns logits `[..., K]` of the float32 outputs of a codebook."""
+    def to_logits(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Maps a codebook's float32 outputs to logits `[..., K]`."""
         return outputs
 
-    def log_prob(self, features, embedded, codes):
+    def log_prob(
+        self, features: tf.Tensor, embedded: tf.Tensor, codes: tf.Tensor
+    ) -> tf.Tensor:
         """Returns log-probabilities of codes, float32 `[batch, *grid, G]`.
 
         Args:
@@ -116,13 +123,3 @@ class CodeHead(keras.layers.Layer):
         return -tf.nn.sparse_softmax_cross_entropy_with_logits(
             codes, self(features, embedded)
         )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "num_embeddings": self.num_embeddings,
-            "num_codebooks": self.num_codebooks,
-            "channels": self.channels,
-            "feature_channels": self.feature_channels,
-            "embedding_channels": self.embedding_channels,
-        }

@@ -1,27 +1,31 @@
-"""A density of codes that is an embedding, a causal network and a head."""
+"""A density of codes made of an embedding, a causal network and a head."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive.code_density import CodeDensity
 from vqvae_tf.densities.conditioning import (
     LocalUpsampling,
+    broadcast_batch,
     check_context,
     check_grid,
     check_same_batch,
     size_of,
 )
-from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.utils.checks import check_positive
 
 
 class CodeNetwork(CodeDensity):
-    """What the PixelCNN and the WaveNet share.
+    """The base of PixelCNN and WaveNet.
 
-    Codes are embedded, a causal network turns them into features, a head turns
-    those into logits. Subclasses make `blocks` and `head` (a `CodeHead`)
-    between `_make_inputs` and the end of their constructor, and implement
-    `features` and `visit`.
+    Codes are embedded, mapped to features by a causal network, and to logits
+    by a head. Constructors of subclasses call `_make_inputs`, then create
+    `blocks`, `drop` (a `Dropout`) and `head` (a `CodeHead`). Subclasses also
+    implement `features` and `visit`.
 
     Args:
         num_embeddings, event_shape, num_codebooks, hidden_channels,
@@ -29,8 +33,8 @@ class CodeNetwork(CodeDensity):
         local_upsampling: see the subclasses.
     """
 
-    # What the blocks repeat of the upsampling themselves, and convolutions of
-    # the local context before it.
+    # The part of the upsampling that is repetition, left to the blocks, and
+    # the number of convolutions of the local context before upsampling.
     local_repeat = 1
     local_layers = 0
 
@@ -45,8 +49,8 @@ class CodeNetwork(CodeDensity):
         global_channels: int | None,
         local_channels: int | None,
         local_upsampling: int,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.num_embeddings = check_positive("num_embeddings", num_embeddings)
         self.event_shape = self._check_event_shape(event_shape)
@@ -70,11 +74,10 @@ class CodeNetwork(CodeDensity):
             )
 
     def _make_inputs(self):
-        """Makes the layers before the blocks.
+        """Creates the layers before the blocks.
 
         Returns:
-            The number of channels of the local context for the blocks, or
-            None.
+            The channels of the local context for the blocks, or None.
         """
         dtype, channels = self.dtype_policy, self.hidden_channels
         self.embedding = keras.layers.Embedding(
@@ -100,33 +103,38 @@ class CodeNetwork(CodeDensity):
         )
         return channels
 
-    def _make_dropout(self):
-        self.drop = Dropout(self.dropout, dtype=self.dtype_policy)
-
-    def build(self, input_shape=None):
-        """Creates every variable; the shape of the data is not needed."""
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
+        """Creates all variables; the shape of the data is not needed."""
         self.embedding.build()
         for part in (self.upsampling, *self.blocks, self.head):
             if part is not None:
                 part.build(None)
         self.built = True
 
-    def compute_output_spec(self, value, *args, **kwargs):
-        # Models that are built without data have no context to call it with.
+    def compute_output_spec(
+        self, value: keras.KerasTensor, *args: Any, **kwargs: Any
+    ) -> keras.KerasTensor:
+        # Models built without data have no context for a symbolic call.
         return keras.KerasTensor((value.shape[0],), "float32")
 
-    def features(self, embedded, global_context, local_context, drop):
-        """The causal network.
+    def features(
+        self,
+        embedded: tf.Tensor,
+        global_context: tf.Tensor | None,
+        local_context: tf.Tensor | None,
+        drop: keras.layers.Layer | None,
+    ) -> tf.Tensor:
+        """Applies the causal network.
 
         Args:
             embedded: `[batch, *grid, G, hidden_channels]`.
             global_context: `[batch, global_channels]`, or None.
             local_context: `[batch, *grid, channels]`, or None.
-            drop: a dropout layer, or None for none.
+            drop: a dropout layer, or None.
 
         Returns:
-            `[batch, *grid, channels]`; each position's features depend on the
-            codes of earlier positions alone.
+            `[batch, *grid, channels]`; a position's features depend only on
+            the codes of earlier positions.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must implement features."
@@ -134,7 +142,13 @@ class CodeNetwork(CodeDensity):
 
     # The probability --------------------------------------------------------
 
-    def call(self, value, context=None, mask=None, training=False):
+    def call(
+        self,
+        value: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+        mask: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
         codes = self._codes(value)
         embedded = self.embed(codes)
         features = self._features(embedded, context, training)
@@ -145,13 +159,18 @@ class CodeNetwork(CodeDensity):
         axes = range(1, 1 + len(self.grid_axes))
         return tf.reduce_sum(log_prob, axis=list(axes))
 
-    def logits(self, value, context=None, training=False):
-        """Returns each position's logits given the codes before it.
+    def logits(
+        self,
+        value: tf.Tensor | np.ndarray,
+        context: dict[str, tf.Tensor] | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """Returns each position's logits given the earlier codes.
 
         Args:
             value: integers `[batch, *grid]`, or `[..., G]`.
             context: as for `call`.
-            training: whether dropout is applied.
+            training: whether to apply dropout.
 
         Returns:
             float32 `[batch, *grid, K]`, or `[..., G, K]` with G > 1
@@ -163,18 +182,23 @@ class CodeNetwork(CodeDensity):
         logits = self.of_embedded(embedded, context, training)
         return logits if self.num_codebooks > 1 else logits[..., 0, :]
 
-    def embed(self, codes):
+    def embed(self, codes: tf.Tensor) -> tf.Tensor:
         """Embeds int32 codes `[..., G]` as `[..., G, hidden_channels]`."""
         first = tf.range(self.num_codebooks) * self.num_embeddings
-        # The gradient of reshape is dense. Optimizers that clip would take
-        # the repeated rows of a sparse gradient for different ones.
+        # The gradient of reshape is dense. Clipping would treat repeated rows
+        # of a sparse gradient as different ones.
         table = tf.reshape(
             self.embedding.embeddings, [-1, self.hidden_channels]
         )
         rows = tf.gather(table, codes + first)
         return tf.cast(rows, self.compute_dtype)
 
-    def of_embedded(self, embedded, context=None, training=False):
+    def of_embedded(
+        self,
+        embedded: tf.Tensor,
+        context: dict[str, tf.Tensor] | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
         """Returns logits `[batch, *grid, G, K]`.
 
         Args:
@@ -193,12 +217,16 @@ class CodeNetwork(CodeDensity):
         drop = self.drop if training and self.dropout else None
         return self.features(embedded, *contexts, drop)
 
-    def known_context(self, context):
+    def known_context(
+        self, context: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
         if self.global_channels is not None:
             return context
         return {k: v for k, v in context.items() if k != "global"}
 
-    def check_entries(self, context):
+    def check_entries(
+        self, context: dict[str, tf.Tensor] | None
+    ) -> tuple[tf.Tensor | None, tf.Tensor | None]:
         """Returns the context's entries; see `conditioning.check_context`."""
         return check_context(
             context,
@@ -207,8 +235,12 @@ class CodeNetwork(CodeDensity):
             len(self.grid_axes),
         )
 
-    def prepare_context(self, context, grid):
-        """Checks the context and brings its local entry to the blocks' grid.
+    def prepare_context(
+        self,
+        context: dict[str, tf.Tensor] | None,
+        grid: Sequence[int | tf.Tensor],
+    ) -> tuple[tf.Tensor | None, tf.Tensor | None]:
+        """Checks the context and upsamples its local entry to the blocks' grid.
 
         Args:
             context: as for `call`.
@@ -216,7 +248,7 @@ class CodeNetwork(CodeDensity):
 
         Returns:
             The global entry `[batch, channels]` and the local one `[batch,
-            *grid / local_repeat, channels]`, each None where there is none.
+            *grid / local_repeat, channels]`, or None for absent entries.
         """
         global_context, local = self.check_entries(context)
         if local is not None:
@@ -225,19 +257,14 @@ class CodeNetwork(CodeDensity):
                 local = self.upsampling(local)
         return global_context, local
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "num_embeddings": self.num_embeddings,
-            "event_shape": self.event_shape,
-            "num_codebooks": self.num_codebooks,
-            "hidden_channels": self.hidden_channels,
-            "head_channels": self.head_channels,
-            "dropout": self.dropout,
-            "global_channels": self.global_channels,
-            "local_channels": self.local_channels,
-            "local_upsampling": self.local_upsampling,
-        }
+    def _contexts(self, context, grid, num_samples):
+        """Returns the prepared contexts, with a row for each sample."""
+        return [
+            broadcast_batch(f'context["{name}"]', entry, num_samples)
+            for name, entry in zip(
+                ("global", "local"), self.prepare_context(context, grid)
+            )
+        ]
 
 
 def _check_rate(rate):

@@ -1,8 +1,11 @@
-"""What the samplers of autoregressive densities share: loops over positions.
+"""Loops over positions, for the samplers of autoregressive densities.
 
-All weights are tensors, read and cast once, before the loop.
+Weights are read and cast once, before the loop.
 """
 
+from collections.abc import Callable, Iterable
+
+import keras
 import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive.code_head import CodeHead
@@ -19,14 +22,19 @@ class LoopHead:
     of_features = CodeHead.of_features
     of_codebook = CodeHead.of_codebook
 
-    def __init__(self, head, dtype):
+    def __init__(self, head: CodeHead, dtype: str) -> None:
         self.num_codebooks = head.num_codebooks
         self.hidden = linear(head.hidden, dtype)
         self.earlier = [linear(layer, dtype) for layer in head.earlier]
         self.outputs = [linear(layer, dtype) for layer in head.outputs]
         self.to_logits = head.to_logits
 
-    def choose(self, features, table, choose):
+    def choose(
+        self,
+        features: tf.Tensor,
+        table: tf.Tensor,
+        choose: Callable[..., tf.Tensor],
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Chooses the codes of one position, one codebook after another.
 
         Args:
@@ -48,7 +56,9 @@ class LoopHead:
         return tf.stack(codes, 1), tf.stack(logits, 1), tf.add_n(embedded)
 
 
-def linear(layer, dtype):
+def linear(
+    layer: keras.layers.Layer, dtype: str
+) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns a dense layer or flat convolution as a function of vectors."""
     kernel = tf.cast(layer.kernel, dtype)
     kernel = tf.reshape(kernel, [-1, kernel.shape[-1]])
@@ -58,15 +68,19 @@ def linear(layer, dtype):
     return lambda x: tf.nn.bias_add(tf.matmul(x, kernel), bias)
 
 
-def put(array, index, value):
+def put(
+    array: tf.Tensor, index: int | tf.Tensor, value: tf.Tensor
+) -> tf.Tensor:
     """Returns array with `array[index] = value`."""
     return tf.tensor_scatter_nd_update(
         array, [[index]], tf.expand_dims(value, 0)
     )
 
 
-def loop(count, body, variables):
-    """Runs `body` count times; shapes stay those of the first variables."""
+def loop(
+    count: int | tf.Tensor, body: Callable[..., Iterable], variables: list
+) -> list:
+    """Runs `body` count times; the variables keep their shapes."""
     shapes = tf.nest.map_structure(lambda v: v.shape, variables)
 
     def checked_body(*variables):

@@ -1,4 +1,6 @@
-"""A head that makes the levels of a signal one ordered scale."""
+"""A head for codes that are the ordered levels of a signal."""
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,7 +13,7 @@ from vqvae_tf.utils.checks import check_positive
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class LogisticMixtureHead(CodeHead):
-    """Masses of the levels 0..K-1 by a mixture of M discretised logistics.
+    """Masses of the levels 0..K-1 under a mixture of M discretized logistics.
 
     It has `3 M` outputs per position instead of K, and neighbouring levels have
     similar masses by construction. Its logits are the levels' log masses.
@@ -25,7 +27,7 @@ class LogisticMixtureHead(CodeHead):
 
     Call arguments:
         features: float `[batch, *grid, feature_channels]`.
-        embedded: ignored, as there is one codebook.
+        embedded: ignored, since there is one codebook.
 
     Returns:
         float32 `[batch, *grid, 1, K]`, log masses that sum to 1.
@@ -41,7 +43,7 @@ class LogisticMixtureHead(CodeHead):
         van den Oord et al. 2017, arXiv:1711.10433, section 2.1 (waveforms).
     """
 
-    # As shares of K: where scales start, and (in levels) where they end.
+    # Initial scale, as a share of K, and minimal scale, in levels.
     INITIAL_SCALE = 0.1
     MIN_SCALE = 0.02
 
@@ -52,8 +54,8 @@ class LogisticMixtureHead(CodeHead):
         feature_channels: int,
         num_components: int = 10,
         embedding_channels: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         self.num_levels = num_levels
         self.num_components = check_positive("num_components", num_components)
         super().__init__(
@@ -65,7 +67,9 @@ class LogisticMixtureHead(CodeHead):
             **kwargs,
         )
 
-    def components(self, outputs):
+    def components(
+        self, outputs: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns logits, means and scales, each `[M, n]`, means in levels.
 
         Args:
@@ -73,14 +77,14 @@ class LogisticMixtureHead(CodeHead):
         """
         logits, mean, scale = tf.split(tf.transpose(outputs), 3)
         half = 0.5 * (self.num_levels - 1)
-        # Components start apart, or they would be trained alike.
+        # Components start apart: identical ones would stay identical.
         spread = 0.6 if self.num_components > 1 else 0.0
         spread = np.linspace(-spread, spread, self.num_components)
         mean += spread[:, np.newaxis].astype(np.float32)
         scale = self.INITIAL_SCALE * self.num_levels * tf.exp(scale)
         return logits, half * (1.0 + mean), tf.maximum(scale, self.MIN_SCALE)
 
-    def to_logits(self, outputs):
+    def to_logits(self, outputs: tf.Tensor) -> tf.Tensor:
         levels = self.num_levels
         shape = tf.shape(outputs)[:-1]
         flat = tf.reshape(outputs, [-1, outputs.shape[-1]])
@@ -100,7 +104,9 @@ class LogisticMixtureHead(CodeHead):
         logits = tf.reshape(mass, tf.concat([shape, [levels]], axis=0))
         return tf.ensure_shape(logits, [*outputs.shape[:-1], levels])
 
-    def log_prob(self, features, embedded, codes):
+    def log_prob(
+        self, features: tf.Tensor, embedded: tf.Tensor, codes: tf.Tensor
+    ) -> tf.Tensor:
         (hidden,) = self.of_features(features)
         outputs = self.outputs[0](tf.nn.relu(hidden))
         outputs = tf.cast(outputs, tf.float32)
@@ -111,11 +117,7 @@ class LogisticMixtureHead(CodeHead):
         )
         return tf.reshape(mass, tf.shape(codes))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["num_embeddings"], config["num_codebooks"]
-        return {
-            **config,
-            "num_levels": self.num_levels,
-            "num_components": self.num_components,
-        }
+        return config

@@ -1,5 +1,8 @@
 """The gated PixelCNN: an autoregressive density of grids of codes."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -9,7 +12,7 @@ from vqvae_tf.densities.autoregressive import (
 from vqvae_tf.densities.autoregressive.code_head import CodeHead
 from vqvae_tf.densities.autoregressive.code_network import CodeNetwork
 from vqvae_tf.densities.autoregressive.pixel_cnn_layer import GatedLayer
-from vqvae_tf.densities.conditioning import broadcast_batch
+from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.utils.checks import check_odd, check_positive
 
 
@@ -18,46 +21,46 @@ class PixelCNN(CodeNetwork):
     """Gated PixelCNN over grids of codes, or over pixels.
 
     `log p(x | c) = sum_t log p(x_t | x_{<t}, c)` over the positions of a grid
-    in raster order and, at a position, over its codebooks in order. A vertical
-    stack of convolutions sees the rows above, a horizontal one the columns to
-    the left; together they have no blind spot. With `reach =
+    in raster order and, at each position, over its codebooks in order. A
+    vertical stack of convolutions sees the rows above, a horizontal one the
+    columns to the left; together they have no blind spot. With `reach =
     first_kernel_size // 2 + (num_layers - 1) * (kernel_size // 2)`, a position
-    sees the `reach` rows above it, there `reach` columns to either side, and
-    the `reach` columns to the left in its own row.
+    sees `reach` columns to its left, and in the `reach` rows above it `reach`
+    columns to either side.
 
     Args:
         num_embeddings: K, codes are in 0..K-1 (256 for pixels).
         event_shape: the grid, (height, width), that `sample` draws by default.
-            Other grids can be evaluated and drawn too.
-        num_codebooks: G; codes have a last axis G where it is > 1 (3 for RGB).
+            Other grids can be evaluated and sampled too.
+        num_codebooks: G; codes have a last axis G if it is > 1 (3 for RGB).
         hidden_channels: channels of both stacks.
         num_layers: the number of gated layers.
         kernel_size: odd, of all layers but the first.
         first_kernel_size: odd, of the first layer.
         head_channels: channels of each codebook's hidden layer in the head.
         dropout: the rate on the gated horizontal activations, in training.
-        global_channels: channels of `context["global"]`; None for no such
-            context. It is projected into the gates of each layer.
+        global_channels: channels of `context["global"]`, which is projected
+            into the gates of each layer; None for no such context.
         local_channels: channels of `context["local"]`, or None, likewise.
-        local_upsampling: grid size over the size of the local context, which
-            the density's own transposed convolutions undo.
+        local_upsampling: ratio of the grid's size to that of the local
+            context, which is upsampled by transposed convolutions.
 
     Call arguments:
         value: codes, integers `[batch, height, width]`, or `[batch, height,
-            width, G]`; float whole numbers are taken too.
+            width, G]`; whole numbers of a float dtype are accepted too.
         context: a dict with `"global"` float `[batch, global_channels]` and
             `"local"` float `[batch, height / local_upsampling, width /
             local_upsampling, local_channels]`, as configured.
-        mask: bool or float `[batch, height, width]`; positions of 0 count
-            nothing (later ones still see their codes).
-        training: whether dropout is applied.
+        mask: bool or float `[batch, height, width]`; positions of 0 are
+            excluded (later ones still see their codes).
+        training: whether to apply dropout.
 
     Returns:
         The log-probability, float32 `[batch]`, in nats.
 
     Raises:
-        ValueError: for codes of another shape or (eagerly) outside 0..K-1,
-            and for missing, unexpected or ill-shaped context entries.
+        ValueError: for codes of the wrong shape or (eagerly) outside 0..K-1,
+            and for missing, unexpected or misshapen context entries.
 
     Example: a class-conditional prior over 8x8 codes.
 
@@ -91,20 +94,12 @@ class PixelCNN(CodeNetwork):
         global_channels: int | None = None,
         local_channels: int | None = None,
         local_upsampling: int = 1,
-        **kwargs,
-    ):
-        super().__init__(
-            num_embeddings,
-            event_shape,
-            num_codebooks,
-            hidden_channels,
-            head_channels,
-            dropout,
-            global_channels,
-            local_channels,
-            local_upsampling,
-            **kwargs,
-        )
+        **kwargs: Any,
+    ) -> None:
+        codes = (num_embeddings, event_shape, num_codebooks)
+        sizes = (hidden_channels, head_channels, dropout)
+        contexts = (global_channels, local_channels, local_upsampling)
+        super().__init__(*codes, *sizes, *contexts, **kwargs)
         self.num_layers = check_positive("num_layers", num_layers)
         self.kernel_size = check_odd("kernel_size", kernel_size, 3)
         self.first_kernel_size = check_odd(
@@ -127,7 +122,7 @@ class PixelCNN(CodeNetwork):
             )
             for i in range(self.num_layers)
         ]
-        self._make_dropout()
+        self.drop = Dropout(self.dropout, dtype=dtype)
         self.head = CodeHead(
             self.num_embeddings,
             self.num_codebooks,
@@ -137,8 +132,14 @@ class PixelCNN(CodeNetwork):
             name="head",
         )
 
-    def features(self, embedded, global_context, local_context, drop):
-        """The two stacks; see `CodeNetwork.features`."""
+    def features(
+        self,
+        embedded: tf.Tensor,
+        global_context: tf.Tensor | None,
+        local_context: tf.Tensor | None,
+        drop: keras.layers.Layer | None,
+    ) -> tf.Tensor:
+        """Applies the two stacks; see `CodeNetwork.features`."""
         vertical = horizontal = tf.reduce_sum(embedded, axis=-2)
         skips = []
         for layer in self.blocks:
@@ -153,21 +154,15 @@ class PixelCNN(CodeNetwork):
         # The last residual stream is one more skip connection.
         return tf.add_n(skips) + horizontal
 
-    def visit(self, num_samples, grid, context, choose, record=False):
-        contexts = [
-            broadcast_batch(f'context["{name}"]', entry, num_samples)
-            for name, entry in zip(
-                ("global", "local"), self.prepare_context(context, grid)
-            )
-        ]
+    def visit(
+        self,
+        num_samples: int | tf.Tensor,
+        grid: Sequence[int | tf.Tensor],
+        context: dict[str, tf.Tensor] | None,
+        choose: Callable[..., tf.Tensor],
+        record: bool = False,
+    ) -> tf.Tensor:
+        contexts = self._contexts(context, grid, num_samples)
         return cached_sampling.run(
             self, num_samples, *grid, contexts, choose, record
         )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "num_layers": self.num_layers,
-            "kernel_size": self.kernel_size,
-            "first_kernel_size": self.first_kernel_size,
-        }

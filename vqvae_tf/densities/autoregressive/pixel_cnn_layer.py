@@ -1,27 +1,29 @@
 """One layer of the gated PixelCNN."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from vqvae_tf.layers.causal_conv import CausalConv1D, VerticalConv2D, gate
+from vqvae_tf.layers.configured import Configured
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class GatedLayer(keras.layers.Layer):
+class GatedLayer(Configured):
     """A vertical and a horizontal gated convolution (figure 2 of the paper).
 
     The vertical stack sees the rows above, the horizontal stack the columns to
     the left and, through a 1x1 convolution, the vertical stack of its own row.
-    Only the horizontal stack has a residual connection; it feeds the skip
-    connection.
+    Only the horizontal stack has residual and skip connections.
 
     Args:
         channels: of both stacks.
-        kernel_size: odd; the stacks see `kernel_size // 2` rows above, that
-            many columns to the left, and the present one.
-        first: whether this is the first layer, whose input are the codes
-            themselves: it sees neither the present row (vertical) nor the
-            present column (horizontal), and has no residual connection.
+        kernel_size: odd; the stacks see the current position, and
+            `kernel_size // 2` rows above or columns to the left.
+        first: whether this is the first layer, whose inputs are the codes
+            themselves: it sees neither the current row (vertical) nor the
+            current column (horizontal), and has no residual connection.
         global_channels, local_channels: channels of the contexts, or None.
 
     Call arguments:
@@ -29,7 +31,7 @@ class GatedLayer(keras.layers.Layer):
             same embedded codes where `first`.
         global_context: `[batch, global_channels]`, or None.
         local_context: `[batch, height, width, local_channels]`, or None.
-        dropout: a layer that is applied to the gated horizontal stack.
+        dropout: a layer applied to the gated horizontal stack, or None.
 
     Returns:
         vertical, horizontal and skip, `[batch, height, width, channels]` each.
@@ -45,8 +47,8 @@ class GatedLayer(keras.layers.Layer):
         first: bool = False,
         global_channels: int | None = None,
         local_channels: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.channels = channels
         self.kernel_size = kernel_size
@@ -82,7 +84,7 @@ class GatedLayer(keras.layers.Layer):
         if self.local_channels:
             self.of_local = _dense(4 * channels, "of_local", dtype)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         shape = (None, None, None, self.channels)
         self.vertical.build(shape)
         self.horizontal.build(shape)
@@ -96,12 +98,12 @@ class GatedLayer(keras.layers.Layer):
 
     def call(
         self,
-        vertical,
-        horizontal,
-        global_context=None,
-        local_context=None,
-        dropout=None,
-    ):
+        vertical: tf.Tensor,
+        horizontal: tf.Tensor,
+        global_context: tf.Tensor | None = None,
+        local_context: tf.Tensor | None = None,
+        dropout: keras.layers.Layer | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         to_vertical, to_horizontal = self.biases(global_context, local_context)
         above = self.vertical(vertical)
         left = self.horizontal(horizontal) + self.across(above)
@@ -113,10 +115,12 @@ class GatedLayer(keras.layers.Layer):
             residual += horizontal
         return gate(above + to_vertical), residual, skip
 
-    def biases(self, global_context, local_context):
-        """Returns what the contexts add to the two gates; 0.0 without any.
+    def biases(
+        self, global_context: tf.Tensor | None, local_context: tf.Tensor | None
+    ) -> tuple[tf.Tensor | float, tf.Tensor | float]:
+        """Returns the contexts' contributions to the two gates, 0.0 without.
 
-        That is V^T h of eq. 4 and V * s of eq. 5, for both stacks:
+        They are V^T h of eq. 4 and V * s of eq. 5, for both stacks:
         `[batch, height or 1, width or 1, 2 * channels]`.
         """
         parts = []
@@ -125,16 +129,6 @@ class GatedLayer(keras.layers.Layer):
         if local_context is not None:
             parts.append(self.of_local(local_context))
         return tf.split(sum(parts), 2, axis=-1) if parts else (0.0, 0.0)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "channels": self.channels,
-            "kernel_size": self.kernel_size,
-            "first": self.first,
-            "global_channels": self.global_channels,
-            "local_channels": self.local_channels,
-        }
 
 
 def _dense(units, name, dtype, use_bias=False):

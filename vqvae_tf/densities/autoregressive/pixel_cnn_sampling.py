@@ -1,19 +1,30 @@
 """Sampling from a gated PixelCNN with cached activations.
 
-Each new position costs one evaluation of the network *at that position*. Per
-row, the vertical stack runs once, over buffers that hold the last rows of each
-layer's input; per column, the horizontal stack is a chain of small matrix
-products over buffers that hold the last columns. Everything is two nested
-`tf.while_loop`s in one graph.
+Each new position costs one evaluation of the network *at that position*. The
+vertical stack runs once per row, on buffers with the last rows of each layer's
+input; the horizontal stack is, per column, a chain of small matrix products
+with buffers of the last columns. All of it is two nested `tf.while_loop`s in
+one graph.
 """
 
+from collections.abc import Callable, Sequence
+
+import keras
 import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive.loops import LoopHead, linear, loop, put
 from vqvae_tf.layers.causal_conv import gate
 
 
-def run(density, num_samples, height, width, contexts, choose, record=False):
+def run(
+    density: keras.Model,
+    num_samples: int | tf.Tensor,
+    height: int | tf.Tensor,
+    width: int | tf.Tensor,
+    contexts: Sequence[tf.Tensor | None],
+    choose: Callable[..., tf.Tensor],
+    record: bool = False,
+) -> tf.Tensor:
     """Visits the grid in raster order and chooses a code at each position.
 
     Args:
@@ -23,7 +34,7 @@ def run(density, num_samples, height, width, contexts, choose, record=False):
             `[num_samples, height, width, channels]`, each or None.
         choose: `choose(logits, t, g)` returns int32 `[num_samples]`, given
             float32 `[num_samples, K]`, the position t and the codebook g.
-        record: whether the logits are returned instead of the codes.
+        record: whether to return the logits instead of the codes.
 
     Returns:
         int32 codes `[num_samples, height, width, G]`, or float32 logits
@@ -74,7 +85,7 @@ class _RowPass:
         self.global_context, self.local_context = contexts
 
     def empty_buffers(self):
-        """Returns the rows above it: `[batch, rows, width, channels]`."""
+        """Returns the rows above, all 0: `[batch, rows, width, channels]`."""
         return [
             tf.zeros(
                 [
@@ -89,10 +100,10 @@ class _RowPass:
         ]
 
     def start(self, row, buffers):
-        """Runs the stack for a row, of which no code is known yet.
+        """Runs the stack for a row whose codes are not known yet.
 
         Returns:
-            What each layer adds to the horizontal gates, `[width, batch,
+            Each layer's contribution to the horizontal gates, `[width, batch,
             2 * channels]`, and the buffers without their oldest row.
         """
         biases, remaining, x = [], [], None
@@ -116,10 +127,7 @@ class _RowPass:
 
 
 class _PixelPass:
-    """The horizontal stack and the head, a position at a time.
-
-    All weights are read and cast once, before the loops.
-    """
+    """The horizontal stack and the head, a position at a time."""
 
     def __init__(self, density, num_samples):
         self.layers = density.blocks
@@ -132,7 +140,7 @@ class _PixelPass:
         self.head = LoopHead(density.head, self.dtype)
 
     def empty_buffers(self):
-        """Returns the columns left of it: `[batch, columns, channels]`."""
+        """Returns the columns to the left, all 0, `[batch, n, channels]`."""
         return [
             tf.zeros(
                 [self.num_samples, layer.kernel_size // 2, layer.channels],
@@ -146,7 +154,7 @@ class _PixelPass:
 
         Returns:
             Codes int32 `[batch, G]`, logits float32 `[batch, G, K]`, and the
-            buffers moved on by one column.
+            buffers shifted by one column.
         """
         features, remaining = self._features(buffers, biases)
         codes, logits, newest = self.head.choose(features, self.table, choose)

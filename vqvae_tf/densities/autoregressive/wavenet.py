@@ -1,5 +1,8 @@
 """The WaveNet: an autoregressive density of sequences of codes or levels."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -8,11 +11,11 @@ from vqvae_tf.densities.autoregressive.code_head import CodeHead
 from vqvae_tf.densities.autoregressive.code_network import CodeNetwork
 from vqvae_tf.densities.autoregressive.mixture_head import LogisticMixtureHead
 from vqvae_tf.densities.autoregressive.wavenet_layer import WaveNetLayer
-from vqvae_tf.densities.conditioning import broadcast_batch
+from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.utils.checks import check_positive
 from vqvae_tf.utils.graph_cache import call
 
-# From so many positions on, an eager call of `sample` is worth compiling.
+# From this many positions on, compiling an eager call of `sample` pays off.
 _COMPILED_FROM = 4096
 
 
@@ -20,45 +23,46 @@ _COMPILED_FROM = 4096
 class WaveNet(CodeNetwork):
     """WaveNet over the levels of a waveform, or over codes in time.
 
-    `log p(x | c) = sum_t log p(x_t | x_{<t}, c)`, and at a position over its
-    codebooks in order. Gated causal convolutions whose dilations double from
-    layer to layer, in each stack from 1; what all of them compute goes through
-    skip connections to the head. A position sees the `receptive_field = 1 +
-    num_stacks * (kernel_size - 1) * (2 ** layers_per_stack - 1)` codes before
-    it. Sequences of any length can be evaluated and drawn.
+    `log p(x | c) = sum_t log p(x_t | x_{<t}, c)`, and at each position over
+    its codebooks in order. It has stacks of gated causal convolutions, with
+    dilations that double from layer to layer, starting at 1 in each stack; all
+    layers have skip connections to the head. A position sees the
+    `receptive_field = 1 + num_stacks * (kernel_size - 1) * (2 **
+    layers_per_stack - 1)` codes before it. Sequences of any length can be
+    evaluated and sampled.
 
     Args:
         num_embeddings: K, codes are in 0..K-1 (256 for mu-law levels).
         event_shape: (time,), the length that `sample` draws by default.
-        num_codebooks: G; codes have a last axis G where it is > 1.
+        num_codebooks: G; codes have a last axis G if it is > 1.
         hidden_channels: of the residual stream and of the gates.
         skip_channels: of the sum of the skip connections.
         head_channels: of each codebook's hidden layer in the head.
-        num_stacks: how many times the dilations start from 1.
+        num_stacks: the number of stacks.
         layers_per_stack: with dilations 1, 2, 4, ...
         kernel_size: of all convolutions, at least 2.
         dropout: the rate on the gated activations, in training.
-        global_channels: channels of `context["global"]` (a speaker, say), or
-            None. It is projected into the gates of each layer.
+        global_channels: channels of `context["global"]`, such as a speaker,
+            which is projected into the gates of each layer; or None.
         local_channels: channels of `context["local"]`, or None, likewise.
-        local_upsampling: length of the codes over that of the local context,
-            which the density's own transposed convolutions undo.
-        local_repeat: a factor of `local_upsampling` that is repetition instead
-            of transposed convolutions. Layers project the local context before
-            they repeat it, which divides that work by the factor.
-        local_layers: convolutions of window 3 over the local context before it
-            is upsampled, which see its past and its future.
-        output: "categorical", or "logistic_mixture" for codes that are levels
-            of a scale: their masses are those of a mixture of discretised
-            logistics. With one codebook only.
+        local_upsampling: ratio of the codes' length to that of the local
+            context, which is upsampled by transposed convolutions.
+        local_repeat: a factor of `local_upsampling` for which the context is
+            repeated instead. Layers project the local context before repeating
+            it, which divides that work by the factor.
+        local_layers: convolutions of window 3 over the local context before
+            upsampling, which see its past and its future.
+        output: "categorical", or "logistic_mixture" for codes that are ordered
+            levels, with the masses of a mixture of discretized logistics; for
+            one codebook only.
         num_components: of the mixture.
 
     Attributes:
         receptive_field: see above.
-        jit_sampling: whether `sample` compiles its steps by XLA: True, False,
-            or "auto", for eager calls of 4,096 positions and more. Compiled
-            steps serve any length, at three times the speed, but each batch
-            size (and with `given` each length) is compiled on its first use.
+        jit_sampling: whether `sample` compiles its steps with XLA: True,
+            False, or "auto", for eager calls of 4,096 positions or more.
+            Compiled steps serve any length, at three times the speed, but each
+            batch size (and with `given` each length) is compiled on first use.
             It is not saved.
 
     Call arguments:
@@ -66,16 +70,16 @@ class WaveNet(CodeNetwork):
         context: a dict with `"global"` float `[batch, global_channels]` and
             `"local"` float `[batch, time / local_upsampling, local_channels]`,
             as configured.
-        mask: bool or float `[batch, time]`; positions of 0 count nothing
+        mask: bool or float `[batch, time]`; positions of 0 are excluded
             (later ones still see their codes).
-        training: whether dropout is applied.
+        training: whether to apply dropout.
 
     Returns:
         The log-probability, float32 `[batch]`, in nats.
 
     Raises:
-        ValueError: for codes of another shape or (eagerly) outside 0..K-1,
-            and for missing, unexpected or ill-shaped context entries.
+        ValueError: for codes of the wrong shape or (eagerly) outside 0..K-1,
+            and for missing, unexpected or misshapen context entries.
 
     Example: a prior over the codes of speech, given the speaker.
 
@@ -120,20 +124,12 @@ class WaveNet(CodeNetwork):
         local_layers: int = 0,
         output: str = "categorical",
         num_components: int = 10,
-        **kwargs,
-    ):
-        super().__init__(
-            num_embeddings,
-            event_shape,
-            num_codebooks,
-            hidden_channels,
-            head_channels,
-            dropout,
-            global_channels,
-            local_channels,
-            local_upsampling,
-            **kwargs,
-        )
+        **kwargs: Any,
+    ) -> None:
+        codes = (num_embeddings, event_shape, num_codebooks)
+        sizes = (hidden_channels, head_channels, dropout)
+        contexts = (global_channels, local_channels, local_upsampling)
+        super().__init__(*codes, *sizes, *contexts, **kwargs)
         self.skip_channels = check_positive("skip_channels", skip_channels)
         self.num_stacks = check_positive("num_stacks", num_stacks)
         self.layers_per_stack = check_positive(
@@ -159,7 +155,7 @@ class WaveNet(CodeNetwork):
         self._make_layers()
 
     @property
-    def receptive_field(self):
+    def receptive_field(self) -> int:
         dilations = 2**self.layers_per_stack - 1
         return 1 + self.num_stacks * (self.kernel_size - 1) * dilations
 
@@ -181,8 +177,8 @@ class WaveNet(CodeNetwork):
             )
             for i in range(count)
         ]
-        self._make_dropout()
-        # The sum of all skip connections is one product.
+        self.drop = Dropout(self.dropout, dtype=dtype)
+        # Computes the sum of all skip connections as one matrix product.
         self.skips = keras.layers.Dense(
             self.skip_channels, dtype=dtype, name="skips"
         )
@@ -204,14 +200,19 @@ class WaveNet(CodeNetwork):
             **options,
         )
 
-    def build(self, input_shape=None):
-        """Creates every variable; the shape of the data is not needed."""
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         self.skips.build((None, len(self.blocks) * self.hidden_channels))
         super().build(input_shape)
 
-    def features(self, embedded, global_context, local_context, drop):
-        """The stacks of convolutions; see `CodeNetwork.features`."""
-        # Position t sees the embeddings of t - 1 and before.
+    def features(
+        self,
+        embedded: tf.Tensor,
+        global_context: tf.Tensor | None,
+        local_context: tf.Tensor | None,
+        drop: keras.layers.Layer | None,
+    ) -> tf.Tensor:
+        """Applies the convolutions; see `CodeNetwork.features`."""
+        # Position t sees the embeddings up to t - 1.
         stream = tf.reduce_sum(embedded, axis=-2)[:, :-1]
         stream = tf.pad(stream, [[0, 0], [1, 0], [0, 0]])
         gated = []
@@ -226,23 +227,19 @@ class WaveNet(CodeNetwork):
 
     def visit(
         self,
-        num_samples,
-        grid,
-        context,
-        choose,
-        record=False,
-        jit_compile=None,
-    ):
+        num_samples: int | tf.Tensor,
+        grid: Sequence[int | tf.Tensor],
+        context: dict[str, tf.Tensor] | None,
+        choose: Callable[..., tf.Tensor],
+        record: bool = False,
+        jit_compile: bool | None = None,
+    ) -> tf.Tensor:
         """See `CodeDensity.visit`; `jit_compile` as `jit_sampling`."""
         if jit_compile is None:
             jit_compile = self.jit_sampling is True
-        global_context, local = self.prepare_context(context, grid)
-        if local is not None:
-            local = tf.repeat(local, self.local_repeat, axis=1)
-        contexts = [
-            broadcast_batch(f'context["{name}"]', entry, num_samples)
-            for name, entry in (("global", global_context), ("local", local))
-        ]
+        contexts = self._contexts(context, grid, num_samples)
+        if contexts[1] is not None:
+            contexts[1] = tf.repeat(contexts[1], self.local_repeat, axis=1)
         return wavenet_sampling.run(
             self, num_samples, *grid, contexts, choose, record, jit_compile
         )
@@ -254,8 +251,8 @@ class WaveNet(CodeNetwork):
         filtered = arguments["sampling"].is_filtered
         draw = self._graphs.get(self._draw_time, bool(compiled), kind=filtered)
         arguments = {**arguments, "time": tf.convert_to_tensor(grid[0])}
-        # One graph for all batch sizes and lengths: another one would be
-        # compiled, too.
+        # One graph for all batch sizes and lengths: each graph would be
+        # compiled on its own.
         return call(
             draw,
             arguments,
@@ -267,18 +264,8 @@ class WaveNet(CodeNetwork):
         grid = (arguments["time"],)
         return self._draw(grid, arguments, jit_compile=compiled)
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "skip_channels": self.skip_channels,
-            "num_stacks": self.num_stacks,
-            "layers_per_stack": self.layers_per_stack,
-            "kernel_size": self.kernel_size,
-            "local_repeat": self.local_repeat,
-            "local_layers": self.local_layers,
-            "output": self.output_kind,
-            "num_components": self.num_components,
-        }
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "output": self.output_kind}
 
 
 def _check_output(output, num_codebooks):

@@ -1,13 +1,16 @@
 """One layer of the WaveNet."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from vqvae_tf.layers.causal_conv import CausalConv1D, gate
+from vqvae_tf.layers.configured import Configured
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class WaveNetLayer(keras.layers.Layer):
+class WaveNetLayer(Configured):
     """A gated dilated causal convolution with a residual connection.
 
     `z = tanh(W_f * x + V_f h + U_f * y) sigmoid(W_g * x + V_g h + U_g * y)`
@@ -16,20 +19,21 @@ class WaveNetLayer(keras.layers.Layer):
 
     Args:
         channels: of the residual stream and of the gates.
-        kernel_size: how many positions each output is made of.
+        kernel_size: the number of positions that each output depends on.
         dilation_rate: the distance between two of them.
-        last: whether no layer follows; there is no residual connection then.
+        last: whether this is the last layer, without residual connection.
         global_channels, local_channels: channels of the contexts, or None.
-        local_repeat: how many positions in a row have the same local context.
+        local_repeat: the number of successive positions with the same local
+            context.
 
     Call arguments:
         inputs: float `[batch, time, channels]`.
         global_context: `[batch, global_channels]`, or None.
         local_context: `[batch, time / local_repeat, local_channels]`, or None.
-        dropout: a layer that is applied to the gated activations.
+        dropout: a layer applied to the gated activations, or None.
 
     Returns:
-        The next layer's input (of the last layer its own) and z, both
+        The next layer's input (for the last layer, its own input) and z, both
         `[batch, time, channels]`.
 
     Example:
@@ -53,8 +57,8 @@ class WaveNetLayer(keras.layers.Layer):
         global_channels: int | None = None,
         local_channels: int | None = None,
         local_repeat: int = 1,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.channels = channels
         self.kernel_size = kernel_size
@@ -74,7 +78,7 @@ class WaveNetLayer(keras.layers.Layer):
         if local_channels:
             self.of_local = _dense(2 * channels, "of_local", dtype, False)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         shape = (None, None, self.channels)
         self.conv.build(shape)
         if self.residual:
@@ -86,8 +90,12 @@ class WaveNetLayer(keras.layers.Layer):
         self.built = True
 
     def call(
-        self, inputs, global_context=None, local_context=None, dropout=None
-    ):
+        self,
+        inputs: tf.Tensor,
+        global_context: tf.Tensor | None = None,
+        local_context: tf.Tensor | None = None,
+        dropout: keras.layers.Layer | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         gates = self.conv(inputs)
         if global_context is not None:
             gates += self.of_global(global_context)[:, tf.newaxis]
@@ -101,18 +109,6 @@ class WaveNetLayer(keras.layers.Layer):
         if self.residual is None:
             return inputs, gated
         return inputs + self.residual(gated), gated
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "channels": self.channels,
-            "kernel_size": self.kernel_size,
-            "dilation_rate": self.dilation_rate,
-            "last": self.last,
-            "global_channels": self.global_channels,
-            "local_channels": self.local_channels,
-            "local_repeat": self.local_repeat,
-        }
 
 
 def _add_repeated(x, y, times):

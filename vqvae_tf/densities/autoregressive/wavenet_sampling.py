@@ -1,40 +1,42 @@
 """Sampling from a WaveNet with cached activations.
 
-Each new position costs one evaluation of every layer *at that position*. What
-a layer saw before stands in a ring: with dilation d and kernel size n the last
-`(n - 1) d` inputs, of which position t reads those of `t - d, ..., t - (n-1) d`
-and replaces the oldest one by its own. The rings of all layers are one tensor,
-read by one gather and written by one scatter a step; the products with the
-past are one batched product. Only what depends on the position itself is a
-chain through the layers.
+Each new position costs one evaluation of every layer *at that position*. A
+layer's earlier inputs are in a ring buffer: with dilation d and kernel size n,
+the last `(n - 1) d`. Position t reads those of `t - d, ..., t - (n-1) d` and
+overwrites the oldest. The rings of all layers are one tensor, with one gather
+and one scatter per step, and the products with past inputs are one batched
+product. Only what depends on the current input is a chain through the layers.
 
-Steps run in chunks. A chunk is one loop, which XLA may compile: the same
-compiled loop serves sequences of all lengths. What the contexts add to the
-gates is computed a chunk at a time, `CHUNK * layers * 2 * channels` floats for
+Steps run in chunks. A chunk is one loop, which XLA may compile; the same
+compiled loop serves sequences of all lengths. The contexts' contributions to
+the gates are computed per chunk, `CHUNK * layers * 2 * channels` floats for
 each sample (1.3 MB with 20 layers of 64 channels).
 
 References:
     Le Paine et al. 2016, arXiv:1611.09482: the queue of each layer.
 """
 
+from collections.abc import Callable, Sequence
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive.loops import LoopHead, linear, loop, put
 from vqvae_tf.layers.causal_conv import gate
 
-CHUNK = 128  # Positions; a start of the compiled loop costs less than one.
+CHUNK = 128  # Positions; starting the compiled loop costs less than one.
 
 
 def run(
-    density,
-    num_samples,
-    time,
-    contexts,
-    choose,
-    record=False,
-    jit_compile=False,
-):
+    density: keras.Model,
+    num_samples: int | tf.Tensor,
+    time: int | tf.Tensor,
+    contexts: Sequence[tf.Tensor | None],
+    choose: Callable[..., tf.Tensor],
+    record: bool = False,
+    jit_compile: bool = False,
+) -> tf.Tensor:
     """Visits a sequence in order and chooses the codes at each position.
 
     Args:
@@ -44,8 +46,8 @@ def run(
             `[num_samples, time, channels]`, each or None.
         choose: `choose(logits, t, g)` returns int32 `[num_samples]`, given
             float32 `[num_samples, K]`, the position t and the codebook g.
-        record: whether the logits are returned instead of the codes.
-        jit_compile: whether the loop of a chunk is compiled by XLA.
+        record: whether to return the logits instead of the codes.
+        jit_compile: whether XLA compiles the loop of a chunk.
 
     Returns:
         int32 codes `[num_samples, time, G]`, or float32 logits
@@ -115,7 +117,7 @@ class _Column:
         self.channels = density.hidden_channels
         self.dilations = np.array([b.dilation_rate for b in layers], np.int32)
         self.kernel_size = density.kernel_size
-        # Each layer's ring, and where it begins in the tensor of all.
+        # The size of each layer's ring, and its first row in the tensor.
         self.sizes = (self.kernel_size - 1) * self.dilations
         self.first = np.cumsum(self.sizes) - self.sizes
         self.table = tf.cast(density.embedding.embeddings, self.dtype)
@@ -144,14 +146,14 @@ class _Column:
         return x, ring
 
     def biases(self, local, size):
-        """Returns what does not depend on codes of the gates' inputs.
+        """Returns the part of the gates' inputs that is independent of codes.
 
         Args:
             local: `[B, size, channels]`, or None.
             size: of the chunk.
 
         Returns:
-            `[layers, B or 1, 2 * channels]`; with local for each position,
+            `[layers, B or 1, 2 * channels]`, or with a local context
             `[size, layers, B, 2 * channels]`.
         """
         if local is None:
@@ -173,7 +175,7 @@ class _Column:
             bias: `[layers, B or 1, 2 * channels]`.
 
         Returns:
-            `[B, skip_channels]`, and the ring with the inputs of t.
+            `[B, skip_channels]`, and the ring with the inputs at t.
         """
         past = tf.unstack(tf.matmul(self._past(t, ring), self.past) + bias)
         inputs, gated = [], []

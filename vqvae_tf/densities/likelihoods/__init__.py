@@ -1,10 +1,10 @@
-"""Factorized likelihoods of pixels: what a decoder's outputs mean.
+"""Factorized likelihoods of pixels, given a decoder's outputs.
 
-Each is the distribution of one value given the outputs of a network. All give
-probability *masses* of the values as stored, 0..255, so that their bits per
-dimension can be compared. Discrete distributions are those of
-tensorflow_probability, imported on first use because that is slow; masses in
-bins are computed here, and tests compare them with its.
+Each is the distribution of one value given the outputs of a network. All are
+probability *masses* of the values as stored, 0..255, so their bits per
+dimension can be compared. Discrete distributions are from
+tensorflow_probability, which is slow to import and therefore imported on first
+use; masses of bins are computed here, and tests compare them with its.
 
 In network units pixels x in 0..255 are `x / 127.5 - 1`: an output of -1 is
 black.

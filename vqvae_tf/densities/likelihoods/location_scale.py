@@ -1,8 +1,10 @@
-"""Likelihoods of a mean and a scale, integrated over each level's bin."""
+"""Location-scale likelihoods, integrated over each level's bin."""
 
 import math
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.densities.likelihoods.base import (
@@ -22,15 +24,15 @@ class LocationScale(Likelihood):
     """A mean for each value, and a scale that is fixed, learned or predicted.
 
     Args:
-        scale: "learned" (one number for the data set, trained), "predicted"
+        scale: "learned" (one trained number for the data set), "predicted"
             (an output of the network for each value), or a float (fixed, in
             pixel levels).
-        initial_scale: where a learned or predicted scale starts, in pixel
+        initial_scale: initial value of a learned or predicted scale, in pixel
             levels 0..255.
-        min_scale: in pixel levels; keeps a scale from collapsing.
+        min_scale: in pixel levels; keeps the scale from collapsing.
 
-    Subclasses set `_noise(shape, seed)`, which draws at location 0 and scale
-    1, and implement `log_prob`.
+    Subclasses set `_noise(shape, seed)`, which samples with location 0 and
+    scale 1, and implement `log_prob`.
     """
 
     def __init__(
@@ -38,8 +40,8 @@ class LocationScale(Likelihood):
         scale: str | float = "learned",
         initial_scale: float = 25.0,
         min_scale: float = 0.1,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if isinstance(scale, str):
             valid = scale in ("learned", "predicted")
@@ -56,7 +58,7 @@ class LocationScale(Likelihood):
         self.initial_scale = check_scale("initial_scale", initial_scale)
         self.min_scale = check_scale("min_scale", min_scale)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         if self.scale == "learned":
             self.log_scale = self.add_weight(
                 name="log_scale",
@@ -68,10 +70,12 @@ class LocationScale(Likelihood):
             )
         self.built = True
 
-    def num_parameters(self, channels):
+    def num_parameters(self, channels: int) -> int:
         return channels * (2 if self.scale == "predicted" else 1)
 
-    def location_and_scale(self, parameters):
+    def location_and_scale(
+        self, parameters: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns mean and scale, both in pixel levels."""
         p = self._split(parameters)
         location = to_pixels(p[..., 0])
@@ -83,30 +87,27 @@ class LocationScale(Likelihood):
             scale = tf.constant(self.scale, tf.float32)
         return location, tf.maximum(scale, self.min_scale)
 
-    def sample(self, parameters, seed, temperature=1.0):
+    def sample(
+        self,
+        parameters: tf.Tensor,
+        seed: tf.Tensor,
+        temperature: float | tf.Tensor = 1.0,
+    ) -> tf.Tensor:
         temperature = tensor_checks.temperature(temperature)
         location, scale = self.location_and_scale(parameters)
         noise = self._noise(tf.shape(location), seed)
         return round_pixels(location + temperature * scale * noise)
 
-    def mode(self, parameters):
+    def mode(self, parameters: tf.Tensor) -> tf.Tensor:
         return round_pixels(self.location_and_scale(parameters)[0])
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "scale": self.scale,
-            "initial_scale": self.initial_scale,
-            "min_scale": self.min_scale,
-        }
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class Gaussian(LocationScale):
     """A Gaussian, integrated over each pixel level's bin.
 
-    With a learned scale the loss is, up to a constant, half the logarithm of
-    the mean squared error once the scale has settled.
+    With a learned scale that has converged, the loss is half the logarithm of
+    the mean squared error, up to a constant.
 
     Args:
         scale: "learned", "predicted", or a fixed standard deviation in pixel
@@ -121,7 +122,9 @@ class Gaussian(LocationScale):
 
     _noise = staticmethod(random.normal)
 
-    def log_prob(self, parameters, value):
+    def log_prob(
+        self, parameters: tf.Tensor, value: tf.Tensor | np.ndarray
+    ) -> tf.Tensor:
         tensor_checks.check_levels(value)
         location, scale = self.location_and_scale(parameters)
         return log_bin_mass(tf.cast(value, tf.float32), location, scale)
@@ -135,7 +138,7 @@ class DiscretizedLogistic(LocationScale):
         scale: "learned", "predicted", or a fixed scale in pixel levels.
         initial_scale, min_scale: in pixel levels.
 
-    Example: all mass lies on the levels 0 to 255.
+    Example: the masses of levels 0 to 255 sum to 1.
 
     >>> likelihood = DiscretizedLogistic(scale=20.0)
     >>> levels = tf.reshape(tf.range(256), [1, 256, 1, 1])
@@ -150,15 +153,17 @@ class DiscretizedLogistic(LocationScale):
 
     _noise = staticmethod(random.logistic)
 
-    def __init__(self, scale: str | float = "predicted", **kwargs):
+    def __init__(self, scale: str | float = "predicted", **kwargs: Any) -> None:
         super().__init__(scale=scale, **kwargs)
 
-    def log_prob(self, parameters, value):
+    def log_prob(
+        self, parameters: tf.Tensor, value: tf.Tensor | np.ndarray
+    ) -> tf.Tensor:
         tensor_checks.check_levels(value)
         location, scale = self.location_and_scale(parameters)
         shape = tf.shape(location)
         value = tf.broadcast_to(tf.cast(value, tf.float32), shape)
-        # The gradient of broadcast_to has no static shape, as TPUs need.
+        # Not broadcast_to, whose gradient lacks the static shape TPUs need.
         scale += tf.zeros_like(location)
         # A mixture of one.
         mean, scale = (tf.reshape(t, [1, -1]) for t in (location, scale))

@@ -1,4 +1,4 @@
-"""What an exported model answers: inputs checked, outputs named."""
+"""The signatures of exported models, with checked inputs."""
 
 import keras
 
@@ -28,8 +28,8 @@ def endpoints(
         generator: a `VQVAE` of pictures or a `SpeechVQVAE`, a
             `LatentGenerator` with one, a `VideoGenerator` or an
             `Autoencoder`; built, and in float32.
-        jit_sampling: of speech alone, see `export`.
-        bounds: how much a request may ask for, by default `Bounds()`.
+        jit_sampling: for speech only, see `export`.
+        bounds: the limits of a request, by default `Bounds()`.
 
     Raises:
         ValueError: for jit_sampling with another model.

@@ -1,4 +1,4 @@
-"""What the signatures of all exported models share: tracing and checks."""
+"""Tracing and checks for the signatures of all exported models."""
 
 from collections.abc import Sequence
 
@@ -13,23 +13,25 @@ from vqvae_tf.utils.tensor_checks import Condition, checked
 class Endpoints:
     """The functions behind the signatures of an exported model.
 
-    Checks are part of the graphs: a request that makes no sense is an
-    InvalidArgumentError. A subclass adds the signatures of one kind of model;
-    `signatures.endpoints` picks it.
+    Checks are part of the graphs: invalid requests get an
+    InvalidArgumentError. Subclasses add the signatures of a kind of model;
+    `signatures.endpoints` chooses the subclass.
 
     Args:
         generator: a model with an encoder, built and in float32.
-        bounds: how much a request may ask for, by default `Bounds()`.
+        bounds: the limits of a request, by default `Bounds()`.
     """
 
     is_speech = False
 
-    def __init__(self, generator: keras.Model, bounds: Bounds | None = None):
+    def __init__(
+        self, generator: keras.Model, bounds: Bounds | None = None
+    ) -> None:
         self.bounds = bounds or Bounds()
         self.generator = generator
         self.prior = generator.prior
         self.autoencoder = generator.autoencoder
-        # Height over h, and width over w.
+        # The ratio of H to h, and of W to w.
         self.factor = self.autoencoder.downsampling
         self.channels = self.autoencoder.event_shape[-1]
         self.specs = {
@@ -40,12 +42,12 @@ class Endpoints:
 
     @property
     def quantizer(self) -> keras.layers.Layer:
-        """That of the autoencoder's codes."""
+        """The autoencoder's quantizer."""
         return self.autoencoder.quantizer
 
     @property
-    def groups(self) -> list:
-        """The last axis of codes: none for one codebook."""
+    def groups(self) -> list[int]:
+        """The last axis of codes, [] for one codebook."""
         groups = self.quantizer.num_codebooks
         return [groups] if groups > 1 else []
 
@@ -71,7 +73,7 @@ class Endpoints:
         """Returns a concrete function for each signature, by signature.
 
         Raises:
-            ValueError: for bounds that refuse even a single example.
+            ValueError: for bounds that reject even a single example.
         """
         self._check_bounds()
         functions = {
@@ -88,8 +90,8 @@ class Endpoints:
             of_data = key in ("images", "frames", "context_frames", "waveform")
             if of_data and value.size // channels > most:
                 raise ValueError(
-                    f"{name} must be at least {value.size // channels}: no "
-                    f"example is smaller. Received: {name}={most}."
+                    f"{name} must be at least {value.size // channels}, the "
+                    f"size of the smallest example. Received: {name}={most}."
                 )
 
     def _trace(self, function, names):
@@ -99,7 +101,7 @@ class Endpoints:
         return function.get_concrete_function(**specs)
 
     def examples(self) -> dict:
-        """Returns small valid inputs, arrays by name, by signature."""
+        """Returns small valid inputs, by name, by signature."""
         values = self.example_values()
         examples = {
             signature: {name: values[name] for name in names}
@@ -108,7 +110,7 @@ class Endpoints:
         return {**examples, "serving_default": examples["encode"]}
 
     def extra_files(self) -> dict:
-        """Returns texts by their path in the version's folder."""
+        """Returns the contents of files by path in the version's folder."""
         return {}
 
     def example_sizes(self) -> tuple[list, list]:
@@ -122,7 +124,7 @@ class Endpoints:
 
     def checked_shape(self, name: str, tensor: tf.Tensor) -> tf.Tensor:
         """Returns an input, checked to have the shape of its spec."""
-        # A server compares dtypes with the signature's, but not shapes.
+        # Servers check dtypes, but not shapes.
         return tf.ensure_shape(tensor, self.specs[name][0])
 
     def checked_pixels(
@@ -133,7 +135,7 @@ class Endpoints:
         Args:
             name: the input's.
             pixels: uint8 `[B, ..., H, W, channels]`.
-            kind: what one of them is called, "picture".
+            kind: the noun for one of them, such as "picture".
         """
         pixels = self.checked_shape(name, pixels)
         shape = tf.shape(pixels)
@@ -159,13 +161,13 @@ class Endpoints:
         quantizer: keras.layers.Layer,
         kind: str = "grid of codes",
     ) -> tf.Tensor:
-        """Returns codes, checked to be there and to be of the quantizer.
+        """Returns codes, checked to be present and in the quantizer's range.
 
         Args:
             name: the input's.
             codes: int32 `[B, *grid]`, with a last axis G for G > 1 codebooks.
-            quantizer: of which they are.
-            kind: what one example is called.
+            quantizer: the codes' quantizer.
+            kind: the noun for one example.
         """
         codes = self.checked_shape(name, codes)
         shape = tf.shape(codes)
@@ -212,10 +214,10 @@ class Endpoints:
             name: the input's.
             values: one for all examples, or one for each, in 0..size-1.
             count: the number of examples.
-            size: how many values there are.
-            words: what a value and the examples are called, "label" and
-                "pictures".
-            hint: said before what is wrong with a value.
+            size: the number of values.
+            words: the nouns for a value and for the examples, such as "label"
+                and "pictures".
+            hint: precedes the error for an invalid value.
         """
         values = self.checked_shape(name, values)
         number, (word, examples) = tf.shape(values)[0], words
@@ -235,7 +237,7 @@ class Endpoints:
         return tf.broadcast_to(values, [count])
 
     def drawing(self, temperature: tf.Tensor, seed: tf.Tensor) -> dict:
-        """Returns the options of a draw, checked."""
+        """Returns the checked options of a sampler."""
         return {
             "temperature": at_least(0, "temperature", temperature),
             "seed": self.checked_shape("seed", seed),
@@ -244,12 +246,12 @@ class Endpoints:
     # Bounds -------------------------------------------------------------------
 
     def within(self, name: str, number: tf.Tensor, what: str) -> Condition:
-        """Returns the check that a request stays within one of the bounds."""
+        """Returns the check that a request is within one of the bounds."""
         most = self.bounds.limit(name, self.is_speech)
         return within(name, most, number, what)
 
     def decoded_within(self, positions: tf.Tensor) -> Condition:
-        """Returns the check that no more codes are decoded than is allowed.
+        """Returns the check that the number of decoded codes is allowed.
 
         Args:
             positions: int64 scalar, of all examples.
@@ -261,7 +263,7 @@ class Endpoints:
 
 
 def at_least(minimum: int, name: str, number: tf.Tensor) -> tf.Tensor:
-    """Returns a scalar tensor, checked to be finite and not too small."""
+    """Returns a scalar tensor, checked to be finite and at least `minimum`."""
     number = tf.ensure_shape(number, [])
     valid = number >= minimum
     if number.dtype.is_floating:
@@ -297,7 +299,7 @@ def as_images(values: tf.Tensor) -> dict:
 
 
 def as_score(bits: dict, total: str = "bits_per_dim") -> dict:
-    """Returns the outputs of `score`, for what `bits_per_dim` returned."""
+    """Returns the outputs of `score`, given those of `bits_per_dim`."""
     return {
         total: bits["total"],
         "reconstruction": bits["reconstruction"],

@@ -1,4 +1,4 @@
-"""How much one request may ask of an exported model."""
+"""The limits of a request to an exported model."""
 
 import dataclasses
 
@@ -12,18 +12,18 @@ _MOST = 2**62
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
-    """What a server does for one request at most; more is refused.
+    """The limits of a request; larger ones are rejected.
 
     Args:
-        max_batch: examples that a request brings: pictures, clips, waveforms,
-            rows of codes.
-        max_pixels: pixels that it brings or asks for, of all pictures or
-            frames together. The default takes a few GB of memory.
-        max_samples: what it has drawn: pictures, or frames of all clips. For
-            speech samples of waveforms, brought or asked for.
+        max_batch: examples in a request: pictures, clips, waveforms or rows of
+            codes.
+        max_pixels: pixels received or returned, of all pictures or frames
+            together. The default needs a few GB of memory.
+        max_samples: pictures, or frames of all clips, to draw; for speech,
+            samples of waveforms received or returned.
 
     None is the default, 256 examples, 2**23 pixels, 256 samples (2**19 for
-    speech); 0 is no bound.
+    speech); 0 is no limit.
 
     Raises:
         ValueError: unless they are whole numbers of at least 0.
@@ -49,7 +49,7 @@ class Bounds:
 
         Args:
             name: of the bound.
-            speech: whether it is of a model of speech.
+            speech: whether the model is one of speech.
         """
         value = getattr(self, name)
         if value is None:
@@ -58,7 +58,7 @@ class Bounds:
         return value or _MOST
 
 
-# A minute of speech at 8 kHz is drawn in a minute, at best.
+# Drawing a minute of speech at 8 kHz takes at least a minute.
 DEFAULTS = {"max_batch": 256, "max_pixels": 2**23, "max_samples": 256}
 SPEECH_DEFAULTS = {**DEFAULTS, "max_samples": 2**19}
 
@@ -75,13 +75,13 @@ def product(sizes: tf.Tensor | list) -> tf.Tensor:
 
 
 def within(name: str, most: int, number: tf.Tensor, what: str) -> Condition:
-    """Returns the check that a request stays within a bound.
+    """Returns the check that a request is within a bound.
 
     Args:
         name: the bound's.
         most: its value.
         number: a scalar tensor.
-        what: what is counted, "pixels".
+        what: the noun for what is counted, such as "pixels".
     """
     return (
         tf.cast(number, tf.int64) <= most,

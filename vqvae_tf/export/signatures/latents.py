@@ -1,4 +1,4 @@
-"""What an exported autoencoder answers, whose latents are no codes."""
+"""The signatures of exported autoencoders with continuous latents."""
 
 import keras
 import tensorflow as tf
@@ -20,12 +20,12 @@ class LatentEndpoints(PictureEndpoints):
     """The signatures of an `Autoencoder`, with or without a prior.
 
     Below, B pictures of H x W pixels have latents of C channels on a grid of
-    h x w. Batch, height and width are free, unless one latent stands for all
-    of a picture.
+    h x w. Batch, height and width are free, unless a picture has a single
+    latent.
 
     Args:
         generator: an `Autoencoder` of pictures; built, and in float32.
-        bounds: how much a request may ask for, by default `Bounds()`.
+        bounds: the limits of a request, by default `Bounds()`.
 
     Example:
 
@@ -42,7 +42,9 @@ class LatentEndpoints(PictureEndpoints):
 
     between = "latents"
 
-    def __init__(self, generator: keras.Model, bounds: Bounds | None = None):
+    def __init__(
+        self, generator: keras.Model, bounds: Bounds | None = None
+    ) -> None:
         super().__init__(generator, bounds)
         self._event = self.autoencoder.event_shape
         shape = self.autoencoder.encoder.compute_output_shape((1, *self._event))
@@ -50,11 +52,11 @@ class LatentEndpoints(PictureEndpoints):
         channels = self.autoencoder.bottleneck.num_channels(shape[-1])
         self.specs["latents"] = ([None, None, None, channels], tf.float32)
 
-    def functions(self):
+    def functions(self) -> dict:
         functions = super().functions()
         if self.autoencoder.bottleneck.has_prior:
             functions["score"] = (self.score, ["images", "seed"])
-            # Without sizes the prior has no grid.
+            # Without sizes the grid of samples is unknown.
             if None not in self._event:
                 sampling = ["num_samples", "temperature", "seed"]
                 functions["sample"] = (self.sample, sampling)
@@ -62,18 +64,20 @@ class LatentEndpoints(PictureEndpoints):
 
     # Signatures ---------------------------------------------------------------
 
-    def encode(self, images):
+    def encode(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns `latents`, float32 `[B, h, w, C]`, of uint8 `[B, H, W, 3]`.
 
-        Without noise: of a Gaussian the posterior's mean.
+        They have no noise: a Gaussian returns the posterior's mean.
         """
         return super().encode(images)
 
-    def decode(self, latents):
+    def decode(self, latents: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns `images`, uint8 `[B, H, W, 3]`, of float32 latents."""
         return as_images(self.autoencoder.decode(self._latents(latents)))
 
-    def sample(self, num_samples, temperature, seed):
+    def sample(
+        self, num_samples: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """Returns `images`, uint8 `[num_samples, H, W, 3]`.
 
         Args:
@@ -88,13 +92,13 @@ class LatentEndpoints(PictureEndpoints):
         )
         return as_images(images)
 
-    def score(self, images, seed):
+    def score(self, images: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns bits per dimension, the bound and its parts, float32 `[B]`.
 
         Args:
             images: uint8 `[B, H, W, 3]`.
-            seed: int32 scalar, of the draw of z; also of what an
-                `observation` draws, black and white pixels of grey ones.
+            seed: int32 scalar, of the draw of z and of an `observation`, such
+                as binarization.
         """
         images = self.images(images)
         seed = random.make_seed(self.checked_shape("seed", seed))
@@ -116,10 +120,10 @@ class LatentEndpoints(PictureEndpoints):
     # Inputs -------------------------------------------------------------------
 
     def _of_one_size(self):
-        """Returns whether one latent stands for all of a picture."""
+        """Returns whether a picture has a single latent."""
         return self._event[:2] == (self.factor, self.factor)
 
-    def images(self, images):
+    def images(self, images: tf.Tensor) -> tf.Tensor:
         images = super().images(images)
         if not self._of_one_size():
             return images

@@ -1,4 +1,4 @@
-"""What an exported model of pictures in two levels answers."""
+"""The signatures of exported models of pictures with two levels."""
 
 import keras
 import numpy as np
@@ -11,25 +11,27 @@ from vqvae_tf.utils.tensor_checks import checked
 
 
 class LevelEndpoints(CodeEndpoints):
-    """The signatures of pictures, and those of the few codes above them.
+    """The signatures of pictures, and of the global codes above them.
 
-    The VQ-VAE above was made for code maps of one size, so what goes through
-    it takes pictures of one size.
+    The upper VQ-VAE was made for code maps of one size, so its signatures take
+    pictures of one size.
 
     Args:
-        generator: a `LatentGenerator` whose prior is one, too, with a
+        generator: a `LatentGenerator` whose prior is one as well, with a
             `GlobalEncoder`; built, and in float32.
-        bounds: how much a request may ask for, by default `Bounds()`.
+        bounds: the limits of a request, by default `Bounds()`.
     """
 
-    def __init__(self, generator: keras.Model, bounds: Bounds | None = None):
+    def __init__(
+        self, generator: keras.Model, bounds: Bounds | None = None
+    ) -> None:
         super().__init__(generator, bounds)
         self.above = self.prior.autoencoder
         self._sizes = [size * self.factor for size in self.above.event_shape]
         self._codebooks = self.above.quantizer.num_codebooks
         self.specs["global_codes"] = ([None, self._codebooks], tf.int32)
 
-    def functions(self):
+    def functions(self) -> dict:
         sampling = ["global_codes", "temperature", "seed"]
         return {
             **super().functions(),
@@ -37,7 +39,7 @@ class LevelEndpoints(CodeEndpoints):
             "decode_global": (self.decode_global, sampling),
         }
 
-    def example_values(self):
+    def example_values(self) -> dict:
         return {
             **super().example_values(),
             "images": np.zeros([1, *self._sizes, self.channels], np.uint8),
@@ -46,14 +48,16 @@ class LevelEndpoints(CodeEndpoints):
 
     # Signatures ---------------------------------------------------------------
 
-    def encode_global(self, images):
+    def encode_global(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns `global_codes`, int32 `[B, G]`, of uint8 `[B, H, W, 3]`."""
         codes = self.autoencoder.encode(self._images_of_one_size(images))
         codes = self.above.encode(codes)
         return {"global_codes": tf.reshape(codes, [-1, self._codebooks])}
 
-    def decode_global(self, global_codes, temperature, seed):
-        """Returns `images`, uint8 `[B, H, W, 3]`, of code maps drawn for them.
+    def decode_global(
+        self, global_codes: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Returns `images`, uint8 `[B, H, W, 3]`, of code maps drawn for codes.
 
         Args:
             global_codes: int32 `[B, G]`.
@@ -79,13 +83,15 @@ class LevelEndpoints(CodeEndpoints):
         )
         return as_images(self.autoencoder.decode(codes))
 
-    def score(self, images, labels=None):
+    def score(
+        self, images: tf.Tensor, labels: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         """Returns bits per dimension; see `CodeEndpoints.score`."""
         return super().score(self._images_of_one_size(images), labels)
 
     def _images_of_one_size(self, images):
         why = (
-            ", those of the code maps that the model above was made for; crop "
+            ", those of the code maps that the upper model was made for; crop "
             "or pad the pictures"
         )
         return self.images_of_size(self.images(images), self._sizes, why)

@@ -1,4 +1,6 @@
-"""What an exported model of pictures answers."""
+"""The signatures of exported models of pictures."""
+
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -14,30 +16,32 @@ from vqvae_tf.utils.tensor_checks import checked
 
 
 class PictureEndpoints(Endpoints):
-    """What all models of pictures answer; subclasses add what lies between.
+    """The signatures of all models of pictures, with codes or latents.
 
     Below, B pictures are H x W pixels, encoded on a grid of h x w.
 
     Args:
         generator: a model of pictures, built and in float32.
-        bounds: how much a request may ask for, by default `Bounds()`.
+        bounds: the limits of a request, by default `Bounds()`.
     """
 
-    # The name of what `encode` returns and `decode` takes.
+    # The name of the output of `encode`, which is the input of `decode`.
     between = "codes"
 
-    def __init__(self, generator: keras.Model, bounds: Bounds | None = None):
+    def __init__(
+        self, generator: keras.Model, bounds: Bounds | None = None
+    ) -> None:
         super().__init__(generator, bounds)
         self.specs["images"] = ([None, None, None, self.channels], tf.uint8)
 
-    def functions(self):
+    def functions(self) -> dict:
         return {
             "encode": (self.encode, ["images"]),
             "decode": (self.decode, [self.between]),
             "reconstruct": (self.reconstruct, ["images"]),
         }
 
-    def example_values(self):
+    def example_values(self) -> dict:
         sizes, grid = self.example_sizes()
         shape, dtype = self.specs[self.between]
         between = np.zeros([1, *grid, *shape[3:]], dtype.as_numpy_dtype)
@@ -49,11 +53,11 @@ class PictureEndpoints(Endpoints):
 
     # Signatures ---------------------------------------------------------------
 
-    def encode(self, images):
-        """Returns what pictures uint8 `[B, H, W, 3]` are encoded to."""
+    def encode(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the codes or latents of pictures, uint8 `[B, H, W, 3]`."""
         return {self.between: self.autoencoder.encode(self.images(images))}
 
-    def reconstruct(self, images):
+    def reconstruct(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns `images`, encoded and decoded, uint8 `[B, H, W, 3]`."""
         return as_images(self.autoencoder.reconstruct(self.images(images)))
 
@@ -63,13 +67,15 @@ class PictureEndpoints(Endpoints):
         """Returns the input `images`, checked."""
         return self.checked_pixels("images", images, "picture")
 
-    def images_of_size(self, images: tf.Tensor, sizes, why: str) -> tf.Tensor:
+    def images_of_size(
+        self, images: tf.Tensor, sizes: Sequence[int], why: str
+    ) -> tf.Tensor:
         """Returns `images`, checked to be of one size.
 
         Args:
             images: uint8 `[B, H, W, 3]`.
             sizes: H and W.
-            why: what is said of them.
+            why: the reason, appended to the message.
         """
         shape = tf.shape(images)
         message = f"Height and width must be {sizes[0]} and {sizes[1]}{why}."
@@ -82,12 +88,12 @@ class CodeEndpoints(PictureEndpoints):
     """The signatures of a model of pictures, with or without a prior.
 
     Below, B pictures of H x W pixels have codes on a grid of h x w, with a
-    last axis G where there are G > 1 codebooks. All sizes are free.
+    last axis G for G > 1 codebooks. All sizes are free.
 
     Args:
         generator: a `VQVAE` of pictures, or a `LatentGenerator` with one;
             built, and in float32.
-        bounds: how much a request may ask for, by default `Bounds()`.
+        bounds: the limits of a request, by default `Bounds()`.
 
     Example:
 
@@ -95,7 +101,9 @@ class CodeEndpoints(PictureEndpoints):
     >>> codes = endpoints.signatures()["encode"](images)["codes"]
     """
 
-    def __init__(self, generator: keras.Model, bounds: Bounds | None = None):
+    def __init__(
+        self, generator: keras.Model, bounds: Bounds | None = None
+    ) -> None:
         super().__init__(generator, bounds)
         self.num_classes = self.prior and self.prior.global_channels
         self.specs |= {
@@ -103,7 +111,7 @@ class CodeEndpoints(PictureEndpoints):
             "labels": ([None], tf.int32),
         }
 
-    def functions(self):
+    def functions(self) -> dict:
         functions = super().functions()
         if self.prior is not None:
             labels = ["labels"] if self.num_classes else []
@@ -112,17 +120,23 @@ class CodeEndpoints(PictureEndpoints):
             functions["score"] = (self.score, ["images", *labels])
         return functions
 
-    def example_values(self):
+    def example_values(self) -> dict:
         return {**super().example_values(), "labels": np.zeros([1], np.int32)}
 
     # Signatures ---------------------------------------------------------------
 
-    def decode(self, codes):
+    def decode(self, codes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns `images`, uint8 `[B, H, W, 3]`, of int32 `[B, h, w]`."""
         codes = self.checked_codes("codes", codes, self.quantizer)
         return as_images(self.autoencoder.decode(codes))
 
-    def sample(self, num_samples, temperature, seed, labels=None):
+    def sample(
+        self,
+        num_samples: tf.Tensor,
+        temperature: tf.Tensor,
+        seed: tf.Tensor,
+        labels: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
         """Returns `images`, uint8 `[num_samples, H, W, 3]`.
 
         Args:
@@ -140,7 +154,9 @@ class CodeEndpoints(PictureEndpoints):
         )
         return as_images(images)
 
-    def score(self, images, labels=None):
+    def score(
+        self, images: tf.Tensor, labels: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         """Returns bits per dimension, the bound and its parts, float32 `[B]`.
 
         Args:

@@ -1,6 +1,5 @@
-"""What an exported model of speech answers."""
+"""The signatures of exported models of speech."""
 
-import contextlib
 import json
 import pathlib
 
@@ -16,10 +15,10 @@ from vqvae_tf.export.signatures.base import (
 )
 from vqvae_tf.export.signatures.bounds import Bounds, product
 from vqvae_tf.runtime import random
-from vqvae_tf.utils.tensor_checks import checked
+from vqvae_tf.utils.tensor_checks import Condition, checked
 
-# In a version's folder, beside the warm-up requests: a client needs the
-# speakers' numbers and the sample rate, which no tensor shows.
+# In a version's folder, beside the warm-up requests. Clients need the speakers'
+# numbers and the sample rate, which the signatures do not contain.
 FACTS_FILE = pathlib.PurePath("assets.extra", "speech.json")
 
 
@@ -27,17 +26,17 @@ class SpeechEndpoints(Endpoints):
     """The signatures of a model of speech, with or without a prior.
 
     Below, B waveforms of T samples have n = ceil(T / stride) codes, with a
-    last axis G where there are G > 1 codebooks. B, T and n are free.
+    last axis G for G > 1 codebooks. B, T and n are free.
 
     Args:
         generator: a `SpeechVQVAE`, or a `LatentGenerator` with one; built,
             and in float32.
-        jit_sampling: whether the decoder's steps are compiled by XLA, on the
-            first request of each batch size, wherever the model runs.
-        bounds: how much a request may ask for, by default `Bounds()`.
+        jit_sampling: whether XLA compiles the decoder's steps where the model
+            runs, on the first request of each batch size.
+        bounds: the limits of a request, by default `Bounds()`.
 
     Raises:
-        ValueError: for a prior that is given something else than the speaker.
+        ValueError: for a prior conditioned on anything but the speaker.
 
     Example:
 
@@ -68,7 +67,7 @@ class SpeechEndpoints(Endpoints):
         generator: keras.Model,
         jit_sampling: bool = False,
         bounds: Bounds | None = None,
-    ):
+    ) -> None:
         super().__init__(generator, bounds)
         self.jit_sampling = jit_sampling
         self.names = self.autoencoder.speaker_names
@@ -82,7 +81,7 @@ class SpeechEndpoints(Endpoints):
             "num_codes": ([], tf.int32),
         }
 
-    def functions(self):
+    def functions(self) -> dict:
         speaker = ["speaker"] if self.names else []
         heard, drawn = ["waveform", "sample_rate"], ["temperature", "seed"]
         functions = {
@@ -101,24 +100,18 @@ class SpeechEndpoints(Endpoints):
             functions["score"] = (self.score, [*heard, *speaker])
         return functions
 
-    def signatures(self):
-        with self._steps_compiled_or_not():
-            return super().signatures()
-
-    @contextlib.contextmanager
-    def _steps_compiled_or_not(self):
+    def signatures(self) -> dict:
         density = getattr(self.autoencoder.decoder, "density", None)
         before = getattr(density, "jit_sampling", None)
         if before is None:
-            yield
-            return
+            return super().signatures()
         density.jit_sampling = self.jit_sampling
         try:
-            yield
+            return super().signatures()
         finally:
             density.jit_sampling = before
 
-    def example_values(self):
+    def example_values(self) -> dict:
         return {
             **super().example_values(),
             "waveform": np.zeros([1, self.factor], np.float32),
@@ -129,7 +122,7 @@ class SpeechEndpoints(Endpoints):
         }
 
     def facts(self) -> dict:
-        """Returns what a client must know beside the signatures."""
+        """Returns what clients need to know besides the signatures."""
         facts = {
             "sample_rate": self.sample_rate,
             "samples_per_code": self.factor,
@@ -140,29 +133,44 @@ class SpeechEndpoints(Endpoints):
             facts["num_codes"] = self.prior.event_shape[0]
         return facts
 
-    def extra_files(self):
+    def extra_files(self) -> dict:
         return {FACTS_FILE: json.dumps(self.facts(), indent=2) + "\n"}
 
     # Signatures ---------------------------------------------------------------
 
-    def encode(self, waveform, sample_rate):
+    def encode(
+        self, waveform: tf.Tensor, sample_rate: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """Returns `codes`, int32 `[B, n]`, of float32 `[B, T]` in [-1, 1]."""
         waveform = self._waveform(waveform, sample_rate)
         return {"codes": self.autoencoder.encode(waveform)}
 
-    def decode(self, codes, temperature, seed, speaker=None):
+    def decode(
+        self,
+        codes: tf.Tensor,
+        temperature: tf.Tensor,
+        seed: tf.Tensor,
+        speaker: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
         """Returns `waveform`, float32 `[B, n * stride]`.
 
         Args:
             codes: int32 `[B, n]`.
             temperature: float32 scalar of the decoder, at least 0.
             seed: int32 scalar.
-            speaker: where the model has speakers, int32 `[1]` or `[B]`.
+            speaker: if the model has speakers, int32 `[1]` or `[B]`.
         """
         return self._decode(codes, speaker, **self.drawing(temperature, seed))
 
-    def convert(self, waveform, sample_rate, temperature, seed, speaker=None):
-        """Returns `waveform`, float32 `[B, T]`, of the codes of another.
+    def convert(
+        self,
+        waveform: tf.Tensor,
+        sample_rate: tf.Tensor,
+        temperature: tf.Tensor,
+        seed: tf.Tensor,
+        speaker: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """Returns `waveform`, float32 `[B, T]`, encoded and decoded.
 
         Args:
             waveform: float32 `[B, T]` in [-1, 1].
@@ -172,12 +180,19 @@ class SpeechEndpoints(Endpoints):
         drawing = self.drawing(temperature, seed)
         return self._convert(waveform, sample_rate, speaker, **drawing)
 
-    def decode_fast(self, codes, speaker=None):
-        """As `decode`, by the fast decoder: at once, at lower quality."""
+    def decode_fast(
+        self, codes: tf.Tensor, speaker: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Like `decode`, with the fast decoder: faster, at lower quality."""
         return self._decode(codes, speaker, fast=True)
 
-    def convert_fast(self, waveform, sample_rate, speaker=None):
-        """As `convert`, by the fast decoder: at once, at lower quality."""
+    def convert_fast(
+        self,
+        waveform: tf.Tensor,
+        sample_rate: tf.Tensor,
+        speaker: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """Like `convert`, with the fast decoder: faster, at lower quality."""
         return self._convert(waveform, sample_rate, speaker, fast=True)
 
     def _decode(self, codes, speaker, **options):
@@ -196,14 +211,21 @@ class SpeechEndpoints(Endpoints):
         )
         return {"waveform": again}
 
-    def sample(self, num_samples, num_codes, temperature, seed, speaker=None):
+    def sample(
+        self,
+        num_samples: tf.Tensor,
+        num_codes: tf.Tensor,
+        temperature: tf.Tensor,
+        seed: tf.Tensor,
+        speaker: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
         """Returns `waveform` `[num_samples, num_codes * stride]`, and `codes`.
 
         Args:
             num_samples, num_codes: int32 scalars, at least 1.
             temperature: float32 scalar of prior and decoder, at least 0.
             seed: int32 scalar.
-            speaker: where the model has speakers, int32 `[1]` or
+            speaker: if the model has speakers, int32 `[1]` or
                 `[num_samples]`.
         """
         num_samples = at_least(1, "num_samples", num_samples)
@@ -216,7 +238,7 @@ class SpeechEndpoints(Endpoints):
         num_codes = checked(num_codes, *checks)
         context = self._context(speaker, num_samples)
         drawing = self.drawing(temperature, seed)
-        # As LatentGenerator.sample does, which returns no codes.
+        # Like LatentGenerator.sample, which does not return the codes.
         seed = random.make_seed(drawing.pop("seed"))
         codes = self.prior.sample(
             num_samples,
@@ -230,13 +252,18 @@ class SpeechEndpoints(Endpoints):
         )
         return {"waveform": waveform, "codes": codes}
 
-    def score(self, waveform, sample_rate, speaker=None):
+    def score(
+        self,
+        waveform: tf.Tensor,
+        sample_rate: tf.Tensor,
+        speaker: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
         """Returns bits per sample, the bound and its parts, float32 `[B]`.
 
         Args:
             waveform: float32 `[B, T]` in [-1, 1].
             sample_rate: int32 scalar, in Hz.
-            speaker: where the model has speakers, int32 `[1]` or `[B]`.
+            speaker: if the model has speakers, int32 `[1]` or `[B]`.
         """
         waveform = self._waveform(waveform, sample_rate)
         bits = self.generator.bits_per_dim(
@@ -248,7 +275,7 @@ class SpeechEndpoints(Endpoints):
 
     # Inputs -------------------------------------------------------------------
 
-    def decoded_within(self, positions):
+    def decoded_within(self, positions: tf.Tensor) -> Condition:
         samples = positions * self.factor
         return self.within("max_samples", samples, "samples of waveforms")
 
@@ -271,20 +298,20 @@ class SpeechEndpoints(Endpoints):
             finite_check("Samples", waveform),
             (
                 tf.abs(some) <= 1,
-                "Expected samples in [-1, 1]; divide those of 16 bits by "
-                "32768. Received: the smallest and the largest",
+                "Expected samples in [-1, 1]; divide 16-bit samples by 32768. "
+                "Received: the smallest and the largest",
                 extremes,
             ),
             (
                 sample_rate == self.sample_rate,
-                f"Expected a waveform of {self.sample_rate} samples a second; "
-                "resample it. Received: sample_rate =",
+                f"Expected a sample rate of {self.sample_rate} Hz; resample "
+                "the waveform. Received: sample_rate =",
                 sample_rate,
             ),
         )
 
     def _context(self, speaker, count):
-        """Returns the context of int32 speakers `[1]` or `[count]`."""
+        """Returns the context for int32 speakers `[1]` or `[count]`."""
         if speaker is None:
             return None
         size, names = len(self.names), ", ".join(self.names)
@@ -299,7 +326,7 @@ def _check_prior(prior, names):
     channels = prior and prior.global_channels
     if channels not in (None, len(names)):
         raise ValueError(
-            "A prior of speech is exported where its global context is the "
-            f"speaker, or nothing: the model has {len(names)} speakers. "
-            f"Received: a prior with global_channels={channels}."
+            "Export supports priors of speech only if their global context is "
+            f"absent or one of the model's {len(names)} speakers. Received: a "
+            f"prior with global_channels={channels}."
         )

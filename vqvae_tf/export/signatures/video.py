@@ -1,4 +1,4 @@
-"""What an exported model of video answers."""
+"""The signatures of exported models of video."""
 
 import keras
 import numpy as np
@@ -22,15 +22,17 @@ class VideoEndpoints(Endpoints):
 
     Args:
         generator: a `VideoGenerator`, built and in float32.
-        bounds: how much a request may ask for, by default `Bounds()`.
+        bounds: the limits of a request, by default `Bounds()`.
     """
 
-    def __init__(self, generator: keras.Model, bounds: Bounds | None = None):
+    def __init__(
+        self, generator: keras.Model, bounds: Bounds | None = None
+    ) -> None:
         super().__init__(generator, bounds)
         network = self.prior.network
         self.num_past, self.num_actions = network.num_past, network.num_actions
         self._has_actions = bool(network.num_actions or network.action_size)
-        # The sizes and the dtype of one action.
+        # The shape and dtype of one action.
         self._action, dtype = [], tf.int32
         if network.action_size:
             self._action, dtype = [network.action_size], tf.float32
@@ -43,7 +45,7 @@ class VideoEndpoints(Endpoints):
             "num_frames": ([], tf.int32),
         }
 
-    def functions(self):
+    def functions(self) -> dict:
         sampling = ["temperature", "seed"]
         functions = {
             "encode": (self.encode, ["frames"]),
@@ -58,7 +60,7 @@ class VideoEndpoints(Endpoints):
             functions["rollout"] = (self.rollout, names)
         return functions
 
-    def example_values(self):
+    def example_values(self) -> dict:
         sizes, grid = self.example_sizes()
         clip = np.zeros([1, self.num_past, *sizes, self.channels], np.uint8)
         dtype = self.specs["actions"][1].as_numpy_dtype
@@ -73,18 +75,24 @@ class VideoEndpoints(Endpoints):
 
     # Signatures ---------------------------------------------------------------
 
-    def encode(self, frames):
+    def encode(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns `codes`, int32 `[B, T, h, w]`, of uint8 `[B, T, H, W, 3]`."""
         frames = self.checked_pixels("frames", frames, "frame")
         return {"codes": self.generator.encode(frames)}
 
-    def decode(self, codes):
+    def decode(self, codes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns `frames`, uint8 `[B, T, H, W, 3]`, of `[B, T, h, w]`."""
         codes = self.checked_codes("codes", codes, self.quantizer)
         return {"frames": tf.cast(self.generator.decode(codes), tf.uint8)}
 
-    def rollout(self, context_frames, actions, temperature, seed):
-        """Returns `frames`, uint8 `[B, N, H, W, 3]`, that the actions lead to.
+    def rollout(
+        self,
+        context_frames: tf.Tensor,
+        actions: tf.Tensor,
+        temperature: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        """Returns `frames`, uint8 `[B, N, H, W, 3]`, after each action.
 
         Args:
             context_frames: uint8 `[B, T, H, W, 3]`, of which the last
@@ -99,7 +107,13 @@ class VideoEndpoints(Endpoints):
         actions = checked(actions, *self._drawn_within(frames, count))
         return self._roll(frames, temperature, seed, actions=actions)
 
-    def go_on(self, context_frames, num_frames, temperature, seed):
+    def go_on(
+        self,
+        context_frames: tf.Tensor,
+        num_frames: tf.Tensor,
+        temperature: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
         """Returns `frames`, uint8 `[B, num_frames, H, W, 3]`.
 
         Args:
@@ -134,7 +148,7 @@ class VideoEndpoints(Endpoints):
         )
 
     def _drawn_within(self, frames, count):
-        """Returns the checks that `count` frames may follow each clip."""
+        """Returns the checks that `count` frames per clip may be drawn."""
         shape = tf.shape(frames)
         drawn = product([shape[0], count])
         pixels = drawn * product(shape[2:4])
@@ -144,7 +158,7 @@ class VideoEndpoints(Endpoints):
         )
 
     def _actions(self, actions, clips):
-        """Returns actions, checked to be known and for so many clips."""
+        """Returns actions, checked to be valid, with one row per clip."""
         actions = self.checked_shape("actions", actions)
         shape = tf.shape(actions)
         return checked(
