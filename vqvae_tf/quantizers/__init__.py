@@ -1,13 +1,20 @@
-"""Quantizers replace each latent vector by one of finitely many."""
+"""Quantizers: each latent vector becomes one of finitely many."""
 
 from vqvae_tf.quantizers.base import Quantizer
+from vqvae_tf.quantizers.fsq import FSQ
+from vqvae_tf.quantizers.lfq import BSQ, LFQ
+from vqvae_tf.quantizers.simvq import SimVQ
 from vqvae_tf.quantizers.usage import CodebookUsage
 from vqvae_tf.quantizers.vector_quantizer import VectorQuantizer
 from vqvae_tf.quantizers.vector_quantizer_ema import VectorQuantizerEMA
 
 __all__ = [
+    "BSQ",
     "CodebookUsage",
+    "FSQ",
+    "LFQ",
     "Quantizer",
+    "SimVQ",
     "VectorQuantizer",
     "VectorQuantizerEMA",
 ]

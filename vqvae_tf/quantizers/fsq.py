@@ -1,0 +1,174 @@
+"""Finite scalar quantization: each channel is rounded to a few levels."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.quantizers.base import Quantizer
+from vqvae_tf.utils.checks import check_positive
+
+# How latents are scaled before tanh: 2 sigmoid(1.6 z) - 1 is tanh(0.8 z).
+_BOUNDS = {"tanh": 1.0, "sigmoid": 0.8}
+# Codes are counted in float32, which is exact up to here.
+MAX_CODES = 2**24
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class FSQ(Quantizer):
+    """Finite scalar quantization: no codebook, no auxiliary loss.
+
+    Channel i is bounded to an interval that holds L_i integers and rounded to
+    the nearest; the code numbers the combinations of all channels. Every code
+    is used from the start, so there is nothing to restart or initialize.
+
+    With h = (L - 1)(1 + 1e-3) / 2 and o = 1/2 for even L, else 0:
+
+        b = h tanh(z + atanh(o / h)) - o        (arXiv:2309.15505, section 3.1)
+        quantized = round(b) / floor(L / 2)
+
+    so a latent of 0 becomes 0, and an even L has one value more below 0 than
+    above. `symmetric=True` spaces the levels evenly over [-1, 1] instead:
+
+        b = (L - 1)(tanh(z) + 1) / 2,   quantized = 2 round(b) / (L - 1) - 1
+
+    Gradients pass straight through the rounding, and as usual through tanh.
+
+    Args:
+        levels: ints of at least 2, L_i for each channel. The paper suggests
+            (8, 6, 5) for 2^8 codes, (8, 5, 5, 5) for 2^10, (7, 5, 5, 5, 5) for
+            2^12, (8, 8, 8, 5, 5, 5) for 2^16. A level of 2 needs
+            `symmetric=True`: the paper's bound saturates for it.
+        symmetric: bool, False by default: whether levels are spread evenly
+            over [-1, 1].
+        bound: "tanh", the default, or "sigmoid" for 2 sigmoid(1.6 z) - 1 =
+            tanh(0.8 z) in its place, which spreads normal latents more evenly
+            over the levels (iFSQ).
+
+    Attributes:
+        codebook: the quantized vectors of all codes in order, float32
+            `[K, channels]`.
+        channels: the number of levels.
+        num_embeddings: K, the product of the levels.
+
+    Call arguments:
+        latents: float `[batch, ..., channels]`, of rank 2 or more. Put a Dense
+            or 1x1 convolution with `len(levels)` outputs before the layer, and
+            one that returns to the decoder's width after it.
+        training, mask, return_codes: as for `Quantizer`, as are the returns.
+
+    Raises:
+        ValueError: for levels or channels that do not fit.
+
+    Example:
+
+    >>> quantizer = FSQ(levels=(8, 5, 5, 5))
+    >>> quantizer.num_embeddings
+    1000
+    >>> latents = tf.random.normal([16, 8, 8, 4])
+    >>> quantized, codes = quantizer(latents, return_codes=True)
+    >>> quantized.shape, codes.shape
+    (TensorShape([16, 8, 8, 4]), TensorShape([16, 8, 8]))
+
+    References:
+        Mentzer et al. 2023, Finite Scalar Quantization: VQ-VAE Made Simple,
+        arXiv:2309.15505.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[int],
+        symmetric: bool = False,
+        bound: str = "tanh",
+        **kwargs: Any,
+    ) -> None:
+        self.levels = _check_levels(levels, symmetric)
+        super().__init__(math.prod(self.levels), len(self.levels), **kwargs)
+        self.symmetric = bool(symmetric)
+        if bound not in _BOUNDS:
+            raise ValueError(
+                f"bound must be one of {', '.join(_BOUNDS)}. Received: "
+                f"bound={bound!r}."
+            )
+        self.bound = bound
+        self._sizes = np.array(self.levels, np.int32)
+        # The first channel counts fastest, as in the paper's code.
+        places = np.cumprod([1, *self.levels[:-1]], dtype=np.int64)
+        self._places = places.astype(np.int32)
+
+    def to_search_space(self, z: tf.Tensor) -> tf.Tensor:
+        """Bounds latents so that rounding them gives one of the levels."""
+        scale = _BOUNDS[self.bound]
+        if self.symmetric:
+            half = 0.5 * (self._sizes - 1).astype(np.float32)
+            return (tf.tanh(scale * z) + 1.0) * half
+        half = (self._sizes - 1) * 1.001 / 2
+        offset = np.where(self._sizes % 2, 0.0, 0.5)
+        shift = np.arctanh(offset / half).astype(np.float32)
+        half, offset = half.astype(np.float32), offset.astype(np.float32)
+        return tf.tanh(scale * z + shift) * half - offset
+
+    def search(self, z: tf.Tensor) -> tf.Tensor:
+        digits = tf.cast(tf.round(z), tf.int32) + self._lowest()
+        # Latents that are not finite have no level; they get one at the edge.
+        digits = tf.clip_by_value(digits, 0, self._sizes - 1)
+        return tf.reduce_sum(digits * self._places, axis=-1)[tf.newaxis]
+
+    def look_up(self, codes: tf.Tensor) -> tf.Tensor:
+        digits = codes[0, :, tf.newaxis] // self._places % self._sizes
+        return tf.cast(digits - self._lowest(), tf.float32)
+
+    def from_search_space(self, quantized: tf.Tensor) -> tf.Tensor:
+        if self.symmetric:
+            steps = (self._sizes - 1).astype(np.float32)
+            return 2.0 * quantized / steps - 1.0
+        return quantized / (self._sizes // 2).astype(np.float32)
+
+    def _lowest(self):
+        """Returns how far below 0 the integers of each channel begin."""
+        return 0 if self.symmetric else self._sizes // 2
+
+    @property
+    def codebook(self) -> tf.Tensor:
+        """All quantized vectors, float32 `[K, channels]`."""
+        return self.decode(tf.range(self.num_embeddings))
+
+    def _channels_explained(self):
+        return f"len(levels) = {self.channels}"
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "levels": list(self.levels),
+            "symmetric": self.symmetric,
+            "bound": self.bound,
+        }
+
+
+def _check_levels(levels, symmetric):
+    if isinstance(levels, (str, bytes)) or not np.iterable(levels):
+        raise ValueError(
+            "levels must be a sequence of integers, one for each channel, such "
+            f"as (8, 5, 5, 5). Received: levels={levels!r}."
+        )
+    levels = tuple(check_positive("levels", level) for level in levels)
+    if not levels or min(levels) < 2:
+        raise ValueError(
+            "levels must have an integer of at least 2 for each channel. "
+            f"Received: levels={levels}."
+        )
+    if 2 in levels and not symmetric:
+        raise ValueError(
+            "With a level of 2 the paper's bound saturates: set "
+            f"symmetric=True, or use 3. Received: levels={levels}."
+        )
+    if math.prod(levels) > MAX_CODES:
+        raise ValueError(
+            f"The product of the levels must be at most {MAX_CODES}, for codes "
+            f"to be counted. Received: levels={levels}, a product of "
+            f"{math.prod(levels)}."
+        )
+    return levels
