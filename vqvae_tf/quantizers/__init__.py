@@ -3,6 +3,7 @@
 from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.fsq import FSQ
 from vqvae_tf.quantizers.lfq import BSQ, LFQ
+from vqvae_tf.quantizers.residual import ResidualQuantizer
 from vqvae_tf.quantizers.simvq import SimVQ
 from vqvae_tf.quantizers.usage import CodebookUsage
 from vqvae_tf.quantizers.vector_quantizer import VectorQuantizer
@@ -14,6 +15,7 @@ __all__ = [
     "FSQ",
     "LFQ",
     "Quantizer",
+    "ResidualQuantizer",
     "SimVQ",
     "VectorQuantizer",
     "VectorQuantizerEMA",

@@ -186,23 +186,53 @@ class Quantizer(ReplicaLosses):
             return self._only(only)(latents)
         z = self._vectors(latents)
         weights = self._position_weights(latents, mask)
-        update = bool(training) and self.trainable
-        prepared = self.prepare(z, weights) if update else None
-        codes = self.search(tf.stop_gradient(z))
-        quantized = self.look_up(codes)
-        # A graph without `training` is for inference, such as an export, where
-        # metrics are not read and other runtimes cannot update them.
-        if training is not None or tf.executing_eagerly():
-            counts = lookup.code_counts(codes, self.num_embeddings, weights)
-            if update:
-                self.learn(z, codes, counts, weights, prepared)
-            self.usage_metric.update_state(counts)
-        self.add_loss(self.loss(z, quantized, codes, weights))
+        examples = tf.shape(latents)[0]
+        quantized, codes, _, loss = self.quantize_vectors(
+            z, weights, training, examples
+        )
+        self.add_loss(loss)
         quantized = self._positions_of(straight_through(z, quantized), latents)
         quantized = tf.cast(quantized, latents.dtype)
         if return_codes:
             return quantized, self._codes_of_positions(codes, latents)
         return quantized
+
+    def quantize_vectors(
+        self,
+        z: tf.Tensor,
+        weights: tf.Tensor | None,
+        training: bool | None,
+        examples: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None, tf.Tensor]:
+        """Searches, and in training learns: the whole layer but for shapes.
+
+        Args:
+            z: float32, in the search space.
+            weights: float32 `[N]`, or None for 1.
+            training: as for the layer.
+            examples: int32, how many examples the N positions belong to; those
+                of one example are next to each other.
+
+        Returns:
+            The vectors of the codes, shaped like z; the codes, int32 `[G, N]`;
+            their counts, float32 `[G, K]`, or None if nothing is counted; and
+            the loss.
+        """
+        update = bool(training) and self.trainable
+        prepared = self.prepare(z, weights) if update else None
+        codes = self.search(tf.stop_gradient(z))
+        quantized, counts = self.look_up(codes), None
+        if self._counts(training):
+            counts = lookup.code_counts(codes, self.num_embeddings, weights)
+            if update:
+                self.learn(z, codes, counts, weights, prepared)
+            self.usage_metric.update_state(counts)
+        return quantized, codes, counts, self.loss(z, quantized, codes, weights)
+
+    def _counts(self, training):
+        # A graph without `training` is for inference, such as an export, where
+        # metrics are not read and other runtimes cannot update them.
+        return training is not None or tf.executing_eagerly()
 
     def _vectors(self, latents):
         """`[batch, ..., channels]` to float32 z in the search space."""

@@ -1,0 +1,261 @@
+"""Residual quantization: each stage quantizes what those before it left."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf.quantizers.base import Quantizer
+from vqvae_tf.runtime import random, replicas
+from vqvae_tf.utils import tensor_checks
+from vqvae_tf.utils.checks import check_positive, check_seed, check_share
+
+_DROPPED = -1
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class ResidualQuantizer(Quantizer):
+    """Quantizes latents by several stages, each the rest of the one before.
+
+    With r_1 = z, stage i quantizes r_i to q_i, and r_{i+1} = r_i - sg(q_i). The
+    quantized latent is the sum of all q_i, with one straight-through gradient
+    from the sum to z. N stages of K codes describe a latent with N log2 K bits,
+    which would take K^N embeddings of a single codebook.
+
+    The loss is the sum of the stages' own. Because q_i is stopped before it is
+    subtracted, the commitment of *every* stage reaches the encoder; through
+    r_2 = z - q_1 with a straight-through q_1 it would be 0 from the second on.
+
+    The first n codes are the same as of a quantizer with n stages, and `decode`
+    takes them: `decode(codes[..., :n])`. Training with `dropout` makes such
+    prefixes good: the bit rate can then be chosen after training.
+
+    Args:
+        stages: a `Quantizer` of one codebook, which is copied, or a list of
+            several with the same channels and number of codes.
+        num_quantizers: int, N, how often a single `stages` is used. Copies have
+            seeds of their own.
+        dropout: float in [0, 1], 0 by default: the probability that an example
+            is trained with its first n stages only, n uniform in 1..N. The
+            codes of the others are then -1. SoundStream uses 1, the Descript
+            audio codec 0.5.
+        seed: int or None, for `dropout`; 0 by default, None for any.
+
+    Attributes:
+        stages: the list of quantizers.
+        num_codebooks: N; codes have a last axis of this size if N > 1.
+
+    Call arguments:
+        latents: float `[batch, ..., channels]`, of rank 2 or more.
+        training, mask, return_codes: as for `Quantizer`, as are the returns.
+
+    Raises:
+        ValueError: for stages that do not fit together.
+
+    Example:
+
+    >>> from vqvae_tf.quantizers import VectorQuantizerEMA
+    >>> quantizer = ResidualQuantizer(VectorQuantizerEMA(256, 16), 4)
+    >>> latents = tf.random.normal([2, 8, 8, 16])
+    >>> quantized, codes = quantizer(latents, return_codes=True)
+    >>> quantized.shape, codes.shape
+    (TensorShape([2, 8, 8, 16]), TensorShape([2, 8, 8, 4]))
+    >>> quantizer.decode(codes[..., :2]).shape
+    TensorShape([2, 8, 8, 16])
+
+    References:
+        Zeghidour et al. 2021, SoundStream, arXiv:2107.03312, section III-C.
+        Lee et al. 2022, Autoregressive Image Generation using Residual
+        Quantization, arXiv:2203.01941, section 3.1.
+    """
+
+    def __init__(
+        self,
+        stages: Quantizer | Sequence[Quantizer],
+        num_quantizers: int | None = None,
+        dropout: float = 0.0,
+        seed: int | None = 0,
+        **kwargs: Any,
+    ) -> None:
+        stages = _stages(stages, num_quantizers)
+        first = stages[0]
+        super().__init__(
+            first.num_embeddings, first.channels, len(stages), **kwargs
+        )
+        self.stages = stages
+        self.dropout = check_share("dropout", dropout)
+        self.seed = check_seed(seed)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        super().build(input_shape)
+        for stage in self.stages:
+            if not stage.built:
+                stage.build(input_shape)
+        if self.dropout:
+            self.drawn = self.add_weight(
+                name="drawn",
+                shape=(),
+                initializer="zeros",
+                dtype="int32",
+                trainable=False,
+                autocast=False,
+            )
+
+    # Latents to codes -------------------------------------------------------
+
+    def quantize_vectors(
+        self,
+        z: tf.Tensor,
+        weights: tf.Tensor | None,
+        training: bool | None,
+        examples: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None, tf.Tensor]:
+        kept = self._kept(z, examples) if training and self.dropout else None
+        rest, total, codes, counts, losses = z, 0.0, [], [], []
+        for i, stage in enumerate(self.stages):
+            own = weights
+            if kept is not None:
+                own = kept[i] if weights is None else weights * kept[i]
+            found, code, count, loss = stage.quantize_vectors(
+                stage.to_search_space(rest), own, training, examples
+            )
+            found = self._vectors_of(stage, found)
+            if kept is not None:
+                found = found * kept[i][:, tf.newaxis]
+                code = tf.where(kept[i] > 0, code, _DROPPED)
+            total = total + found
+            rest = rest - tf.stop_gradient(found)
+            codes.append(code)
+            counts.append(count)
+            losses.append(loss)
+        counts = tf.concat(counts, 0) if self._counts(training) else None
+        if counts is not None:
+            self.usage_metric.update_state(counts)
+        return total, tf.concat(codes, axis=0), counts, tf.add_n(losses)
+
+    def _kept(self, z, examples):
+        """Returns which stages count, float32 `[stages, N]` of 0 and 1."""
+        seed = random.fold_in(random.make_seed(self.seed), self.drawn)
+        if self.trainable:
+            self.drawn.assign_add(1)
+        u = random.uniform_rows(
+            [examples, 2], seed, replicas.first_row(examples)
+        )
+        count = len(self.stages)
+        kept = 1 + tf.cast(u[:, 0] * count, tf.int32)
+        kept = tf.where(u[:, 1] < self.dropout, kept, count)
+        each = tf.shape(z)[0] // tf.maximum(examples, 1)
+        kept = tf.repeat(kept, each)
+        stages = tf.range(count)[:, tf.newaxis]
+        return tf.cast(stages < kept[tf.newaxis], tf.float32)
+
+    def search(self, z: tf.Tensor) -> tf.Tensor:
+        codes = []
+        for stage in self.stages:
+            code = stage.search(stage.to_search_space(z))
+            z = z - self._vectors_of(stage, stage.look_up(code))
+            codes.append(code)
+        return tf.concat(codes, axis=0)
+
+    # Codes to latents -------------------------------------------------------
+
+    def look_up(self, codes: tf.Tensor) -> tf.Tensor:
+        total = 0.0
+        for stage, code in zip(self.stages, tf.split(codes, len(self.stages))):
+            kept = tf.cast(code[0] != _DROPPED, tf.float32)[:, tf.newaxis]
+            found = stage.look_up(tf.maximum(code, 0))
+            total += self._vectors_of(stage, found) * kept
+        return total
+
+    def _vectors_of(self, stage, found):
+        """`[N, channels]` of what a stage has looked up."""
+        return tf.reshape(stage.from_search_space(found), [-1, self.channels])
+
+    def check_codes(self, codes: Any) -> tf.Tensor:
+        """Returns int32 codes of all stages; -1 where there is none.
+
+        Args:
+            codes: integers in 0..K-1, or -1 for no code, of up to N stages.
+        """
+        if self.num_codebooks == 1:
+            return super().check_codes(codes)
+        codes = tensor_checks.as_tensor("Codes", codes)
+        self._check_code_type(codes.dtype.name, codes.shape)
+        codes = tf.cast(codes, tf.int64)
+        dropped = codes == _DROPPED
+        checked = tensor_checks.whole_numbers(
+            tf.where(dropped, tf.zeros_like(codes), codes), self.num_embeddings
+        )
+        codes = tf.where(dropped, _DROPPED, checked)
+        missing = self.num_codebooks - codes.shape[-1]
+        ends = [[0, 0]] * (len(codes.shape) - 1) + [[0, missing]]
+        return tf.pad(codes, ends, constant_values=_DROPPED)
+
+    def _check_code_type(self, dtype, shape):
+        stages = self.num_codebooks
+        if 1 < stages and len(shape) and 1 <= (shape[-1] or 0) <= stages:
+            shape = (*shape[:-1], stages)
+        super()._check_code_type(dtype, shape)
+
+    # Configuration ----------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "stages": [
+                keras.saving.serialize_keras_object(stage)
+                for stage in self.stages
+            ],
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict | None = None
+    ) -> "ResidualQuantizer":
+        stages = [
+            keras.saving.deserialize_keras_object(stage, custom_objects)
+            for stage in config["stages"]
+        ]
+        return cls(**{**config, "stages": stages})
+
+
+def _stages(stages, count):
+    """Returns the list of stages, after checks."""
+    if isinstance(stages, Quantizer):
+        if count is None:
+            raise ValueError(
+                "A single quantizer needs num_quantizers, how many stages are "
+                "made of it. Received: num_quantizers=None."
+            )
+        count = check_positive("num_quantizers", count)
+        stages = [stages, *(_copy(stages, i) for i in range(1, count))]
+    stages = list(stages)
+    if not stages or not all(isinstance(s, Quantizer) for s in stages):
+        raise ValueError(
+            "stages must be a Quantizer, or a list of at least one. Received: "
+            f"{stages!r}."
+        )
+    sizes = {(s.channels, s.num_embeddings, s.num_codebooks) for s in stages}
+    if len(sizes) > 1 or stages[0].num_codebooks > 1:
+        raise ValueError(
+            "All stages must have the same channels and number of codes, and "
+            "one codebook each. Received: (channels, num_embeddings, "
+            f"num_codebooks) = {sorted(sizes)}."
+        )
+    if count not in (None, len(stages)):
+        raise ValueError(
+            "num_quantizers is for a single quantizer; a list has as many as "
+            f"it has. Received: {len(stages)} with num_quantizers={count}."
+        )
+    return stages
+
+
+def _copy(stage, number):
+    config = stage.get_config()
+    config["name"] = f"{stage.name}_{number}"
+    if isinstance(config.get("seed"), int):
+        config["seed"] += number
+    return type(stage).from_config(config)
