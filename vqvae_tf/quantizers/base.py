@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from vqvae_tf.quantizers import lookup
 from vqvae_tf.quantizers.gradients import straight_through
+from vqvae_tf.quantizers.positions import of_shape, position_weights
 from vqvae_tf.quantizers.usage import CodebookUsage
 from vqvae_tf.runtime.replicas import ReplicaLosses
 from vqvae_tf.utils import tensor_checks
@@ -185,7 +186,7 @@ class Quantizer(ReplicaLosses):
         if only is not None:
             return self._only(only)(latents)
         z = self._vectors(latents)
-        weights = self._position_weights(latents, mask)
+        weights = position_weights(latents, mask)
         examples = tf.shape(latents)[0]
         quantized, codes, _, loss = self.quantize_vectors(
             z, weights, training, examples
@@ -249,28 +250,17 @@ class Quantizer(ReplicaLosses):
         """Reshapes looked-up vectors like `latents`."""
         quantized = self.from_search_space(quantized)
         quantized = tf.reshape(quantized, tf.shape(latents))
-        return _of_shape(quantized, latents.shape)
+        return of_shape(quantized, latents.shape)
 
     def _codes_of_positions(self, codes, latents):
         """Reshapes codes `[G, N]` to the positions of `latents`."""
         shape = tf.shape(latents)[:-1]
         if self.num_codebooks == 1:
             codes = tf.reshape(codes, shape)
-            return _of_shape(codes, latents.shape[:-1])
+            return of_shape(codes, latents.shape[:-1])
         codes = tf.transpose(codes)
         codes = tf.reshape(codes, tf.concat([shape, [self.num_codebooks]], 0))
-        return _of_shape(codes, latents.shape[:-1] + (self.num_codebooks,))
-
-    def _position_weights(self, latents, mask):
-        """Returns the weight of each position, float32 `[N]`, or None for 1."""
-        if mask is None:
-            return None
-        mask = tf.cast(mask, tf.float32)
-        _check_mask_shape(mask.shape, latents.shape)
-        shape = tf.shape(latents)[:-1]
-        while len(mask.shape) < len(latents.shape) - 1:
-            mask = mask[..., tf.newaxis]
-        return tf.reshape(tf.broadcast_to(mask, shape), [-1])
+        return of_shape(codes, latents.shape[:-1] + (self.num_codebooks,))
 
     # Codes --------------------------------------------------------------------
 
@@ -321,7 +311,7 @@ class Quantizer(ReplicaLosses):
         quantized = self.from_search_space(self.look_up(rows))
         shape = tf.concat([tf.shape(codes)[:-1], [self.channels]], axis=0)
         quantized = tf.reshape(quantized, shape)
-        return _of_shape(quantized, codes.shape[:-1] + (self.channels,))
+        return of_shape(quantized, codes.shape[:-1] + (self.channels,))
 
     def check_codes(self, codes: tf.Tensor | np.ndarray) -> tf.Tensor:
         """Returns codes as int32, checked as by `decode`."""
@@ -396,26 +386,3 @@ class Quantizer(ReplicaLosses):
             return codes
         quantized = keras.KerasTensor(latents.shape, latents.dtype)
         return (quantized, codes) if return_codes else quantized
-
-
-def _check_mask_shape(mask, latents):
-    """Raises ValueError unless a mask is `[batch]` or `[batch, ...]`."""
-    positions = latents[:-1]
-    fits = 1 <= len(mask) <= len(positions) and all(
-        None in pair or pair[0] in (1, pair[1]) for pair in zip(mask, positions)
-    )
-    if not fits:
-        raise ValueError(
-            f"A mask of latents of shape {tuple(latents)} must have their "
-            f"shape without the channels, {tuple(positions)}, or only the "
-            f"batch axis. Received: a mask of shape {tuple(mask)}."
-        )
-
-
-def _of_shape(tensor, shape):
-    """Returns the tensor with this static shape.
-
-    `tf.ensure_shape` would add an operation that TFLite lacks.
-    """
-    tensor.set_shape(shape)
-    return tensor
