@@ -268,7 +268,7 @@ def test_fewer_pictures_than_a_batch(data_dir, caplog):
 @pytest.mark.slow
 def test_no_memory_for_the_prior(data_dir, monkeypatch):
     made = config()
-    made.prior.head_channels = 10**12
+    made.prior.head_channels = 2**31 - 1
     with pytest.raises(Exception) as caught:
         train(made, data_dir, stage="all")
     message = cli.explain(caught.value)
