@@ -17,7 +17,9 @@ def make(
 
     Args:
         config: a recipe.
-        section: the section's name; its keys are the class's arguments.
+        section: the section's name; its keys are the class's arguments. An
+            argument that is itself a section with a `name`, such as `stages` of
+            a `ResidualQuantizer`, becomes an object of that class.
         overrides: arguments that replace the recipe's, or follow from the rest
             of it.
 
@@ -29,10 +31,15 @@ def make(
     """
     options = copy.deepcopy(config[section].to_dict())
     name = options.pop("name")
-    if name is None:
-        return None
-    options = {**options, **overrides}
+    return None if name is None else _made(section, name, options | overrides)
+
+
+def _made(section, name, options):
+    """Makes an object; arguments with a `name` are made in the same way."""
     classes.check_given(section, name, options)
+    for key, value in options.items():
+        if isinstance(value, dict) and "name" in value:
+            options[key] = _made(section, value.pop("name"), value)
     try:
         return classes.find_class(section, name)(**options)
     except TypeError as error:
@@ -76,15 +83,25 @@ def start(
 
 def prior_of_codes(config: ConfigDict) -> keras.Model | None:
     """Makes a prior over the codes of the recipe's quantizer."""
-    quantizer = config.quantizer
+    values, codes = code_sizes(config)
     count = config.data.get("num_classes")
     return make(
         config,
         "prior",
-        num_embeddings=quantizer.num_embeddings,
-        num_codebooks=quantizer.get("num_codebooks", 1),
+        num_embeddings=values,
+        num_codebooks=codes,
         **({} if count is None else {"global_channels": count}),
     )
+
+
+def code_sizes(config: ConfigDict) -> tuple[int, int]:
+    """Returns K, the values of a code, and G, the codes at each position.
+
+    They are those of the recipe's quantizer, however its arguments define
+    them.
+    """
+    quantizer = make(config, "quantizer")
+    return quantizer.num_embeddings, quantizer.num_codebooks
 
 
 def make_optimizer(training: ConfigDict) -> keras.optimizers.Optimizer:

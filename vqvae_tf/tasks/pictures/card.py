@@ -3,6 +3,7 @@
 import keras
 from ml_collections import ConfigDict
 
+from vqvae_tf.recipes import building
 from vqvae_tf.tasks import card_samples
 from vqvae_tf.tasks.pictures import autoencoders, sheets
 
@@ -16,7 +17,7 @@ def summary(config: ConfigDict, has_prior: bool) -> str:
     prior = f", with a {config.prior.name} prior" if has_prior else ""
     return (
         f"A VQ-VAE of {size}x{size} {grey}pictures with "
-        f"K={config.quantizer.num_embeddings} codes{prior}."
+        f"K={building.code_sizes(config)[0]} codes{prior}."
     )
 
 

@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 from vqvae_tf.data.audio import reading as audio_reading
 from vqvae_tf.media import spectrograms, wav
 from vqvae_tf.models import LatentGenerator
+from vqvae_tf.recipes import building
 from vqvae_tf.samples.voices import sample_voices
 from vqvae_tf.tasks.speech.recipe import has_fast_decoder
 
@@ -16,10 +17,10 @@ _COUNT = 5
 
 def summary(config: ConfigDict, has_prior: bool) -> str:
     """Returns what the model is, in a sentence."""
-    rate, options = config.data.sample_rate, config.quantizer
+    rate, (values, _) = config.data.sample_rate, building.code_sizes(config)
     prior = f", with a {config.prior.name} prior" if has_prior else ""
     return (
-        f"A VQ-VAE of speech at {rate} Hz with K={options.num_embeddings} "
+        f"A VQ-VAE of speech at {rate} Hz with K={values} "
         f"codes and a decoder conditioned on one of {config.data.num_speakers} "
         f"speakers{prior}."
     )

@@ -5,6 +5,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vqvae_tf.media import sheets
+from vqvae_tf.recipes import building
 from vqvae_tf.samples.clips import known_frames
 from vqvae_tf.tasks.card_samples import shows_dmlab, source_of_frames
 from vqvae_tf.tasks.pictures.card import samples_text
@@ -14,11 +15,11 @@ from vqvae_tf.tasks.pictures.sheets import sample_sheet
 
 def summary(config: ConfigDict, has_prior: bool) -> str:
     """Returns what the model is, in a sentence."""
+    values, codes = building.code_sizes(config)
     prior = f", with a {config.prior.name} prior" if has_prior else ""
     return (
         f"A VQ-VAE of the code maps of {config.base}: "
-        f"{config.quantizer.get('num_codebooks', 1)} codes of "
-        f"K={config.quantizer.num_embeddings} for a frame{prior}."
+        f"{codes} codes of K={values} for a frame{prior}."
     )
 
 

@@ -1,0 +1,77 @@
+"""Recipes with any quantizer: its prior, its summary, its preset."""
+
+import numpy as np
+import pytest
+
+from support import small
+from vqvae_tf import LatentGenerator, recipes, tasks
+from vqvae_tf.quantizers import (
+    BSQ,
+    FSQ,
+    LFQ,
+    ResidualQuantizer,
+    SimVQ,
+    VectorQuantizerEMA,
+)
+from vqvae_tf.recipes import building
+
+_EMA = dict(name="VectorQuantizerEMA", num_embeddings=8, embedding_dim=4)
+# Of each its class, its options in a recipe, its channels, K and G.
+QUANTIZERS = [
+    (FSQ, dict(levels=(4, 3, 3)), 3, 36, 1),
+    (LFQ, dict(num_bits=5), 5, 32, 1),
+    (BSQ, dict(num_bits=5), 5, 32, 1),
+    (SimVQ, dict(num_embeddings=8, embedding_dim=4), 4, 8, 1),
+    (ResidualQuantizer, dict(stages=_EMA, num_quantizers=3), 4, 8, 3),
+]
+
+
+def recipe(cls, options, channels):
+    config = small.recipe()
+    config.quantizer = recipes.defaults().quantizer
+    config.quantizer.update(name=cls.__name__, **options)
+    config.encoder.output_channels = channels
+    return recipes.check_recipe(config)
+
+
+@pytest.mark.parametrize("cls, options, channels, values, codes", QUANTIZERS)
+def test_models_priors_and_presets(
+    cls, options, channels, values, codes, tmp_path
+):
+    config = recipe(cls, options, channels)
+    autoencoder = building.make_autoencoder(config)
+    assert type(autoencoder.quantizer) is cls
+    prior = building.make_prior(config)
+    assert (prior.num_embeddings, prior.num_codebooks) == (values, codes)
+    assert f"K={values} codes" in tasks.of(config).summary(config, True)
+    generator = LatentGenerator(autoencoder, prior)
+    generator.build()
+    generator.save_to_preset(tmp_path / "preset")
+    loaded = LatentGenerator.from_preset(tmp_path / "preset")
+    x = small.pictures(2)
+    np.testing.assert_array_equal(
+        loaded.autoencoder.encode(x), autoencoder.encode(x)
+    )
+    np.testing.assert_array_equal(
+        loaded.sample(1, seed=0), generator.sample(1, seed=0)
+    )
+
+
+def test_stages_are_made_of_a_section():
+    options = dict(stages=_EMA, num_quantizers=3)
+    config = recipe(ResidualQuantizer, options, 4)
+    for _ in range(2):  # the recipe itself is not changed
+        quantizer = building.make(config, "quantizer")
+        assert len(quantizer.stages) == 3
+        assert type(quantizer.stages[2]) is VectorQuantizerEMA
+    assert recipes.to_json(config) == recipes.to_json(config)
+
+
+def test_a_stage_that_cannot_be_made():
+    config = small.recipe()
+    config.quantizer = recipes.defaults().quantizer
+    config.quantizer.update(
+        name="ResidualQuantizer", stages=dict(name="LFQ"), num_quantizers=2
+    )
+    with pytest.raises(ValueError, match="lacks num_bits, which LFQ needs"):
+        building.make(config, "quantizer")
