@@ -81,3 +81,14 @@ def test_its_recipes_are_checked(folder):
     with pytest.raises(ValueError, match="Unknown keys .* image_size"):
         config.data.image_size = 3
         recipes.check_recipe(config)
+
+
+def test_presets_of_a_task_that_nobody_registered(folder, monkeypatch, capsys):
+    """As in another process, which has not imported the task's module."""
+    monkeypatch.delitem(tasks.TASKS, "spectrograms")
+    words = [folder / "run" / "preset", f"--data_dir={folder / 'voices'}"]
+    assert run("evaluate", *words) == 1
+    message = capsys.readouterr().err
+    assert "Received: 'spectrograms'" in message
+    assert "import the module that registers it" in message
+    assert "Traceback" not in message

@@ -31,9 +31,21 @@ def of(config: ConfigDict) -> Task:
 
 
 def of_description(description: dict) -> Task:
-    """Returns a preset's task, from the `data` of its metadata."""
+    """Returns a preset's task, from the `data` of its metadata.
+
+    Raises:
+        ValueError: if no task of its kind is registered.
+    """
     # Older presets have no `kind`; their data are pictures.
-    return TASKS[description.get("kind", "pictures")]
+    kind = description.get("kind", "pictures")
+    if kind not in TASKS:
+        raise ValueError(
+            f"The preset's data must be of a kind that has a task: "
+            f"{', '.join(TASKS)}. Received: {kind!r}. For a task of your own, "
+            "import the module that registers it, and call "
+            "vqvae_tf.tasks.measure."
+        )
+    return TASKS[kind]
 
 
 def measure(
