@@ -1,4 +1,4 @@
-"""Keras' own test of layers, over every public layer, network, bottleneck.
+"""Keras' own test of layers, over every public layer of the package.
 
 What cannot be called as that test calls layers is named below, with why.
 """
@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from keras.src.testing import TestCase
 
-from vqvae_tf import bottlenecks, layers, networks
+from vqvae_tf import bottlenecks, layers, networks, quantizers
 from vqvae_tf.layers.batch_norm import BatchNorm
 from vqvae_tf.layers.causal_conv import CausalConv1D, VerticalConv2D
 
@@ -88,6 +88,14 @@ CASES = {
         dict(num_embeddings=8, embedding_dim=4),
         floats(2, 3, 4),
     ),
+    "BSQ": Case(quantizers.BSQ, dict(num_bits=4), floats(2, 3, 4)),
+    "FSQ": Case(quantizers.FSQ, dict(levels=[4, 3]), floats(2, 3, 2)),
+    "LFQ": Case(quantizers.LFQ, dict(num_bits=4), floats(2, 3, 4)),
+    "SimVQ": Case(
+        quantizers.SimVQ,
+        dict(num_embeddings=8, embedding_dim=4),
+        floats(2, 3, 4),
+    ),
     "VectorQuantizerEMA": Case(
         layers.VectorQuantizerEMA,
         dict(
@@ -147,6 +155,10 @@ OTHERS = {
     # A metric.
     "CodebookUsage": layers.CodebookUsage(8, prefix="vq_"),
     # Of one dict, which Keras' test would take apart into arguments.
+    # Keras' test wants each argument in the configuration as it was given.
+    "ResidualQuantizer": quantizers.ResidualQuantizer(
+        layers.VectorQuantizer(8, 4), 3, dropout=0.5
+    ),
     "PastFrames": networks.PastFrames(
         8, num_past=2, num_actions=3, hidden_channels=4
     ),
@@ -158,11 +170,12 @@ OTHERS = {
     "Sparse": bottlenecks.Sparse(0.5, 3.0),
 }
 FUNCTIONS = {"log_mean_exp"}
-BASES = {"Bottleneck"}
+BASES = {"Bottleneck", "Quantizer"}
 
 
 def test_every_public_layer_is_here():
-    public = {*layers.__all__, *networks.__all__, *bottlenecks.__all__}
+    rooms = (layers, networks, bottlenecks, quantizers)
+    public = {name for room in rooms for name in room.__all__}
     assert public - FUNCTIONS - BASES <= {*CASES, *OTHERS}
 
 

@@ -24,7 +24,7 @@ class VQVAE(EncoderDecoder):
 
     Args:
         encoder: maps preprocessed data to latents; `networks.Encoder`.
-        quantizer: `VectorQuantizer` or `VectorQuantizerEMA`.
+        quantizer: a `quantizers.Quantizer`, such as `VectorQuantizerEMA`.
         decoder: a density p(x | quantized), for instance
             `FactorizedDensity(Decoder(...), Gaussian())`.
         preprocess: a layer between data as stored and the encoder;

@@ -35,7 +35,7 @@ ROLES = {
     "layer": Role("a Keras layer", lacks=_NO_NETWORK),
     "function": Role("a layer or callable", lacks=_NO_NETWORK, layer=False),
     "quantizer": Role(
-        "a quantizer (VectorQuantizer, VectorQuantizerEMA)",
+        "a quantizer (quantizers.VectorQuantizerEMA(...), FSQ(...), ...)",
         needs=("encode", "decode", "num_embeddings", "num_codebooks"),
         lacks=("compute_losses",),
     ),
