@@ -1,6 +1,8 @@
 # BUILD.md explains the targets.
 PYTHON ?= python3.11
 EXTRAS ?= audio,test,plots,serving
+# Of `make test` and `make test-slow`: TESTS=tests/quantizers, say.
+TESTS ?= tests
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -13,10 +15,10 @@ demo: $(INSTALLED)
 # Two workers, on a thread each (tests/conftest.py).
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile \
-	  --no-loadscope-reorder -q -m "not slow" tests
+	  --no-loadscope-reorder -q -m "not slow" $(TESTS)
 
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m slow tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m slow $(TESTS)
 
 # Apache Beam asks for older packages than constraints.txt has.
 BEAM := .venv-beam

@@ -7,16 +7,26 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 
 
-def run(path, at_least):
-    """Runs a page's snippets and returns their names."""
-    blocks = re.findall(
+def snippets(path):
+    return re.findall(
         r"^```python\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE
     )
+
+
+def run(path, at_least, blocks=None):
+    """Runs a page's snippets and returns their names."""
+    blocks = blocks or snippets(path)
     assert len(blocks) >= at_least
     names = {}
     for block in blocks:
         exec(compile(block, str(path), "exec"), names)
     return names
+
+
+def test_the_quantizer_of_the_readme_needs_no_other_snippet():
+    (block,) = [b for b in snippets(README) if "VectorQuantizerEMA" in b]
+    names = run(README, 1, [block])
+    assert set(names["history"].history) >= {"loss", "vq_perplexity"}
 
 
 def test_snippets_of_the_readme_run():
@@ -25,7 +35,6 @@ def test_snippets_of_the_readme_run():
     assert names["restored"].shape == (1, 128, 128, 3)
     assert names["samples"].shape == (2, 128, 128, 3)
     assert names["pictures"].shape == names["restored"].shape
-    assert set(names["history"].history) >= {"loss", "vq_perplexity"}
 
 
 def test_snippets_of_models_run():
