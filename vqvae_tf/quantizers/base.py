@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.quantizers import lookup
-from vqvae_tf.quantizers.gradients import straight_through
+from vqvae_tf.quantizers.gradients import GRADIENTS
 from vqvae_tf.quantizers.positions import of_shape, position_weights
 from vqvae_tf.quantizers.usage import CodebookUsage
 from vqvae_tf.runtime.replicas import ReplicaLosses
@@ -47,6 +47,7 @@ class Quantizer(ReplicaLosses):
 
     Attributes:
         num_embeddings, channels, num_codebooks: as given.
+        gradient: "straight_through"; subclasses may set "rotation".
         usage_metric: the `CodebookUsage` since the last reset.
 
     Call arguments:
@@ -90,6 +91,8 @@ class Quantizer(ReplicaLosses):
     >>> quantized.numpy(), codes.numpy()
     (array([[ 1., -1.]], dtype=float32), array([1], dtype=int32))
     """
+
+    gradient = "straight_through"
 
     def __init__(
         self,
@@ -192,7 +195,8 @@ class Quantizer(ReplicaLosses):
             z, weights, training, examples
         )
         self.add_loss(loss)
-        quantized = self._positions_of(straight_through(z, quantized), latents)
+        passed = GRADIENTS[self.gradient](z, quantized)
+        quantized = self._positions_of(passed, latents)
         quantized = tf.cast(quantized, latents.dtype)
         if return_codes:
             return quantized, self._codes_of_positions(codes, latents)

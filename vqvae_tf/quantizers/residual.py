@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.quantizers.base import Quantizer
+from vqvae_tf.quantizers.gradients import check_gradient
 from vqvae_tf.runtime import random, replicas
 from vqvae_tf.utils import tensor_checks
 from vqvae_tf.utils.checks import check_positive, check_seed, check_share
@@ -40,7 +41,9 @@ class ResidualQuantizer(Quantizer):
             is trained with its first n stages only, n uniform in 1..N. The
             codes of the others are then -1. SoundStream uses 1, the Descript
             audio codec 0.5.
-        seed: int or None, for `dropout`; 0 by default, None for any.
+        seed: int, for `dropout`; 0 by default.
+        gradient: from the sum of all stages to z, as for `VectorQuantizer`;
+            that of the stages themselves is not used.
 
     Attributes:
         stages: the list of quantizers.
@@ -75,7 +78,8 @@ class ResidualQuantizer(Quantizer):
         stages: Quantizer | Sequence[Quantizer],
         num_quantizers: int | None = None,
         dropout: float = 0.0,
-        seed: int | None = 0,
+        seed: int = 0,
+        gradient: str = "straight_through",
         **kwargs: Any,
     ) -> None:
         stages = _stages(stages, num_quantizers)
@@ -86,6 +90,7 @@ class ResidualQuantizer(Quantizer):
         self.stages = stages
         self.dropout = check_share("dropout", dropout)
         self.seed = check_seed(seed)
+        self.gradient = check_gradient(gradient)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
@@ -209,6 +214,7 @@ class ResidualQuantizer(Quantizer):
             ],
             "dropout": self.dropout,
             "seed": self.seed,
+            "gradient": self.gradient,
         }
 
     @classmethod

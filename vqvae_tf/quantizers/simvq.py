@@ -7,7 +7,11 @@ import tensorflow as tf
 
 from vqvae_tf.quantizers import lookup
 from vqvae_tf.quantizers.base import Quantizer
-from vqvae_tf.quantizers.gradients import mean_squares, with_finite_gradient
+from vqvae_tf.quantizers.gradients import (
+    check_gradient,
+    mean_squares,
+    with_finite_gradient,
+)
 from vqvae_tf.utils.checks import check_not_negative, check_positive, check_seed
 
 
@@ -27,6 +31,7 @@ class SimVQ(Quantizer):
         embedding_dim: int, D.
         commitment_cost: float, 0.25 by default.
         seed: int, of C and of W's initial values; 0 by default.
+        gradient: as for `VectorQuantizer`.
 
     Attributes:
         codebook: C W, float32 `[K, D]`.
@@ -57,6 +62,7 @@ class SimVQ(Quantizer):
         embedding_dim: int,
         commitment_cost: float = 0.25,
         seed: int = 0,
+        gradient: str = "straight_through",
         **kwargs: Any,
     ) -> None:
         dim = check_positive("embedding_dim", embedding_dim)
@@ -66,6 +72,7 @@ class SimVQ(Quantizer):
             "commitment_cost", commitment_cost
         )
         self.seed = check_seed(seed)
+        self.gradient = check_gradient(gradient)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
@@ -121,4 +128,5 @@ class SimVQ(Quantizer):
             "embedding_dim": self.embedding_dim,
             "commitment_cost": self.commitment_cost,
             "seed": self.seed,
+            "gradient": self.gradient,
         }

@@ -9,7 +9,11 @@ import tensorflow as tf
 from vqvae_tf.quantizers import lookup
 from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.codebook import Codebook, given_codebook
-from vqvae_tf.quantizers.gradients import mean_squares, with_finite_gradient
+from vqvae_tf.quantizers.gradients import (
+    check_gradient,
+    mean_squares,
+    with_finite_gradient,
+)
 from vqvae_tf.quantizers.initialization import Candidates, draw_candidates
 from vqvae_tf.runtime import random, replicas
 from vqvae_tf.utils.checks import check_not_negative, check_positive, check_seed
@@ -61,6 +65,9 @@ class VectorQuantizer(Quantizer):
         seed: int or None, of the initial values and the latents drawn for
             restarts; 0 by default. None draws a seed, which differs between
             processes: with several workers, give a number.
+        gradient: "straight_through", the default, copies the gradient of the
+            quantized latent to the latent; "rotation" rotates and rescales it
+            as the code is to the latent (`gradients.rotation`).
 
     Attributes:
         codebook: float32 `[K, D]`, or `[G, K, D]` with G > 1.
@@ -105,6 +112,7 @@ class VectorQuantizer(Quantizer):
         initialize_from_data: bool = False,
         restart_after: int | None = None,
         seed: int | None = 0,
+        gradient: str = "straight_through",
         **kwargs: Any,
     ) -> None:
         dim = check_positive("embedding_dim", embedding_dim)
@@ -121,6 +129,7 @@ class VectorQuantizer(Quantizer):
         # Fixed here, since several draws must use the same seed.
         seed = check_seed(seed)
         self.seed = np.random.randint(2**31) if seed is None else seed
+        self.gradient = check_gradient(gradient)
         if restart_after is not None:
             self.restart_metric = keras.metrics.Sum(f"{self.name}_restarts")
 
@@ -329,4 +338,5 @@ class VectorQuantizer(Quantizer):
             "initialize_from_data": self.initialize_from_data,
             "restart_after": self.restart_after,
             "seed": self.seed,
+            "gradient": self.gradient,
         }
