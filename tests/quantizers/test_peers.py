@@ -111,8 +111,7 @@ def vector_quantize(book, **options):
         dim=D,
         codebook_size=K,
         commitment_weight=0.25,
-        rotation_trick=False,
-        **options,
+        **{"rotation_trick": False, **options},
     )
     _set(module, book)
     return module
@@ -149,6 +148,31 @@ def test_vector_quantizer_ema():
     )
     np.testing.assert_allclose(
         layer.codebook, inner.embed[0].numpy(), 1e-3, 1e-4
+    )
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1])
+def test_rotation(scale):
+    x, book = latents(scale=scale), codebook()
+    layer = VectorQuantizerEMA(K, D, gradient="rotation")
+    layer.set_codebook(book)
+    module = vector_quantize(book, rotation_trick=True)
+    module.train()
+    assert_equal(ours(layer, x), theirs(module, x), 1e-5)
+
+
+def test_cosine():
+    x, book = latents(), codebook()
+    layer = VectorQuantizerEMA(K, D, distance="cosine")
+    layer.set_codebook(book, counts=np.ones(K))
+    unit = book / np.linalg.norm(book, axis=-1, keepdims=True)
+    module = vector_quantize(unit, decay=0.99, use_cosine_sim=True)
+    module.train()
+    assert_equal(ours(layer, x), theirs(module, x))
+    layer.set_codebook(unit, counts=np.ones(K))
+    layer(x, training=True)
+    np.testing.assert_allclose(
+        layer.codebook, module._codebook.embed[0].numpy(), 1e-3, 1e-4
     )
 
 

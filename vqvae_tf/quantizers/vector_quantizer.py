@@ -18,6 +18,8 @@ from vqvae_tf.quantizers.initialization import Candidates, draw_candidates
 from vqvae_tf.runtime import random, replicas
 from vqvae_tf.utils.checks import check_not_negative, check_positive, check_seed
 
+_DISTANCES = ("euclidean", "cosine")
+
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class VectorQuantizer(Quantizer):
@@ -68,9 +70,14 @@ class VectorQuantizer(Quantizer):
         gradient: "straight_through", the default, copies the gradient of the
             quantized latent to the latent; "rotation" rotates and rescales it
             as the code is to the latent (`gradients.rotation`).
+        distance: "euclidean", the default, or "cosine": latents and embeddings
+            are divided by their norms, so that directions alone are compared,
+            and quantized latents have norm 1. With few channels, say 8, it
+            keeps many codes in use (arXiv:2110.04627, section 3.2).
 
     Attributes:
-        codebook: float32 `[K, D]`, or `[G, K, D]` with G > 1.
+        codebook: float32 `[K, D]`, or `[G, K, D]` with G > 1; of norm 1 for the
+            cosine distance.
         channels: int, G * D.
 
     Call arguments:
@@ -113,6 +120,7 @@ class VectorQuantizer(Quantizer):
         restart_after: int | None = None,
         seed: int | None = 0,
         gradient: str = "straight_through",
+        distance: str = "euclidean",
         **kwargs: Any,
     ) -> None:
         dim = check_positive("embedding_dim", embedding_dim)
@@ -130,6 +138,12 @@ class VectorQuantizer(Quantizer):
         seed = check_seed(seed)
         self.seed = np.random.randint(2**31) if seed is None else seed
         self.gradient = check_gradient(gradient)
+        if distance not in _DISTANCES:
+            raise ValueError(
+                f"distance must be one of {', '.join(_DISTANCES)}. Received: "
+                f"distance={distance!r}."
+            )
+        self.distance = distance
         if restart_after is not None:
             self.restart_metric = keras.metrics.Sum(f"{self.name}_restarts")
 
@@ -227,17 +241,26 @@ class VectorQuantizer(Quantizer):
     def codebook(self) -> tf.Tensor:
         """The embeddings, float32 `[K, D]`, or `[G, K, D]` with G > 1."""
         self._ensure_built()
-        embeddings = tf.convert_to_tensor(self.embeddings)
+        embeddings = self._table()
         return embeddings[0] if self.num_codebooks == 1 else embeddings
+
+    def _table(self):
+        """The embeddings as they are searched, `[G, K, D]`."""
+        return self._scaled(tf.convert_to_tensor(self.embeddings))
+
+    def _scaled(self, vectors):
+        if self.distance == "euclidean":
+            return vectors
+        return tf.math.l2_normalize(vectors, axis=-1)
 
     # Search and loss --------------------------------------------------------
 
     def to_search_space(self, z: tf.Tensor) -> tf.Tensor:
         """`[N, G * D]` to `[G, N, D]`."""
         if self.num_codebooks == 1:
-            return z[tf.newaxis]
+            return self._scaled(z[tf.newaxis])
         z = tf.reshape(z, [-1, self.num_codebooks, self.embedding_dim])
-        return tf.transpose(z, [1, 0, 2])
+        return self._scaled(tf.transpose(z, [1, 0, 2]))
 
     def from_search_space(self, quantized: tf.Tensor) -> tf.Tensor:
         if self.num_codebooks == 1:
@@ -245,11 +268,10 @@ class VectorQuantizer(Quantizer):
         return tf.transpose(quantized, [1, 0, 2])
 
     def search(self, z: tf.Tensor) -> tf.Tensor:
-        embeddings = tf.stop_gradient(tf.convert_to_tensor(self.embeddings))
-        return lookup.nearest_codes(z, embeddings)
+        return lookup.nearest_codes(z, tf.stop_gradient(self._table()))
 
     def look_up(self, codes: tf.Tensor) -> tf.Tensor:
-        table = with_finite_gradient(tf.convert_to_tensor(self.embeddings))
+        table = with_finite_gradient(self._table())
         rows = lookup.flat_indices(codes, self.num_embeddings)
         return tf.gather(tf.reshape(table, [-1, self.embedding_dim]), rows)
 
@@ -339,4 +361,5 @@ class VectorQuantizer(Quantizer):
             "restart_after": self.restart_after,
             "seed": self.seed,
             "gradient": self.gradient,
+            "distance": self.distance,
         }

@@ -43,7 +43,7 @@ class VectorQuantizerEMA(VectorQuantizer):
         commitment_cost: float, beta of eq. 3; 0.25 as in the paper.
         decay: float, gamma of appendix A.1, in [0, 1); 0.99 as in the paper.
         num_codebooks: int, G, the number of channel groups; 1 by default.
-        initialize_from_data, restart_after, seed, gradient: as for
+        initialize_from_data, restart_after, seed, gradient, distance: as for
             `VectorQuantizer`. A restart resets the code, its count and its sum
             together.
 
