@@ -73,6 +73,13 @@ class FactorizedDensity(DensityModel):
         self, context: dict[str, tf.Tensor] | None, training: bool = False
     ) -> tf.Tensor:
         """Returns the likelihood's parameters, float32."""
+        local = self._local(context)
+        tensor_checks.check_finite('context["local"]', local)
+        outputs = self.network(local, training=training)
+        return tf.cast(outputs, tf.float32)
+
+    def _local(self, context):
+        """Returns the entry `"local"` of a context, a tensor or symbolic."""
         if not context or context.get("local") is None:
             raise ValueError(
                 'A factorized density needs a context {"local": latents}. '
@@ -80,7 +87,9 @@ class FactorizedDensity(DensityModel):
             )
         if not self.built:
             self.build()
-        local = tf.convert_to_tensor(context["local"])
+        local = context["local"]
+        if not isinstance(local, keras.KerasTensor):
+            local = tf.convert_to_tensor(local)
         if len(local.shape) < 2:
             raise ValueError(
                 'context["local"] must have shape [batch, *grid, channels]. '
@@ -89,9 +98,18 @@ class FactorizedDensity(DensityModel):
         if self.local_shape is None:
             sizes = [None] * (len(local.shape) - 2)
             self.local_shape = (*sizes, local.shape[-1])
-        tensor_checks.check_finite('context["local"]', local)
-        outputs = self.network(local, training=training)
-        return tf.cast(outputs, tf.float32)
+        return local
+
+    def compute_output_spec(
+        self,
+        value: keras.KerasTensor,
+        context: dict[str, keras.KerasTensor] | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> keras.KerasTensor:
+        # A graph of the likelihood would take longer than all the network.
+        self._check_known_shapes(value, self.network(self._local(context)))
+        return keras.KerasTensor((value.shape[0],), "float32")
 
     def call(
         self,
@@ -175,7 +193,8 @@ class FactorizedDensity(DensityModel):
         x = tf.TensorSpec([*shape[:-1], channels], tf.float32, "x")
         return [x, {"local": local}]
 
-    def _check_shapes(self, value, parameters):
+    def _check_known_shapes(self, value, parameters):
+        """Raises ValueError for shapes that cannot agree."""
         channels = self.likelihood.num_channels(parameters.shape[-1])
         shape = (*parameters.shape[:-1], channels)
         if len(value.shape) and value.shape[-1] not in (None, channels):
@@ -195,8 +214,13 @@ class FactorizedDensity(DensityModel):
                 f"Received: values of shape {tuple(value.shape)}. Sizes must "
                 "be multiples of the stride product; crop or pad the data."
             )
+
+    def _check_shapes(self, value, parameters):
+        """Returns the value, of a shape that agrees with the parameters'."""
+        self._check_known_shapes(value, parameters)
         check_same_batch('context["local"]', parameters, "the values", value)
-        if all(size is not None for size in (*shape[1:], *value.shape[1:])):
+        known = (*parameters.shape[1:-1], *value.shape[1:-1])
+        if None not in known:
             return value
         # Otherwise shapes would broadcast: one pixel would fit any picture.
         same = tf.debugging.assert_equal(
