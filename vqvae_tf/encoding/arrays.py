@@ -28,6 +28,7 @@ def encode_batches(
     encode = tf.function(
         lambda x: model.quantizer.encode(model.latents(x)),
         reduce_retracing=True,
+        autograph=False,
     )
     dtype = np.min_scalar_type(model.quantizer.num_embeddings - 1)
     progress = keras.utils.Progbar(

@@ -101,6 +101,7 @@ def encode(
     graph = tf.function(
         lambda x: quantizer.encode(autoencoder.latents(x)),
         input_signature=[tf.TensorSpec([None, None])],
+        autograph=False,
     )
     codes = [None] * audio.num_examples
     groups = equal_groups(code_counts(autoencoder, audio, shift), stride)

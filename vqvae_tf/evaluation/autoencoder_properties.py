@@ -153,7 +153,9 @@ class _Contraction(_Measure):
         norm = Contractive(1.0, "hutchinson", _PROBES)
         # A graph prunes the weights' gradients, half of the work.
         self.norm = tf.function(
-            lambda inputs: norm(self.encode, inputs), reduce_retracing=True
+            lambda inputs: norm(self.encode, inputs),
+            reduce_retracing=True,
+            autograph=False,
         )
         self.squares, self.squared = 0.0, 0
         self.rows, self.z, self.z2 = 0, 0.0, 0.0

@@ -123,6 +123,7 @@ def _any_size(model, example):
             tf.TensorSpec([None, None, *example.shape[1:]], example.dtype),
             tf.TensorSpec([None, None]),
         ],
+        autograph=False,
     )
     # TensorFlow mistakes functions of the same name for one that is retraced
     # and warns, except for concrete functions.

@@ -90,7 +90,7 @@ def evaluate(
 
 
 def _step(autoencoder, prior):
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def step(x, context):
         codes = autoencoder.quantizer.encode(autoencoder.latents(x))
         local = autoencoder.decoder_context(
@@ -171,6 +171,7 @@ def count_codes(
     encode = tf.function(
         lambda x: autoencoder.quantizer.encode(autoencoder.latents(x)),
         reduce_retracing=True,
+        autograph=False,
     )
     codes = CodeCounts(autoencoder.quantizer)
     for x, _, count in examples(batches, progress):

@@ -106,6 +106,7 @@ class MapBits:
                 codes, {"local": quantizer.decode(latents)}
             ),
             reduce_retracing=True,
+            autograph=False,
         )
 
     def __call__(self, codes: np.ndarray, latents: np.ndarray) -> np.ndarray:

@@ -55,7 +55,9 @@ FIGURES = (
 
 def log_prob_graph(video: VideoGenerator) -> Callable:
     """Returns a video model's log p(codes | past, action) as a graph."""
-    return tf.function(video.prior.log_prob, reduce_retracing=True)
+    return tf.function(
+        video.prior.log_prob, reduce_retracing=True, autograph=False
+    )
 
 
 def next_frame_bits(

@@ -167,7 +167,9 @@ def _gather(strategy):
         )
         return context.all_reduce(tf.distribute.ReduceOp.SUM, own * value)
 
-    return tf.function(lambda value: strategy.run(replica, (value,)))
+    return tf.function(
+        lambda value: strategy.run(replica, (value,)), autograph=False
+    )
 
 
 def wait_for_all(strategy: Strategy | None = None) -> None:

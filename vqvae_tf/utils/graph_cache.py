@@ -49,11 +49,14 @@ class Graphs:
                 separate graphs.
         """
         key = (arguments, kind)
+        # Without AutoGraph, as Keras traces layers: what is called here uses
+        # TensorFlow's own loops, and to convert it takes seconds.
         with self._lock:
             if key not in self._made:
                 self._made[key] = tf.function(
                     functools.partial(function, *arguments),
                     reduce_retracing=True,
+                    autograph=False,
                 )
             self._made.move_to_end(key)
             if len(self._made) > self.most:

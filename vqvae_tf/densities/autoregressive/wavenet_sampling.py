@@ -79,7 +79,9 @@ def run(
         _, x, ring, codes, logits = loop(steps, visit, first)
         return x, ring, logits if record else codes
 
-    visit_chunk = tf.function(visit_chunk, jit_compile=jit_compile)
+    visit_chunk = tf.function(
+        visit_chunk, jit_compile=jit_compile, autograph=False
+    )
 
     def visit(i, x, ring, line):
         start = i * size

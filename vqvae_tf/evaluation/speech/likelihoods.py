@@ -124,7 +124,8 @@ def _log_prob(autoencoder):
             tf.TensorSpec([None, None]),
             tf.TensorSpec(shape, tf.int32),
             tf.TensorSpec([None], tf.int64),
-        ]
+        ],
+        autograph=False,
     )
     def log_prob(waveform, mask, codes, speakers):
         context = recordings.decoder_context(

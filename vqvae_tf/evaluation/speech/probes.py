@@ -206,7 +206,9 @@ def log_mel_frames(
     """
     with float32_policy():
         layer = LogMel(sample_rate, window=frame_window(sample_rate), hop=hop)
-    call = tf.function(layer, input_signature=[tf.TensorSpec([1, None])])
+    call = tf.function(
+        layer, input_signature=[tf.TensorSpec([1, None])], autograph=False
+    )
     return [
         call(np.asarray(waveform, np.float32)[np.newaxis]).numpy()[0]
         for waveform in recordings
