@@ -78,19 +78,19 @@ def uniform_rows(
         block of four numbers is a function of a key and a counter.
     """
     shape = tf.convert_to_tensor(shape, tf.int32)
-    size = tf.reduce_prod(shape[1:])
+    rows, size = shape[0], tf.reduce_prod(shape[1:])
     blocks = (size + 3) // 4  # a row starts at a block of its own
     key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
     skipped = tf.cast(first_row, tf.uint64) * tf.cast(blocks, tf.uint64)
     bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
-        shape=tf.stack([shape[0] * blocks * 4]),
+        shape=tf.stack([rows * blocks * 4]),
         key=key,
         counter=counter + tf.stack([skipped, tf.zeros([], tf.uint64)]),
         alg=1,  # Philox
         dtype=tf.uint32,
     )
-    rows = tf.reshape(bits, tf.stack([shape[0], blocks * 4]))[:, :size]
-    return tf.reshape(_to_unit(rows), shape)
+    bits = tf.reshape(bits, tf.stack([rows, blocks * 4]))[:, :size]
+    return tf.reshape(_to_unit(bits), shape)
 
 
 def _to_unit(bits):
