@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from vqvae_tf.recipes import classes, registry
 from vqvae_tf.recipes.warm_start import warm_start
+from vqvae_tf.runtime.adam import Adam
 from vqvae_tf.utils.messages import first_line
 
 
@@ -117,6 +118,4 @@ def make_optimizer(training: ConfigDict) -> keras.optimizers.Optimizer:
         warmup_target=training.learning_rate,
         warmup_steps=training.warmup_steps,
     )
-    return keras.optimizers.Adam(
-        schedule, beta_2=beta_2, global_clipnorm=training.clip_norm
-    )
+    return Adam(schedule, beta_2=beta_2, global_clipnorm=training.clip_norm)
