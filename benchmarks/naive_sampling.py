@@ -37,7 +37,9 @@ class NaiveSampler:
         self.density = density
         self.context = context
         self.options = (temperature, top_k, top_p)
-        self._draw = tf.function(self._draw_code, jit_compile=jit_compile)
+        self._draw = tf.function(
+            self._draw_code, jit_compile=jit_compile, autograph=False
+        )
 
     def __call__(self, num_samples, seeds, event_shape=None):
         sizes = event_shape or self.density.event_shape

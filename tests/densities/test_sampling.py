@@ -43,7 +43,10 @@ def test_options_mean_the_same_one_by_one_and_together(density):
     for sample in (
         lambda: density.sample(2, sampling=Sampling(**options)),
         lambda: density.sample(2, None, None, 0.7, 3, None, 4),
-        tf.function(lambda: density.sample(2, sampling=Sampling(**options))),
+        tf.function(
+            lambda: density.sample(2, sampling=Sampling(**options)),
+            autograph=False,
+        ),
     ):
         np.testing.assert_array_equal(sample(), expected)
     assert len(density._graphs) == many

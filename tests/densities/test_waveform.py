@@ -16,6 +16,7 @@ from vqvae_tf import (
     WaveformDensity,
 )
 from vqvae_tf.densities.base import event_size
+from vqvae_tf.runtime.adam import Adam
 
 TIME = 24
 K = 16
@@ -72,7 +73,7 @@ def test_the_log_prob_is_that_of_the_levels(kind):
 def test_bits_are_per_sample_and_fall_to_the_entropy():
     keras.utils.set_random_seed(0)
     density = WaveformDensity(small(0.0, K), MuLaw(K))
-    density.compile(keras.optimizers.Adam(0.02))
+    density.compile(Adam(0.02))
     # Noise over 4 of the 16 levels: 2 bits a sample, at best.
     levels = np.random.default_rng(0).integers(6, 10, [64, TIME])
     x = density.companding.decode(levels).numpy()
@@ -144,7 +145,7 @@ def test_the_decoder_of_a_vqvae_knows_the_speaker():
     pitch = np.array([2, 3, 4])[:, None]
     x = np.sin(np.arange(TIME) * 2 * np.pi / pitch + 1).astype(np.float32) / 2
     batch = tf.data.Dataset.from_tensors((x, speakers))
-    model.compile(keras.optimizers.Adam(0.02))
+    model.compile(Adam(0.02))
     first = model.evaluate(batch, verbose=0, return_dict=True)
     model.fit(batch.repeat(60), verbose=0)
     last = model.evaluate(batch, verbose=0, return_dict=True)

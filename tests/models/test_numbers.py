@@ -201,7 +201,7 @@ def test_a_code_beyond_the_first_codebook_is_not_one_of_the_second():
         graph(tf.constant([[8, 0]]))
     with pytest.raises(ValueError, match=r"in 0\.\.7"):
         quantizer.decode([[8, 0]])
-    compiled = tf.function(quantizer.decode, jit_compile=True)
+    compiled = tf.function(quantizer.decode, jit_compile=True, autograph=False)
     last = quantizer.decode([[7, 0]])  # clamped, in its own codebook
     np.testing.assert_array_equal(compiled(tf.constant([[8, -1]])), last)
 
@@ -210,9 +210,9 @@ def test_graphs_refuse_codes_actions_and_labels():
     invalid = tf.errors.InvalidArgumentError
     prior = model("prior")
     with pytest.raises(invalid, match=r"Codes .* in 0\.\.7"):
-        tf.function(prior.log_prob)(tf.fill([1, 4, 4], 8))
+        tf.function(prior.log_prob, autograph=False)(tf.fill([1, 4, 4], 8))
     with pytest.raises(invalid, match=r"Actions .* in 0\.\.4"):
-        tf.function(model("video").prior.network)(
+        tf.function(model("video").prior.network, autograph=False)(
             {
                 "past": tf.zeros([1, 2, 4, 4], tf.int32),
                 "action": tf.constant([5]),
@@ -220,7 +220,7 @@ def test_graphs_refuse_codes_actions_and_labels():
         )
     speech = model("speech_vqvae")
     with pytest.raises(invalid, match=r"Speakers .* in 0\.\.2"):
-        tf.function(speech.speaker_context)(tf.constant([3]))
+        tf.function(speech.speaker_context, autograph=False)(tf.constant([3]))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -230,7 +230,7 @@ def test_latents_and_contexts_must_be_finite(value):
     with pytest.raises(ValueError, match="Latents must be finite"):
         vae.decode(latents)
     with pytest.raises(tf.errors.InvalidArgumentError, match="Latents must"):
-        tf.function(vae.decode)(tf.constant(latents))
+        tf.function(vae.decode, autograph=False)(tf.constant(latents))
     for density, context in (
         (small.prior(global_channels=2), {"global": [[0.0, value]]}),
         (vae.decoder, {"local": latents}),
@@ -239,7 +239,9 @@ def test_latents_and_contexts_must_be_finite(value):
         message = rf'context\[.*"{name}.*\] must be finite'
         with pytest.raises(ValueError, match=message):
             density.sample(context=context)
-        graph = tf.function(lambda c, d=density: d.sample(context=c, seed=0))
+        graph = tf.function(
+            lambda c, d=density: d.sample(context=c, seed=0), autograph=False
+        )
         context = {k: tf.constant(v) for k, v in context.items()}
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             graph(context)

@@ -251,7 +251,8 @@ def test_unknown_sizes(video):
             tf.TensorSpec([None] * 4 + [3], tf.uint8),
             tf.TensorSpec([None, None], tf.int32),
             tf.TensorSpec([], tf.int32),
-        ]
+        ],
+        autograph=False,
     )
     def roll(frames, actions, num_futures):
         return video.rollout(frames, actions, num_futures=num_futures, seed=3)

@@ -34,9 +34,13 @@ FAULTY = {
 
 @pytest.mark.parametrize("fault", FAULTY)
 def test_what_is_looked_for_is_found(fault):
-    tf.function(tf.abs, jit_compile=True)(1.0)  # registers XLA's kernels
+    tf.function(tf.abs, jit_compile=True, autograph=False)(
+        1.0
+    )  # registers XLA's kernels
     spec = tf.TensorSpec([4], tf.float32)
-    concrete = tf.function(FAULTY[fault]).get_concrete_function(spec)
+    concrete = tf.function(
+        FAULTY[fault], autograph=False
+    ).get_concrete_function(spec)
     assert any(fault in found for found in faults(concrete))
 
 
@@ -54,7 +58,7 @@ def steps_of(name, jit_compile, optimizer, count=2):
     def step(x, context, weight):
         return model.train_step((x, context, weight))
 
-    step = tf.function(step, jit_compile=jit_compile)
+    step = tf.function(step, jit_compile=jit_compile, autograph=False)
     for _ in range(count):
         logs = step(x, context, weight)
     weights = {v.path: v.numpy() for v in model.variables}

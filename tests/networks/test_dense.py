@@ -1,6 +1,5 @@
 """Dense networks: a picture to one latent, and back."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,6 +15,7 @@ from vqvae_tf import (
     recipes,
 )
 from vqvae_tf.recipes import building
+from vqvae_tf.runtime.adam import Adam
 
 SIZE = 6
 
@@ -152,7 +152,7 @@ def test_a_model_of_one_code_a_picture():
     codes = model.encode(x)
     assert codes.shape == (4, 1, 1)
     assert model.decode(codes).shape == x.shape
-    model.compile(keras.optimizers.Adam(0.01))
+    model.compile(Adam(0.01))
     history = model.fit(x, batch_size=4, epochs=6, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]
     with pytest.raises(ValueError, match="multiples .* 6. Received"):

@@ -8,6 +8,7 @@ import tensorflow as tf
 from support import small
 from support.harness import assert_all_get_gradients, run_layer_test
 from vqvae_tf import VQVAE, CodeEmbedding, GlobalEncoder, VectorQuantizerEMA
+from vqvae_tf.runtime.adam import Adam
 
 SIZE = 6
 
@@ -140,7 +141,7 @@ def test_gradients_reach_the_encoder():
 def test_a_step_of_training():
     model = of_codes()
     before = [v.numpy() for v in model.encoder.trainable_variables]
-    model.compile(keras.optimizers.Adam(0.01))
+    model.compile(Adam(0.01))
     history = model.fit(code_maps(), batch_size=4, epochs=6, verbose=0).history
     # log2 8 = 3 bits a code of an untrained decoder.
     assert abs(history["reconstruction"][0] - 3) < 0.3

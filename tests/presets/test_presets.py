@@ -18,6 +18,7 @@ from vqvae_tf import presets, recipes
 from vqvae_tf.commands.inputs import recordings as audio_inputs
 from vqvae_tf.presets import finding
 from vqvae_tf.presets.files import check_preset_alone
+from vqvae_tf.runtime.adam import Adam
 from vqvae_tf.samples.voices import sample_voices
 from vqvae_tf.tasks import card_samples
 from vqvae_tf.tasks.speech import card as speech_cards
@@ -353,8 +354,8 @@ def test_optimizers_are_not_saved(tmp_path):
     """Their moments are two thirds of what a trained model holds."""
     model, images = small.vae(), small.pictures(4)
     model.save_to_preset(tmp_path / "before")
-    model.compile(keras.optimizers.Adam(0.01))
-    model.decoder.compile(keras.optimizers.Adam(0.01))
+    model.compile(Adam(0.01))
+    model.decoder.compile(Adam(0.01))
     model.fit(images, epochs=2, verbose=0)
     model.save_to_preset(tmp_path / "after")
     files = [tmp_path / n / "model.weights.h5" for n in ("before", "after")]

@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 
 from support.quantizer_harness import run_quantizer_test
 from vqvae_tf.quantizers import FSQ
+from vqvae_tf.runtime.adam import Adam
 
 LEVELS = [(8, 5, 5, 5), (7, 5), (4, 3), (2, 3)]
 forms = pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_a_users_model_learns_with_it():
     inputs = keras.Input([6])
     codes = FSQ([8, 8, 8], name="fsq")(keras.layers.Dense(3)(inputs))
     model = keras.Model(inputs, keras.layers.Dense(6)(codes))
-    model.compile(keras.optimizers.Adam(0.02), "mse")
+    model.compile(Adam(0.02), "mse")
     logs = model.fit(x, x, batch_size=64, epochs=60, verbose=0).history
     assert logs["loss"][-1] < 0.8 * logs["loss"][0]
     assert logs["fsq_usage"][-1] > 0.05

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from support.harness import arrays, assert_finite, two_replicas
 from vqvae_tf.layers import VectorQuantizer, VectorQuantizerEMA
+from vqvae_tf.runtime.adam import Adam
 
 K, D = 8, 4
 OPTIONS = {
@@ -121,7 +122,7 @@ def test_training_goes_on_after_such_a_batch():
     inputs = keras.Input((5, D))
     layer = VectorQuantizer(K, D, restart_after=3)
     model = keras.Model(inputs, layer(inputs))
-    model.compile(keras.optimizers.Adam(0.01))
+    model.compile(Adam(0.01))
     x = latents()
     before = layer.codebook.numpy()
     for batch in (x, broken(x, np.nan), x, broken(x, -np.inf), x):

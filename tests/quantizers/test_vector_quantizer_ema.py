@@ -1,12 +1,12 @@
 """The codebook of exponential moving averages, appendix A.1."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from support import quantizer_oracle as oracle
 from vqvae_tf.layers import VectorQuantizer, VectorQuantizerEMA
+from vqvae_tf.runtime.adam import Adam
 
 K, D = 8, 4
 
@@ -112,7 +112,7 @@ def test_an_unused_code_of_a_gradient_codebook_stays_too(steps):
     start = codebooks(layer)
     start[:, 3] = 9.0
     layer.embeddings.assign(start)
-    optimizer = keras.optimizers.Adam(0.1)
+    optimizer = Adam(0.1)
     x = latents(4, 1, 0) + 9.0
 
     optimizer.build(layer.trainable_variables)

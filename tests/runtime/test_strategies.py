@@ -94,15 +94,15 @@ def test_two_replicas_are_one(name):
 @pytest.mark.parametrize("name", ONE_IS_FAST)
 def test_two_workers_are_one(name, tmp_path):
     """`fit` with validation, and `evaluate`, of two processes and of one."""
-    files = [tmp_path / "one.npz", tmp_path / "two.npz"]
-    processes = [runs.launch("fits.py", files[0], "one", name)]
-    processes += [
-        runs.launch("fits.py", files[1], "multiworker", name, env=env)
-        for env in runs.two_tasks()
+    processes = [
+        runs.launch("fits.py", tmp_path / "two.npz", "multiworker", name, env=e)
+        for e in runs.two_tasks()
     ]
+    one = fits.fitted(name)
     for process in processes:
         runs.finished(process)
-    one, two = (dict(np.load(file)) for file in files)
+    with np.load(tmp_path / "two.npz") as arrays:
+        two = dict(arrays)
     assert one.keys() == two.keys()
     assert sum("val_loss" in key for key in one) == 1
     for key, value in one.items():

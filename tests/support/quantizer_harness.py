@@ -328,7 +328,7 @@ def _check_replicas(make, x):
         gradients = tape.gradient(loss, layer.trainable_variables)
         return loss, [tf.convert_to_tensor(g) for g in gradients]
 
-    @tf.function
+    @tf.function(autograph=False)
     def on_both(x):
         def run():
             context = tf.distribute.get_replica_context()

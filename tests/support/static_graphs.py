@@ -89,9 +89,9 @@ def check_compiled(function, *args, rtol=1e-4):
     Returns:
         What it returned under XLA.
     """
-    compiled = tf.function(function, jit_compile=True)
+    compiled = tf.function(function, jit_compile=True, autograph=False)
     results = compiled(*args)
-    expected = tf.function(function)(*args)
+    expected = tf.function(function, autograph=False)(*args)
     for new, old in zip(tf.nest.flatten(results), tf.nest.flatten(expected)):
         assert new.dtype == old.dtype and new.shape == old.shape
         if new.dtype.is_floating:

@@ -32,7 +32,7 @@ def small(scale=0.3, num_embeddings=6, **kwargs):
         "skip_channels": 12,
         "head_channels": 16,
         "num_stacks": 2,
-        "layers_per_stack": 3,
+        "layers_per_stack": 2,
         **kwargs,
     }
     density = WaveNet(num_embeddings, **config)

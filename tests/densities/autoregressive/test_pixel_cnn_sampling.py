@@ -77,8 +77,12 @@ def test_cached_logits_equal_naive_ones(num_codebooks, jit_compile):
     grid = (6, 10)
     codes = random_codes(density, 2, grid)
     context = random_context(2, grid)
-    naive = tf.function(density.logits, jit_compile=jit_compile)
-    cached = tf.function(density._cached_logits, jit_compile=jit_compile)
+    naive = tf.function(
+        density.logits, jit_compile=jit_compile, autograph=False
+    )
+    cached = tf.function(
+        density._cached_logits, jit_compile=jit_compile, autograph=False
+    )
     expected = naive(codes, context)
     assert np.std(expected) > 0.5
     result = cached(codes, context)
@@ -91,7 +95,7 @@ def test_cached_logits_equal_naive_ones_in_a_deep_net():
     )
     codes = random_codes(density, 1, (5, 7))
     expected = density.logits(codes)
-    result = tf.function(density._cached_logits)(codes)
+    result = tf.function(density._cached_logits, autograph=False)(codes)
     np.testing.assert_allclose(result, expected, atol=1e-5, rtol=0)
 
 
@@ -114,6 +118,7 @@ def test_cached_samples_equal_naive_ones_for_20_seeds(
     cached = tf.function(
         lambda seed: density.sample(context=context, seed=seed),
         jit_compile=jit_compile,
+        autograph=False,
     )
     samples = [cached(tf.constant(seed)).numpy() for seed in range(20)]
     np.testing.assert_array_equal(samples, naive(2, range(20)))
@@ -138,7 +143,9 @@ def test_eager_graph_xla_and_batches_agree():
     assert eager.shape == (3, SIZE, SIZE, 2)
     for jit in (False, True):
         graph = tf.function(
-            lambda: density.sample(context=context, seed=4), jit_compile=jit
+            lambda: density.sample(context=context, seed=4),
+            jit_compile=jit,
+            autograph=False,
         )
         np.testing.assert_array_equal(graph(), eager)
     again = density.sample(3, context, seed=tf.constant([4, 0]))
@@ -177,7 +184,8 @@ def test_other_options_do_not_trace_another_graph():
         codes = density.sample(context=context, seed=i, **options)
         if i in (5, 14):  # what one graph draws is what each would have
             alone = tf.function(
-                functools.partial(density.sample, seed=i, **options)
+                functools.partial(density.sample, seed=i, **options),
+                autograph=False,
             )
             np.testing.assert_array_equal(alone(context=context), codes)
     made = density._graphs._made.values()

@@ -12,6 +12,7 @@ from support.harness import run_density_test, run_two_replica_test
 from support.wavenets import KINDS, random_codes, random_context, small
 from vqvae_tf.densities.autoregressive.wavenet import WaveNet
 from vqvae_tf.densities.autoregressive.wavenet_layer import WaveNetLayer
+from vqvae_tf.runtime.adam import Adam
 
 TIME = 24
 
@@ -256,7 +257,7 @@ def test_all_variables_get_a_dense_gradient():
 def test_learns_a_periodic_sequence(kind):
     keras.utils.set_random_seed(0)
     density = small(0.0, num_embeddings=16, **KINDS[kind])
-    density.compile(keras.optimizers.Adam(0.01))
+    density.compile(Adam(0.01))
     start = np.random.default_rng(0).integers(0, 8, [32, 1])
     # What follows is known from the code before, where that is not the first.
     codes = ((start + np.arange(TIME)) % 8 * 2).astype(np.int32)

@@ -20,6 +20,7 @@ from vqvae_tf.evaluation.speech import (
 from vqvae_tf.evaluation.speech.coded import Coded
 from vqvae_tf.evaluation.speech.codes import code_statistics
 from vqvae_tf.evaluation.speech.likelihoods import likelihoods
+from vqvae_tf.runtime.adam import Adam
 from vqvae_tf.utils.padding import pad
 
 QUIET = dict(progress=False)
@@ -117,7 +118,7 @@ def test_a_trained_decoder_tells_speakers_and_codes_apart():
     context = speech_codes.decoder_context(
         model, values, kept, speech_codes.speakers(audio)
     )
-    model.decoder.compile(keras.optimizers.Adam(1e-2))
+    model.decoder.compile(Adam(1e-2))
     batch = tf.data.Dataset.from_tensors((waveform, context, mask))
     model.decoder.fit(batch.repeat(120), verbose=0)
     found = likelihoods(Coded(model, audio, codes), **QUIET)
