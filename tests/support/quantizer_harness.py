@@ -332,8 +332,8 @@ def _check_replicas(make, x):
     def on_both(x):
         def run():
             context = tf.distribute.get_replica_context()
-            first = context.replica_id_in_sync_group == 0
-            return step(two, x[:half] if first else x[half:])
+            halves = tf.stack([x[:half], x[half:]])
+            return step(two, halves[context.replica_id_in_sync_group])
 
         return strategy.run(run)
 
