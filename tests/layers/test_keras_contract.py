@@ -91,6 +91,11 @@ CASES = {
     "BSQ": Case(quantizers.BSQ, dict(num_bits=4), floats(2, 3, 4)),
     "FSQ": Case(quantizers.FSQ, dict(levels=[4, 3]), floats(2, 3, 2)),
     "LFQ": Case(quantizers.LFQ, dict(num_bits=4), floats(2, 3, 4)),
+    "RandomProjectionQuantizer": Case(
+        quantizers.RandomProjectionQuantizer,
+        dict(num_embeddings=8, channels=4, num_codebooks=2),
+        floats(2, 3, 4),
+    ),
     "SimVQ": Case(
         quantizers.SimVQ,
         dict(num_embeddings=8, embedding_dim=4),

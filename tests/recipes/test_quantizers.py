@@ -9,6 +9,7 @@ from vqvae_tf.quantizers import (
     BSQ,
     FSQ,
     LFQ,
+    RandomProjectionQuantizer,
     ResidualQuantizer,
     SimVQ,
     VectorQuantizerEMA,
@@ -22,6 +23,13 @@ QUANTIZERS = [
     (LFQ, dict(num_bits=5), 5, 32, 1),
     (BSQ, dict(num_bits=5), 5, 32, 1),
     (SimVQ, dict(num_embeddings=8, embedding_dim=4), 4, 8, 1),
+    (
+        RandomProjectionQuantizer,
+        dict(num_embeddings=8, channels=5, num_codebooks=2),
+        5,
+        8,
+        2,
+    ),
     (ResidualQuantizer, dict(stages=_EMA, num_quantizers=3), 4, 8, 3),
 ]
 

@@ -3,6 +3,7 @@
 from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.fsq import FSQ
 from vqvae_tf.quantizers.lfq import BSQ, LFQ
+from vqvae_tf.quantizers.random_projection import RandomProjectionQuantizer
 from vqvae_tf.quantizers.residual import ResidualQuantizer
 from vqvae_tf.quantizers.simvq import SimVQ
 from vqvae_tf.quantizers.usage import CodebookUsage
@@ -15,6 +16,7 @@ __all__ = [
     "FSQ",
     "LFQ",
     "Quantizer",
+    "RandomProjectionQuantizer",
     "ResidualQuantizer",
     "SimVQ",
     "VectorQuantizer",
