@@ -51,6 +51,17 @@ def test_metric_adds_counts_up_until_reset():
     )
 
 
+def test_figures_of_each_codebook():
+    counts = np.array([[2.0, 1, 1, 0], [1, 1, 1, 1], [0, 0, 0, 0]], np.float32)
+    metric = usage.CodebookUsage(4, 3)
+    metric.update_state(counts)
+    figures = metric.per_codebook()
+    np.testing.assert_allclose(figures["perplexity"], [2**1.5, 4, 1], 1e-6)
+    np.testing.assert_allclose(figures["usage"], [0.75, 1, 0])
+    for name, value in metric.result().items():
+        np.testing.assert_allclose(value, np.mean(figures[name]), 1e-6)
+
+
 def test_config_round_trip():
     metric = usage.CodebookUsage(6, 2, prefix="vq_", name="codes")
     config = keras.metrics.serialize(metric)
