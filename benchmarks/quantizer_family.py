@@ -11,7 +11,6 @@ measures are fixed; no figure of the test pictures chooses anything.
 """
 
 import json
-import math
 import pathlib
 import resource
 import time
@@ -177,7 +176,7 @@ def run(row, seed, arguments):
         "row": row,
         "seed": seed,
         "steps": arguments.steps,
-        "bits_per_position": groups * math.log2(values),
+        "bits_per_position": quantizer.bits_per_position,
         "mse_over_variance": reconstruction_error(
             model, np.stack(test_pictures)
         ),

@@ -178,8 +178,9 @@ def embedding():
 def test_no_code_stands_for_another_one(name, codes):
     found = np.asarray(codes)
     floats = name == "embedding" and not isinstance(codes, list)
+    lowest = -1 if name == "quantizer" else 0  # -1 stands for none
     valid = found.dtype.kind in ("iuf" if floats else "iu") and all(
-        x.item() in range(8) for x in found
+        x.item() in range(lowest, 8) for x in found
     )
     if isinstance(codes, list) and name == "embedding":
         return  # Keras makes tensors of lists
@@ -203,7 +204,7 @@ def test_a_code_beyond_the_first_codebook_is_not_one_of_the_second():
         quantizer.decode([[8, 0]])
     compiled = tf.function(quantizer.decode, jit_compile=True, autograph=False)
     last = quantizer.decode([[7, 0]])  # clamped, in its own codebook
-    np.testing.assert_array_equal(compiled(tf.constant([[8, -1]])), last)
+    np.testing.assert_array_equal(compiled(tf.constant([[8, -2]])), last)
 
 
 def test_graphs_refuse_codes_actions_and_labels():

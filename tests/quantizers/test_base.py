@@ -114,6 +114,70 @@ def test_a_subclass_without_a_search_says_so():
 # Codes ------------------------------------------------------------------------
 
 
+@groups
+def test_bits_and_shapes_of_codes(num_codebooks):
+    layer = VectorQuantizer(K, D, num_codebooks=num_codebooks)
+    assert layer.bits_per_position == 3.0 * num_codebooks
+    end = (2,) * (num_codebooks > 1)
+    shape = (None, 5, layer.channels)
+    assert layer.codes_shape(shape) == (None, 5, *end)
+    assert layer.codes_shape(tf.TensorShape(shape)) == (None, 5, *end)
+
+
+@groups
+def test_codes_of_masked_positions_in_a_functional_model(num_codebooks):
+    layer = VectorQuantizer(K, D, num_codebooks=num_codebooks)
+    inputs = keras.Input((3, layer.channels))
+    mask = keras.Input((3,), dtype="bool")
+    options = dict(return_codes=True, mask_codes=True)
+    _, codes = layer(inputs, mask=mask, **options)
+    encoded = layer.encode(inputs, mask)
+    model = keras.Model([inputs, mask], [codes, encoded, layer.decode(codes)])
+    x = latents((4, 3), num_codebooks)
+    kept = np.arange(12).reshape(4, 3) % 3 > 0
+    codes, encoded, decoded = model([x, tf.constant(kept)])
+    np.testing.assert_array_equal(codes, layer.encode(x, kept))
+    np.testing.assert_array_equal(encoded, codes)
+    np.testing.assert_array_equal(decoded, layer.decode(codes))
+    np.testing.assert_array_equal(np.all(decoded == 0, axis=-1), ~kept)
+
+
+def test_a_mask_passed_on_by_keras_hides_no_codes():
+    """Only a mask that is given for the purpose does."""
+    inputs = keras.Input((3, D))
+    layer = VectorQuantizer(K, D)
+    masked = keras.layers.Masking()(inputs)
+    model = keras.Model(inputs, layer.encode(masked))
+    x = latents((4, 3)).numpy()
+    x[:, 1] = 0
+    assert np.all(model(x) >= 0)
+
+
+@groups
+@pytest.mark.parametrize(
+    "dtype, code, fits",
+    [
+        ("int8", -1, True),
+        ("int64", -1, True),
+        ("int32", -2, False),
+        ("int64", K, False),
+        ("int64", 2**32 - 1, False),
+        ("uint8", 255, False),
+        ("uint64", 2**64 - 1, False),
+    ],
+)
+def test_one_number_stands_for_no_code(num_codebooks, dtype, code, fits):
+    layer = VectorQuantizer(K, D, num_codebooks=num_codebooks)
+    codes = np.zeros(layer.codes_shape((2, layer.channels)), dtype)
+    codes[1:] = code
+    if fits:
+        decoded = layer.decode(codes)
+        assert np.all(decoded[0] != 0) and np.all(decoded[1] == 0)
+        return
+    with pytest.raises(ValueError, match=r"Codes must be in 0\.\.7"):
+        layer.decode(codes)
+
+
 def test_codes_of_a_step_are_those_of_its_loss(monkeypatch):
     """One search, of the codebook from before the step."""
     layer, x = VectorQuantizerEMA(K, D, decay=0.0), latents((50,))

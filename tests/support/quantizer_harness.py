@@ -109,6 +109,7 @@ def _check_codes(layer, scale):
         quantized, codes = layer(x, return_codes=True)
         assert quantized.shape == x.shape and quantized.dtype == x.dtype
         assert codes.shape == (*sizes, *end) and codes.dtype == tf.int32
+        assert layer.codes_shape(x.shape) == codes.shape
         assert tuple(layer.compute_output_shape(x.shape)) == tuple(x.shape)
         assert np.all((codes >= 0) & (codes < layer.num_embeddings))
         np.testing.assert_array_equal(layer(x), quantized)
@@ -177,6 +178,12 @@ def _check_masks(layer, x):
             np.testing.assert_allclose(whole, part, 1e-6, 1e-8)
     _restore(layer, before)
     codes = layer.encode(x)
+    _, marked = layer(x, mask=mask, return_codes=True, mask_codes=True)
+    apart = mask.reshape(mask.shape + (1,) * (len(codes.shape) - mask.ndim))
+    np.testing.assert_array_equal(marked, np.where(apart, codes, -1))
+    np.testing.assert_array_equal(layer.encode(x, mask), marked)
+    expected = np.where(mask[..., None], plain, 0)
+    np.testing.assert_array_equal(layer.decode(marked), expected)
     layer(x, training=True, mask=np.zeros(mask.shape))
     assert _losses(layer) == 0
     np.testing.assert_array_equal(layer.decode(codes), plain)
@@ -209,12 +216,12 @@ def _check_modes(layer, x, exact):
     searches = []
 
     def step(x, mask):
-        decoded = layer.decode(layer.encode(x))
+        decoded = layer.decode(layer.encode(x, mask))
         searches.clear()
         with tf.GradientTape() as tape:
             tape.watch(x)
             quantized, codes = layer(
-                x, training=True, mask=mask, return_codes=True
+                x, training=True, mask=mask, return_codes=True, mask_codes=True
             )
             target = tf.reduce_sum(quantized) + _losses(layer)
         assert len(searches) == len(stages)

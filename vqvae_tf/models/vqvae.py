@@ -1,6 +1,5 @@
 """The VQ-VAE."""
 
-import math
 from typing import Any
 
 import keras
@@ -202,8 +201,7 @@ class VQVAE(EncoderDecoder):
     def code_bits(self, latents_shape: tf.Tensor) -> tf.Tensor:
         """Returns the bits of one example's codes under a uniform prior."""
         positions = tf.cast(tf.reduce_prod(latents_shape[1:-1]), tf.float32)
-        each = math.log2(self.quantizer.num_embeddings)
-        return positions * self.quantizer.num_codebooks * each
+        return positions * self.quantizer.bits_per_position
 
     def get_metrics_result(self) -> dict[str, tf.Tensor]:
         return without_prefix(super().get_metrics_result(), self.quantizer)

@@ -7,15 +7,15 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.quantizers import lookup
+from vqvae_tf.quantizers.codes import NO_CODE, Codes, without_masked
 from vqvae_tf.quantizers.gradients import GRADIENTS
 from vqvae_tf.quantizers.positions import of_shape, position_weights
 from vqvae_tf.quantizers.usage import CodebookUsage
 from vqvae_tf.runtime.replicas import ReplicaLosses
-from vqvae_tf.utils import tensor_checks
 from vqvae_tf.utils.checks import check_positive
 
 
-class Quantizer(ReplicaLosses):
+class Quantizer(Codes, ReplicaLosses):
     """Replaces each latent vector by one of finitely many vectors.
 
     Latents are `[batch, ..., channels]`; each position is quantized on its
@@ -48,7 +48,9 @@ class Quantizer(ReplicaLosses):
     Attributes:
         num_embeddings, channels, num_codebooks: as given.
         gradient: "straight_through"; subclasses may set "rotation".
-        usage_metric: the `CodebookUsage` since the last reset.
+        bits_per_position: float, the sum of log2 K over the G codebooks.
+        usage_metric: the `CodebookUsage` since the last reset; its
+            `per_codebook()` gives perplexity and usage of each.
 
     Call arguments:
         latents: float `[batch, ..., channels]`, of rank 2 or more.
@@ -59,6 +61,8 @@ class Quantizer(ReplicaLosses):
             or `[batch]`. Masked latents (0) are quantized but excluded from
             the loss and all statistics.
         return_codes: whether to also return the codes of the same search.
+        mask_codes: whether the codes of masked latents are -1, which `decode`
+            turns into zeros; False by default.
         only: used by `encode` ("codes") and `decode` ("embeddings") when they
             are called with symbolic tensors.
 
@@ -185,9 +189,13 @@ class Quantizer(ReplicaLosses):
         mask: tf.Tensor | None = None,
         return_codes: bool = False,
         only: str | None = None,
+        mask_codes: bool = False,
     ) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
+        if only == "codes":
+            return self.encode(latents, mask if mask_codes else None)
         if only is not None:
-            return self._only(only)(latents)
+            _check_only(only)
+            return self.decode(latents)
         z = self._vectors(latents)
         weights = position_weights(latents, mask)
         examples = tf.shape(latents)[0]
@@ -199,7 +207,8 @@ class Quantizer(ReplicaLosses):
         quantized = self._positions_of(passed, latents)
         quantized = tf.cast(quantized, latents.dtype)
         if return_codes:
-            return quantized, self._codes_of_positions(codes, latents)
+            kept = weights if mask_codes else None
+            return quantized, self._codes_of_positions(codes, latents, kept)
         return quantized
 
     def quantize_vectors(
@@ -256,37 +265,41 @@ class Quantizer(ReplicaLosses):
         quantized = tf.reshape(quantized, tf.shape(latents))
         return of_shape(quantized, latents.shape)
 
-    def _codes_of_positions(self, codes, latents):
+    def _codes_of_positions(self, codes, latents, weights):
         """Reshapes codes `[G, N]` to the positions of `latents`."""
-        shape = tf.shape(latents)[:-1]
-        if self.num_codebooks == 1:
-            codes = tf.reshape(codes, shape)
-            return of_shape(codes, latents.shape[:-1])
-        codes = tf.transpose(codes)
-        codes = tf.reshape(codes, tf.concat([shape, [self.num_codebooks]], 0))
-        return of_shape(codes, latents.shape[:-1] + (self.num_codebooks,))
+        codes = tf.transpose(without_masked(codes, weights))
+        shape = self.codes_shape(latents.shape)
+        sizes = tf.shape(latents)[:-1]
+        if self.num_codebooks > 1:
+            sizes = tf.concat([sizes, [self.num_codebooks]], axis=0)
+        return of_shape(tf.reshape(codes, sizes), shape)
 
     # Codes --------------------------------------------------------------------
 
     def encode(
-        self, latents: tf.Tensor | np.ndarray | keras.KerasTensor
+        self,
+        latents: tf.Tensor | np.ndarray | keras.KerasTensor,
+        mask: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Returns the codes of latents.
 
         Args:
             latents: float `[batch, ..., channels]`, or a symbolic tensor (of
                 `keras.Input`).
+            mask: as for the layer. The codes of masked latents are -1.
 
         Returns:
             int32 `[batch, ...]`, with a last axis G where G > 1.
         """
         if isinstance(latents, keras.KerasTensor):
-            return self(latents, only="codes")
+            masked = mask is not None
+            return self(latents, mask=mask, only="codes", mask_codes=masked)
         latents = tf.convert_to_tensor(latents)
         if not self.built:
             self.build(latents.shape)
         codes = self.search(self._vectors(latents))
-        return self._codes_of_positions(codes, latents)
+        weights = position_weights(latents, mask)
+        return self._codes_of_positions(codes, latents, weights)
 
     def decode(
         self, codes: tf.Tensor | np.ndarray | keras.KerasTensor
@@ -298,10 +311,11 @@ class Quantizer(ReplicaLosses):
                 a symbolic tensor (of `keras.Input`).
 
         Returns:
-            float32 `[batch, ..., channels]`.
+            float32 `[batch, ..., channels]`; zeros where a code is -1, which
+            stands for none.
 
         Raises:
-            ValueError: in eager mode, if a code is not in 0..K-1. Graphs
+            ValueError: in eager mode, if another code is not in 0..K-1. Graphs
                 raise an `InvalidArgumentError` when they run; under XLA,
                 codes are clamped to 0..K-1 instead.
         """
@@ -312,44 +326,26 @@ class Quantizer(ReplicaLosses):
         if self.num_codebooks == 1:
             codes = tf.expand_dims(codes, -1)
         rows = tf.transpose(tf.reshape(codes, [-1, self.num_codebooks]))
-        quantized = self.from_search_space(self.look_up(rows))
+        quantized = self.vectors(rows)
         shape = tf.concat([tf.shape(codes)[:-1], [self.channels]], axis=0)
         quantized = tf.reshape(quantized, shape)
         return of_shape(quantized, codes.shape[:-1] + (self.channels,))
 
-    def check_codes(self, codes: tf.Tensor | np.ndarray) -> tf.Tensor:
-        """Returns codes as int32, checked as by `decode`."""
-        codes = tensor_checks.as_tensor("Codes", codes)
-        self._check_code_type(codes.dtype.name, codes.shape)
-        return tensor_checks.whole_numbers(codes, self.num_embeddings)
+    def vectors(self, codes: tf.Tensor) -> tf.Tensor:
+        """Returns the latents `[N, channels]` of codes, int32 `[G, N]`.
+
+        They are zeros where one of the codes is -1.
+        """
+        found = self.from_search_space(self.look_up(tf.maximum(codes, 0)))
+        found = tf.reshape(found, [-1, self.channels])
+        present = tf.reduce_all(codes != NO_CODE, axis=0)
+        return tf.where(present[:, tf.newaxis], found, 0.0)
 
     def _ensure_built(self):
         if not self.built:
             self.build((None, self.channels))
 
-    def _only(self, what):
-        methods = {"codes": self.encode, "embeddings": self.decode}
-        if what not in methods:
-            raise ValueError(
-                'only must be None, "codes" or "embeddings". Received: '
-                f"{what!r}."
-            )
-        return methods[what]
-
     # Checks and symbolic shapes -----------------------------------------------
-
-    def _check_code_type(self, dtype, shape):
-        if not keras.backend.is_int_dtype(dtype):
-            raise ValueError(
-                f"Codes must be integers. Received: codes of dtype {dtype}. To "
-                "quantize latents, call the layer."
-            )
-        groups = self.num_codebooks
-        if groups > 1 and (not len(shape) or shape[-1] != groups):
-            raise ValueError(
-                f"With num_codebooks={groups}, the last axis of codes must "
-                f"have {groups} entries. Received: codes of shape {shape}."
-            )
 
     def _check_channels(self, shape):
         if len(shape) < 2 or shape[-1] != self.channels:
@@ -376,17 +372,24 @@ class Quantizer(ReplicaLosses):
         mask: keras.KerasTensor | None = None,
         return_codes: bool = False,
         only: str | None = None,
+        mask_codes: bool = False,
     ) -> keras.KerasTensor | tuple[keras.KerasTensor, keras.KerasTensor]:
-        groups = self.num_codebooks
         if only == "embeddings":
             self._check_code_type(latents.dtype, latents.shape)
-            shape = latents.shape if groups == 1 else latents.shape[:-1]
+            shape = latents.shape
+            shape = shape if self.num_codebooks == 1 else shape[:-1]
             return keras.KerasTensor((*shape, self.channels), "float32")
         self._check_channels(latents.shape)
-        ends = (groups,) if groups > 1 else ()
-        codes = keras.KerasTensor((*latents.shape[:-1], *ends), "int32")
+        codes = keras.KerasTensor(self.codes_shape(latents.shape), "int32")
         if only is not None:
-            self._only(only)
+            _check_only(only)
             return codes
         quantized = keras.KerasTensor(latents.shape, latents.dtype)
         return (quantized, codes) if return_codes else quantized
+
+
+def _check_only(what):
+    if what not in ("codes", "embeddings"):
+        raise ValueError(
+            f'only must be None, "codes" or "embeddings". Received: {what!r}.'
+        )

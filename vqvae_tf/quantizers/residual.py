@@ -7,12 +7,11 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.quantizers.base import Quantizer
+from vqvae_tf.quantizers.codes import NO_CODE, check_range
 from vqvae_tf.quantizers.gradients import check_gradient
 from vqvae_tf.runtime import random, replicas
 from vqvae_tf.utils import tensor_checks
 from vqvae_tf.utils.checks import check_positive, check_seed, check_share
-
-_DROPPED = -1
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -128,7 +127,7 @@ class ResidualQuantizer(Quantizer):
             found = self._vectors_of(stage, found)
             if kept is not None:
                 found = found * kept[i][:, tf.newaxis]
-                code = tf.where(kept[i] > 0, code, _DROPPED)
+                code = tf.where(kept[i] > 0, code, NO_CODE)
             total = total + found
             rest = rest - tf.stop_gradient(found)
             codes.append(code)
@@ -166,12 +165,14 @@ class ResidualQuantizer(Quantizer):
     # Codes to latents -------------------------------------------------------
 
     def look_up(self, codes: tf.Tensor) -> tf.Tensor:
-        total = 0.0
-        for stage, code in zip(self.stages, tf.split(codes, len(self.stages))):
-            kept = tf.cast(code[0] != _DROPPED, tf.float32)[:, tf.newaxis]
-            found = stage.look_up(tf.maximum(code, 0))
-            total += self._vectors_of(stage, found) * kept
-        return total
+        codes = tf.split(codes, len(self.stages))
+        return tf.add_n(
+            [s.vectors(code) for s, code in zip(self.stages, codes)]
+        )
+
+    def vectors(self, codes: tf.Tensor) -> tf.Tensor:
+        """As of `Quantizer`, but a code of -1 leaves out its stage alone."""
+        return self.look_up(codes)
 
     def _vectors_of(self, stage, found):
         """`[N, channels]` of what a stage has looked up."""
@@ -187,15 +188,10 @@ class ResidualQuantizer(Quantizer):
             return super().check_codes(codes)
         codes = tensor_checks.as_tensor("Codes", codes)
         self._check_code_type(codes.dtype.name, codes.shape)
-        codes = tf.cast(codes, tf.int64)
-        dropped = codes == _DROPPED
-        checked = tensor_checks.whole_numbers(
-            tf.where(dropped, tf.zeros_like(codes), codes), self.num_embeddings
-        )
-        codes = tf.where(dropped, _DROPPED, checked)
+        codes = check_range(codes, self.num_embeddings)
         missing = self.num_codebooks - codes.shape[-1]
         ends = [[0, 0]] * (len(codes.shape) - 1) + [[0, missing]]
-        return tf.pad(codes, ends, constant_values=_DROPPED)
+        return tf.pad(codes, ends, constant_values=NO_CODE)
 
     def _check_code_type(self, dtype, shape):
         stages = self.num_codebooks

@@ -36,7 +36,10 @@ ROLES = {
     "function": Role("a layer or callable", lacks=_NO_NETWORK, layer=False),
     "quantizer": Role(
         "a quantizer (quantizers.VectorQuantizerEMA(...), FSQ(...), ...)",
-        needs=("encode", "decode", "num_embeddings", "num_codebooks"),
+        needs=(
+            *("encode", "decode", "channels", "num_embeddings"),
+            *("num_codebooks", "bits_per_position", "codes_shape"),
+        ),
         lacks=("compute_losses",),
     ),
     "bottleneck": Role(

@@ -111,8 +111,7 @@ def unpack(
     if preset is not None:
         preset_identity.check_array(preset, arrays, source)
     codes = arrays["codes"]
-    groups = model.quantizer.num_codebooks
-    rest = (groups,) if groups > 1 else ()
+    rest = model.quantizer.codes_shape((model.quantizer.channels,))
     if codes.ndim < 2 or codes.shape[2:] != rest or 0 in codes.shape:
         axes = ", ".join(["recordings", "n", *map(str, rest)])
         raise ValueError(

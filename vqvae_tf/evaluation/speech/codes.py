@@ -42,14 +42,14 @@ def code_statistics(
     test, training = (
         _counts(quantizer, codes) for codes in (coded.codes, training_codes)
     )
-    rate = coded.audio.sample_rate / coded.stride * quantizer.num_codebooks
-    bits = math.log2(quantizer.num_embeddings)
+    positions = coded.audio.sample_rate / coded.stride
+    bits = quantizer.bits_per_position
     figures = {
         **test.figures(),
         "unigram_bits_per_code": unigram_bits(training.counts, test.counts),
-        "uniform_bits_per_code": bits,
-        "codes_per_second": rate,
-        "code_bits_per_second": rate * bits,
+        "uniform_bits_per_code": bits / quantizer.num_codebooks,
+        "codes_per_second": positions * quantizer.num_codebooks,
+        "code_bits_per_second": positions * bits,
     }
     if hasattr(decoder, "companding"):
         levels = math.log2(decoder.companding.num_levels)

@@ -115,8 +115,8 @@ def likelihoods(
 
 
 def _log_prob(autoencoder):
-    groups = autoencoder.quantizer.num_codebooks
-    shape = [None, None] + ([groups] if groups > 1 else [])
+    quantizer = autoencoder.quantizer
+    shape = quantizer.codes_shape((None, None, quantizer.channels))
 
     @tf.function(
         input_signature=[

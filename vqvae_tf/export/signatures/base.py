@@ -48,8 +48,7 @@ class Endpoints:
     @property
     def groups(self) -> list[int]:
         """The last axis of codes, [] for one codebook."""
-        groups = self.quantizer.num_codebooks
-        return [groups] if groups > 1 else []
+        return list(self.quantizer.codes_shape((self.quantizer.channels,)))
 
     def functions(self) -> dict:
         """Returns a method and the names of its inputs, by signature.
