@@ -9,9 +9,10 @@ import tensorflow as tf
 from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.codes import NO_CODE, check_range
 from vqvae_tf.quantizers.gradients import check_gradient
+from vqvae_tf.quantizers.parts import from_configs, parts_of, to_configs
 from vqvae_tf.runtime import random, replicas
 from vqvae_tf.utils import tensor_checks
-from vqvae_tf.utils.checks import check_positive, check_seed, check_share
+from vqvae_tf.utils.checks import check_seed, check_share
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -204,10 +205,7 @@ class ResidualQuantizer(Quantizer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "stages": [
-                keras.saving.serialize_keras_object(stage)
-                for stage in self.stages
-            ],
+            "stages": to_configs(self.stages),
             "dropout": self.dropout,
             "seed": self.seed,
             "gradient": self.gradient,
@@ -217,29 +215,13 @@ class ResidualQuantizer(Quantizer):
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict | None = None
     ) -> "ResidualQuantizer":
-        stages = [
-            keras.saving.deserialize_keras_object(stage, custom_objects)
-            for stage in config["stages"]
-        ]
+        stages = from_configs(config["stages"], custom_objects)
         return cls(**{**config, "stages": stages})
 
 
 def _stages(stages, count):
     """Returns the list of stages, after checks."""
-    if isinstance(stages, Quantizer):
-        if count is None:
-            raise ValueError(
-                "A single quantizer needs num_quantizers, how many stages are "
-                "made of it. Received: num_quantizers=None."
-            )
-        count = check_positive("num_quantizers", count)
-        stages = [stages, *(_copy(stages, i) for i in range(1, count))]
-    stages = list(stages)
-    if not stages or not all(isinstance(s, Quantizer) for s in stages):
-        raise ValueError(
-            "stages must be a Quantizer, or a list of at least one. Received: "
-            f"{stages!r}."
-        )
+    stages = parts_of("stages", stages, "num_quantizers", count)
     sizes = {(s.channels, s.num_embeddings, s.num_codebooks) for s in stages}
     if len(sizes) > 1 or stages[0].num_codebooks > 1:
         raise ValueError(
@@ -247,17 +229,4 @@ def _stages(stages, count):
             "one codebook each. Received: (channels, num_embeddings, "
             f"num_codebooks) = {sorted(sizes)}."
         )
-    if count not in (None, len(stages)):
-        raise ValueError(
-            "num_quantizers is for a single quantizer; a list has as many as "
-            f"it has. Received: {len(stages)} with num_quantizers={count}."
-        )
     return stages
-
-
-def _copy(stage, number):
-    config = stage.get_config()
-    config["name"] = f"{stage.name}_{number}"
-    if isinstance(config.get("seed"), int):
-        config["seed"] += number
-    return type(stage).from_config(config)
