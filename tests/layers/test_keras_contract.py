@@ -161,6 +161,9 @@ OTHERS = {
     "CodebookUsage": layers.CodebookUsage(8, prefix="vq_"),
     # Of one dict, which Keras' test would take apart into arguments.
     # Keras' test wants each argument in the configuration as it was given.
+    "GroupedQuantizer": quantizers.GroupedQuantizer(
+        layers.VectorQuantizer(8, 4), 2
+    ),
     "ResidualQuantizer": quantizers.ResidualQuantizer(
         layers.VectorQuantizer(8, 4), 3, dropout=0.5
     ),

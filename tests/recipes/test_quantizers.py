@@ -9,6 +9,7 @@ from vqvae_tf.quantizers import (
     BSQ,
     FSQ,
     LFQ,
+    GroupedQuantizer,
     RandomProjectionQuantizer,
     ResidualQuantizer,
     SimVQ,
@@ -31,6 +32,18 @@ QUANTIZERS = [
         2,
     ),
     (ResidualQuantizer, dict(stages=_EMA, num_quantizers=3), 4, 8, 3),
+    (
+        GroupedQuantizer,
+        dict(
+            quantizers=dict(
+                name="ResidualQuantizer", stages=_EMA, num_quantizers=2
+            ),
+            num_groups=2,
+        ),
+        8,
+        8,
+        4,
+    ),
 ]
 
 

@@ -90,8 +90,11 @@ def _assert_close(received, expected, what):
 
 
 def _stages(layer):
-    """The quantizers that a layer consists of: itself, or its stages."""
-    return getattr(layer, "stages", [layer])
+    """The quantizers that a layer consists of: itself, or its parts'."""
+    parts = getattr(layer, "stages", getattr(layer, "quantizers", None))
+    if parts is None:
+        return [layer]
+    return [stage for part in parts for stage in _stages(part)]
 
 
 def _losses(layer):

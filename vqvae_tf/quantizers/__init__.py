@@ -2,6 +2,7 @@
 
 from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.fsq import FSQ
+from vqvae_tf.quantizers.grouped import GroupedQuantizer
 from vqvae_tf.quantizers.lfq import BSQ, LFQ
 from vqvae_tf.quantizers.random_projection import RandomProjectionQuantizer
 from vqvae_tf.quantizers.residual import ResidualQuantizer
@@ -14,6 +15,7 @@ __all__ = [
     "BSQ",
     "CodebookUsage",
     "FSQ",
+    "GroupedQuantizer",
     "LFQ",
     "Quantizer",
     "RandomProjectionQuantizer",

@@ -157,6 +157,10 @@ class Quantizer(Codes, ReplicaLosses):
         """Maps the result of `look_up` back to `[N, channels]`."""
         return quantized
 
+    def pass_gradients(self, z: tf.Tensor, quantized: tf.Tensor) -> tf.Tensor:
+        """Returns `quantized`, whose gradient goes to z by `gradient`."""
+        return GRADIENTS[self.gradient](z, quantized)
+
     def prepare(self, z: tf.Tensor, weights: tf.Tensor | None) -> Any:
         """Updates the state before a training step's search.
 
@@ -203,7 +207,7 @@ class Quantizer(Codes, ReplicaLosses):
             z, weights, training, examples
         )
         self.add_loss(loss)
-        passed = GRADIENTS[self.gradient](z, quantized)
+        passed = self.pass_gradients(z, quantized)
         quantized = self._positions_of(passed, latents)
         quantized = tf.cast(quantized, latents.dtype)
         if return_codes:
