@@ -27,7 +27,12 @@ SIZES = (4, 3, 5)  # batch, and a grid
 
 
 def run_quantizer_test(
-    cls, init_kwargs, scale=0.1, identity_gradient=True, exact=True
+    cls,
+    init_kwargs,
+    scale=0.1,
+    identity_gradient=True,
+    exact=True,
+    searches=1,
 ):
     """Checks a quantizer through its public interface.
 
@@ -39,6 +44,8 @@ def run_quantizer_test(
             that of the latents; else it is only finite and not 0.
         exact: whether vectors are only looked up; if they are computed, XLA
             may round them otherwise.
+        searches: how often a call searches each part; 0 if it does so by
+            itself.
     """
     make = _Maker(cls, init_kwargs)
     layer = make(name="tested")
@@ -51,7 +58,7 @@ def run_quantizer_test(
     _check_gradients(layer, x, identity_gradient)
     _check_masks(layer, x)
     _check_state_at_rest(layer, x)
-    _check_modes(layer, x, exact)
+    _check_modes(layer, x, exact, searches)
     _check_saving(make, layer, x)
     for policy in POLICIES:
         _check_policy(make, policy, x, identity_gradient)
@@ -212,22 +219,22 @@ def _check_state_at_rest(layer, x):
 # Modes ------------------------------------------------------------------------
 
 
-def _check_modes(layer, x, exact):
+def _check_modes(layer, x, exact, searches):
     """A training step is the same eagerly, in a graph and under XLA."""
     before = arrays(layer.variables)
     end = [layer.num_codebooks] * (layer.num_codebooks > 1)
-    searches = []
+    calls = []
 
     def step(x, mask):
         decoded = layer.decode(layer.encode(x, mask))
-        searches.clear()
+        calls.clear()
         with tf.GradientTape() as tape:
             tape.watch(x)
             quantized, codes = layer(
                 x, training=True, mask=mask, return_codes=True, mask_codes=True
             )
             target = tf.reduce_sum(quantized) + _losses(layer)
-        assert len(searches) == len(stages)
+        assert len(calls) == searches * len(stages)
         for found in (decoded, quantized):
             assert found.shape.as_list() == x.shape.as_list()
         assert codes.shape.as_list() == [*x.shape[:-1], *end]
@@ -237,7 +244,7 @@ def _check_modes(layer, x, exact):
 
     stages = _stages(layer)
     for stage in stages:
-        stage.search = _noted(stage.search, searches)
+        stage.search = _noted(stage.search, calls)
     mask = tf.cast(np.arange(np.prod(SIZES)).reshape(SIZES) % 4 > 0, tf.float32)
     found, rounded = step(x, mask)
     after = arrays(layer.variables)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.quantizers import lookup
-from vqvae_tf.quantizers.codes import NO_CODE, Codes, without_masked
+from vqvae_tf.quantizers.codes import Codes, without_masked
 from vqvae_tf.quantizers.gradients import GRADIENTS
 from vqvae_tf.quantizers.positions import of_shape, position_weights
 from vqvae_tf.quantizers.usage import CodebookUsage
@@ -239,10 +239,27 @@ class Quantizer(Codes, ReplicaLosses):
         update = bool(training) and self.trainable
         prepared = self.prepare(z, weights) if update else None
         codes = self.search(tf.stop_gradient(z))
+        return self.finish(z, codes, weights, training, prepared)
+
+    def finish(
+        self,
+        z: tf.Tensor,
+        codes: tf.Tensor,
+        weights: tf.Tensor | None,
+        training: bool | None,
+        prepared: Any,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None, tf.Tensor]:
+        """Does what follows the search; as `quantize_vectors`, given codes.
+
+        Args:
+            z, weights, training: as for `quantize_vectors`.
+            codes: int32 `[G, N]`.
+            prepared: the result of `prepare`, None where nothing is learned.
+        """
         quantized, counts = self.look_up(codes), None
         if self._counts(training):
             counts = lookup.code_counts(codes, self.num_embeddings, weights)
-            if update:
+            if training and self.trainable:
                 self.learn(z, codes, counts, weights, prepared)
             self.usage_metric.update_state(counts)
         return quantized, codes, counts, self.loss(z, quantized, codes, weights)
@@ -304,46 +321,6 @@ class Quantizer(Codes, ReplicaLosses):
         codes = self.search(self._vectors(latents))
         weights = position_weights(latents, mask)
         return self._codes_of_positions(codes, latents, weights)
-
-    def decode(
-        self, codes: tf.Tensor | np.ndarray | keras.KerasTensor
-    ) -> tf.Tensor:
-        """Returns the quantized latents of codes.
-
-        Args:
-            codes: integers `[batch, ...]`, with a last axis G where G > 1, or
-                a symbolic tensor (of `keras.Input`).
-
-        Returns:
-            float32 `[batch, ..., channels]`; zeros where a code is -1, which
-            stands for none.
-
-        Raises:
-            ValueError: in eager mode, if another code is not in 0..K-1. Graphs
-                raise an `InvalidArgumentError` when they run; under XLA,
-                codes are clamped to 0..K-1 instead.
-        """
-        self._ensure_built()
-        if isinstance(codes, keras.KerasTensor):
-            return self(codes, only="embeddings")
-        codes = self.check_codes(codes)
-        if self.num_codebooks == 1:
-            codes = tf.expand_dims(codes, -1)
-        rows = tf.transpose(tf.reshape(codes, [-1, self.num_codebooks]))
-        quantized = self.vectors(rows)
-        shape = tf.concat([tf.shape(codes)[:-1], [self.channels]], axis=0)
-        quantized = tf.reshape(quantized, shape)
-        return of_shape(quantized, codes.shape[:-1] + (self.channels,))
-
-    def vectors(self, codes: tf.Tensor) -> tf.Tensor:
-        """Returns the latents `[N, channels]` of codes, int32 `[G, N]`.
-
-        They are zeros where one of the codes is -1.
-        """
-        found = self.from_search_space(self.look_up(tf.maximum(codes, 0)))
-        found = tf.reshape(found, [-1, self.channels])
-        present = tf.reduce_all(codes != NO_CODE, axis=0)
-        return tf.where(present[:, tf.newaxis], found, 0.0)
 
     def _ensure_built(self):
         if not self.built:

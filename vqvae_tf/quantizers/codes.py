@@ -1,4 +1,4 @@
-"""Codes of positions: their shapes, their checks, and where there is none."""
+"""Codes of positions: their shapes, their checks, and what they stand for."""
 
 import math
 
@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vqvae_tf.quantizers.positions import of_shape
 from vqvae_tf.utils import tensor_checks
 
 # Stands for the code of a position that was masked, or of a stage that was
@@ -14,15 +15,17 @@ NO_CODE = -1
 
 
 class Codes:
-    """What the codes of a quantizer look like: a base of `Quantizer`.
+    """The codes of a quantizer, and their latents: a base of `Quantizer`.
 
     Attributes:
         num_embeddings: K.
         num_codebooks: G.
+        channels: the size of the latents' last axis.
     """
 
     num_embeddings: int
     num_codebooks: int
+    channels: int
 
     @property
     def bits_per_position(self) -> float:
@@ -44,6 +47,46 @@ class Codes:
         codes = tensor_checks.as_tensor("Codes", codes)
         self._check_code_type(codes.dtype.name, codes.shape)
         return check_range(codes, self.num_embeddings)
+
+    def decode(
+        self, codes: tf.Tensor | np.ndarray | keras.KerasTensor
+    ) -> tf.Tensor:
+        """Returns the quantized latents of codes.
+
+        Args:
+            codes: integers `[batch, ...]`, with a last axis G where G > 1, or
+                a symbolic tensor (of `keras.Input`).
+
+        Returns:
+            float32 `[batch, ..., channels]`; zeros where a code is -1, which
+            stands for none.
+
+        Raises:
+            ValueError: in eager mode, if another code is not in 0..K-1. Graphs
+                raise an `InvalidArgumentError` when they run; under XLA,
+                codes are clamped to 0..K-1 instead.
+        """
+        self._ensure_built()
+        if isinstance(codes, keras.KerasTensor):
+            return self(codes, only="embeddings")
+        codes = self.check_codes(codes)
+        if self.num_codebooks == 1:
+            codes = tf.expand_dims(codes, -1)
+        rows = tf.transpose(tf.reshape(codes, [-1, self.num_codebooks]))
+        quantized = self.vectors(rows)
+        shape = tf.concat([tf.shape(codes)[:-1], [self.channels]], axis=0)
+        quantized = tf.reshape(quantized, shape)
+        return of_shape(quantized, codes.shape[:-1] + (self.channels,))
+
+    def vectors(self, codes: tf.Tensor) -> tf.Tensor:
+        """Returns the latents `[N, channels]` of codes, int32 `[G, N]`.
+
+        They are zeros where one of the codes is -1.
+        """
+        found = self.from_search_space(self.look_up(tf.maximum(codes, 0)))
+        found = tf.reshape(found, [-1, self.channels])
+        present = tf.reduce_all(codes != NO_CODE, axis=0)
+        return tf.where(present[:, tf.newaxis], found, 0.0)
 
     def _check_code_type(self, dtype, shape):
         if not keras.backend.is_int_dtype(dtype):
