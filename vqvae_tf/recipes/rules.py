@@ -142,7 +142,7 @@ def of_training(section: str) -> dict[str, Rule]:
 
 _MAY_BE_NONE = (
     "channels residual_channels global_channels local_channels num_actions "
-    "action_size restart_after"
+    "action_size restart_after num_quantizers num_groups"
 ).split()
 # Arguments of the parts' classes, by the last word of the key.
 _ARGUMENTS = {
@@ -152,7 +152,7 @@ _ARGUMENTS = {
         "embedding_dim output_channels hidden_channels head_channels "
         "skip_channels picture_size grid_size kernel_size first_kernel_size "
         "layers_per_stack local_upsampling local_repeat window hop k rank "
-        "capacity_steps".split(),
+        "capacity_steps projected_channels beam_size".split(),
         SIZE,
     ),
     **dict.fromkeys(_MAY_BE_NONE, SIZE.or_none()),
