@@ -3,6 +3,8 @@
 import pathlib
 import re
 
+import numpy as np
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 
@@ -79,6 +81,20 @@ def test_snippets_of_keras_run():
     assert restored.shape[1:] == (32, 32, 3) and codes.shape[1:] == (8, 8)
 
 
+def test_snippets_of_migrating_run():
+    names = run(ROOT / "docs" / "migrating.md", at_least=9)
+    assert names["head_codes"].shape == (1, 32, 32, 8)
+    assert names["coarse"].shape == (1, 1024, 256)
+    np.testing.assert_allclose(  # the stages' vectors add up to the latents
+        sum(names["each"]), names["residual"].decode(names["stage_codes"])
+    )
+    assert names["sign_codes"].shape == (1, 32, 32)
+    assert names["residual_codes"].shape == (1, 1024, 4)
+    assert names["grids"].shape == (32, 7, 7)
+    assert names["drawn"].shape == (4, 7, 7, 16)
+    assert names["tuples"].shape == (64, 4)
+
+
 def test_the_code_of_every_page_runs_somewhere():
     found = {
         page.name
@@ -86,6 +102,6 @@ def test_the_code_of_every_page_runs_somewhere():
         if "\n```python\n" in page.read_text()
     }
     here = {"README.md", "models.md", "keras.md", "scale.md", "speech.md"}
-    here |= {"troubleshooting.md"}
+    here |= {"troubleshooting.md", "migrating.md"}
     # tests/encoding/test_dataset.py, tests/export/
     assert found == here | {"encoding.md", "serving.md"}
