@@ -95,6 +95,13 @@ def test_snippets_of_migrating_run():
     assert names["tuples"].shape == (64, 4)
 
 
+def test_snippets_of_semantic_ids_run():
+    names = run(ROOT / "docs" / "semantic_ids.md", at_least=2)
+    assert names["ids"].shape == (512, 3)
+    assert set(names["history"].history) >= {"level_usage", "level_2_usage"}
+    assert len(np.unique(names["distinct"], axis=0)) == 512
+
+
 def test_the_code_of_every_page_runs_somewhere():
     found = {
         page.name
@@ -102,6 +109,6 @@ def test_the_code_of_every_page_runs_somewhere():
         if "\n```python\n" in page.read_text()
     }
     here = {"README.md", "models.md", "keras.md", "scale.md", "speech.md"}
-    here |= {"troubleshooting.md", "migrating.md"}
+    here |= {"troubleshooting.md", "migrating.md", "semantic_ids.md"}
     # tests/encoding/test_dataset.py, tests/export/
     assert found == here | {"encoding.md", "serving.md"}
