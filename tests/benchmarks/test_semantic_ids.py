@@ -47,8 +47,8 @@ def test_vectors_come_in_order_without_padding():
         model, ArrayImages("noise", pictures, labels, ["a", "b"])
     )
     np.testing.assert_array_equal(found, labels)
-    latents = model.latents(pictures).numpy()
-    np.testing.assert_allclose(vectors, semantic_ids.pooled(latents), 1e-4, 1e-5)
+    expected = semantic_ids.pooled(model.latents(pictures).numpy())
+    np.testing.assert_allclose(vectors, expected, 1e-4, 1e-5)
 
 
 def test_an_id_needs_levels():
