@@ -159,6 +159,8 @@ OTHERS = {
     "Contractive": layers.Contractive(0.5, "hutchinson"),
     # A metric.
     "CodebookUsage": layers.CodebookUsage(8, prefix="vq_"),
+    # An option, not a layer.
+    "KMeans": quantizers.KMeans(5, num_latents=100),
     # Of one dict, which Keras' test would take apart into arguments.
     # Keras' test wants each argument in the configuration as it was given.
     "GroupedQuantizer": quantizers.GroupedQuantizer(

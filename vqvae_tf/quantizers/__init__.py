@@ -3,6 +3,7 @@
 from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.fsq import FSQ
 from vqvae_tf.quantizers.grouped import GroupedQuantizer
+from vqvae_tf.quantizers.kmeans import KMeans
 from vqvae_tf.quantizers.lfq import BSQ, LFQ
 from vqvae_tf.quantizers.random_projection import RandomProjectionQuantizer
 from vqvae_tf.quantizers.residual import ResidualQuantizer
@@ -16,6 +17,7 @@ __all__ = [
     "CodebookUsage",
     "FSQ",
     "GroupedQuantizer",
+    "KMeans",
     "LFQ",
     "Quantizer",
     "RandomProjectionQuantizer",

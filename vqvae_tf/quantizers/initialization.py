@@ -2,9 +2,40 @@
 
 from typing import NamedTuple
 
+import keras
 import tensorflow as tf
 
+from vqvae_tf.quantizers.kmeans import KMeans
 from vqvae_tf.runtime import random, replicas
+
+_NAMES = ("uniform", "data", "kmeans")
+
+
+def check_initialization(
+    value: str | KMeans | dict, num_embeddings: int
+) -> str | KMeans:
+    """Returns "uniform", "data" or a `KMeans`.
+
+    Args:
+        value: one of these, "kmeans", or the serialized config of a `KMeans`.
+        num_embeddings: K.
+
+    Raises:
+        ValueError: for anything else, or a `KMeans` of too few latents.
+    """
+    found = value
+    if isinstance(value, dict) and "class_name" in value:
+        found = keras.saving.deserialize_keras_object(value)
+    if isinstance(found, str) and found == "kmeans":
+        found = KMeans()
+    if isinstance(found, KMeans):
+        found.size(num_embeddings)
+    elif not isinstance(found, str) or found not in _NAMES:
+        raise ValueError(
+            f"initialization must be one of {', '.join(_NAMES)}, or a KMeans. "
+            f"Received: initialization={value!r}."
+        )
+    return found
 
 
 class Candidates(NamedTuple):
@@ -20,6 +51,7 @@ def draw_candidates(
     num_embeddings: int,
     seed: tf.Tensor,
     weights: tf.Tensor | None = None,
+    parts: tf.Tensor | None = None,
 ) -> Candidates:
     """Draws one latent of the global batch for each code.
 
@@ -32,6 +64,8 @@ def draw_candidates(
         num_embeddings: K.
         seed: int32 `[2]`, the same on all replicas.
         weights: optional `[N]`; latents of weight 0 are not drawn.
+        parts: optional int32, in 0..K, to divide the batch into fewer parts;
+            the codes after them have no candidate.
     """
     count = tf.shape(z)[1]
     finite = tf.reduce_all(tf.math.is_finite(z))
@@ -41,7 +75,7 @@ def draw_candidates(
         z = tf.gather(z, tf.argsort(masked, stable=True), axis=1)
         count -= tf.reduce_sum(masked)
     size, start = _global_rows(count)
-    rows, exist = _draw_rows([z.shape[0], num_embeddings], size, seed)
+    rows, exist = _draw_rows([z.shape[0], num_embeddings], size, seed, parts)
     picked = _pick(z, rows - start, exist, count)
     # The sum spreads the NaN to all replicas.
     picked = tf.where(finite, picked, float("nan"))
@@ -50,10 +84,51 @@ def draw_candidates(
     return Candidates(vectors, exist, (size > 0) & finite)
 
 
-def _draw_rows(shape, size, seed):
+def gather(
+    gathered: tf.Tensor,
+    num_gathered: tf.Tensor,
+    z: tf.Tensor,
+    seed: tf.Tensor,
+    weights: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Adds latents of the global batch to those of earlier steps.
+
+    All of them are taken in order, or if there is room for fewer, a sample of
+    the whole batch.
+
+    Args:
+        gathered: float32 `[G, M, D]`, the same on all replicas.
+        num_gathered: int32, in 0..M, how many of these are latents.
+        z, seed, weights: as for `draw_candidates`.
+
+    Returns:
+        `gathered` and `num_gathered` with the latents that were added: none
+        if any latent of the batch is NaN or infinite.
+    """
+    size = gathered.shape[1]
+    drawn = draw_candidates(z, size, seed, weights, size - num_gathered)
+    # Parts may be empty between others.
+    order = tf.argsort(tf.cast(~drawn.exist, tf.int32), stable=True)
+    count = tf.reduce_sum(tf.cast(drawn.exist, tf.int32))
+    count = tf.where(drawn.usable, count, 0)
+    place = tf.range(size) - num_gathered
+    new = (place >= 0) & (place < count)
+    rows = tf.gather(order, tf.clip_by_value(place, 0, size - 1))
+    vectors = tf.gather(drawn.vectors, rows, axis=1)
+    gathered = tf.where(new[:, tf.newaxis], vectors, gathered)
+    return gathered, num_gathered + count
+
+
+def _draw_rows(shape, size, seed, parts=None):
     """Returns a row in 0..size-1 for each code, and whether it has one."""
     bounds = tf.range(shape[1] + 1, dtype=tf.int64)
-    bounds = tf.cast(bounds * tf.cast(size, tf.int64) // shape[1], tf.int32)
+    if parts is None:
+        parts = shape[1]
+    else:
+        parts = tf.cast(parts, tf.int64)
+        # Those after the last part are as empty as without any.
+        bounds, parts = tf.minimum(bounds, parts), tf.maximum(parts, 1)
+    bounds = tf.cast(bounds * tf.cast(size, tf.int64) // parts, tf.int32)
     widths = bounds[1:] - bounds[:-1]
     inside = random.uniform(shape, seed) * tf.cast(widths, tf.float32)
     rows = bounds[:-1] + tf.minimum(tf.cast(inside, tf.int32), widths - 1)

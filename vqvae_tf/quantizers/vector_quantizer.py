@@ -3,26 +3,23 @@
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.quantizers import lookup
-from vqvae_tf.quantizers.base import Quantizer
-from vqvae_tf.quantizers.codebook import Codebook, given_codebook
 from vqvae_tf.quantizers.gradients import (
     check_gradient,
     mean_squares,
     with_finite_gradient,
 )
-from vqvae_tf.quantizers.initialization import Candidates, draw_candidates
-from vqvae_tf.runtime import random, replicas
-from vqvae_tf.utils.checks import check_not_negative, check_positive, check_seed
+from vqvae_tf.quantizers.kmeans import KMeans
+from vqvae_tf.quantizers.learned_codebook import LearnedCodebook
+from vqvae_tf.utils.checks import check_not_negative
 
 _DISTANCES = ("euclidean", "cosine")
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class VectorQuantizer(Quantizer):
+class VectorQuantizer(LearnedCodebook):
     """Replaces each latent vector by its nearest codebook embedding.
 
     The last axis of the latents is the channel axis; all others are
@@ -48,19 +45,17 @@ class VectorQuantizer(Quantizer):
     loss is then not finite, so a `keras.optimizers.LossScaleOptimizer` skips
     the step for the weights as well.
 
-    `set_codebook` sets embeddings from k-means or another model. After a plain
-    `embeddings.assign(...)`, too, training continues from the assigned values,
-    and `initialize_from_data` no longer overwrites them.
+    `set_codebook` sets embeddings, such as those of another model. After a
+    plain `embeddings.assign(...)`, too, training continues from the assigned
+    values, and `initialization` no longer overwrites them.
 
     Args:
         num_embeddings: int, K, the number of embeddings per codebook.
         embedding_dim: int, D, the size of an embedding.
         commitment_cost: float, beta of eq. 3; 0.25 as in the paper.
         num_codebooks: int, G, the number of channel groups; 1 by default.
-        initialize_from_data: bool, whether to take the initial codebook from
-            the latents of the first training batch (of all replicas) instead
-            of U(-1/K, 1/K), the default. Latents are not reused, so with fewer
-            than K of them some codes keep their random values.
+        initialize_from_data: bool, False by default; True is another way to
+            say `initialization="data"`.
         restart_after: int or None, the default (never): a code unused for this
             many training steps is replaced by a latent of the current batch.
             Restarts are counted in the metric `restarts`.
@@ -74,6 +69,12 @@ class VectorQuantizer(Quantizer):
             are divided by their norms, so that directions alone are compared,
             and quantized latents have norm 1. With few channels, say 8, it
             keeps many codes in use (arXiv:2110.04627, section 3.2).
+        initialization: of the codebook, in the first training steps.
+            "uniform", the default: U(-1/K, 1/K). "data": the latents of the
+            first training batch (of all replicas). None is used twice, so with
+            fewer than K of them some codes keep their random values. "kmeans",
+            or a `KMeans` with options of its own: centroids of the latents of
+            the first steps.
 
     Attributes:
         codebook: float32 `[K, D]`, or `[G, K, D]` with G > 1; of norm 1 for the
@@ -121,22 +122,24 @@ class VectorQuantizer(Quantizer):
         seed: int | None = 0,
         gradient: str = "straight_through",
         distance: str = "euclidean",
+        *,
+        initialization: str | KMeans = "uniform",
         **kwargs: Any,
     ) -> None:
-        dim = check_positive("embedding_dim", embedding_dim)
-        groups = check_positive("num_codebooks", num_codebooks)
-        super().__init__(num_embeddings, groups * dim, groups, **kwargs)
-        self.embedding_dim = dim
+        super().__init__(
+            num_embeddings,
+            embedding_dim,
+            num_codebooks,
+            initialization=_initialization(
+                initialization, initialize_from_data
+            ),
+            restart_after=restart_after,
+            seed=seed,
+            **kwargs,
+        )
         self.commitment_cost = check_not_negative(
             "commitment_cost", commitment_cost
         )
-        self.initialize_from_data = initialize_from_data
-        if restart_after is not None:
-            restart_after = check_positive("restart_after", restart_after)
-        self.restart_after = restart_after
-        # Fixed here, since several draws must use the same seed.
-        seed = check_seed(seed)
-        self.seed = np.random.randint(2**31) if seed is None else seed
         self.gradient = check_gradient(gradient)
         if distance not in _DISTANCES:
             raise ValueError(
@@ -144,109 +147,6 @@ class VectorQuantizer(Quantizer):
                 f"distance={distance!r}."
             )
         self.distance = distance
-        if restart_after is not None:
-            self.restart_metric = keras.metrics.Sum(f"{self.name}_restarts")
-
-    # State ------------------------------------------------------------------
-
-    _trains_codebook = True
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        super().build(input_shape)
-        shape = (self.num_codebooks, self.num_embeddings, self.embedding_dim)
-        with keras.name_scope(self.name, caller=self):
-            self.embeddings = Codebook(
-                self._initializer(),
-                shape,
-                "float32",
-                trainable=self._trains_codebook,
-                autocast=False,
-                name="embeddings",
-                on_assign=self._follow_assigned,
-            )
-        if self.initialize_from_data or self.restart_after is not None:
-            self.steps = self._add_state("steps", (), "zeros", dtype="int32")
-        if self.restart_after is not None:
-            self.unused_steps = self._add_state(
-                "unused_steps", shape[:2], "zeros", dtype="int32"
-            )
-
-    def _initializer(self):
-        limit = 1.0 / self.num_embeddings
-        return keras.initializers.RandomUniform(-limit, limit, seed=self.seed)
-
-    def _add_state(self, name, shape, initializer, trainable=False, **kwargs):
-        return self.add_weight(
-            name=name,
-            shape=shape,
-            initializer=initializer,
-            trainable=trainable,
-            autocast=False,
-            **{"dtype": "float32", **kwargs},
-        )
-
-    def set_codebook(
-        self,
-        embeddings: tf.Tensor | np.ndarray,
-        counts: tf.Tensor | np.ndarray | None = None,
-    ) -> None:
-        """Sets the codebook, such as to k-means centres, to train it further.
-
-        `initialize_from_data` no longer overwrites it, and all codes count as
-        just used.
-
-        Args:
-            embeddings: finite numbers `[K, D]`, or `[G, K, D]`.
-            counts: None, or for a `VectorQuantizerEMA` the number of latents
-                assigned to each embedding, `[K]` or `[G, K]`: its weight in
-                the moving average. By default an embedding inherits the weight
-                of the one it replaces, but at least 1.
-
-        Raises:
-            ValueError: for the wrong shape, values that are not finite, or
-                counts for a codebook without them.
-
-        Example:
-
-        >>> layer = VectorQuantizer(num_embeddings=3, embedding_dim=2)
-        >>> layer.set_codebook([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-        >>> layer.encode(tf.constant([[0.9, 0.2]])).numpy()
-        array([1], dtype=int32)
-        """
-        self._ensure_built()
-        values = given_codebook(embeddings, self.embeddings.shape)
-        weights = self._given_counts(counts)
-        self.embeddings.assign(values)
-        if self.restart_after is not None:
-            self.unused_steps.assign(tf.zeros_like(self.unused_steps))
-        self._put_counts(weights)
-
-    def _given_counts(self, counts):
-        if counts is not None:
-            raise ValueError(
-                "A codebook trained by gradient descent has no counts; use a "
-                f"VectorQuantizerEMA. Received: counts={counts!r}."
-            )
-
-    def _put_counts(self, counts):
-        """Sets counts returned by `_given_counts`; here there are none."""
-
-    def _follow_assigned(self, before, after):
-        """Updates the state to match assigned embeddings."""
-        del before, after
-        if self.initialize_from_data:
-            self.steps.assign(tf.maximum(self.steps, 1))
-
-    @property
-    def codebook(self) -> tf.Tensor:
-        """The embeddings, float32 `[K, D]`, or `[G, K, D]` with G > 1."""
-        self._ensure_built()
-        embeddings = self._table()
-        return embeddings[0] if self.num_codebooks == 1 else embeddings
-
-    def _table(self):
-        """The embeddings as they are searched, `[G, K, D]`."""
-        return self._scaled(tf.convert_to_tensor(self.embeddings))
 
     def _scaled(self, vectors):
         if self.distance == "euclidean":
@@ -292,74 +192,25 @@ class VectorQuantizer(Quantizer):
             f"{self.num_codebooks} * {self.embedding_dim} = {self.channels}"
         )
 
-    # Updates of state -------------------------------------------------------
-
-    def prepare(
-        self, z: tf.Tensor, weights: tf.Tensor | None
-    ) -> Candidates | None:
-        """Returns candidates for new embeddings, or None if never needed."""
-        if not self.initialize_from_data and self.restart_after is None:
-            return None
-        seed = random.fold_in(random.make_seed(self.seed), self.steps)
-        candidates = draw_candidates(
-            tf.stop_gradient(z), self.num_embeddings, seed, weights
-        )
-        if self.initialize_from_data:
-            self._initialize(candidates)
-        return candidates
-
-    def learn(
-        self,
-        z: tf.Tensor,
-        codes: tf.Tensor,
-        counts: tf.Tensor,
-        weights: tf.Tensor | None,
-        prepared: Candidates | None,
-    ) -> None:
-        if self.restart_after is not None:
-            counts = replicas.sum_over_replicas(counts)
-            self._restart(counts, prepared)
-        self._count_step(prepared)
-
-    def _count_step(self, candidates):
-        if candidates is not None:
-            self.steps.assign_add(tf.cast(candidates.usable, tf.int32))
-
-    def _restart(self, counts, candidates):
-        unused = tf.where(counts > 0, 0, self.unused_steps + 1)
-        # A step without usable latents does not count for any code.
-        unused = tf.where(candidates.usable, unused, self.unused_steps)
-        dead = (unused >= self.restart_after) & candidates.exist
-        self.unused_steps.assign(tf.where(dead, 0, unused))
-        self._replace(dead, candidates.vectors)
-        restarts = tf.reduce_sum(tf.cast(dead, tf.float32))
-        # All replicas count the same restarts, and metrics are summed.
-        self.restart_metric.update_state(restarts / replicas.num_replicas())
-
-    def _initialize(self, candidates):
-        first = tf.equal(self.steps, 0) & candidates.usable
-        shape = candidates.vectors.shape[:2]
-        self._replace(
-            tf.fill(shape, first) & candidates.exist, candidates.vectors
-        )
-
-    def _replace(self, where, vectors):
-        """Replaces embeddings where `where`, bool `[G, K]`, by `vectors`."""
-        where = where[..., tf.newaxis]
-        self.embeddings.move(tf.where(where, vectors, self.embeddings))
-
     # Configuration ----------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "num_embeddings": self.num_embeddings,
-            "embedding_dim": self.embedding_dim,
             "commitment_cost": self.commitment_cost,
-            "num_codebooks": self.num_codebooks,
-            "initialize_from_data": self.initialize_from_data,
-            "restart_after": self.restart_after,
-            "seed": self.seed,
             "gradient": self.gradient,
             "distance": self.distance,
         }
+
+
+def _initialization(initialization, from_data):
+    """Returns `initialization`, given its older name as well."""
+    if not from_data:
+        return initialization
+    if initialization not in ("uniform", "data"):
+        raise ValueError(
+            'initialize_from_data=True means initialization="data"; give only '
+            f"one of the two. Received: initialization={initialization!r}, "
+            f"initialize_from_data={from_data!r}."
+        )
+    return "data"

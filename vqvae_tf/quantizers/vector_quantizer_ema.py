@@ -43,9 +43,9 @@ class VectorQuantizerEMA(VectorQuantizer):
         commitment_cost: float, beta of eq. 3; 0.25 as in the paper.
         decay: float, gamma of appendix A.1, in [0, 1); 0.99 as in the paper.
         num_codebooks: int, G, the number of channel groups; 1 by default.
-        initialize_from_data, restart_after, seed, gradient, distance: as for
-            `VectorQuantizer`. A restart resets the code, its count and its sum
-            together.
+        initialize_from_data, restart_after, seed, gradient, distance,
+        initialization: as for `VectorQuantizer`. A restart resets the code,
+            its count and its sum together.
 
     Call arguments, returns and raises: as for `VectorQuantizer`.
 
@@ -172,11 +172,12 @@ class VectorQuantizerEMA(VectorQuantizer):
             self._restart(counts, prepared)
         self._count_step(prepared)
 
-    def _replace(self, where, vectors):
+    def _replace(self, where, vectors, counts=1.0):
         super()._replace(where, vectors)
-        self.ema_counts.assign(tf.where(where, 1.0, self.ema_counts))
-        where = where[..., tf.newaxis]
-        self.ema_sums.assign(tf.where(where, vectors, self.ema_sums))
+        counts = tf.broadcast_to(counts, tf.shape(where))
+        self.ema_counts.assign(tf.where(where, counts, self.ema_counts))
+        where, sums = where[..., tf.newaxis], vectors * counts[..., tf.newaxis]
+        self.ema_sums.assign(tf.where(where, sums, self.ema_sums))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "decay": self.decay}
