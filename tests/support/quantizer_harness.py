@@ -348,9 +348,10 @@ def _check_replicas(make, x):
 
     def step(layer, x):
         with tf.GradientTape() as tape:
-            layer(x, training=True)
+            quantized = layer(x, training=True)
             loss = _losses(layer)
-        gradients = tape.gradient(loss, layer.trainable_variables)
+            target = loss + tf.reduce_mean(quantized)
+        gradients = tape.gradient(target, layer.trainable_variables)
         return loss, [tf.convert_to_tensor(g) for g in gradients]
 
     @tf.function(autograph=False)

@@ -114,8 +114,10 @@ def _neighbours(autoencoder, x, num_nearest):
     latents = autoencoder.latents(x).numpy()
     codes = quantizer.encode(latents).numpy()[0]
     groups, values = quantizer.num_codebooks, quantizer.num_embeddings
-    z = latents.reshape([-1, groups, 1, quantizer.embedding_dim])
-    table = np.reshape(quantizer.codebook, [groups, values, -1])
+    rows = latents.reshape([-1, quantizer.channels])
+    z = quantizer.to_search_space(tf.constant(rows)).numpy()
+    table = np.reshape(quantizer.codebook, [-1, values, z.shape[-1]])
+    z = z.reshape([groups, 1, -1, z.shape[-1]]).transpose([2, 0, 1, 3])
     distances = ((z - table) ** 2).sum(axis=-1)  # [P, G, K]
     flat = codes.reshape([-1])
     places = np.arange(len(flat))

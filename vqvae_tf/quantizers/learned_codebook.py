@@ -11,6 +11,7 @@ from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.codebook import Codebook, given_codebook
 from vqvae_tf.quantizers.initialization import Candidates, draw_candidates
 from vqvae_tf.quantizers.kmeans import KMeans
+from vqvae_tf.quantizers.projection import GroupProjection
 from vqvae_tf.runtime import random, replicas
 from vqvae_tf.utils.checks import check_positive, check_seed
 
@@ -19,18 +20,22 @@ _GATHERING, _CLUSTERING = -2, -3
 
 
 class LearnedCodebook(Quantizer):
-    """Base of quantizers whose embeddings are variables `[G, K, D]`.
+    """Base of quantizers whose embeddings are variables.
 
-    Subclasses say how a code is found and how embeddings move.
+    Subclasses say how a code is found and how embeddings move. Embeddings are
+    `[B, K, d]`: B codebooks, which is G or, if shared, 1, and d channels, which
+    are D unless there is a projection. The search space is `[G, N, d]`.
 
     Args:
         num_embeddings: int, K, the number of embeddings per codebook.
-        embedding_dim: int, D, the size of an embedding.
-        num_codebooks: int, G.
+        embedding_dim: int, D, the channels of a group.
+        num_codebooks: int, G, the number of groups.
         initialization: "uniform", "data", "kmeans" or a `KMeans`.
         restart_after: int or None, the steps after which an unused code is
             replaced.
         seed: int or None, of initial values and restarts.
+        codebook_dim: int or None, d, if D channels are projected to d.
+        shared_codebook: bool, whether all groups have one codebook.
         **kwargs: as for `keras.layers.Layer`.
     """
 
@@ -43,6 +48,8 @@ class LearnedCodebook(Quantizer):
         initialization: str | KMeans = "uniform",
         restart_after: int | None = None,
         seed: int | None = 0,
+        codebook_dim: int | None = None,
+        shared_codebook: bool = False,
         **kwargs: Any,
     ) -> None:
         dim = check_positive("embedding_dim", embedding_dim)
@@ -60,6 +67,17 @@ class LearnedCodebook(Quantizer):
         self.seed = np.random.randint(2**31) if seed is None else seed
         if restart_after is not None:
             self.restart_metric = keras.metrics.Sum(f"{self.name}_restarts")
+        self.shared_codebook = bool(shared_codebook)
+        self.codebook_dim = None
+        if codebook_dim is not None:
+            size = check_positive("codebook_dim", codebook_dim)
+            self.codebook_dim = size
+            self.project_in = GroupProjection(
+                groups, dim, size, self.seed, name="project_in"
+            )
+            self.project_out = GroupProjection(
+                groups, size, dim, self.seed + 1, name="project_out"
+            )
 
     @property
     def initialize_from_data(self) -> bool:
@@ -72,7 +90,13 @@ class LearnedCodebook(Quantizer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
-        shape = (self.num_codebooks, self.num_embeddings, self.embedding_dim)
+        groups, depth = self.num_codebooks, self.embedding_dim
+        if self.codebook_dim is not None:
+            self.project_in.build((groups, None, depth))
+            depth = self.codebook_dim
+            self.project_out.build((groups, None, depth))
+        codebooks = 1 if self.shared_codebook else groups
+        shape = (codebooks, self.num_embeddings, depth)
         with keras.name_scope(self.name, caller=self):
             self.embeddings = Codebook(
                 self._initializer(),
@@ -127,7 +151,7 @@ class LearnedCodebook(Quantizer):
         used.
 
         Args:
-            embeddings: finite numbers `[K, D]`, or `[G, K, D]`.
+            embeddings: finite numbers, of the shape of `codebook`.
             counts: None, or for a `VectorQuantizerEMA` the number of latents
                 assigned to each embedding, `[K]` or `[G, K]`: its weight in
                 the moving average. By default an embedding inherits the weight
@@ -172,18 +196,51 @@ class LearnedCodebook(Quantizer):
 
     @property
     def codebook(self) -> tf.Tensor:
-        """The embeddings, float32 `[K, D]`, or `[G, K, D]` with G > 1."""
+        """The embeddings as they are searched, float32.
+
+        `[K, D]`, or `[G, K, D]` for several codebooks; with a projection to
+        `codebook_dim`, that instead of D.
+        """
         self._ensure_built()
         embeddings = self._table()
         return embeddings[0] if embeddings.shape[0] == 1 else embeddings
 
     def _table(self):
-        """The embeddings as they are searched, `[G, K, D]`."""
+        """The embeddings as they are searched, `[B, K, d]`."""
         return self._scaled(tf.convert_to_tensor(self.embeddings))
 
     def _scaled(self, vectors):
-        """Vectors `[..., D]` as they are compared."""
+        """Vectors `[..., d]` as they are compared."""
         return vectors
+
+    # All groups of a shared codebook ------------------------------------------
+
+    @property
+    def _pools(self):
+        return self.shared_codebook and self.num_codebooks > 1
+
+    def _pooled(self, z, weights):
+        """Latents `[G, N, d]`, weights `[N]` to those of each codebook.
+
+        Groups of a position stay together: the latents of all replicas, one
+        after the other, are then in the order of one device.
+        """
+        if not self._pools:
+            return z, weights
+        z = tf.reshape(tf.transpose(z, [1, 0, 2]), [1, -1, z.shape[2]])
+        if weights is not None:
+            weights = tf.repeat(weights, self.num_codebooks)
+        return z, weights
+
+    def _pooled_codes(self, codes):
+        if not self._pools:
+            return codes
+        return tf.reshape(tf.transpose(codes), [1, -1])
+
+    def _pooled_counts(self, counts):
+        if not self._pools:
+            return counts
+        return tf.reduce_sum(counts, axis=0, keepdims=True)
 
     # Updates ----------------------------------------------------------------
 
@@ -193,7 +250,8 @@ class LearnedCodebook(Quantizer):
         """Returns candidates for new embeddings, or None if never needed."""
         if self.initialization == "uniform" and self.restart_after is None:
             return None
-        z, seed = tf.stop_gradient(z), random.make_seed(self.seed)
+        z, weights = self._pooled(tf.stop_gradient(z), weights)
+        seed = random.make_seed(self.seed)
         of_step = random.fold_in(seed, self.steps)
         candidates = draw_candidates(z, self.num_embeddings, of_step, weights)
         if self.initialize_from_data:
@@ -211,6 +269,7 @@ class LearnedCodebook(Quantizer):
         prepared: Candidates | None,
     ) -> None:
         if self.restart_after is not None:
+            counts = self._pooled_counts(counts)
             counts = replicas.sum_over_replicas(counts)
             self._restart(counts, prepared)
         self._count_step(prepared)
@@ -262,12 +321,12 @@ class LearnedCodebook(Quantizer):
             self.unused_steps.assign(tf.where(ready, 0, self.unused_steps))
 
     def _replace(self, where, vectors, counts=1.0):
-        """Replaces embeddings where `where`, bool `[G, K]`, by `vectors`.
+        """Replaces embeddings where `where` is true by `vectors`.
 
         Args:
-            where: bool `[G, K]`.
-            vectors: float32 `[G, K, D]`.
-            counts: how many latents each stands for, `[G, K]` or a number.
+            where: bool `[B, K]`.
+            vectors: float32 `[B, K, d]`.
+            counts: how many latents each stands for, `[B, K]` or a number.
         """
         del counts
         where = where[..., tf.newaxis]
@@ -285,8 +344,12 @@ class LearnedCodebook(Quantizer):
             "restart_after": self.restart_after,
             "seed": self.seed,
         }
+        # Written only where needed: older versions do not know these keys.
+        if self.codebook_dim is not None:
+            config["codebook_dim"] = self.codebook_dim
+        if self.shared_codebook:
+            config["shared_codebook"] = True
         if self._clusters:
-            # Written only where needed: older versions do not know the key.
             config["initialization"] = keras.saving.serialize_keras_object(
                 self.initialization
             )

@@ -272,6 +272,14 @@ def _stages(stages, count):
             "one codebook each. Received: (channels, num_embeddings, "
             f"num_codebooks) = {sorted(sizes)}."
         )
+    for stage in stages:
+        if getattr(stage, "codebook_dim", None) is not None:
+            raise ValueError(
+                "Stages cannot have a codebook_dim: the residuals of all of "
+                "them are in one space. Put a Dense layer before and after the "
+                f"ResidualQuantizer instead. Received: {stage.name} with "
+                f"codebook_dim={stage.codebook_dim}."
+            )
     return stages
 
 

@@ -51,7 +51,8 @@ class VectorQuantizer(LearnedCodebook):
 
     Args:
         num_embeddings: int, K, the number of embeddings per codebook.
-        embedding_dim: int, D, the size of an embedding.
+        embedding_dim: int, D, the channels of a group, and the size of an
+            embedding unless there is a `codebook_dim`.
         commitment_cost: float, beta of eq. 3; 0.25 as in the paper.
         num_codebooks: int, G, the number of channel groups; 1 by default.
         initialize_from_data: bool, False by default; True is another way to
@@ -75,10 +76,18 @@ class VectorQuantizer(LearnedCodebook):
             fewer than K of them some codes keep their random values. "kmeans",
             or a `KMeans` with options of its own: centroids of the latents of
             the first steps.
+        codebook_dim: int or None, d. If given, the D channels of each group
+            are projected to d by a learned linear map, searched there and
+            projected back by another. The loss compares the d channels, and
+            embeddings have as many. With d of about 8 and the cosine distance
+            these are the factorized codes of ViT-VQGAN.
+        shared_codebook: bool, False by default; with True, all groups search
+            the same K embeddings. Usage is still reported of each group.
 
     Attributes:
-        codebook: float32 `[K, D]`, or `[G, K, D]` with G > 1; of norm 1 for the
-            cosine distance.
+        codebook: float32 `[K, D]`, or `[G, K, D]` with several codebooks; of
+            norm 1 for the cosine distance. With `codebook_dim`, d is in the
+            place of D.
         channels: int, G * D.
 
     Call arguments:
@@ -106,9 +115,19 @@ class VectorQuantizer(LearnedCodebook):
     >>> [(x.shape, x.dtype) for x in model.outputs]
     [((None, 7, 7, 16), 'float32'), ((None, 7, 7), 'int32')]
 
+    Factorized codes, of directions in 8 of 256 dimensions:
+
+    >>> quantizer = VectorQuantizer(
+    ...     8192, 256, codebook_dim=8, distance="cosine"
+    ... )
+    >>> quantizer(tf.zeros([1, 16, 16, 256])).shape, quantizer.codebook.shape
+    (TensorShape([1, 16, 16, 256]), TensorShape([8192, 8]))
+
     References:
         van den Oord et al. 2017, Neural Discrete Representation Learning,
-        arXiv:1711.00937, section 3, eq. 1-3.
+        arXiv:1711.00937, section 3, eq. 1-3. Yu et al. 2021, Vector-quantized
+        Image Modeling with Improved VQGAN, arXiv:2110.04627, section 3.2, for
+        `codebook_dim` and the cosine distance.
     """
 
     def __init__(
@@ -156,24 +175,35 @@ class VectorQuantizer(LearnedCodebook):
     # Search and loss --------------------------------------------------------
 
     def to_search_space(self, z: tf.Tensor) -> tf.Tensor:
-        """`[N, G * D]` to `[G, N, D]`."""
+        """`[N, G * D]` to `[G, N, d]`."""
         if self.num_codebooks == 1:
-            return self._scaled(z[tf.newaxis])
-        z = tf.reshape(z, [-1, self.num_codebooks, self.embedding_dim])
-        return self._scaled(tf.transpose(z, [1, 0, 2]))
+            z = z[tf.newaxis]
+        else:
+            z = tf.reshape(z, [-1, self.num_codebooks, self.embedding_dim])
+            z = tf.transpose(z, [1, 0, 2])
+        if self.codebook_dim is not None:
+            z = self.project_in(z)
+        return self._scaled(z)
 
     def from_search_space(self, quantized: tf.Tensor) -> tf.Tensor:
+        if self.codebook_dim is not None:
+            quantized = self.project_out(quantized)
         if self.num_codebooks == 1:
             return quantized
         return tf.transpose(quantized, [1, 0, 2])
 
     def search(self, z: tf.Tensor) -> tf.Tensor:
-        return lookup.nearest_codes(z, tf.stop_gradient(self._table()))
+        table, shape = tf.stop_gradient(self._table()), tf.shape(z)[:2]
+        if not self._pools:
+            return lookup.nearest_codes(z, table)
+        z = tf.reshape(z, [1, -1, z.shape[2]])
+        return tf.reshape(lookup.nearest_codes(z, table), shape)
 
     def look_up(self, codes: tf.Tensor) -> tf.Tensor:
         table = with_finite_gradient(self._table())
-        rows = lookup.flat_indices(codes, self.num_embeddings)
-        return tf.gather(tf.reshape(table, [-1, self.embedding_dim]), rows)
+        if not self._pools:
+            codes = lookup.flat_indices(codes, self.num_embeddings)
+        return tf.gather(tf.reshape(table, [-1, table.shape[2]]), codes)
 
     def loss(
         self,

@@ -44,8 +44,9 @@ class VectorQuantizerEMA(VectorQuantizer):
         decay: float, gamma of appendix A.1, in [0, 1); 0.99 as in the paper.
         num_codebooks: int, G, the number of channel groups; 1 by default.
         initialize_from_data, restart_after, seed, gradient, distance,
-        initialization: as for `VectorQuantizer`. A restart resets the code,
-            its count and its sum together.
+        initialization, codebook_dim, shared_codebook: as for
+            `VectorQuantizer`. A restart resets the code, its count and its sum
+            together. A projection is trained by gradient descent.
 
     Call arguments, returns and raises: as for `VectorQuantizer`.
 
@@ -153,7 +154,8 @@ class VectorQuantizerEMA(VectorQuantizer):
         weights: tf.Tensor | None,
         prepared: Candidates | None,
     ) -> None:
-        z = tf.stop_gradient(z)
+        z, weights = self._pooled(tf.stop_gradient(z), weights)
+        codes, counts = self._pooled_codes(codes), self._pooled_counts(counts)
         sums = lookup.code_sums(z, codes, self.num_embeddings, weights)
         counts, sums = replicas.sum_over_replicas([counts, sums])
         step = 1.0 - self.decay

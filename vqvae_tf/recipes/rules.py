@@ -142,7 +142,7 @@ def of_training(section: str) -> dict[str, Rule]:
 
 _MAY_BE_NONE = (
     "channels residual_channels global_channels local_channels num_actions "
-    "action_size restart_after num_quantizers num_groups"
+    "action_size restart_after num_quantizers num_groups codebook_dim"
 ).split()
 # Arguments of the parts' classes, by the last word of the key.
 _ARGUMENTS = {
@@ -173,7 +173,9 @@ _ARGUMENTS = {
         "initial_scale min_scale floor test_factor".split(), real(above=0)
     ),
     "capacity": real(0).or_none(),
-    **dict.fromkeys("batch_norm initialize_from_data".split(), FLAG),
+    **dict.fromkeys(
+        "batch_norm initialize_from_data shared_codebook".split(), FLAG
+    ),
 }
 _FINITE = Rule("finite", math.isfinite)
 
