@@ -13,13 +13,13 @@ from support import small
 from vqvae_tf.evaluation.neighbour_bound import neighbour_bound
 
 
-def tiny(values, groups=1):
+def tiny(values, groups=1, **options):
     """A VQ-VAE of 4x4 pictures with one place of codes."""
     keras.utils.set_random_seed(0)
     sizes = dict(hidden_channels=8, num_residual_layers=0)
     model = vq.VQVAE(
         vq.Encoder(2 * groups, **sizes),
-        vq.VectorQuantizer(values, 2, num_codebooks=groups),
+        vq.VectorQuantizer(values, 2, num_codebooks=groups, **options),
         vq.FactorizedDensity(vq.Decoder(3, **sizes), vq.Gaussian()),
         event_shape=(4, 4, 3),
     )
@@ -53,8 +53,12 @@ def test_one_place_gives_the_likelihood_itself():
         assert found["neighbours"][i] == pytest.approx(expected, rel=1e-5)
 
 
-def test_neighbours_differ_in_one_codebook():
-    model, x = tiny(3, groups=2), small.pictures(1, 4)
+@pytest.mark.parametrize(
+    "options",
+    [{}, dict(shared_codebook=True, codebook_dim=3, distance="cosine")],
+)
+def test_neighbours_differ_in_one_codebook(options):
+    model, x = tiny(3, groups=2, **options), small.pictures(1, 4)
     own = model.encode(x).numpy().ravel()
     near = [
         codes

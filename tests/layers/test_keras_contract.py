@@ -159,8 +159,10 @@ OTHERS = {
     "Contractive": layers.Contractive(0.5, "hutchinson"),
     # A metric.
     "CodebookUsage": layers.CodebookUsage(8, prefix="vq_"),
-    # An option, not a layer.
+    # Options, not layers.
+    "Diversity": quantizers.Diversity(0.5, temperature=0.1),
     "KMeans": quantizers.KMeans(5, num_latents=100),
+    "Orthogonality": quantizers.Orthogonality(3.0),
     # Of one dict, which Keras' test would take apart into arguments.
     # Keras' test wants each argument in the configuration as it was given.
     "GroupedQuantizer": quantizers.GroupedQuantizer(
@@ -180,7 +182,7 @@ OTHERS = {
     "Sparse": bottlenecks.Sparse(0.5, 3.0),
 }
 FUNCTIONS = {"log_mean_exp"}
-BASES = {"Bottleneck", "Quantizer"}
+BASES = {"Bottleneck", "CodebookRegularizer", "Quantizer"}
 
 
 def test_every_public_layer_is_here():

@@ -68,6 +68,8 @@ def run_quantizer_test(
 
 def _plain(value):
     """An option as it is in a config."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     if hasattr(value, "get_config"):
         return keras.saving.serialize_keras_object(value)
     return value

@@ -6,6 +6,11 @@ from vqvae_tf.quantizers.grouped import GroupedQuantizer
 from vqvae_tf.quantizers.kmeans import KMeans
 from vqvae_tf.quantizers.lfq import BSQ, LFQ
 from vqvae_tf.quantizers.random_projection import RandomProjectionQuantizer
+from vqvae_tf.quantizers.regularization import (
+    CodebookRegularizer,
+    Diversity,
+    Orthogonality,
+)
 from vqvae_tf.quantizers.residual import ResidualQuantizer
 from vqvae_tf.quantizers.simvq import SimVQ
 from vqvae_tf.quantizers.usage import CodebookUsage
@@ -14,11 +19,14 @@ from vqvae_tf.quantizers.vector_quantizer_ema import VectorQuantizerEMA
 
 __all__ = [
     "BSQ",
+    "CodebookRegularizer",
     "CodebookUsage",
+    "Diversity",
     "FSQ",
     "GroupedQuantizer",
     "KMeans",
     "LFQ",
+    "Orthogonality",
     "Quantizer",
     "RandomProjectionQuantizer",
     "ResidualQuantizer",

@@ -13,6 +13,7 @@ from vqvae_tf.quantizers.gradients import (
 )
 from vqvae_tf.quantizers.kmeans import KMeans
 from vqvae_tf.quantizers.learned_codebook import LearnedCodebook
+from vqvae_tf.quantizers.regularization import check_regularizers
 from vqvae_tf.utils.checks import check_not_negative
 
 _DISTANCES = ("euclidean", "cosine")
@@ -83,6 +84,9 @@ class VectorQuantizer(LearnedCodebook):
             these are the factorized codes of ViT-VQGAN.
         shared_codebook: bool, False by default; with True, all groups search
             the same K embeddings. Usage is still reported of each group.
+        regularizers: None, one or a list of losses to add: `Diversity`, for
+            codes that are used evenly, `Orthogonality`, for embeddings of
+            distinct directions, or your own `CodebookRegularizer`.
 
     Attributes:
         codebook: float32 `[K, D]`, or `[G, K, D]` with several codebooks; of
@@ -143,6 +147,7 @@ class VectorQuantizer(LearnedCodebook):
         distance: str = "euclidean",
         *,
         initialization: str | KMeans = "uniform",
+        regularizers: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -166,6 +171,7 @@ class VectorQuantizer(LearnedCodebook):
                 f"distance={distance!r}."
             )
         self.distance = distance
+        self.regularizers = check_regularizers(regularizers)
 
     def _scaled(self, vectors):
         if self.distance == "euclidean":
@@ -214,7 +220,17 @@ class VectorQuantizer(LearnedCodebook):
     ) -> tf.Tensor:
         codebook = mean_squares(tf.stop_gradient(z) - quantized, weights)
         commitment = mean_squares(z - tf.stop_gradient(quantized), weights)
-        return codebook + self.commitment_cost * commitment
+        loss = codebook + self.commitment_cost * commitment
+        return self._regularized(loss, z, weights)
+
+    def _regularized(self, loss, z, weights):
+        """Adds the regularizers' losses."""
+        if not self.regularizers:
+            return loss
+        table = with_finite_gradient(self._table())
+        return tf.add_n(
+            [loss, *(term(z, table, weights) for term in self.regularizers)]
+        )
 
     def _channels_explained(self):
         return (
@@ -225,12 +241,18 @@ class VectorQuantizer(LearnedCodebook):
     # Configuration ----------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        return {
+        config = {
             **super().get_config(),
             "commitment_cost": self.commitment_cost,
             "gradient": self.gradient,
             "distance": self.distance,
         }
+        if self.regularizers:
+            config["regularizers"] = [
+                keras.saving.serialize_keras_object(term)
+                for term in self.regularizers
+            ]
+        return config
 
 
 def _initialization(initialization, from_data):

@@ -44,9 +44,10 @@ class VectorQuantizerEMA(VectorQuantizer):
         decay: float, gamma of appendix A.1, in [0, 1); 0.99 as in the paper.
         num_codebooks: int, G, the number of channel groups; 1 by default.
         initialize_from_data, restart_after, seed, gradient, distance,
-        initialization, codebook_dim, shared_codebook: as for
-            `VectorQuantizer`. A restart resets the code, its count and its sum
-            together. A projection is trained by gradient descent.
+        initialization, codebook_dim, shared_codebook, regularizers: as for
+            `VectorQuantizer`, but without `Orthogonality`. A restart resets the
+            code, its count and its sum together. A projection is trained by
+            gradient descent.
 
     Call arguments, returns and raises: as for `VectorQuantizer`.
 
@@ -85,6 +86,13 @@ class VectorQuantizerEMA(VectorQuantizer):
         self.decay = check_number(
             "decay", decay, 0, np.nextafter(1, 0), "a number in [0, 1)"
         )
+        for term in self.regularizers:
+            if term.of_codebook:
+                raise ValueError(
+                    "A codebook of moving averages has no gradient that could "
+                    "follow a loss of the codebook alone; use a "
+                    f"VectorQuantizer. Received: regularizers with {term!r}."
+                )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
@@ -100,9 +108,8 @@ class VectorQuantizerEMA(VectorQuantizer):
         codes: tf.Tensor,
         weights: tf.Tensor | None,
     ) -> tf.Tensor:
-        return self.commitment_cost * mean_squares(
-            z - tf.stop_gradient(quantized), weights
-        )
+        commitment = mean_squares(z - tf.stop_gradient(quantized), weights)
+        return self._regularized(self.commitment_cost * commitment, z, weights)
 
     def _given_counts(self, counts):
         if counts is None:
