@@ -193,6 +193,21 @@ def test_rows_do_not_depend_on_the_others(shape):
         np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
+@pytest.mark.parametrize("seed", [[3, 5], [-7, -3], [5, -3], [-(2**31), 1]])
+def test_seeds_of_either_sign_are_the_same_in_every_mode(seed):
+    """`fold_in` makes negative ones, which XLA would take for others."""
+    seed = tf.constant(seed)
+    for draw in (random.uniform, random.uniform_rows):
+        eager, graph, xla = in_three_modes(draw, [5, 6], seed)
+        np.testing.assert_array_equal(graph, eager)
+        np.testing.assert_array_equal(xla, eager)
+    # Those of TensorFlow's own operations outside of XLA.
+    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+    own_key, own_counter = random._key_and_counter(seed)
+    np.testing.assert_array_equal(own_key, key)
+    np.testing.assert_array_equal([0, own_counter], counter)
+
+
 def test_rows_are_uniform():
     draws = random.uniform_rows([1000, COUNT // 1000], random.make_seed(1))
     assert distribution_distance(np.ravel(draws), lambda x: x) < 2.5

@@ -51,6 +51,8 @@ def uniform(shape: Shape, seed: tf.Tensor) -> tf.Tensor:
         shape: shape of the result, integers or an int32 tensor.
         seed: int32 [2], from `make_seed`.
     """
+    # XLA does not extend the sign of a negative int32 seed, other modes do.
+    seed = tf.cast(seed, tf.int64)
     bits = tf.random.stateless_uniform(
         shape, seed, minval=None, maxval=None, dtype=tf.int32, alg="philox"
     )
@@ -80,17 +82,33 @@ def uniform_rows(
     shape = tf.convert_to_tensor(shape, tf.int32)
     rows, size = shape[0], tf.reduce_prod(shape[1:])
     blocks = (size + 3) // 4  # a row starts at a block of its own
-    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+    key, counter = _key_and_counter(seed)
     skipped = tf.cast(first_row, tf.uint64) * tf.cast(blocks, tf.uint64)
     bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
         shape=tf.stack([rows * blocks * 4]),
         key=key,
-        counter=counter + tf.stack([skipped, tf.zeros([], tf.uint64)]),
+        counter=tf.stack([skipped, counter]),
         alg=1,  # Philox
         dtype=tf.uint32,
     )
     bits = tf.reshape(bits, tf.stack([rows, blocks * 4]))[:, :size]
     return tf.reshape(_to_unit(bits), shape)
+
+
+def _key_and_counter(seed):
+    """Returns the key `[1]` and the counter's upper half, uint64, of a seed.
+
+    They are those of `StatelessRandomGetKeyCounter`, which under XLA returns
+    others for negative seeds.
+    """
+    mixed = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=[2],
+        key=tf.constant([0x02461E293EC8F720], tf.uint64),
+        counter=tf.cast(tf.cast(seed, tf.int64), tf.uint64),
+        alg=1,  # Philox
+        dtype=tf.uint64,
+    )
+    return mixed[:1], mixed[1]
 
 
 def _to_unit(bits):
