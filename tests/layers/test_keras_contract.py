@@ -161,8 +161,10 @@ OTHERS = {
     "CodebookUsage": layers.CodebookUsage(8, prefix="vq_"),
     # Options, not layers.
     "Diversity": quantizers.Diversity(0.5, temperature=0.1),
+    "GumbelSoftmax": quantizers.GumbelSoftmax(0.5, 2.0),
     "KMeans": quantizers.KMeans(5, num_latents=100),
     "Orthogonality": quantizers.Orthogonality(3.0),
+    "SoftmaxSampling": quantizers.SoftmaxSampling(0.5),
     # Of one dict, which Keras' test would take apart into arguments.
     # Keras' test wants each argument in the configuration as it was given.
     "GroupedQuantizer": quantizers.GroupedQuantizer(

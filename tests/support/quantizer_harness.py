@@ -33,6 +33,7 @@ def run_quantizer_test(
     identity_gradient=True,
     exact=True,
     searches=1,
+    drawn=False,
 ):
     """Checks a quantizer through its public interface.
 
@@ -46,6 +47,8 @@ def run_quantizer_test(
             may round them otherwise.
         searches: how often a call searches each part; 0 if it does so by
             itself.
+        drawn: whether training draws codes, by the place of a latent in the
+            batch, instead of searching them.
     """
     make = _Maker(cls, init_kwargs)
     layer = make(name="tested")
@@ -57,9 +60,9 @@ def run_quantizer_test(
     _check_codes(layer, scale)
     _check_loss(layer, x)
     _check_gradients(layer, x, identity_gradient)
-    _check_masks(layer, x)
+    _check_masks(layer, x, drawn)
     _check_state_at_rest(layer, x)
-    _check_modes(layer, x, exact, searches)
+    _check_modes(layer, x, exact, 0 if drawn else searches)
     _check_saving(make, layer, x)
     for policy in POLICIES:
         _check_policy(make, policy, x, identity_gradient)
@@ -171,7 +174,7 @@ def _check_gradients(layer, x, identity_gradient):
 # Masks and state --------------------------------------------------------------
 
 
-def _check_masks(layer, x):
+def _check_masks(layer, x, drawn):
     """Latents that are masked out are quantized, and count nowhere."""
     before, plain = arrays(layer.variables), layer(x)
     initialized = any(
@@ -182,7 +185,9 @@ def _check_masks(layer, x):
     mask = rng.integers(0, 2, x.shape[:-1]).astype(bool)
     rows = np.array([1.0, 0.0, 1.0, 1.0], np.float32)
     of_rows = np.broadcast_to(rows[:, None, None], mask.shape).astype(bool)
-    for given, of_latents in ((mask, mask), (rows, of_rows)):
+    # Without the latents that are masked out, others are in their places.
+    masks = () if drawn else ((mask, mask), (rows, of_rows))
+    for given, of_latents in masks:
         results = []
         for latents, weights in (
             (x, given),

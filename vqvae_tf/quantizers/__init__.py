@@ -12,6 +12,7 @@ from vqvae_tf.quantizers.regularization import (
     Orthogonality,
 )
 from vqvae_tf.quantizers.residual import ResidualQuantizer
+from vqvae_tf.quantizers.sampling import GumbelSoftmax, SoftmaxSampling
 from vqvae_tf.quantizers.simvq import SimVQ
 from vqvae_tf.quantizers.usage import CodebookUsage
 from vqvae_tf.quantizers.vector_quantizer import VectorQuantizer
@@ -24,6 +25,7 @@ __all__ = [
     "Diversity",
     "FSQ",
     "GroupedQuantizer",
+    "GumbelSoftmax",
     "KMeans",
     "LFQ",
     "Orthogonality",
@@ -31,6 +33,7 @@ __all__ = [
     "RandomProjectionQuantizer",
     "ResidualQuantizer",
     "SimVQ",
+    "SoftmaxSampling",
     "VectorQuantizer",
     "VectorQuantizerEMA",
 ]

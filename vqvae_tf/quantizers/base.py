@@ -157,7 +157,9 @@ class Quantizer(Codes, ReplicaLosses):
         """Maps the result of `look_up` back to `[N, channels]`."""
         return quantized
 
-    def pass_gradients(self, z: tf.Tensor, quantized: tf.Tensor) -> tf.Tensor:
+    def pass_gradients(
+        self, z: tf.Tensor, quantized: tf.Tensor, training: bool | None
+    ) -> tf.Tensor:
         """Returns `quantized`, whose gradient goes to z by `gradient`."""
         return GRADIENTS[self.gradient](z, quantized)
 
@@ -207,7 +209,7 @@ class Quantizer(Codes, ReplicaLosses):
             z, weights, training, examples
         )
         self.add_loss(loss)
-        passed = self.pass_gradients(z, quantized)
+        passed = self.pass_gradients(z, quantized, training)
         quantized = self._positions_of(passed, latents)
         quantized = tf.cast(quantized, latents.dtype)
         if return_codes:

@@ -122,10 +122,13 @@ class GroupedQuantizer(Quantizer):
         return list(quantized), tf.concat(codes, axis=0), counts, loss
 
     def pass_gradients(
-        self, z: list[tf.Tensor], quantized: list[tf.Tensor]
+        self,
+        z: list[tf.Tensor],
+        quantized: list[tf.Tensor],
+        training: bool | None,
     ) -> list[tf.Tensor]:
         return [
-            part.pass_gradients(*own)
+            part.pass_gradients(*own, training)
             for part, *own in zip(self.quantizers, z, quantized)
         ]
 

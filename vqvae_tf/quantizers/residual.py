@@ -280,6 +280,12 @@ def _stages(stages, count):
                 f"ResidualQuantizer instead. Received: {stage.name} with "
                 f"codebook_dim={stage.codebook_dim}."
             )
+        if getattr(getattr(stage, "sampling", None), "relaxes", False):
+            raise ValueError(
+                "Stages cannot draw codes by GumbelSoftmax: the sum of all "
+                "stages has one gradient of its own. Use SoftmaxSampling. "
+                f"Received: {stage.name} with a GumbelSoftmax."
+            )
     return stages
 
 

@@ -14,9 +14,12 @@ from vqvae_tf.quantizers.gradients import (
 from vqvae_tf.quantizers.kmeans import KMeans
 from vqvae_tf.quantizers.learned_codebook import LearnedCodebook
 from vqvae_tf.quantizers.regularization import check_regularizers
+from vqvae_tf.quantizers.sampling import SoftmaxSampling, check_sampling
+from vqvae_tf.runtime import random
 from vqvae_tf.utils.checks import check_not_negative
 
 _DISTANCES = ("euclidean", "cosine")
+_SAMPLING = -4  # a stream of the seed; training steps have 0 and above
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -87,6 +90,8 @@ class VectorQuantizer(LearnedCodebook):
         regularizers: None, one or a list of losses to add: `Diversity`, for
             codes that are used evenly, `Orthogonality`, for embeddings of
             distinct directions, or your own `CodebookRegularizer`.
+        sampling: None, the default, for the nearest code always; or
+            `SoftmaxSampling` or `GumbelSoftmax`, which draw codes in training.
 
     Attributes:
         codebook: float32 `[K, D]`, or `[G, K, D]` with several codebooks; of
@@ -148,6 +153,7 @@ class VectorQuantizer(LearnedCodebook):
         *,
         initialization: str | KMeans = "uniform",
         regularizers: Any = None,
+        sampling: SoftmaxSampling | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -172,6 +178,12 @@ class VectorQuantizer(LearnedCodebook):
             )
         self.distance = distance
         self.regularizers = check_regularizers(regularizers)
+        self.sampling = check_sampling(sampling)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        super().build(input_shape)
+        if self.sampling is not None:
+            self.draws = self._add_state("draws", (), "zeros", dtype="int32")
 
     def _scaled(self, vectors):
         if self.distance == "euclidean":
@@ -204,6 +216,45 @@ class VectorQuantizer(LearnedCodebook):
             return lookup.nearest_codes(z, table)
         z = tf.reshape(z, [1, -1, z.shape[2]])
         return tf.reshape(lookup.nearest_codes(z, table), shape)
+
+    def quantize_vectors(
+        self,
+        z: tf.Tensor,
+        weights: tf.Tensor | None,
+        training: bool | None,
+        examples: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None, tf.Tensor]:
+        if not self._draws_codes(training):
+            return super().quantize_vectors(z, weights, training, examples)
+        prepared = self.prepare(z, weights)
+        seed = random.fold_in(random.make_seed(self.seed), _SAMPLING)
+        codes, relaxed = self.sampling.draw(
+            z,
+            with_finite_gradient(self._table()),
+            random.fold_in(seed, self.draws),
+            tf.convert_to_tensor(self.draws),
+        )
+        self.draws.assign_add(1)
+        quantized, *others = self.finish(
+            z, codes, weights, training, prepared
+        )
+        if relaxed is not None:
+            # Adds 0, and its gradient.
+            quantized = tf.stop_gradient(quantized) + (
+                relaxed - tf.stop_gradient(relaxed)
+            )
+        return quantized, *others
+
+    def pass_gradients(
+        self, z: tf.Tensor, quantized: tf.Tensor, training: bool | None
+    ) -> tf.Tensor:
+        if self._draws_codes(training) and self.sampling.relaxes:
+            return quantized  # it has one already
+        return super().pass_gradients(z, quantized, training)
+
+    def _draws_codes(self, training):
+        """Whether codes are drawn instead of searched."""
+        return self.sampling is not None and training and self.trainable
 
     def look_up(self, codes: tf.Tensor) -> tf.Tensor:
         table = with_finite_gradient(self._table())
@@ -252,6 +303,10 @@ class VectorQuantizer(LearnedCodebook):
                 keras.saving.serialize_keras_object(term)
                 for term in self.regularizers
             ]
+        if self.sampling is not None:
+            config["sampling"] = keras.saving.serialize_keras_object(
+                self.sampling
+            )
         return config
 
 

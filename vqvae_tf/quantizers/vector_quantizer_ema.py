@@ -44,10 +44,10 @@ class VectorQuantizerEMA(VectorQuantizer):
         decay: float, gamma of appendix A.1, in [0, 1); 0.99 as in the paper.
         num_codebooks: int, G, the number of channel groups; 1 by default.
         initialize_from_data, restart_after, seed, gradient, distance,
-        initialization, codebook_dim, shared_codebook, regularizers: as for
-            `VectorQuantizer`, but without `Orthogonality`. A restart resets the
-            code, its count and its sum together. A projection is trained by
-            gradient descent.
+        initialization, codebook_dim, shared_codebook, regularizers, sampling:
+            as for `VectorQuantizer`, but without `Orthogonality`. A restart
+            resets the code, its count and its sum together. A projection is
+            trained by gradient descent.
 
     Call arguments, returns and raises: as for `VectorQuantizer`.
 
