@@ -122,6 +122,14 @@ def test_each_of_separate_clusters_gets_a_centroid():
     np.testing.assert_array_equal(counts, np.full([1, K], 5))
 
 
+def test_a_graph_of_many_clusters_does_the_same(monkeypatch):
+    x = tf.constant(latents(40)[None])
+    expected = KMeans(2).fit(x, K, [0, 3])
+    monkeypatch.setattr(kmeans, "_MANY", 1)
+    for a, b in zip(KMeans(2).fit(x, K, [0, 3]), expected):
+        np.testing.assert_allclose(a, b, 1e-6)
+
+
 def test_equal_latents_are_no_trouble():
     centroids, counts = KMeans().fit(tf.ones([1, 12, D]), K, [0, 0])
     np.testing.assert_array_equal(centroids, np.ones([1, K, D]))

@@ -8,6 +8,7 @@ import tensorflow as tf
 from support import quantizer_oracle as oracle
 from support.harness import saved_and_loaded
 from support.quantizer_harness import run_quantizer_test
+from vqvae_tf.presets import configs
 from vqvae_tf.quantizers import (
     GumbelSoftmax,
     ResidualQuantizer,
@@ -207,6 +208,8 @@ def test_saved_layers_continue_with_the_same_draws():
         loaded(x, training=True), layer(x, training=True)
     )
     assert "sampling" not in VectorQuantizer(K, D).get_config()
+    # A preset may name all of its classes.
+    assert not configs.foreign_entries(layer.get_config())
 
 
 def test_stages_of_a_residual_quantizer_draw():

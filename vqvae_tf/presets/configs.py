@@ -26,6 +26,7 @@ _KERAS = tuple(
         "layers",
         "models",
         "ops",
+        "optimizers.schedules",
         "random",
         "regularizers",
     )

@@ -13,6 +13,8 @@ from vqvae_tf.utils.checks import check_positive
 # Latents per embedding that are gathered by default. With one, every latent
 # would be a cluster of its own; more take more steps and memory.
 _PER_EMBEDDING = 4
+# Seeding this many takes longer in eager mode than tracing a graph.
+_MANY = 128
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -110,6 +112,15 @@ class KMeans:
             the sizes of these clusters, float32 `[G, K]`, at least 1.
         """
         latents, seed = tf.convert_to_tensor(latents), random.make_seed(seed)
+
+        def run(latents, seed):
+            return self._fit(latents, num_embeddings, seed, normalize)
+
+        if tf.executing_eagerly() and num_embeddings > _MANY:
+            run = tf.function(run, autograph=False)
+        return run(latents, seed)
+
+    def _fit(self, latents, num_embeddings, seed, normalize):
         centroids = _seeds(latents, num_embeddings, seed)
         counts = tf.ones(centroids.shape[:2])
         _, centroids, counts = tf.while_loop(
