@@ -235,9 +235,7 @@ class VectorQuantizer(LearnedCodebook):
             tf.convert_to_tensor(self.draws),
         )
         self.draws.assign_add(1)
-        quantized, *others = self.finish(
-            z, codes, weights, training, prepared
-        )
+        quantized, *others = self.finish(z, codes, weights, training, prepared)
         if relaxed is not None:
             # Adds 0, and its gradient.
             quantized = tf.stop_gradient(quantized) + (
