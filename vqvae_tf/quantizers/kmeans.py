@@ -34,7 +34,8 @@ class KMeans:
     directions are clustered (spherical k-means).
 
     The latents gathered so far are part of the layer's state, `num_latents` * D
-    numbers for each codebook, so that resumed training continues exactly.
+    numbers for each codebook, so that resumed training continues exactly; they
+    become 0 once the codebook is made.
 
     Args:
         iterations: int, at least 1, Lloyd's iterations; 10 by default. Seeding
@@ -62,8 +63,8 @@ class KMeans:
 
     References:
         Arthur and Vassilvitskii 2007, k-means++: The Advantages of Careful
-        Seeding. Lancucki et al. 2020, Robust Training of Vector Quantized
-        Bottleneck Models, arXiv:2005.08520, which initializes codebooks so.
+        Seeding. Zeghidour et al. 2021, SoundStream, arXiv:2107.03312, section
+        III-C, where codebooks start from k-means of the first batch.
     """
 
     def __init__(

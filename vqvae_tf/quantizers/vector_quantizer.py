@@ -79,7 +79,7 @@ class VectorQuantizer(LearnedCodebook):
             first training batch (of all replicas). None is used twice, so with
             fewer than K of them some codes keep their random values. "kmeans",
             or a `KMeans` with options of its own: centroids of the latents of
-            the first steps.
+            the first steps. It and those below are given by name.
         codebook_dim: int or None, d. If given, the D channels of each group
             are projected to d by a learned linear map, searched there and
             projected back by another. The loss compares the d channels, and
