@@ -290,18 +290,15 @@ def _stages(stages, count):
 
 
 def _check_single(stages):
-    made = [s.name for s in stages if _is_made_of_others(s)]
-    if made:
-        raise ValueError(
-            "beam_size > 1 needs stages that search by themselves. Received: "
-            f"stages that are made of others, {', '.join(made)}. Use their "
-            "parts as stages, or beam_size=1."
-        )
-
-
-def _is_made_of_others(stage):
-    own = type(stage).quantize_vectors
-    return own is not Quantizer.quantize_vectors
+    for stage in stages:
+        of_others = hasattr(stage, "stages") or hasattr(stage, "quantizers")
+        if of_others or getattr(stage, "sampling", None) is not None:
+            kind = "is made of others" if of_others else "draws its codes"
+            raise ValueError(
+                "beam_size > 1 needs stages that search by themselves. "
+                f"Received: {stage.name}, which {kind}. Use stages without "
+                "stages, groups and sampling, or beam_size=1."
+            )
 
 
 def _weights_of_stages(weights, kept, count):

@@ -1,0 +1,64 @@
+"""SavedModels of every quantizer: codes and pictures are the model's own."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import vqvae_tf as vq
+from support import small
+from vqvae_tf import quantizers
+from vqvae_tf.export.saved_model import export
+
+
+def residual(**options):
+    return quantizers.ResidualQuantizer(vq.VectorQuantizer(8, 4), 2, **options)
+
+
+QUANTIZERS = {
+    "FSQ": lambda: quantizers.FSQ((4, 3, 3)),
+    "residual": residual,
+    "residual, by a beam": lambda: residual(beam_size=3),
+    "groups of residuals": lambda: quantizers.GroupedQuantizer(residual(), 2),
+    "LFQ": lambda: quantizers.LFQ(4),
+    "BSQ": lambda: quantizers.BSQ(4),
+    "SimVQ": lambda: quantizers.SimVQ(8, 4),
+    "random projection": lambda: quantizers.RandomProjectionQuantizer(8, 4),
+    "factorized and shared": lambda: vq.VectorQuantizer(
+        8, 4, num_codebooks=2, codebook_dim=2, shared_codebook=True
+    ),
+    "cosine, by k-means": lambda: vq.VectorQuantizerEMA(
+        8,
+        4,
+        distance="cosine",
+        initialization="kmeans",
+        sampling=quantizers.SoftmaxSampling(),
+    ),
+}
+FAST = ("FSQ", "groups of residuals")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in FAST))
+        for name in QUANTIZERS
+    ],
+)
+def test_encode_and_decode(name, tmp_path):
+    quantizer = QUANTIZERS[name]()
+    model = vq.VQVAE(
+        vq.Encoder(quantizer.channels, **small.SMALL),
+        quantizer,
+        vq.FactorizedDensity(vq.Decoder(3, **small.SMALL), vq.Gaussian()),
+    )
+    model.build()
+    signatures = tf.saved_model.load(export(model, tmp_path / "m")).signatures
+    x = small.pictures(3)
+    codes = model.encode(x)
+    assert codes.shape == (3, *quantizer.codes_shape((4, 4, None)))
+    received = signatures["encode"](images=tf.constant(x))["codes"]
+    np.testing.assert_array_equal(received, codes)
+    decoded = signatures["decode"](codes=received)["images"]
+    # Rounded to levels, which XLA and graphs may do otherwise at a half.
+    expected = model.decode(codes).numpy().astype(int)
+    assert np.abs(decoded.numpy().astype(int) - expected).max() <= 1
