@@ -15,7 +15,7 @@ import vqvae_tf
 
 NOT_RUN = {
     # Slow, and tests/export/test_saved_model.py does the same.
-    "vqvae_tf.export.export",
+    "vqvae_tf.export.saved_model.export",
     # Needs prepared episodes; tests/data/episodes/test_rlds.py opens the same.
     "vqvae_tf.data.episodes.rlds.open_episodes",
 }

@@ -98,10 +98,10 @@ def test_a_given_codebook_lasts_in_a_trained_layer(put):
 def test_training_without_a_given_codebook_is_bit_for_bit_the_same(monkeypatch):
     """Nothing is noticed where nothing was assigned, however long unused."""
     layers = [
-        built(VectorQuantizerEMA, decay=decay) for decay in (0.0, 0.9, 0.99)
+        built(VectorQuantizerEMA, decay=decay) for decay in (0.0, 0.9, 0.97)
     ]
     plain = [
-        built(VectorQuantizerEMA, decay=decay) for decay in (0.0, 0.9, 0.99)
+        built(VectorQuantizerEMA, decay=decay) for decay in (0.0, 0.9, 0.97)
     ]
     for layer in plain:
         monkeypatch.setattr(
@@ -116,7 +116,7 @@ def test_training_without_a_given_codebook_is_bit_for_bit_the_same(monkeypatch):
 
     @tf.function
     def train():
-        for i in tf.range(10_000):
+        for i in tf.range(2500):
             noise = tf.random.stateless_normal(x.shape, [i, 0], 0.0, 0.01)
             for layer in layers + plain:
                 layer(x + noise, training=True)

@@ -51,7 +51,8 @@ def log_bin_mass(
     # Not abs, whose gradient is 0 at 0, unlike that of an open bin's mass. Not
     # tf.where, which is slow with a scalar branch.
     near = (2.0 * tf.cast(right, tf.float32) - 1.0) * z - 0.5 * width
-    width = tf.broadcast_to(width, tf.shape(near))
+    # Not broadcast_to, whose gradient XLA finds without a static shape.
+    width *= tf.ones_like(near)
     return _log_mass(near, width, open_near, open_far)
 
 

@@ -21,7 +21,7 @@ class Adam(keras.optimizers.Adam):
     >>> optimizer = Adam(learning_rate=0.1)
     >>> weight = keras.Variable([1.0, 2.0])
     >>> optimizer.apply([tf.constant([0.5, -3.0])], [weight])
-    >>> weight.numpy()
+    >>> weight.numpy().round(4)
     array([0.9, 2.1], dtype=float32)
 
     References:
