@@ -47,6 +47,7 @@ def _residual(values, stages, seed, **options):
 
 
 _RESTARTS = dict(restart_after=100, initialize_from_data=True)
+_FACTORIZED = dict(codebook_dim=8, distance="cosine")
 # What makes a quantizer from a seed. Names say the codes, or the bits.
 ROWS = {
     **{
@@ -61,7 +62,9 @@ ROWS = {
             ("gradient rotation", _gradient, dict(gradient="rotation")),
             ("EMA", _ema, {}),
             ("EMA restarts", _ema, _RESTARTS),
+            ("EMA k-means", _ema, dict(initialization="kmeans")),
             ("EMA rotation", _ema, dict(gradient="rotation")),
+            ("EMA factorized", _ema, _FACTORIZED),
             ("EMA 8 channels", _ema, dict(dim=8)),
             ("EMA cosine 8 channels", _ema, dict(dim=8, distance="cosine")),
         )
@@ -78,6 +81,16 @@ ROWS = {
     "LFQ 12 bits": lambda seed: quantizers.LFQ(12),
     "BSQ 9 bits": lambda seed: quantizers.BSQ(9),
     "BSQ 12 bits": lambda seed: quantizers.BSQ(12),
+    "gradient diverse 4096": lambda seed: _gradient(
+        4096, seed, regularizers=quantizers.Diversity(0.1)
+    ),
+    "EMA sampled 4096": lambda seed: _ema(
+        4096, seed, sampling=quantizers.SoftmaxSampling(0.1)
+    ),
+    "groups 2 x 64": lambda seed: _ema(64, seed, dim=32, num_codebooks=2),
+    "residual 2 x 64 by a beam": lambda seed: _residual(
+        64, 2, seed, beam_size=4
+    ),
     "residual 3 x 8": lambda seed: _residual(8, 3, seed),
     "residual 2 x 64": lambda seed: _residual(64, 2, seed),
     "residual 4 x 8": lambda seed: _residual(8, 4, seed),
