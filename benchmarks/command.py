@@ -5,6 +5,7 @@ Imports of this come before those of TensorFlow, which then logs errors alone.
 
 import argparse
 import os
+import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -24,3 +25,15 @@ def parser(text: str, **options) -> argparse.ArgumentParser:
         kind = str if default is None else type(default)
         made.add_argument(f"--{name}", type=kind, default=default)
     return made
+
+
+def processor() -> str:
+    """Returns the processor's model, family, and whether it has AVX512."""
+    text = pathlib.Path("/proc/cpuinfo").read_text()
+
+    def field(name):
+        return text.partition(f"{name}\t")[2].partition("\n")[0].strip("\t: ")
+
+    has = "with" if "avx512f" in text else "without"
+    family = f"family {field('cpu family')}, model {field('model')}"
+    return f"{field('model name')} ({family}), {has} AVX512"

@@ -124,8 +124,7 @@ def torch_quantizer(num_embeddings, dim, **kwargs):
         commitment_weight=COMMITMENT_COST,
         kmeans_init=False,
         threshold_ema_dead_code=0,
-        rotation_trick=False,
-        **kwargs,
+        **{"rotation_trick": False, **kwargs},
     )
 
 

@@ -199,21 +199,22 @@ def pictures_of(images, count):
     return np.stack(images.get(np.arange(count))["image"])
 
 
-def model_and_batches(row, seed, arguments):
+def model_and_batches(row, seed, split, arguments):
     keras.utils.set_random_seed(seed)
     model = model_with(ROWS[row](seed))
-    images = opened("train", arguments)
+    images = opened(split, arguments)
     batches = data.training_batches(images, BATCH, 32, seed=seed)
     return model, images, batches
 
 
 def run(row, seed, arguments):
     """Trains and measures one row with one seed; returns its figures."""
-    model, images, batches = model_and_batches(row, seed, arguments)
+    model, images, batches = model_and_batches(row, seed, "train", arguments)
     quantizer = model.quantizer
     fitted(model, batches, arguments.steps)
     codes = codes_of(model, pictures_of(images, arguments.pictures))
-    test = pictures_of(opened("test", arguments), 10_000)
+    held_out = opened("test", arguments)
+    test = pictures_of(held_out, held_out.num_examples)
     error, test_codes = test_figures(model, test)
     counts = counts_of(test_codes, quantizer)
     bits = prior_bits(quantizer, codes, test_codes, arguments.prior_steps, seed)
@@ -226,7 +227,7 @@ def run(row, seed, arguments):
         "usage": float(usage.usage(counts)),
         "perplexity": float(usage.perplexity(counts)),
         "prior_bits_per_position": bits / 64,
-        "processor": processor(),
+        "processor": command.processor(),
     }
 
 
@@ -246,9 +247,10 @@ class _Clock(keras.callbacks.Callback):
 def speed(row, arguments):
     """Returns the time of one step, and the most memory that its process had.
 
-    The median of the later three quarters of the steps.
+    The median of the later three quarters of the steps. The pictures are few,
+    so that the memory is the model's.
     """
-    model, _, batches = model_and_batches(row, 0, arguments)
+    model, _, batches = model_and_batches(row, 0, "train[:1024]", arguments)
     clock = _Clock()
     model.compile(Adam(1e-3))
     model.fit(
@@ -265,19 +267,12 @@ def speeds(rows, arguments):
     """Returns `speed` of each row, each in a process of its own."""
     found = {}
     for row in rows:
-        command = [sys.executable, __file__, f"--speed_of={row}"]
-        command += [f"--data_dir={arguments.data_dir}"]
-        done = subprocess.run(command, check=True, capture_output=True)
+        python = [sys.executable, __file__, f"--speed_of={row}"]
+        python += [f"--data_dir={arguments.data_dir}"]
+        done = subprocess.run(python, check=True, capture_output=True)
         found[row] = json.loads(done.stdout.splitlines()[-1])
         print(row, found[row], flush=True)
-    return {"processor": processor(), "rows": found}
-
-
-def processor():
-    """The processor's model, and whether it has AVX512."""
-    text = pathlib.Path("/proc/cpuinfo").read_text()
-    name = text.partition("model name\t: ")[2].partition("\n")[0]
-    return name + (" with AVX512" if "avx512f" in text else "")
+    return {"processor": command.processor(), "rows": found}
 
 
 def path_of(folder, row, seed):

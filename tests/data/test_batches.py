@@ -213,6 +213,8 @@ def test_datasets_are_sharded_by_data():
         options = batches.options()
         assert options.experimental_distribute.auto_shard_policy == policy
         assert options.deterministic
+        # Else the end of an iterator waits for the tuner.
+        assert options.autotune.enabled is False
 
 
 def test_training_batches_are_known_to_be_infinite():

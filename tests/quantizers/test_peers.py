@@ -10,10 +10,14 @@ import tensorflow as tf
 from vqvae_tf.quantizers import (
     FSQ,
     LFQ,
+    GroupedQuantizer,
+    Orthogonality,
+    RandomProjectionQuantizer,
     ResidualQuantizer,
     SimVQ,
     VectorQuantizer,
     VectorQuantizerEMA,
+    kmeans,
 )
 
 torch = pytest.importorskip("torch")
@@ -108,22 +112,44 @@ def test_simvq():
 
 def vector_quantize(book, **options):
     module = peers.VectorQuantize(
-        dim=D,
-        codebook_size=K,
-        commitment_weight=0.25,
-        **{"rotation_trick": False, **options},
+        **{
+            "dim": D,
+            "codebook_size": K,
+            "commitment_weight": 0.25,
+            "rotation_trick": False,
+            **options,
+        }
     )
     _set(module, book)
     return module
 
 
 def _set(module, book):
+    """Sets a codebook `[K, D]`, or one `[G, K, D]` for each head."""
     inner = module._codebook
+    book = torch.tensor(book.reshape(-1, *book.shape[-2:]))
     with torch.no_grad():
-        inner.embed.copy_(torch.tensor(book)[None])
+        inner.embed.copy_(book)
         if hasattr(inner, "embed_avg"):
-            inner.embed_avg.copy_(torch.tensor(book)[None])
+            inner.embed_avg.copy_(book)
             inner.cluster_size.fill_(1.0)
+
+
+def residual_vq(kind, dim, count, **options):
+    return kind(
+        dim=dim,
+        num_quantizers=count,
+        codebook_size=K,
+        commitment_weight=0.25,
+        rotation_trick=False,
+        **options,
+    )
+
+
+def _keep(stages):
+    """Makes a training step of theirs give its losses, but no update."""
+    for stage in stages:
+        stage._codebook.ema_update = False
 
 
 def test_vector_quantizer_ema():
@@ -181,19 +207,12 @@ def test_residual():
     x, books = latents(), [codebook(seed) / 2**seed for seed in range(3)]
     layer = ResidualQuantizer(VectorQuantizerEMA(K, D), 3)
     layer.build((None, None, D))
-    module = peers.ResidualVQ(
-        dim=D,
-        num_quantizers=3,
-        codebook_size=K,
-        commitment_weight=0.25,
-        rotation_trick=False,
-    )
+    module = residual_vq(peers.ResidualVQ, D, 3)
     for stage, own, book in zip(module.layers, layer.stages, books):
         _set(stage, book)
         own.set_codebook(book)
     module.train()
-    for stage in module.layers:  # only losses: no update
-        stage._codebook.ema_update = False
+    _keep(module.layers)
     *expected, (of_target, of_loss) = theirs(module, x)
     assert_equal(ours(layer, x), (*expected, (of_target / 3, of_loss)))
 
@@ -207,3 +226,151 @@ def test_codes_of_a_learned_codebook():
     quantized, codes, _ = module(torch.tensor(x))
     np.testing.assert_array_equal(layer.encode(x), codes.numpy())
     np.testing.assert_allclose(layer(x), quantized.detach().numpy(), 1e-5)
+
+
+def test_a_beam_of_all_codes_finds_the_same():
+    """Narrower ones differ: theirs adds up the errors after every stage."""
+    x, books = latents(), [codebook(seed) / 2**seed for seed in range(2)]
+    layer = ResidualQuantizer(VectorQuantizerEMA(K, D), 2, beam_size=K)
+    layer.build((None, None, D))
+    module = residual_vq(
+        peers.ResidualVQ,
+        D,
+        2,
+        beam_size=K,
+        beam_score_quantizer_weights=[0.0, 1.0],
+    )
+    for stage, own, book in zip(module.layers, layer.stages, books):
+        _set(stage, book)
+        own.set_codebook(book)
+    module.eval()
+    quantized, codes, _ = module(torch.tensor(x))
+    np.testing.assert_array_equal(layer.encode(x), codes.numpy())
+    np.testing.assert_allclose(layer(x), quantized.detach().numpy(), 1e-5, 1e-6)
+
+
+def test_grouped_residual():
+    """Theirs has a loss for each stage; ours is their mean over groups."""
+    x, stages = latents(2 * D), 2
+    layer = GroupedQuantizer(
+        ResidualQuantizer(VectorQuantizerEMA(K, D), stages), 2
+    )
+    layer.build((None, None, 2 * D))
+    module = residual_vq(peers.GroupedResidualVQ, 2 * D, stages, groups=2)
+    for i, (theirs_, ours_) in enumerate(zip(module.rvqs, layer.quantizers)):
+        for j, (stage, own) in enumerate(zip(theirs_.layers, ours_.stages)):
+            book = codebook(2 * i + j) / 2**j
+            _set(stage, book)
+            own.set_codebook(book)
+        _keep(theirs_.layers)
+    module.train()
+    quantized, codes, loss, (of_target, of_loss) = theirs(module, x)
+    # [groups, batch, n, stages] to [batch, n, groups * stages].
+    codes = np.moveaxis(codes, 0, -2).reshape(*x.shape[:2], -1)
+    expected = quantized, codes, loss / 2, (of_target / stages, of_loss / 2)
+    assert_equal(ours(layer, x), expected)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_groups_with_a_projection(shared):
+    """Three heads of two channels each, of a codebook of their own or one."""
+    groups, dim = 3, 2
+    x = latents(groups * D)
+    rng = np.random.default_rng(1)
+    size = (1 if shared else groups, K, dim)
+    books = rng.normal(size=size).astype(np.float32)
+    layer = VectorQuantizerEMA(
+        K, D, num_codebooks=groups, codebook_dim=dim, shared_codebook=shared
+    )
+    layer.build((None, groups * D))
+    layer.set_codebook(books)
+    module = vector_quantize(
+        books,
+        dim=groups * D,
+        heads=groups,
+        codebook_dim=dim,
+        separate_codebook_per_head=not shared,
+    )
+    for linear, own in (
+        (module.project_in, layer.project_in),
+        (module.project_out, layer.project_out),
+    ):
+        # Each of our groups has a matrix, theirs are blocks of a single one.
+        blocks = torch.block_diag(*torch.tensor(np.array(own.kernel)))
+        with torch.no_grad():
+            linear.weight.copy_(blocks.T)
+            linear.bias.zero_()
+    module.train()
+    _keep([module])
+    assert_equal(ours(layer, x), theirs(module, x), 1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.0, 10.0])
+def test_losses_of_a_learned_codebook(weight):
+    """Theirs weighs one loss of both sides, which ours weighs separately."""
+    x, book = latents(), codebook()
+    layer = VectorQuantizer(
+        K, D, commitment_cost=1.0, regularizers=Orthogonality(weight)
+    )
+    layer.set_codebook(book)
+    module = vector_quantize(
+        book,
+        learnable_codebook=True,
+        ema_update=False,
+        commitment_weight=1.0,
+        orthogonal_reg_weight=weight,
+    )
+    module.train()
+    parameter = module._codebook.embed
+    loss = module(torch.tensor(x))[2]
+    (gradient,) = torch.autograd.grad(loss.sum(), parameter)
+    with tf.GradientTape() as tape:
+        layer(x)
+        value = tf.add_n(layer.losses)
+    received = tape.gradient(value, layer.trainable_variables[0])
+    commitment = np.mean((np.array(layer(x)) - x) ** 2)
+    np.testing.assert_allclose(
+        value - commitment, loss.detach().numpy(), 1e-5, 1e-6
+    )
+    np.testing.assert_allclose(received, gradient.numpy(), 1e-4, 1e-6)
+
+
+def test_random_projection():
+    """Theirs normalizes each vector, ours leaves that to the model.
+
+    With several codebooks theirs has another linear map, which is not trained.
+    """
+    channels, dim = 12, 6
+    x = latents(channels)
+    layer = RandomProjectionQuantizer(K, channels, dim)
+    layer.build((None, channels))
+    module = peers.RandomProjectionQuantizer(
+        dim=channels,
+        codebook_size=K,
+        codebook_dim=dim,
+        norm=False,
+    )
+    module.rand_projs.copy_(torch.tensor(np.array(layer.projection))[None])
+    books = np.array(layer.codebook)
+    books /= np.linalg.norm(books, axis=-1, keepdims=True)
+    _set(module.vq, books)
+    codes = module(torch.tensor(x)).numpy()
+    np.testing.assert_array_equal(layer.encode(x), codes)
+
+
+def test_kmeans(monkeypatch):
+    """The same centroids and sizes from the same first centroids."""
+    from vector_quantize_pytorch.vector_quantize_pytorch import (
+        kmeans as their_kmeans,
+    )
+
+    x = latents().reshape(1, -1, D)
+    firsts = x[:, ::4][:, :K]
+    monkeypatch.setattr(kmeans, "_seeds", lambda *_: tf.constant(firsts))
+    means, sizes = kmeans.KMeans(iterations=5).fit(x, K, seed=[0, 0])
+    expected, bins = their_kmeans(
+        torch.tensor(x), K, 5, sample_fn=lambda *_: torch.tensor(firsts)
+    )
+    assert bins.min() > 0  # theirs leaves empty clusters where they are
+    np.testing.assert_allclose(means, expected.numpy(), 1e-5, 1e-6)
+    np.testing.assert_array_equal(sizes, bins.numpy())

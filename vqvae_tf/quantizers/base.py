@@ -250,6 +250,7 @@ class Quantizer(Codes, ReplicaLosses):
         weights: tf.Tensor | None,
         training: bool | None,
         prepared: Any,
+        quantized: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None, tf.Tensor]:
         """Does what follows the search; as `quantize_vectors`, given codes.
 
@@ -257,8 +258,11 @@ class Quantizer(Codes, ReplicaLosses):
             z, weights, training: as for `quantize_vectors`.
             codes: int32 `[G, N]`.
             prepared: the result of `prepare`, None where nothing is learned.
+            quantized: the vectors of the codes, where they are known already.
         """
-        quantized, counts = self.look_up(codes), None
+        if quantized is None:
+            quantized = self.look_up(codes)
+        counts = None
         if self._counts(training):
             counts = lookup.code_counts(codes, self.num_embeddings, weights)
             if training and self.trainable:

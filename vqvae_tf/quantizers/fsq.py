@@ -94,13 +94,22 @@ class FSQ(Quantizer):
                 f"bound={bound!r}."
             )
         self.bound = bound
-        self._sizes = np.array(self.levels, np.int32)
-        # The first channel counts fastest, as in the paper's code.
+        # One channel a row, since rows are long and channels are few. The first
+        # channel counts fastest, as in the paper's code.
+        self._sizes = np.array(self.levels, np.int32).reshape(-1, 1, 1)
         places = np.cumprod([1, *self.levels[:-1]], dtype=np.int64)
-        self._places = places.astype(np.int32)
+        self._places = places.astype(np.int32).reshape(-1, 1, 1)
 
     def to_search_space(self, z: tf.Tensor) -> tf.Tensor:
-        """Bounds latents so that rounding them gives one of the levels."""
+        """Bounds latents so that rounding them gives one of the levels.
+
+        Args:
+            z: float32 `[N, channels]`.
+
+        Returns:
+            float32 `[channels, N, 1]`.
+        """
+        z = tf.transpose(z)[..., tf.newaxis]
         scale = _BOUNDS[self.bound]
         if self.symmetric:
             half = 0.5 * (self._sizes - 1).astype(np.float32)
@@ -111,21 +120,52 @@ class FSQ(Quantizer):
         half, offset = half.astype(np.float32), offset.astype(np.float32)
         return tf.tanh(scale * z + shift) * half - offset
 
+    def quantize_vectors(
+        self,
+        z: tf.Tensor,
+        weights: tf.Tensor | None,
+        training: bool | None,
+        examples: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None, tf.Tensor]:
+        digits = self._digits(tf.stop_gradient(z))
+        # The digits are known: those of the codes would have to be divided.
+        return self.finish(
+            z,
+            self._codes(digits),
+            weights,
+            training,
+            None,
+            quantized=self._vectors_of(digits),
+        )
+
     def search(self, z: tf.Tensor) -> tf.Tensor:
-        digits = tf.cast(tf.round(z), tf.int32) + self._lowest()
-        # Latents that are not finite have no level; they get one at the edge.
-        digits = tf.clip_by_value(digits, 0, self._sizes - 1)
-        return tf.reduce_sum(digits * self._places, axis=-1)[tf.newaxis]
+        return self._codes(self._digits(z))
 
     def look_up(self, codes: tf.Tensor) -> tf.Tensor:
-        digits = codes[0, :, tf.newaxis] // self._places % self._sizes
-        return tf.cast(digits - self._lowest(), tf.float32)
+        digits = codes[..., tf.newaxis] // self._places % self._sizes
+        return self._vectors_of(digits)
 
     def from_search_space(self, quantized: tf.Tensor) -> tf.Tensor:
         if self.symmetric:
             steps = (self._sizes - 1).astype(np.float32)
-            return 2.0 * quantized / steps - 1.0
-        return quantized / (self._sizes // 2).astype(np.float32)
+            quantized = 2.0 * quantized / steps - 1.0
+        else:
+            quantized = quantized / (self._sizes // 2).astype(np.float32)
+        return tf.transpose(quantized[..., 0])
+
+    def _digits(self, z):
+        """The level of each channel, int32 in 0..L-1, shaped like z."""
+        digits = tf.cast(tf.round(z), tf.int32) + self._lowest()
+        # Latents that are not finite have no level; they get one at the edge.
+        return tf.clip_by_value(digits, 0, self._sizes - 1)
+
+    def _codes(self, digits):
+        """Codes `[1, N]` of digits."""
+        codes = tf.reduce_sum(digits * self._places, axis=0)
+        return tf.transpose(codes)
+
+    def _vectors_of(self, digits):
+        return tf.cast(digits - self._lowest(), tf.float32)
 
     def _lowest(self):
         """Returns how far below 0 the integers of each channel begin."""
