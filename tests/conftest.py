@@ -97,7 +97,7 @@ def pytest_configure(config):
 # They come first, the longest of all before the others: a worker that begins
 # one of them last keeps the other one waiting (--no-loadscope-reorder).
 _LONG = (
-    "commands/test_commands.py",
+    "commands/test_pictures.py",
     "tasks/speech/test_training.py",
     "models/test_vqvae.py",
     "utils/test_folders.py",

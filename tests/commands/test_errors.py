@@ -8,21 +8,12 @@ import sys
 
 import pytest
 
-from support.command_line import run
+from support.command_line import refused_in_a_line
 from vqvae_tf import presets, recipes
 from vqvae_tf.commands import table as cli
 from vqvae_tf.samples.voices import voice_files
 from vqvae_tf.utils.errors import ExplainedError
 from vqvae_tf_cli import main
-
-
-def refused(capsys, *argv):
-    """Returns the one line of a command that must fail."""
-    assert run(*argv) == 1
-    error = capsys.readouterr().err.strip()
-    assert error.startswith("vqvae-tf: ") and "\n" not in error
-    return error
-
 
 RECIPES = {
     "nothing": (b"def get_config():\n    pass\n", "Received: NoneType."),
@@ -50,7 +41,7 @@ def test_no_recipe_is_a_traceback(name, tmp_path, capsys):
     for path in (tmp_path / f"{name}.py", tmp_path / name):
         path.write_bytes(content)
         work = tmp_path / "work"
-        error = refused(
+        error = refused_in_a_line(
             capsys, "train", f"--config={path}", f"--workdir={work}"
         )
         assert str(path) in error
@@ -83,7 +74,7 @@ def test_a_frozen_recipe_can_be_changed(tmp_path):
 
 def test_a_folder_is_no_recipe(tmp_path, capsys):
     words = [f"--config={tmp_path}", f"--workdir={tmp_path / 'work'}"]
-    error = refused(capsys, "train", *words)
+    error = refused_in_a_line(capsys, "train", *words)
     assert (
         f"A recipe is a Python file. Received: the folder {tmp_path}" in error
     )
@@ -92,7 +83,7 @@ def test_a_folder_is_no_recipe(tmp_path, capsys):
 def test_a_missing_extra_says_what_to_install(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "soundfile", None)
     words = [voice_files()[0], tmp_path / "c.npz"]
-    error = refused(capsys, "encode", "vqvae_speech8k", *words)
+    error = refused_in_a_line(capsys, "encode", "vqvae_speech8k", *words)
     assert "pip install vqvae_tf[audio]" in error
 
 
@@ -138,7 +129,9 @@ def test_own_errors_are_explained_by_their_base():
 def test_data_sets_of_tfds_that_do_not_exist(name, words, tmp_path, capsys):
     target = tmp_path / "out"
     words_ = ["vqvae_cifar10", f"tfds:{name}", target]
-    error = refused(capsys, "encode", *words_, f"--data_dir={tmp_path}")
+    error = refused_in_a_line(
+        capsys, "encode", *words_, f"--data_dir={tmp_path}"
+    )
     assert words in error and f"Received: 'tfds:{name}'" in error
 
 
@@ -202,7 +195,7 @@ def test_flags_out_of_range_are_told_before_tensorflow_is_imported(
 
     monkeypatch.setattr(main, "_import_functions", import_functions)
     flag = words.rpartition("--")[2].partition("=")[0]
-    assert flag in refused(capsys, *words.split())
+    assert flag in refused_in_a_line(capsys, *words.split())
 
 
 def test_inputs_and_outputs_are_looked_at_before_a_model_is_loaded(
@@ -233,4 +226,4 @@ def test_inputs_and_outputs_are_looked_at_before_a_model_is_loaded(
             "--data_dir=none, which does not exist",
         ),
     ):
-        assert said in refused(capsys, *words)
+        assert said in refused_in_a_line(capsys, *words)

@@ -5,7 +5,7 @@ import pytest
 
 import vqvae_tf as vq
 from support import small
-from support.command_line import run
+from support.command_line import refused_in_a_line, run
 from vqvae_tf import data, presets
 from vqvae_tf.commands.inputs import recordings as audio_inputs
 from vqvae_tf.encoding import recordings as speech_codes
@@ -36,14 +36,6 @@ def model(studio):
 
 def recording(studio, name):
     return data.load_waveform(studio / "voices" / name, 800)
-
-
-def refused(capsys, *argv):
-    """Returns the one line of a command that must fail."""
-    assert run(*argv) == 1
-    error = capsys.readouterr().err.strip()
-    assert error.startswith("vqvae-tf: ") and "\n" not in error
-    return error
 
 
 def read(path):
@@ -202,7 +194,7 @@ def test_fast_without_an_auxiliary_decoder(studio, tmp_path, capsys):
     small.speech_vqvae().save_to_preset(tmp_path / "preset")
     words = ["convert", tmp_path / "preset", studio / "voices" / "1.wav"]
     words += ["--speaker=ann", "--fast", f"--output={tmp_path}"]
-    assert "Received: a model without one" in refused(capsys, *words)
+    assert "Received: a model without one" in refused_in_a_line(capsys, *words)
 
 
 def test_export(studio, tmp_path):
@@ -218,25 +210,37 @@ def test_speakers_that_are_not_known(studio, tmp_path, capsys):
     np.savez(tmp_path / "c.npz", codes=np.zeros([1, 2], np.int32))
     words = ["decode", studio, tmp_path / "c.npz", tmp_path / "out"]
     known = "--speaker must be one of ann, bob, eve, or a number in 0..2."
-    assert known in refused(capsys, *words, "--speaker=zoe")
-    assert "Received: --speaker=3." in refused(capsys, *words, "--speaker=3")
-    assert known in refused(capsys, *words)
-    assert known in refused(capsys, "convert", studio, studio / "voices")
-    error = refused(capsys, "sample", studio, "--speaker=zoe", "--num=1")
+    assert known in refused_in_a_line(capsys, *words, "--speaker=zoe")
+    assert "Received: --speaker=3." in refused_in_a_line(
+        capsys, *words, "--speaker=3"
+    )
+    assert known in refused_in_a_line(capsys, *words)
+    assert known in refused_in_a_line(
+        capsys, "convert", studio, studio / "voices"
+    )
+    error = refused_in_a_line(
+        capsys, "sample", studio, "--speaker=zoe", "--num=1"
+    )
     assert known in error
     assert not (tmp_path / "out").exists()
 
 
 def test_presets_of_pictures(tmp_path, capsys):
     small.autoencoder().save_to_preset(tmp_path / "preset")
-    error = refused(capsys, "convert", tmp_path, "a.wav", "--speaker=ann")
+    error = refused_in_a_line(
+        capsys, "convert", tmp_path, "a.wav", "--speaker=ann"
+    )
     assert "convert takes a preset of speech" in error
-    error = refused(capsys, "reconstruct", tmp_path, "a.png", "--seed=1")
+    error = refused_in_a_line(
+        capsys, "reconstruct", tmp_path, "a.png", "--seed=1"
+    )
     assert "--seed is for presets of speech here. Received: --seed" in error
-    error = refused(capsys, "sample", tmp_path, "--fast")
+    error = refused_in_a_line(capsys, "sample", tmp_path, "--fast")
     assert "--fast is for presets of speech here. Received: --fast" in error
     target = tmp_path / "m"
-    error = refused(capsys, "export", tmp_path, target, "--jit_sampling")
+    error = refused_in_a_line(
+        capsys, "export", tmp_path, target, "--jit_sampling"
+    )
     assert "jit_sampling is for models of speech" in error
 
 
@@ -257,7 +261,7 @@ def test_presets_of_pictures(tmp_path, capsys):
 def test_mistakes(studio, tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
     words = [w.replace("IN", str(studio / "voices")) for w in words]
-    assert message in refused(capsys, words[0], studio, *words[1:])
+    assert message in refused_in_a_line(capsys, words[0], studio, *words[1:])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -265,7 +269,7 @@ def test_no_recording_is_replaced(studio, capsys):
     voices = studio / "voices"
     before = (voices / "1.wav").read_bytes()
     words = [studio, voices, f"--output={voices}", "--speaker=ann"]
-    error = refused(capsys, "convert", *words)
+    error = refused_in_a_line(capsys, "convert", *words)
     assert f"the input {voices}." in error
     assert (voices / "1.wav").read_bytes() == before
 
@@ -275,7 +279,7 @@ def test_recordings_at_fault(studio, tmp_path, capsys):
     (tmp_path / "in" / "bad.wav").write_bytes(b"no sound")
     soundfile.write(tmp_path / "in" / "good.wav", small.waveforms(1)[0], 800)
     words = ["encode", studio, tmp_path / "in", tmp_path / "c.npz"]
-    error = refused(capsys, *words)
+    error = refused_in_a_line(capsys, *words)
     assert "bad.wav" in error and error.endswith("use --on_corrupt=skip.")
     assert not (tmp_path / "c.npz").exists()
     assert run(*words, "--on_corrupt=skip") == 0
@@ -304,13 +308,13 @@ def test_arrays_that_do_not_fit(model, tmp_path, arrays, message):
 def test_codes_out_of_range(studio, tmp_path, capsys):
     np.savez(tmp_path / "c.npz", codes=[[8]])
     words = ["decode", studio, tmp_path / "c.npz", tmp_path / "out"]
-    error = refused(capsys, *words, "--speaker=ann")
+    error = refused_in_a_line(capsys, *words, "--speaker=ann")
     assert "Codes must be in 0..7" in error
 
 
 def test_a_sample_without_a_prior(tmp_path, capsys):
     small.speech_vqvae().save_to_preset(tmp_path / "preset")
-    error = refused(capsys, "sample", tmp_path)
+    error = refused_in_a_line(capsys, "sample", tmp_path)
     assert "takes the preset of a LatentGenerator. Received: " in error
     assert error.endswith("a SpeechVQVAE.")
 

@@ -16,3 +16,18 @@ def run(*argv):
         return end.code or 0
     finally:
         flagsaver.restore_flag_values(saved)
+
+
+def refused(capsys, *argv):
+    """Returns what a command that must fail says, without a traceback."""
+    assert run(*argv) == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("vqvae-tf: ")
+    return error
+
+
+def refused_in_a_line(capsys, *argv):
+    """The same of mistakes that need no words on how the command is used."""
+    error = refused(capsys, *argv)
+    assert "\n" not in error
+    return error

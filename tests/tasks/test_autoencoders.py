@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from support import small
-from support.command_line import run
+from support.command_line import refused_in_a_line, run
 from vqvae_tf import (
     VQVAE,
     Autoencoder,
@@ -90,14 +90,6 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(folder):
     return Autoencoder.from_preset(folder / "vae")
-
-
-def refused(capsys, *argv):
-    """Returns the one line of a command that must fail."""
-    assert run(*argv) == 1
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("vqvae-tf: ")
-    return lines[0]
 
 
 # Presets ----------------------------------------------------------------------
@@ -442,28 +434,36 @@ def codes(tmp_path_factory):
 
 def test_sample_refuses(folder, codes, tmp_path, capsys):
     for flag in ("label", "top_k", "top_p"):
-        error = refused(capsys, "sample", folder / "vae", f"--{flag}=1")
+        error = refused_in_a_line(
+            capsys, "sample", folder / "vae", f"--{flag}=1"
+        )
         assert f"--{flag} is only for priors over codes" in error
-    error = refused(capsys, "sample", folder / "dae")
+    error = refused_in_a_line(capsys, "sample", folder / "dae")
     assert "without a prior" in error and "Received: the bottleneck Id" in error
-    error = refused(capsys, "sample", codes)
+    error = refused_in_a_line(capsys, "sample", codes)
     assert "takes the preset of a LatentGenerator, or of a VAE" in error
     bottleneck = small.vq.bottlenecks.IndependentCategorical(6, 3, 2)
     small.vae(bottleneck, 12).save_to_preset(tmp_path / "vimco")
-    error = refused(capsys, "sample", tmp_path / "vimco", "--temperature=2")
+    error = refused_in_a_line(
+        capsys, "sample", tmp_path / "vimco", "--temperature=2"
+    )
     assert "has no temperature" in error
 
 
 def test_encode_refuses_data_sets(folder, tmp_path, capsys):
     for source in ("tfds:mnist", "npz:digits.npz"):
-        error = refused(capsys, "encode", folder / "vae", source, tmp_path)
+        error = refused_in_a_line(
+            capsys, "encode", folder / "vae", source, tmp_path
+        )
         assert "to a file OUT.npz. Received: the preset " in error
     assert list(tmp_path.iterdir()) == []
 
 
 def test_decode_refuses_other_latents(folder, codes, tmp_path, capsys):
     file, out = tmp_path / "z.npz", tmp_path / "out"
-    error = refused(capsys, "decode", folder / "vae", codes / "codes.npz", out)
+    error = refused_in_a_line(
+        capsys, "decode", folder / "vae", codes / "codes.npz", out
+    )
     assert "Expected an array `latents`" in error and "codes." in error
     for shape, dtype, fill in (
         ([1, 1, 1, 3], np.int32, 0),
@@ -474,17 +474,17 @@ def test_decode_refuses_other_latents(folder, codes, tmp_path, capsys):
         ([1, 1, 1, 3], np.float32, np.nan),
     ):
         np.savez(file, latents=np.full(shape, fill, dtype))
-        error = refused(capsys, "decode", folder / "vae", file, out)
+        error = refused_in_a_line(capsys, "decode", folder / "vae", file, out)
         wanted = "floats [batch, 1, 1, 3]. Received"
         wanted = wanted if shape[0] else "a row for each example. Received"
         assert ("finite" if fill else wanted) in error
-    error = refused(capsys, "decode", codes, file, out)
+    error = refused_in_a_line(capsys, "decode", codes, file, out)
     assert "Expected an array `codes`" in error
     assert not out.exists()
 
 
 def test_rollout_wants_a_model_of_video(folder, capsys):
-    error = refused(capsys, "rollout", folder / "vae")
+    error = refused_in_a_line(capsys, "rollout", folder / "vae")
     assert "holds an Autoencoder. Received: VideoGenerator" in error
 
 
