@@ -101,6 +101,20 @@ def test_the_first_finite_step_initialises(cls):
         np.testing.assert_array_equal(new, old, err_msg=old.path)
 
 
+@both
+def test_codes_that_wait_for_latents_are_not_restarted_by_such_ones(cls):
+    """Where an earlier step had fewer latents than there are unused codes."""
+    layer = cls(K, D, restart_after=1)
+    layer(latents()[:1, :3], training=True)
+    assert np.max(layer.unused_steps) == 1
+    before = layer.codebook.numpy()
+    layer(tf.constant(broken(latents(), np.nan)), training=True)
+    np.testing.assert_array_equal(layer.codebook, before)
+    layer(latents(), training=True)
+    assert layer.restart_metric.result() > 0
+    assert_finite([layer.codebook])
+
+
 @bad_values
 def test_a_gradient_codebook_gets_none_from_such_a_step(bad):
     layer = VectorQuantizer(K, D)

@@ -1,4 +1,4 @@
-"""A codebook that is learned: its variables, initial values and restarts."""
+"""A codebook that is learned: its options and variables."""
 
 from typing import Any
 
@@ -6,20 +6,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.quantizers import initialization as initial
-from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.codebook import Codebook, given_codebook
-from vqvae_tf.quantizers.initialization import Candidates, draw_candidates
+from vqvae_tf.quantizers.codebook_steps import CodebookSteps
+from vqvae_tf.quantizers.initialization import check_initialization
 from vqvae_tf.quantizers.kmeans import KMeans
 from vqvae_tf.quantizers.projection import GroupProjection
-from vqvae_tf.runtime import random, replicas
 from vqvae_tf.utils.checks import check_positive, check_seed
 
-# Streams of the seed for k-means; those of training steps are 0 and above.
-_GATHERING, _CLUSTERING = -2, -3
 
-
-class LearnedCodebook(Quantizer):
+class LearnedCodebook(CodebookSteps):
     """Base of quantizers whose embeddings are variables.
 
     Subclasses say how a code is found and how embeddings move. Embeddings are
@@ -56,7 +51,7 @@ class LearnedCodebook(Quantizer):
         groups = check_positive("num_codebooks", num_codebooks)
         super().__init__(num_embeddings, groups * dim, groups, **kwargs)
         self.embedding_dim = dim
-        self.initialization = initial.check_initialization(
+        self.initialization = check_initialization(
             initialization, self.num_embeddings
         )
         if restart_after is not None:
@@ -66,7 +61,7 @@ class LearnedCodebook(Quantizer):
         seed = check_seed(seed)
         self.seed = np.random.randint(2**31) if seed is None else seed
         if restart_after is not None:
-            self.restart_metric = keras.metrics.Sum(f"{self.name}_restarts")
+            self._count_restarts()
         self.shared_codebook = bool(shared_codebook)
         self.codebook_dim = None
         if codebook_dim is not None:
@@ -79,10 +74,8 @@ class LearnedCodebook(Quantizer):
                 groups, size, dim, self.seed + 1, name="project_out"
             )
 
-    @property
-    def initialize_from_data(self) -> bool:
-        """Whether the initial embeddings are latents of the first batch."""
-        return self.initialization == "data"
+    def _count_restarts(self):
+        self.restart_metric = keras.metrics.Sum(f"{self.name}_restarts")
 
     # State ------------------------------------------------------------------
 
@@ -107,7 +100,7 @@ class LearnedCodebook(Quantizer):
                 name="embeddings",
                 on_assign=self._follow_assigned,
             )
-        if self.initialization != "uniform" or self.restart_after is not None:
+        if self._draws_latents:
             self.steps = self._add_state("steps", (), "zeros", dtype="int32")
         if self.restart_after is not None:
             self.unused_steps = self._add_state(
@@ -121,10 +114,6 @@ class LearnedCodebook(Quantizer):
             self.num_gathered = self._add_state(
                 "num_gathered", (), "zeros", dtype="int32"
             )
-
-    @property
-    def _clusters(self):
-        return isinstance(self.initialization, KMeans)
 
     def _initializer(self):
         limit = 1.0 / self.num_embeddings
@@ -212,125 +201,6 @@ class LearnedCodebook(Quantizer):
     def _scaled(self, vectors):
         """Vectors `[..., d]` as they are compared."""
         return vectors
-
-    # All groups of a shared codebook ------------------------------------------
-
-    @property
-    def _pools(self):
-        return self.shared_codebook and self.num_codebooks > 1
-
-    def _pooled(self, z, weights):
-        """Latents `[G, N, d]`, weights `[N]` to those of each codebook.
-
-        Groups of a position stay together: the latents of all replicas, one
-        after the other, are then in the order of one device.
-        """
-        if not self._pools:
-            return z, weights
-        z = tf.reshape(tf.transpose(z, [1, 0, 2]), [1, -1, z.shape[2]])
-        if weights is not None:
-            weights = tf.repeat(weights, self.num_codebooks)
-        return z, weights
-
-    def _pooled_codes(self, codes):
-        if not self._pools:
-            return codes
-        return tf.reshape(tf.transpose(codes), [1, -1])
-
-    def _pooled_counts(self, counts):
-        if not self._pools:
-            return counts
-        return tf.reduce_sum(counts, axis=0, keepdims=True)
-
-    # Updates ----------------------------------------------------------------
-
-    def prepare(
-        self, z: tf.Tensor, weights: tf.Tensor | None
-    ) -> Candidates | None:
-        """Returns candidates for new embeddings, or None if never needed."""
-        if self.initialization == "uniform" and self.restart_after is None:
-            return None
-        z, weights = self._pooled(tf.stop_gradient(z), weights)
-        seed = random.make_seed(self.seed)
-        of_step = random.fold_in(seed, self.steps)
-        candidates = draw_candidates(z, self.num_embeddings, of_step, weights)
-        if self.initialize_from_data:
-            self._initialize(candidates)
-        if self._clusters:
-            self._gather(z, weights, random.fold_in(of_step, _GATHERING))
-        return candidates
-
-    def learn(
-        self,
-        z: tf.Tensor,
-        codes: tf.Tensor,
-        counts: tf.Tensor,
-        weights: tf.Tensor | None,
-        prepared: Candidates | None,
-    ) -> None:
-        if self.restart_after is not None:
-            counts = self._pooled_counts(counts)
-            counts = replicas.sum_over_replicas(counts)
-            self._restart(counts, prepared)
-        self._count_step(prepared)
-
-    def _count_step(self, candidates):
-        if candidates is not None:
-            self.steps.assign_add(tf.cast(candidates.usable, tf.int32))
-
-    def _restart(self, counts, candidates):
-        unused = tf.where(counts > 0, 0, self.unused_steps + 1)
-        # A step without usable latents does not count for any code.
-        unused = tf.where(candidates.usable, unused, self.unused_steps)
-        dead = (unused >= self.restart_after) & candidates.exist
-        self.unused_steps.assign(tf.where(dead, 0, unused))
-        self._replace(dead, candidates.vectors)
-        restarts = tf.reduce_sum(tf.cast(dead, tf.float32))
-        # All replicas count the same restarts, and metrics are summed.
-        self.restart_metric.update_state(restarts / replicas.num_replicas())
-
-    def _initialize(self, candidates):
-        first = tf.equal(self.steps, 0) & candidates.usable
-        shape = candidates.vectors.shape[:2]
-        self._replace(
-            tf.fill(shape, first) & candidates.exist, candidates.vectors
-        )
-
-    def _gather(self, z, weights, seed):
-        """Adds to the latents of k-means; once there are enough, runs it."""
-        size = self.gathered.shape[1]
-        before = tf.convert_to_tensor(self.num_gathered)
-        shape = self.embeddings.shape
-        latents, count = initial.gather(self.gathered, before, z, seed, weights)
-        ready = (before < size) & (count >= size)
-        seed = random.fold_in(random.make_seed(self.seed), _CLUSTERING)
-        # Branches only return values; variables of replicas are assigned
-        # outside of them.
-        vectors, counts = tf.cond(
-            ready,
-            lambda: self.initialization.fit(
-                latents, shape[1], seed, self._scaled
-            ),
-            lambda: (tf.zeros(shape), tf.ones(shape[:2])),
-        )
-        self.num_gathered.assign(count)
-        # Not needed any more, and zeros make small files.
-        self.gathered.assign(tf.where(count >= size, 0.0, latents))
-        self._replace(tf.fill(shape[:2], ready), vectors, counts)
-        if self.restart_after is not None:
-            self.unused_steps.assign(tf.where(ready, 0, self.unused_steps))
-
-    def _replace(self, where, vectors, counts=1.0):
-        """Replaces embeddings where `where` is true by `vectors`.
-
-        Args:
-            where: bool `[B, K]`.
-            vectors: float32 `[B, K, d]`.
-            counts: how many latents each stands for, `[B, K]` or a number.
-        """
-        del counts
-        where = where[..., tf.newaxis]
-        self.embeddings.move(tf.where(where, vectors, self.embeddings))
 
     # Configuration ----------------------------------------------------------
 

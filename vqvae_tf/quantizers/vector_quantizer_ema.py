@@ -178,7 +178,7 @@ class VectorQuantizerEMA(VectorQuantizer):
         used = (counts[..., tf.newaxis] > 0) & finite
         self.embeddings.move(tf.where(used, means, self.embeddings))
         if self.restart_after is not None:
-            self._restart(counts, prepared)
+            self._restart_unused(counts, prepared, prepared.usable)
         self._count_step(prepared)
 
     def _replace(self, where, vectors, counts=1.0):
