@@ -81,9 +81,13 @@ class EMACodebook:
         q = look_up(self.codebooks, nearest(z, self.codebooks))
         return self.cost * 2 * (z - q) / z.size
 
-    def step(self, z):
-        codes = nearest(z, self.codebooks)
-        n, s = counts_and_sums(z, codes, self.codebooks.shape[1])
+    def step(self, *batches):
+        """One update from the latents of all batches."""
+        n, s = 0.0, 0.0
+        for z in batches:
+            codes = nearest(z, self.codebooks)
+            found = counts_and_sums(z, codes, self.codebooks.shape[1])
+            n, s = n + found[0], s + found[1]
         self.counts = self.decay * self.counts + (1 - self.decay) * n
         self.sums = self.decay * self.sums + (1 - self.decay) * s
         with np.errstate(invalid="ignore"):  # 0 / 0 where decay is 0

@@ -24,6 +24,9 @@ def _quantizer(draw, make):
     )
     if make is vq.VectorQuantizerEMA:
         options["decay"] = draw.number(0.9, 0.99, odd=0.05)
+        options["accumulation_steps"] = draw.number(1, 1, 2, odd=0.05)
+        if options["restart_after"] is None:
+            options["restart_below"] = draw.number(None, 0.5, odd=0.05)
     return make(**sizes, **options)
 
 

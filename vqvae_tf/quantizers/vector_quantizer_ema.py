@@ -12,7 +12,7 @@ from vqvae_tf.quantizers.gradients import mean_squares
 from vqvae_tf.quantizers.initialization import Candidates
 from vqvae_tf.quantizers.vector_quantizer import VectorQuantizer
 from vqvae_tf.runtime import replicas
-from vqvae_tf.utils.checks import check_number
+from vqvae_tf.utils.checks import check_number, check_positive
 
 # Sums and counts of a long unused code drift apart by rounding and finally
 # underflow; assigned values differ by more.
@@ -37,19 +37,42 @@ class VectorQuantizerEMA(VectorQuantizer):
     commitment term alone. A step with a NaN or infinite latent, on any
     replica, changes none of the three.
 
+    An optimizer with `gradient_accumulation_steps=n` changes the weights once
+    in n steps. With `accumulation_steps=n` the codebook does the same: counts
+    and sums of n steps are added up, and only the last one updates averages and
+    codebook, as one step with all n batches would. In between neither moves,
+    and no code is restarted. A batch with a latent that is not finite is left
+    out and is none of the n, as with a `LossScaleOptimizer`. Counts and sums in
+    between are part of the layer's state: resumed training continues exactly.
+
     Args:
         num_embeddings: int, K, the number of embeddings per codebook.
         embedding_dim: int, D, the size of an embedding.
         commitment_cost: float, beta of eq. 3; 0.25 as in the paper.
         decay: float, gamma of appendix A.1, in [0, 1); 0.99 as in the paper.
         num_codebooks: int, G, the number of channel groups; 1 by default.
+        accumulation_steps: int, n, 1 by default: the training steps for one
+            update. `restart_after` then counts updates, and a code is used if
+            any of the n batches used it; the latents for restarts are the last
+            batch's. Initial values still come from the first steps.
+        restart_below: float or None, the default (never): after an update, each
+            code whose averaged count N_i is below this is replaced by a latent
+            of the current batch. N_i is in latents per update: of all replicas,
+            positions and groups that share the codebook, weighted by the mask.
+            On average a code has N / K of N latents, so choose a number well
+            below that, such as a tenth. A new code, initially or by a restart,
+            has twice this count, and at least 1, so that there is time to find
+            it: with a decay of 0.99 it is replaced after 69 updates without a
+            latent. Not together with `restart_after`. This and the one before
+            are given by name.
         initialize_from_data, restart_after, seed, gradient, distance,
         initialization, codebook_dim, shared_codebook, regularizers, sampling:
             as for `VectorQuantizer`, but without `Orthogonality`. A restart
             resets the code, its count and its sum together. A projection is
             trained by gradient descent.
 
-    Call arguments, returns and raises: as for `VectorQuantizer`.
+    Call arguments, returns and raises: as for `VectorQuantizer`; also a
+    ValueError for `restart_below` together with `restart_after`.
 
     Example:
 
@@ -61,8 +84,26 @@ class VectorQuantizerEMA(VectorQuantizer):
     >>> layer.encode(latents).shape
     TensorShape([16, 32, 32])
 
+    For an optimizer that adds up the gradients of four batches, with restarts
+    of codes that get less than one of some thirty latents:
+
+    >>> layer = VectorQuantizerEMA(
+    ...     64, 16, accumulation_steps=4, restart_below=1.0
+    ... )
+    >>> latents = tf.random.normal([8, 8, 8, 16])
+    >>> before = layer.codebook
+    >>> for _ in range(3):
+    ...     _ = layer(latents, training=True)
+    >>> bool(tf.reduce_all(layer.codebook == before))
+    True
+    >>> _ = layer(latents, training=True)
+    >>> bool(tf.reduce_all(layer.codebook == before))
+    False
+
     References:
-        van den Oord et al. 2017, arXiv:1711.00937, appendix A.1.
+        van den Oord et al. 2017, arXiv:1711.00937, appendix A.1. Restarts by
+        the averaged count: Dhariwal et al. 2020, Jukebox, arXiv:2005.00341,
+        section 3.1.
     """
 
     _trains_codebook = False
@@ -74,6 +115,9 @@ class VectorQuantizerEMA(VectorQuantizer):
         commitment_cost: float = 0.25,
         decay: float = 0.99,
         num_codebooks: int = 1,
+        *,
+        accumulation_steps: int = 1,
+        restart_below: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -86,6 +130,12 @@ class VectorQuantizerEMA(VectorQuantizer):
         self.decay = check_number(
             "decay", decay, 0, np.nextafter(1, 0), "a number in [0, 1)"
         )
+        self.accumulation_steps = check_positive(
+            "accumulation_steps", accumulation_steps
+        )
+        self.restart_below = _check_threshold(restart_below, self.restart_after)
+        if restart_below is not None:
+            self._count_restarts()
         for term in self.regularizers:
             if term.of_codebook:
                 raise ValueError(
@@ -97,9 +147,33 @@ class VectorQuantizerEMA(VectorQuantizer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         shape = self.embeddings.shape
-        self.ema_counts = self._add_state("ema_counts", shape[:2], "ones")
-        # The same seed, so the sums start at the codebook itself.
-        self.ema_sums = self._add_state("ema_sums", shape, self._initializer())
+        self.ema_counts = self._add_state(
+            "ema_counts",
+            shape[:2],
+            keras.initializers.Constant(self._count_of_new),
+        )
+        self.ema_sums = self._add_state("ema_sums", shape, self._initial_sums)
+        if self.accumulation_steps > 1:
+            self.pending_counts = self._add_state(
+                "pending_counts", shape[:2], "zeros"
+            )
+            self.pending_sums = self._add_state("pending_sums", shape, "zeros")
+            self.pending_steps = self._add_state(
+                "pending_steps", (), "zeros", dtype="int32"
+            )
+
+    def _initial_sums(self, shape, dtype=None):
+        # The same seed, so the sums start at the codebook times its counts.
+        return self._count_of_new * self._initializer()(shape, dtype)
+
+    @property
+    def _restarts(self):
+        return super()._restarts or self.restart_below is not None
+
+    @property
+    def _count_of_new(self):
+        """The count of an embedding that is new: its weight in the average."""
+        return max(1.0, 2.0 * (self.restart_below or 0.0))
 
     def loss(
         self,
@@ -127,6 +201,7 @@ class VectorQuantizerEMA(VectorQuantizer):
         counts, sums = self._averages_of(changed, after)
         self.ema_counts.assign(counts)
         self.ema_sums.assign(sums)
+        self._forget_pending(changed)
 
     def _averages_of(self, where, embeddings):
         """Returns counts and sums that match `embeddings` at `where`.
@@ -136,7 +211,7 @@ class VectorQuantizerEMA(VectorQuantizer):
             embeddings: float32 `[G, K, D]`.
         """
         counts = tf.convert_to_tensor(self.ema_counts)
-        counts = tf.where(where, tf.maximum(counts, 1.0), counts)
+        counts = tf.where(where, tf.maximum(counts, self._count_of_new), counts)
         sums = embeddings * counts[..., tf.newaxis]
         return counts, tf.where(where[..., tf.newaxis], sums, self.ema_sums)
 
@@ -165,28 +240,92 @@ class VectorQuantizerEMA(VectorQuantizer):
         codes, counts = self._pooled_codes(codes), self._pooled_counts(counts)
         sums = lookup.code_sums(z, codes, self.num_embeddings, weights)
         counts, sums = replicas.sum_over_replicas([counts, sums])
+        if self.accumulation_steps > 1:
+            counts += self.pending_counts
+            sums += self.pending_sums
+        # A latent that is not finite shows in its code's sum, which is the
+        # same on all replicas.
+        due = finite = tf.reduce_all(tf.math.is_finite(sums))
+        if self.accumulation_steps > 1:
+            due = self._accumulate(counts, sums, finite)
+        self._average(counts, sums, due)
+        if self.restart_after is not None:
+            counted = prepared.usable
+            if self.accumulation_steps > 1:
+                counted = due & tf.reduce_any(counts > 0)
+            self._restart_unused(counts, prepared, counted)
+        if self.restart_below is not None:
+            self._restart(
+                (self.ema_counts < self.restart_below) & due, prepared
+            )
+        self._count_step(prepared)
+
+    def _accumulate(self, counts, sums, finite):
+        """Keeps counts and sums of all batches since the last update.
+
+        Returns:
+            bool, whether there are enough of them for an update.
+        """
+        steps = self.pending_steps + tf.cast(finite, tf.int32)
+        due = steps >= self.accumulation_steps
+        self.pending_steps.assign(tf.where(due, 0, steps))
+        for pending, value in (
+            (self.pending_counts, counts),
+            (self.pending_sums, sums),
+        ):
+            value = tf.where(finite, value, pending)
+            pending.assign(tf.where(due, 0.0, value))
+        return due
+
+    def _average(self, counts, sums, due):
+        """Updates the averages and the codebook, if an update is due."""
         step = 1.0 - self.decay
         old_counts, old_sums = self._averages()
         ema_counts = self.decay * old_counts + step * counts
         ema_sums = self.decay * old_sums + step * sums
-        # A latent that is not finite shows in its code's sum, which is the
-        # same on all replicas.
-        finite = tf.reduce_all(tf.math.is_finite(sums))
-        self.ema_counts.assign(tf.where(finite, ema_counts, self.ema_counts))
-        self.ema_sums.assign(tf.where(finite, ema_sums, self.ema_sums))
+        self.ema_counts.assign(tf.where(due, ema_counts, self.ema_counts))
+        self.ema_sums.assign(tf.where(due, ema_sums, self.ema_sums))
         means = ema_sums / ema_counts[..., tf.newaxis]
-        used = (counts[..., tf.newaxis] > 0) & finite
+        used = (counts[..., tf.newaxis] > 0) & due
         self.embeddings.move(tf.where(used, means, self.embeddings))
-        if self.restart_after is not None:
-            self._restart_unused(counts, prepared, prepared.usable)
-        self._count_step(prepared)
+
+    def _forget_pending(self, where):
+        """Forgets latents that were assigned to embeddings now replaced."""
+        if self.accumulation_steps > 1:
+            counts, sums = self.pending_counts, self.pending_sums
+            counts.assign(tf.where(where, 0.0, counts))
+            sums.assign(tf.where(where[..., tf.newaxis], 0.0, sums))
 
     def _replace(self, where, vectors, counts=1.0):
         super()._replace(where, vectors)
         counts = tf.broadcast_to(counts, tf.shape(where))
+        counts = tf.maximum(counts, self._count_of_new)
         self.ema_counts.assign(tf.where(where, counts, self.ema_counts))
+        self._forget_pending(where)
         where, sums = where[..., tf.newaxis], vectors * counts[..., tf.newaxis]
         self.ema_sums.assign(tf.where(where, sums, self.ema_sums))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "decay": self.decay}
+        config = {**super().get_config(), "decay": self.decay}
+        # Written only where needed: older versions do not know these keys.
+        if self.accumulation_steps > 1:
+            config["accumulation_steps"] = self.accumulation_steps
+        if self.restart_below is not None:
+            config["restart_below"] = self.restart_below
+        return config
+
+
+def _check_threshold(below, after):
+    """Returns `restart_below`, given `restart_after` as well."""
+    if below is None:
+        return None
+    low, high = np.finfo(np.float32).tiny, 1e30
+    expected = "None or a finite number above 0"
+    below = float(check_number("restart_below", below, low, high, expected))
+    if after is not None:
+        raise ValueError(
+            "restart_below and restart_after are two rules for the same: give "
+            f"only one of them. Received: restart_below={below}, "
+            f"restart_after={after}."
+        )
+    return below
