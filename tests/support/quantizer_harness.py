@@ -114,7 +114,8 @@ def _stages(layer):
     parts = getattr(layer, "stages", getattr(layer, "quantizers", None))
     if parts is None:
         return [layer]
-    return [stage for part in parts for stage in _stages(part)]
+    found = [stage for part in parts for stage in _stages(part)]
+    return list({id(stage): stage for stage in found}.values())  # some shared
 
 
 def _losses(layer):

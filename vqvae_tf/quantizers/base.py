@@ -10,12 +10,13 @@ from vqvae_tf.quantizers import lookup
 from vqvae_tf.quantizers.codes import Codes, without_masked
 from vqvae_tf.quantizers.gradients import GRADIENTS
 from vqvae_tf.quantizers.positions import of_shape, position_weights
+from vqvae_tf.quantizers.sharing import Shareable
 from vqvae_tf.quantizers.usage import CodebookUsage
 from vqvae_tf.runtime.replicas import ReplicaLosses
 from vqvae_tf.utils.checks import check_positive
 
 
-class Quantizer(Codes, ReplicaLosses):
+class Quantizer(Codes, Shareable, ReplicaLosses):
     """Replaces each latent vector by one of finitely many vectors.
 
     Latents are `[batch, ..., channels]`; each position is quantized on its
@@ -240,7 +241,7 @@ class Quantizer(Codes, ReplicaLosses):
         """
         update = bool(training) and self.trainable
         prepared = self.prepare(z, weights) if update else None
-        codes = self.search(tf.stop_gradient(z))
+        codes = self.choose(z, training)
         return self.finish(z, codes, weights, training, prepared)
 
     def finish(
@@ -251,6 +252,7 @@ class Quantizer(Codes, ReplicaLosses):
         training: bool | None,
         prepared: Any,
         quantized: tf.Tensor | None = None,
+        learns: bool = True,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None, tf.Tensor]:
         """Does what follows the search; as `quantize_vectors`, given codes.
 
@@ -259,13 +261,14 @@ class Quantizer(Codes, ReplicaLosses):
             codes: int32 `[G, N]`.
             prepared: the result of `prepare`, None where nothing is learned.
             quantized: the vectors of the codes, where they are known already.
+            learns: whether `learn` is called in training; else the caller does.
         """
         if quantized is None:
             quantized = self.look_up(codes)
         counts = None
         if self._counts(training):
             counts = lookup.code_counts(codes, self.num_embeddings, weights)
-            if training and self.trainable:
+            if learns and training and self.trainable:
                 self.learn(z, codes, counts, weights, prepared)
             self.usage_metric.update_state(counts)
         return quantized, codes, counts, self.loss(z, quantized, codes, weights)

@@ -44,6 +44,43 @@ class Beams:
         self.codes = tf.concat([before, codes[..., tf.newaxis]], axis=-1)
 
 
+def in_order(
+    z: tf.Tensor,
+    codes: tf.Tensor,
+    table: tf.Tensor,
+    kept: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Orders the codes of stages with one table, the nearest sum first.
+
+    Such stages can be exchanged, and a beam has found them in an order that
+    rounding decides. Here each code is the one that brings the sum of those
+    before it nearest to the latent.
+
+    Args:
+        z: float32 `[N, D]`, the latents.
+        codes: int32 `[N, n]`, of n stages.
+        table: float32 `[K, D]`, the vectors of all stages.
+        kept: float32 `[n, N]`, 0 for stages that a latent leaves out, which
+            are its last ones; None for 1.
+
+    Returns:
+        int32 `[N, n]`; any code where a stage is left out.
+    """
+    vectors, rests, found = tf.gather(table, codes), z, []
+    left = tf.ones_like(codes, tf.float32)
+    if kept is not None:
+        left = tf.transpose(kept)
+    stages = codes.shape[1]
+    for _ in range(stages):
+        gaps = tf.reduce_sum((rests[:, tf.newaxis] - vectors) ** 2, axis=-1)
+        gaps = tf.where(left > 0, gaps, gaps.dtype.max)
+        best = tf.argmin(gaps, axis=1, output_type=tf.int32)
+        found.append(tf.gather(codes, best, batch_dims=1))
+        rests -= tf.gather(vectors, best, batch_dims=1)
+        left *= tf.one_hot(best, stages, on_value=0.0, off_value=1.0)
+    return tf.stack(found, axis=1)
+
+
 def _best(rests, table, size):
     """The pairs of a rest and a vector with the smallest differences.
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from vqvae_tf.quantizers import initialization as initial
+from vqvae_tf.quantizers import initialization as initial, stage_by_stage
 from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.codebook import Codebook
 from vqvae_tf.quantizers.initialization import Candidates, draw_candidates
@@ -80,13 +80,18 @@ class CodebookSteps(Quantizer):
         self, z: tf.Tensor, weights: tf.Tensor | None
     ) -> Candidates | None:
         """Returns candidates for new embeddings, or None if never needed."""
+        return self.prepare_shared(z, weights, 1)
+
+    def prepare_shared(
+        self, z: tf.Tensor, weights: tf.Tensor | None, num_stages: int
+    ) -> Candidates | None:
         if not self._draws_latents:
             return None
         candidates = self._candidates(z, weights)
         if self.initialize_from_data:
-            self._initialize(candidates)
+            self._initialize(candidates, num_stages)
         if self._clusters:
-            self._gather(z, weights)
+            self._gather(z, weights, num_stages)
         return candidates
 
     def _candidates(self, z, weights):
@@ -110,6 +115,19 @@ class CodebookSteps(Quantizer):
             counts = replicas.sum_over_replicas(counts)
             self._restart_unused(counts, prepared, prepared.usable)
         self._count_step(prepared)
+
+    def learn_shared(
+        self,
+        z: tf.Tensor,
+        codes: tf.Tensor,
+        counts: tf.Tensor,
+        weights: tf.Tensor | None,
+        prepared: Candidates | None,
+    ) -> None:
+        if self._restarts:
+            # From the rests of all stages, not from the latents alone.
+            prepared = self._candidates(z, weights)
+        self.learn(z, codes, counts, weights, prepared)
 
     def _count_step(self, candidates):
         if candidates is not None:
@@ -138,12 +156,21 @@ class CodebookSteps(Quantizer):
         self.restart_metric.update_state(restarts / replicas.num_replicas())
         return dead
 
-    def _initialize(self, candidates):
+    def _initialize(self, candidates, num_stages):
         first = tf.equal(self.steps, 0) & candidates.usable
+        vectors, exist, _ = candidates
+        if num_stages > 1:
+            vectors, exist = tf.cond(
+                first,
+                lambda: stage_by_stage.latents(
+                    candidates, num_stages, self._scaled
+                ),
+                lambda: (vectors, exist),
+            )
         everywhere = tf.fill(self.embeddings.shape[:2], first)
-        self._replace(everywhere & candidates.exist, candidates.vectors)
+        self._replace(everywhere & exist, vectors)
 
-    def _gather(self, z, weights):
+    def _gather(self, z, weights, num_stages):
         """Adds to the latents of k-means; once there are enough, runs it."""
         z, weights = self._pooled(tf.stop_gradient(z), weights)
         seed = random.fold_in(self._seed_of_step(), _GATHERING)
@@ -157,8 +184,13 @@ class CodebookSteps(Quantizer):
         # outside of them.
         vectors, counts = tf.cond(
             ready,
-            lambda: self.initialization.fit(
-                latents, shape[1], seed, self._scaled
+            lambda: stage_by_stage.clusters(
+                self.initialization,
+                latents,
+                shape[1],
+                num_stages,
+                seed,
+                self._scaled,
             ),
             lambda: (tf.zeros(shape), tf.ones(shape[:2])),
         )

@@ -7,10 +7,11 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.quantizers.base import Quantizer
-from vqvae_tf.quantizers.beam import Beams
+from vqvae_tf.quantizers.beam import Beams, in_order
 from vqvae_tf.quantizers.codes import NO_CODE, check_range
 from vqvae_tf.quantizers.gradients import check_gradient
 from vqvae_tf.quantizers.parts import from_configs, parts_of, to_configs
+from vqvae_tf.quantizers.sharing import SharedStep, check_shared
 from vqvae_tf.runtime import random, replicas
 from vqvae_tf.utils import tensor_checks
 from vqvae_tf.utils.checks import check_positive, check_seed, check_share
@@ -42,6 +43,15 @@ class ResidualQuantizer(Quantizer):
     times as long. Means improve; with more than two stages, single latents may
     do worse. The first n codes are no longer those of a quantizer of n stages.
 
+    With `shared`, all stages search one codebook. It moves, and codes are
+    restarted, once in a training step, after the search of the last stage, from
+    the rests of all stages together; a code is unused if no stage uses it. With
+    `initialization="data"` or "kmeans", one N-th of the embeddings comes from
+    latents, the next from what the first leaves of them, and so on, since later
+    rests are smaller. The stage's own metrics are of all stages together. After
+    a beam search, a latent's codes are in the order in which their sum comes
+    nearest to it.
+
     Args:
         stages: a `Quantizer` of one codebook, which is copied, or a list of
             several with the same channels and number of codes.
@@ -58,9 +68,11 @@ class ResidualQuantizer(Quantizer):
             stages' vectors are then compared by their Euclidean distance,
             whatever the stages compare. Needs stages that are not themselves
             made of others.
+        shared: bool, False by default: whether a single `stages` is not copied,
+            but used `num_quantizers` times. Not for one made of others.
 
     Attributes:
-        stages: the list of quantizers.
+        stages: the list of quantizers; with `shared`, N times the same.
         num_codebooks: N; codes have a last axis of this size if N > 1.
 
     Call arguments:
@@ -96,8 +108,11 @@ class ResidualQuantizer(Quantizer):
         gradient: str = "straight_through",
         *,
         beam_size: int = 1,
+        shared: bool = False,
         **kwargs: Any,
     ) -> None:
+        if shared:
+            stages = check_shared(stages, num_quantizers)
         stages = _stages(stages, num_quantizers)
         first = stages[0]
         super().__init__(
@@ -108,6 +123,7 @@ class ResidualQuantizer(Quantizer):
         self.seed = check_seed(seed)
         self.gradient = check_gradient(gradient)
         self.beam_size = check_positive("beam_size", beam_size)
+        self.shared = bool(shared)
         if self.beam_size > 1:
             _check_single(stages)
 
@@ -137,16 +153,22 @@ class ResidualQuantizer(Quantizer):
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None, tf.Tensor]:
         kept = self._kept(z, examples) if training and self.dropout else None
         stage_weights = _weights_of_stages(weights, kept, len(self.stages))
-        beam = None
+        beam = shared = None
+        if self.shared:
+            first, count = self.stages[0], len(self.stages)
+            shared = SharedStep(first, count, training)
+            shared.prepare(first.to_search_space(z), stage_weights[0])
         if self.beam_size > 1:
             beam = self._beam_search(z, stage_weights, training, kept)
         rest, total, codes, counts, losses = z, 0.0, [], [], []
         for i, (stage, own) in enumerate(zip(self.stages, stage_weights)):
             part = stage.to_search_space(rest)
-            if beam is None:
+            code, prepared = (None, None) if beam is None else beam[i]
+            if shared is not None:
+                results = shared.quantize(part, own, code)
+            elif beam is None:
                 results = stage.quantize_vectors(part, own, training, examples)
             else:
-                code, prepared = beam[i]
                 results = stage.finish(part, code, own, training, prepared)
             found, code, count, loss = results
             found = self._vectors_of(stage, found)
@@ -158,6 +180,8 @@ class ResidualQuantizer(Quantizer):
             codes.append(code)
             counts.append(count)
             losses.append(loss)
+        if shared is not None:
+            shared.learn()
         counts = tf.concat(counts, 0) if self._counts(training) else None
         if counts is not None:
             self.usage_metric.update_state(counts)
@@ -185,13 +209,16 @@ class ResidualQuantizer(Quantizer):
         every = tf.range(self.num_embeddings)[tf.newaxis]
         for i, stage in enumerate(self.stages):
             state = None
-            if training and stage.trainable:
+            if training and stage.trainable and not self.shared:
                 best = stage.to_search_space(beams.rests[:, 0])
                 state = stage.prepare(best, weights[i])
             prepared.append(state)
             table = tf.stop_gradient(stage.vectors(every))
             beams.extend(table, None if kept is None else kept[i])
-        codes = tf.split(tf.transpose(beams.codes[:, 0]), len(self.stages))
+        codes = beams.codes[:, 0]
+        if self.shared:
+            codes = in_order(tf.stop_gradient(z), codes, table, kept)
+        codes = tf.split(tf.transpose(codes), len(self.stages))
         return list(zip(codes, prepared))
 
     def search(self, z: tf.Tensor) -> tf.Tensor:
@@ -245,7 +272,7 @@ class ResidualQuantizer(Quantizer):
     # Configuration ----------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        return {
+        config = {
             **super().get_config(),
             "stages": to_configs(self.stages),
             "dropout": self.dropout,
@@ -253,12 +280,18 @@ class ResidualQuantizer(Quantizer):
             "gradient": self.gradient,
             "beam_size": self.beam_size,
         }
+        if self.shared:
+            config["stages"] = config["stages"][:1]
+            config.update(num_quantizers=len(self.stages), shared=True)
+        return config
 
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict | None = None
     ) -> "ResidualQuantizer":
         stages = from_configs(config["stages"], custom_objects)
+        if config.get("shared") and len(stages) == 1:
+            stages = stages[0]
         return cls(**{**config, "stages": stages})
 
 

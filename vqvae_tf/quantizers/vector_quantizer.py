@@ -227,14 +227,7 @@ class VectorQuantizer(LearnedCodebook):
         if not self._draws_codes(training):
             return super().quantize_vectors(z, weights, training, examples)
         prepared = self.prepare(z, weights)
-        seed = random.fold_in(random.make_seed(self.seed), _SAMPLING)
-        codes, relaxed = self.sampling.draw(
-            z,
-            with_finite_gradient(self._table()),
-            random.fold_in(seed, self.draws),
-            tf.convert_to_tensor(self.draws),
-        )
-        self.draws.assign_add(1)
+        codes, relaxed = self._draw(z)
         quantized, *others = self.finish(z, codes, weights, training, prepared)
         if relaxed is not None:
             # Adds 0, and its gradient.
@@ -253,6 +246,31 @@ class VectorQuantizer(LearnedCodebook):
     def _draws_codes(self, training):
         """Whether codes are drawn instead of searched."""
         return self.sampling is not None and training and self.trainable
+
+    def choose(
+        self, z: tf.Tensor, training: bool | None, stage: int = 0
+    ) -> tf.Tensor:
+        if self._draws_codes(training):
+            return self._draw(z, stage)[0]
+        return super().choose(z, training, stage)
+
+    def _draw(self, z, stage=0):
+        """Returns drawn codes, and None or vectors with their gradient."""
+        seed = random.fold_in(random.make_seed(self.seed), _SAMPLING)
+        seed = random.fold_in(seed, self.draws)
+        if stage:
+            seed = random.fold_in(seed, stage)
+        return self.sampling.draw(
+            z,
+            with_finite_gradient(self._table()),
+            seed,
+            tf.convert_to_tensor(self.draws),
+        )
+
+    def _count_step(self, candidates):
+        super()._count_step(candidates)
+        if self.sampling is not None:
+            self.draws.assign_add(1)
 
     def look_up(self, codes: tf.Tensor) -> tf.Tensor:
         table = with_finite_gradient(self._table())
