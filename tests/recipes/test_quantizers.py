@@ -31,7 +31,26 @@ QUANTIZERS = [
         8,
         2,
     ),
+    (
+        VectorQuantizerEMA,
+        dict(
+            num_embeddings=8,
+            embedding_dim=4,
+            accumulation_steps=2,
+            restart_below=0.5,
+        ),
+        4,
+        8,
+        1,
+    ),
     (ResidualQuantizer, dict(stages=_EMA, num_quantizers=3), 4, 8, 3),
+    (
+        ResidualQuantizer,
+        dict(stages=_EMA, num_quantizers=3, shared=True),
+        4,
+        8,
+        3,
+    ),
     (
         GroupedQuantizer,
         dict(

@@ -51,7 +51,13 @@ _NUMBERS_OF_LAYERS = (
     "num_upsamples",
 )
 # Arguments that are not sizes.
-_NOT_SIZES = ("capacity_steps", "restart_after", "sample_rate", "seed")
+_NOT_SIZES = (
+    "accumulation_steps",
+    "capacity_steps",
+    "restart_after",
+    "sample_rate",
+    "seed",
+)
 # Sizes up to this are always accepted, since those of windows and waveforms
 # appear in no array of weights.
 _MAX_SIZE = 2**16

@@ -152,7 +152,8 @@ _ARGUMENTS = {
         "embedding_dim output_channels hidden_channels head_channels "
         "skip_channels picture_size grid_size kernel_size first_kernel_size "
         "layers_per_stack local_upsampling local_repeat window hop k rank "
-        "capacity_steps projected_channels beam_size".split(),
+        "capacity_steps projected_channels beam_size "
+        "accumulation_steps".split(),
         SIZE,
     ),
     **dict.fromkeys(_MAY_BE_NONE, SIZE.or_none()),
@@ -173,8 +174,9 @@ _ARGUMENTS = {
         "initial_scale min_scale floor test_factor".split(), real(above=0)
     ),
     "capacity": real(0).or_none(),
+    "restart_below": real(above=0).or_none(),
     **dict.fromkeys(
-        "batch_norm initialize_from_data shared_codebook".split(), FLAG
+        "batch_norm initialize_from_data shared_codebook shared".split(), FLAG
     ),
 }
 _FINITE = Rule("finite", math.isfinite)
