@@ -107,6 +107,13 @@ def test_stages_are_made_of_a_section():
     assert recipes.to_json(config) == recipes.to_json(config)
 
 
+def test_that_stages_are_shared_is_true_or_false():
+    options = dict(stages=_EMA, num_quantizers=3, shared="yes")
+    message = "quantizer.shared must be True or False. Received: .*'yes'"
+    with pytest.raises(ValueError, match=message):
+        recipe(ResidualQuantizer, options, 4)
+
+
 def test_a_stage_that_cannot_be_made():
     config = small.recipe()
     config.quantizer = recipes.defaults().quantizer

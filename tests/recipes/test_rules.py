@@ -45,7 +45,6 @@ BAD = {
     "quantizer.restart_after": ((0,), "or None"),
     "quantizer.restart_below": ((0.0, -1.0, math.nan), "above 0, or None"),
     "quantizer.accumulation_steps": ((0, 1.5), "at least 1"),
-    "quantizer.shared": ((1, "yes"), "True or False"),
     "encoder.hidden_channels": ((0,), "at least 1"),
     "encoder.num_downsamples": ((-1,), "at least 0"),
     "likelihood.min_scale": ((0.0,), "above 0"),

@@ -93,6 +93,14 @@ class ResidualQuantizer(Quantizer):
     >>> quantizer.decode(codes[..., :2]).shape
     TensorShape([2, 8, 8, 16])
 
+    With one codebook for all stages:
+
+    >>> stage = VectorQuantizerEMA(256, 16, initialization="data")
+    >>> quantizer = ResidualQuantizer(stage, 4, shared=True)
+    >>> quantized = quantizer(latents, training=True)
+    >>> quantizer.stages[3] is stage, stage.codebook.shape
+    (True, TensorShape([256, 16]))
+
     References:
         Zeghidour et al. 2021, SoundStream, arXiv:2107.03312, section III-C.
         Lee et al. 2022, Autoregressive Image Generation using Residual
