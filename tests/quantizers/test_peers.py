@@ -177,6 +177,51 @@ def test_vector_quantizer_ema():
     )
 
 
+def test_accumulated_averages():
+    """Three batches, one update."""
+    book = codebook()
+    layer = VectorQuantizerEMA(K, D, accumulation_steps=3)
+    layer.set_codebook(book, counts=np.ones(K))
+    module = vector_quantize(book, decay=0.99)
+    module.train()
+    inner = module._codebook
+    for i in range(3):
+        x = latents(scale=1.0 + i)
+        module(torch.tensor(x), accum_ema_update=i < 2)
+        layer(x, training=True)
+        np.testing.assert_allclose(
+            layer.ema_counts, inner.cluster_size.numpy(), 1e-5, 1e-6
+        )
+        np.testing.assert_allclose(
+            layer.ema_sums, inner.embed_avg.numpy(), 1e-5, 1e-6
+        )
+    assert np.all(layer.ema_counts != 1)
+
+
+def test_restarts_by_averaged_counts():
+    """The same codes; theirs are drawn and counted otherwise."""
+    x, book = latents(), codebook()
+    book[::3] += 9.0  # so that no latent chooses them
+    options = dict(counts=np.full(K, 2.01))
+    layer = VectorQuantizerEMA(K, D, decay=0.9, restart_below=2.0)
+    layer.set_codebook(book, **options)
+    module = vector_quantize(book, decay=0.9, threshold_ema_dead_code=2)
+    inner = module._codebook
+    with torch.no_grad():
+        inner.cluster_size.fill_(2.01)
+        inner.embed_avg.copy_(torch.tensor(2.01 * book)[None])
+    module.train()
+    module(torch.tensor(x))
+    layer(x, training=True)
+    counts = layer.ema_counts.numpy(), inner.cluster_size.numpy()
+    restarted = [np.isin(found, (2.0, 4.0)) for found in counts]
+    np.testing.assert_array_equal(*restarted)
+    assert K // 3 <= np.sum(restarted[0]) < K
+    rows = {tuple(row) for row in x.reshape(-1, D)}
+    for table in (layer.embeddings.numpy(), inner.embed.numpy()):
+        assert {tuple(row) for row in table[restarted[0]]} <= rows
+
+
 @pytest.mark.parametrize("scale", [1.0, 0.1])
 def test_rotation(scale):
     x, book = latents(scale=scale), codebook()
