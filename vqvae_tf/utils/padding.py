@@ -1,9 +1,10 @@
-"""Sequences of different lengths in one array."""
+"""Sequences or codebooks of different sizes in one array."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
+import tensorflow as tf
 
 
 def pad(
@@ -35,3 +36,26 @@ def pad(
         values[row, : len(sequence)] = sequence
         mask[row, : len(sequence)] = 1
     return values, mask
+
+
+def pad_last(values: tf.Tensor, size: int, fill: float = 0.0) -> tf.Tensor:
+    """Pads the last axis, of known size, to `size` entries.
+
+    Args:
+        values: `[..., n]`, n of at most `size`.
+        size: of the result's last axis.
+        fill: value of the new entries (default 0).
+
+    Returns:
+        `[..., size]`; `values` itself if nothing is missing.
+
+    Example:
+
+    >>> pad_last(tf.constant([[1.0, 2.0]]), 4, fill=-1.0).numpy()
+    array([[ 1.,  2., -1., -1.]], dtype=float32)
+    """
+    missing = size - values.shape[-1]
+    if not missing:
+        return values
+    ends = [[0, 0]] * (len(values.shape) - 1) + [[0, missing]]
+    return tf.pad(values, ends, constant_values=fill)

@@ -6,6 +6,7 @@ which raise InvalidArgumentError when the graph runs. XLA drops assertions, so
 codes are also clamped, which keeps look-ups within their codebook.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from vqvae_tf.utils import checks
 from vqvae_tf.utils.checks import MAX_INT32, MAX_TEMPERATURE
+from vqvae_tf.utils.code_sizes import as_argument
 
 
 def known(value: Any) -> bool:
@@ -209,13 +211,17 @@ def as_tensor(name: str, values: Any) -> tf.Tensor:
 
 
 def whole_numbers(
-    values: Any, size: int, name: str = "codes", floats: bool = False
+    values: Any,
+    size: int | Sequence[int],
+    name: str = "codes",
+    floats: bool = False,
 ) -> tf.Tensor:
     """Returns whole numbers as int32, checked to be in 0..size-1.
 
     Args:
         values: an array or tensor of any dtype.
-        size: number of different values.
+        size: number of different values, or one number for each entry of the
+            last axis, the codebooks.
         name: what messages call them (default "codes").
         floats: whether whole numbers of a float dtype are accepted (default
             False).
@@ -225,7 +231,7 @@ def whole_numbers(
             `tf.errors.InvalidArgumentError` when they run, and clamp values
             instead if compiled by XLA.
     """
-    title = name.capitalize()
+    title, size = name.capitalize(), as_argument(np.atleast_1d(size).tolist())
     found = array_of(title, values)
     dtype = values.dtype if tf.is_tensor(values) else None
     if found is None:
@@ -239,13 +245,15 @@ def whole_numbers(
     if not valid:
         received = found.dtype if dtype is None else dtype.name
         raise ValueError(
-            f"{title} must be integers in 0..{size - 1}. Received: {name} of "
-            f"dtype {received}."
+            f"{title} must be integers in 0..{np.max(size) - 1}. Received: "
+            f"{name} of dtype {received}."
         )
     if found is None:
         return _whole_in_graph(values, size, name)
-    if found.size:
+    if found.size and isinstance(size, int):
         _check_known(found, size, name)
+    elif found.size:
+        _check_codebooks(found, size, name)
     if tf.is_tensor(values):
         return tf.cast(values, tf.int32)
     return tf.constant(found.astype(np.int32))
@@ -260,8 +268,17 @@ def _dtype(array):
         return None
 
 
-def _check_known(found, size, name):
-    title = name.capitalize()
+def _check_codebooks(found, sizes, name):
+    hint = (
+        f" The codebooks have {sizes} codes, in the order of the last axis; "
+        f"check that order, and that the {name} are of this model."
+    )
+    for g, size in enumerate(sizes):
+        _check_known(found[..., g], size, name, f" of codebook {g}", hint)
+
+
+def _check_known(found, size, name, place="", hint=""):
+    title = name.capitalize() + place
     if found.dtype.kind not in "iu":
         found = found.astype(np.float64)
         if not np.all(found == np.round(found)):  # also for NaN
@@ -273,24 +290,28 @@ def _check_known(found, size, name):
     if low < 0 or high >= size:
         raise ValueError(
             f"{title} must be in 0..{size - 1}. Received: {name} in "
-            f"{low:.10g}..{high:.10g}."
+            f"{low:.10g}..{high:.10g}.{hint}"
         )
 
 
 def _whole_in_graph(values, size, name):
-    wide = _wide(values)
-    low, high = tf.reduce_min(wide), tf.reduce_max(wide)
+    wide, axes, most = _wide(values), None, np.subtract(size, 1).tolist()
+    expected = f"{name.capitalize()} must be whole numbers in 0..{most}"
+    if isinstance(size, list):
+        expected += ", one of these for each codebook"
+        axes = list(range(len(values.shape) - 1))
+        size, most = tf.cast(size, wide.dtype), tf.cast(most, wide.dtype)
+    low, high = tf.reduce_min(wide, axes), tf.reduce_max(wide, axes)
     valid = (low >= 0) & (high < size)
     if values.dtype.is_floating:
         # Finds NaN, too, which minimum and maximum may ignore.
         valid &= tf.reduce_all(values == tf.round(values))
-    expected = f"{name.capitalize()} must be whole numbers in 0..{size - 1}."
     wide = checked(
         wide,
-        (valid, f"{expected} Received: min and max", tf.stack([low, high])),
+        (valid, f"{expected}. Received: min and max", tf.stack([low, high])),
     )
     # For XLA, which drops the assertion.
-    return tf.cast(tf.clip_by_value(wide, 0, size - 1), tf.int32)
+    return tf.cast(tf.clip_by_value(wide, 0, most), tf.int32)
 
 
 def finite(name: str, values: Any) -> tf.Tensor:
