@@ -188,11 +188,6 @@ def test_names_of_metrics_are_all_different():
         ([], None, "quantizers must be a Quantizer, or a list"),
         (keras.layers.Dense(3), None, "quantizers must be a Quantizer"),
         ([VectorQuantizer(K, D)], 3, "a list has as many"),
-        (
-            [VectorQuantizer(8, D), VectorQuantizer(9, D)],
-            None,
-            r"same number of codes. Received: num_embeddings = \[8, 9\]",
-        ),
     ],
 )
 def test_quantizers_that_are_refused(quantizers, count, message):

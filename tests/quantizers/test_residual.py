@@ -263,11 +263,6 @@ def test_stages_of_several_kinds():
         ([keras.layers.Dense(3)], None, "must be a Quantizer"),
         ([VectorQuantizer(K, D)], 3, "a list has as many"),
         ([VectorQuantizer(K, D), VectorQuantizer(K, 3)], None, "same channels"),
-        (
-            [VectorQuantizer(K, D), VectorQuantizer(9, D)],
-            None,
-            "number of codes",
-        ),
         ([VectorQuantizer(K, 2, num_codebooks=2)], None, "one codebook each"),
         ([VectorQuantizer(8, 1), FSQ([8])], 3, "a list has as many"),
     ],

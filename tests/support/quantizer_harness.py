@@ -135,7 +135,8 @@ def _check_codes(layer, scale):
         assert codes.shape == (*sizes, *end) and codes.dtype == tf.int32
         assert layer.codes_shape(x.shape) == codes.shape
         assert tuple(layer.compute_output_shape(x.shape)) == tuple(x.shape)
-        assert np.all((codes >= 0) & (codes < layer.num_embeddings))
+        each = np.reshape(codes, [-1, groups])
+        assert np.all((each >= 0) & (each < layer.num_codes))
         np.testing.assert_array_equal(layer(x), quantized)
         np.testing.assert_array_equal(layer.encode(x), codes)
         decoded = layer.decode(codes)

@@ -163,6 +163,7 @@ class CodeCounts:
         self.counts = np.zeros(
             [quantizer.num_codebooks, quantizer.num_embeddings]
         )
+        self._num_codes = quantizer.num_codes
 
     def add(self, codes: ArrayLike) -> None:
         """Adds codes, integers of any shape; `[..., G]` for G codebooks."""
@@ -171,11 +172,11 @@ class CodeCounts:
         self.counts += lookup.code_counts(flat, size).numpy()
 
     def figures(self) -> dict[str, float]:
-        """Returns `perplexity`, the mean over codebooks, and `usage`."""
+        """Returns `perplexity` and `usage`, the means over codebooks."""
         counts = tf.constant(self.counts, tf.float32)
         return {
             "perplexity": float(usage.perplexity(counts)),
-            "usage": float(usage.usage(counts)),
+            "usage": float(usage.usage(counts, self._num_codes)),
         }
 
 

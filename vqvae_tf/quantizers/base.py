@@ -1,5 +1,6 @@
 """The interface of every quantizer, and what they all share."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -14,6 +15,7 @@ from vqvae_tf.quantizers.sharing import Shareable
 from vqvae_tf.quantizers.usage import CodebookUsage
 from vqvae_tf.runtime.replicas import ReplicaLosses
 from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.code_sizes import check_code_sizes
 
 
 class Quantizer(Codes, Shareable, ReplicaLosses):
@@ -42,14 +44,18 @@ class Quantizer(Codes, Shareable, ReplicaLosses):
       update the state before and after the search of a training step.
 
     Args:
-        num_embeddings: K, the number of values of a code.
+        num_embeddings: K, the number of values of a code; or a sequence of G
+            numbers, one for each codebook, of which K is the largest.
         channels: size of the latents' last axis.
         num_codebooks: G, the number of codes per position.
 
     Attributes:
-        num_embeddings, channels, num_codebooks: as given.
+        channels, num_codebooks: as given.
+        num_embeddings: K.
+        num_codes: a tuple of G ints, how many codes each codebook has; all are
+            K unless they were given one by one.
         gradient: "straight_through"; subclasses may set "rotation".
-        bits_per_position: float, the sum of log2 K over the G codebooks.
+        bits_per_position: float, the sum of log2 over `num_codes`.
         usage_metric: the `CodebookUsage` since the last reset; its
             `per_codebook()` gives perplexity and usage of each.
 
@@ -101,18 +107,19 @@ class Quantizer(Codes, Shareable, ReplicaLosses):
 
     def __init__(
         self,
-        num_embeddings: int,
+        num_embeddings: int | Sequence[int],
         channels: int,
         num_codebooks: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"autocast": False, **kwargs})
-        self.num_embeddings = check_positive("num_embeddings", num_embeddings)
-        self.channels = check_positive("channels", channels)
         self.num_codebooks = check_positive("num_codebooks", num_codebooks)
+        self.num_codes = check_code_sizes(num_embeddings, self.num_codebooks)
+        self.num_embeddings = max(self.num_codes)
+        self.channels = check_positive("channels", channels)
         self.supports_masking = True
         self.usage_metric = CodebookUsage(
-            self.num_embeddings, self.num_codebooks, prefix=f"{self.name}_"
+            self.num_codes, self.num_codebooks, prefix=f"{self.name}_"
         )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

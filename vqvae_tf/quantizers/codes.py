@@ -1,6 +1,7 @@
 """Codes of positions: their shapes, their checks, and what they stand for."""
 
 import math
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -20,17 +21,20 @@ class Codes:
     Attributes:
         num_embeddings: K.
         num_codebooks: G.
+        num_codes: how many codes each codebook has, G ints of at most K.
         channels: the size of the latents' last axis.
     """
 
     num_embeddings: int
     num_codebooks: int
+    num_codes: tuple[int, ...]
     channels: int
 
     @property
     def bits_per_position(self) -> float:
         """Bits of the codes of a position, if all are equally probable."""
-        return self.num_codebooks * math.log2(self.num_embeddings)
+        # Rounded once, as G * log2 K is.
+        return math.fsum(map(math.log2, self.num_codes))
 
     def codes_shape(
         self, latents_shape: tf.TensorShape | tuple[int | None, ...]
@@ -46,7 +50,7 @@ class Codes:
         """Returns codes as int32, checked as by `decode`."""
         codes = tensor_checks.as_tensor("Codes", codes)
         self._check_code_type(codes.dtype.name, codes.shape)
-        return check_range(codes, self.num_embeddings)
+        return check_range(codes, self.num_codes)
 
     def decode(
         self, codes: tf.Tensor | np.ndarray | keras.KerasTensor
@@ -62,9 +66,9 @@ class Codes:
             stands for none.
 
         Raises:
-            ValueError: in eager mode, if another code is not in 0..K-1. Graphs
-                raise an `InvalidArgumentError` when they run; under XLA,
-                codes are clamped to 0..K-1 instead.
+            ValueError: in eager mode, if another code is not one of its
+                codebook, in 0..K-1. Graphs raise an `InvalidArgumentError`
+                when they run; under XLA, codes are clamped instead.
         """
         self._ensure_built()
         if isinstance(codes, keras.KerasTensor):
@@ -102,18 +106,23 @@ class Codes:
             )
 
 
-def check_range(codes: tf.Tensor, num_embeddings: int) -> tf.Tensor:
+def check_range(codes: tf.Tensor, num_codes: Sequence[int]) -> tf.Tensor:
     """Returns int32 codes, checked to be in 0..K-1 or `NO_CODE`.
+
+    Args:
+        codes: integers `[..., G]`, or of any shape if all codebooks have
+            equally many codes.
+        num_codes: how many codes each codebook has.
 
     Raises:
         ValueError: for other values; graphs raise as
             `tensor_checks.whole_numbers` does.
     """
     if codes.dtype.is_unsigned:  # a cast could make the largest uint64 a -1
-        return tensor_checks.whole_numbers(codes, num_embeddings)
+        return tensor_checks.whole_numbers(codes, num_codes)
     present = tf.not_equal(codes, NO_CODE)
     known = tf.where(present, codes, tf.zeros_like(codes))
-    known = tensor_checks.whole_numbers(known, num_embeddings)
+    known = tensor_checks.whole_numbers(known, num_codes)
     return tf.where(present, known, NO_CODE)
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.parts import from_configs, parts_of, to_configs
+from vqvae_tf.quantizers.usage import joined
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -16,8 +17,8 @@ class GroupedQuantizer(Quantizer):
 
     With `ResidualQuantizer`s this is the grouped residual quantization of
     HiFi-Codec. Any other quantizers will do, and also different ones, such as
-    `FSQ` of some channels and `VectorQuantizerEMA` of the others, as long as
-    they have equally many codes, K: a prior has one K.
+    `FSQ` of some channels and `VectorQuantizerEMA` of the others. Their numbers
+    of codes may differ.
 
     The loss is the mean of the groups' own. Gradients pass as each group's
     quantizer passes them.
@@ -33,6 +34,7 @@ class GroupedQuantizer(Quantizer):
         quantizers: the list of quantizers.
         channels: the sum of theirs.
         num_codebooks: G, the sum of theirs.
+        num_codes: theirs, one after the other.
 
     Call arguments:
         latents: float `[batch, ..., channels]`, of rank 2 or more.
@@ -67,15 +69,8 @@ class GroupedQuantizer(Quantizer):
         **kwargs: Any,
     ) -> None:
         parts = parts_of("quantizers", quantizers, "num_groups", num_groups)
-        sizes = [part.num_embeddings for part in parts]
-        if len(set(sizes)) > 1:
-            raise ValueError(
-                "All groups' quantizers must have the same number of codes. "
-                f"Received: num_embeddings = {sizes}. Change one, or use "
-                "several quantizers."
-            )
         super().__init__(
-            sizes[0],
+            [size for part in parts for size in part.num_codes],
             sum(part.channels for part in parts),
             sum(part.num_codebooks for part in parts),
             **kwargs,
@@ -115,9 +110,11 @@ class GroupedQuantizer(Quantizer):
             for part, own in zip(self.quantizers, z)
         ]
         quantized, codes, counts, losses = zip(*results)
-        counts = tf.concat(counts, 0) if self._counts(training) else None
-        if counts is not None:
+        if self._counts(training):
+            counts = joined(counts, self.num_embeddings)
             self.usage_metric.update_state(counts)
+        else:
+            counts = None
         loss = tf.add_n(losses) / len(losses)
         return list(quantized), tf.concat(codes, axis=0), counts, loss
 

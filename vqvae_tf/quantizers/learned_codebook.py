@@ -49,7 +49,8 @@ class LearnedCodebook(CodebookSteps):
     ) -> None:
         dim = check_positive("embedding_dim", embedding_dim)
         groups = check_positive("num_codebooks", num_codebooks)
-        super().__init__(num_embeddings, groups * dim, groups, **kwargs)
+        size = check_positive("num_embeddings", num_embeddings)
+        super().__init__(size, groups * dim, groups, **kwargs)
         self.embedding_dim = dim
         self.initialization = check_initialization(
             initialization, self.num_embeddings

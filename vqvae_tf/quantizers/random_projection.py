@@ -81,7 +81,8 @@ class RandomProjectionQuantizer(Quantizer):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(num_embeddings, channels, num_codebooks, **kwargs)
+        size = check_positive("num_embeddings", num_embeddings)
+        super().__init__(size, channels, num_codebooks, **kwargs)
         self.projected_channels = check_positive(
             "projected_channels", projected_channels
         )

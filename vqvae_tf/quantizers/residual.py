@@ -12,6 +12,7 @@ from vqvae_tf.quantizers.codes import NO_CODE, check_range
 from vqvae_tf.quantizers.gradients import check_gradient
 from vqvae_tf.quantizers.parts import from_configs, parts_of, to_configs
 from vqvae_tf.quantizers.sharing import SharedStep, check_shared
+from vqvae_tf.quantizers.usage import joined
 from vqvae_tf.runtime import random, replicas
 from vqvae_tf.utils import tensor_checks
 from vqvae_tf.utils.checks import check_positive, check_seed, check_share
@@ -54,7 +55,7 @@ class ResidualQuantizer(Quantizer):
 
     Args:
         stages: a `Quantizer` of one codebook, which is copied, or a list of
-            several with the same channels and number of codes.
+            several with the same channels; their numbers of codes may differ.
         num_quantizers: int, N, how often a single `stages` is used. Copies have
             seeds of their own.
         dropout: float in [0, 1], 0 by default: the probability that an example
@@ -74,6 +75,7 @@ class ResidualQuantizer(Quantizer):
     Attributes:
         stages: the list of quantizers; with `shared`, N times the same.
         num_codebooks: N; codes have a last axis of this size if N > 1.
+        num_codes: of each stage, a tuple of N ints.
 
     Call arguments:
         latents: float `[batch, ..., channels]`, of rank 2 or more.
@@ -101,6 +103,14 @@ class ResidualQuantizer(Quantizer):
     >>> quantizer.stages[3] is stage, stage.codebook.shape
     (True, TensorShape([256, 16]))
 
+    Stages with fewer and fewer codes:
+
+    >>> sizes = (256, 64, 16)
+    >>> stages = [VectorQuantizerEMA(size, 16) for size in sizes]
+    >>> quantizer = ResidualQuantizer(stages)
+    >>> quantizer.num_codes, quantizer.bits_per_position
+    ((256, 64, 16), 18.0)
+
     References:
         Zeghidour et al. 2021, SoundStream, arXiv:2107.03312, section III-C.
         Lee et al. 2022, Autoregressive Image Generation using Residual
@@ -123,9 +133,8 @@ class ResidualQuantizer(Quantizer):
             stages = check_shared(stages, num_quantizers)
         stages = _stages(stages, num_quantizers)
         first = stages[0]
-        super().__init__(
-            first.num_embeddings, first.channels, len(stages), **kwargs
-        )
+        sizes = [stage.num_embeddings for stage in stages]
+        super().__init__(sizes, first.channels, len(stages), **kwargs)
         self.stages = stages
         self.dropout = check_share("dropout", dropout)
         self.seed = check_seed(seed)
@@ -190,9 +199,11 @@ class ResidualQuantizer(Quantizer):
             losses.append(loss)
         if shared is not None:
             shared.learn()
-        counts = tf.concat(counts, 0) if self._counts(training) else None
-        if counts is not None:
+        if self._counts(training):
+            counts = joined(counts, self.num_embeddings)
             self.usage_metric.update_state(counts)
+        else:
+            counts = None
         return total, tf.concat(codes, axis=0), counts, tf.add_n(losses)
 
     def _kept(self, z, examples):
@@ -214,13 +225,13 @@ class ResidualQuantizer(Quantizer):
     def _beam_search(self, z, weights, training=None, kept=None):
         """Returns of each stage its codes `[1, N]`, and what it prepared."""
         beams, prepared = Beams(tf.stop_gradient(z), self.beam_size), []
-        every = tf.range(self.num_embeddings)[tf.newaxis]
         for i, stage in enumerate(self.stages):
             state = None
             if training and stage.trainable and not self.shared:
                 best = stage.to_search_space(beams.rests[:, 0])
                 state = stage.prepare(best, weights[i])
             prepared.append(state)
+            every = tf.range(stage.num_embeddings)[tf.newaxis]
             table = tf.stop_gradient(stage.vectors(every))
             beams.extend(table, None if kept is None else kept[i])
         codes = beams.codes[:, 0]
@@ -260,13 +271,14 @@ class ResidualQuantizer(Quantizer):
         """Returns int32 codes of all stages; -1 where there is none.
 
         Args:
-            codes: integers in 0..K-1, or -1 for no code, of up to N stages.
+            codes: integers in 0..K-1, K of each stage, or -1 for no code, of
+                up to N stages.
         """
         if self.num_codebooks == 1:
             return super().check_codes(codes)
         codes = tensor_checks.as_tensor("Codes", codes)
         self._check_code_type(codes.dtype.name, codes.shape)
-        codes = check_range(codes, self.num_embeddings)
+        codes = check_range(codes, self.num_codes[: codes.shape[-1]])
         missing = self.num_codebooks - codes.shape[-1]
         ends = [[0, 0]] * (len(codes.shape) - 1) + [[0, missing]]
         return tf.pad(codes, ends, constant_values=NO_CODE)
@@ -306,12 +318,11 @@ class ResidualQuantizer(Quantizer):
 def _stages(stages, count):
     """Returns the list of stages, after checks."""
     stages = parts_of("stages", stages, "num_quantizers", count)
-    sizes = {(s.channels, s.num_embeddings, s.num_codebooks) for s in stages}
+    sizes = {(stage.channels, stage.num_codebooks) for stage in stages}
     if len(sizes) > 1 or stages[0].num_codebooks > 1:
         raise ValueError(
-            "All stages must have the same channels and number of codes, and "
-            "one codebook each. Received: (channels, num_embeddings, "
-            f"num_codebooks) = {sorted(sizes)}."
+            "All stages must have the same channels, and one codebook each. "
+            f"Received: (channels, num_codebooks) = {sorted(sizes)}."
         )
     for stage in stages:
         if getattr(stage, "codebook_dim", None) is not None:

@@ -38,7 +38,8 @@ ROLES = {
         "a quantizer (quantizers.VectorQuantizerEMA(...), FSQ(...), ...)",
         needs=(
             *("encode", "decode", "channels", "num_embeddings"),
-            *("num_codebooks", "bits_per_position", "codes_shape"),
+            *("num_codebooks", "num_codes", "bits_per_position"),
+            "codes_shape",
         ),
         lacks=("compute_losses",),
     ),
