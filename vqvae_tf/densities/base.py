@@ -87,6 +87,11 @@ class DensityModel(Configured, StepModel):
         super().__init__(**kwargs)
         self.supports_masking = True  # `mask` is an argument of `call`.
 
+    @property
+    def num_codes(self) -> tuple[int, ...]:
+        """How many codes each codebook has, of a density of codes."""
+        return (self.num_embeddings,) * self.num_codebooks
+
     def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
         return None  # The result has one entry per example.
 

@@ -8,13 +8,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.densities.autoregressive.code_head import CodeHead
+from vqvae_tf.densities.autoregressive.code_head import (
+    NO_CODE_LOGIT,
+    CodeHead,
+)
 from vqvae_tf.densities.base import DensityModel, blank, counted_size
 from vqvae_tf.densities.conditioning import broadcast_batch, resolve_num_samples
 from vqvae_tf.densities.sampling import Sampling, takes_sampling
 from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.runtime.step import split_weight, total
 from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.padding import pad_last
 from vqvae_tf.utils.units import bits
 
 
@@ -96,7 +100,7 @@ class ConditionalDensity(DensityModel):
                 f"local_upsampling={density.local_upsampling}."
             )
         return CodeHead(
-            density.num_codebooks * density.num_embeddings,
+            sum(density.num_codes),
             1,  # Marginals of different codebooks are independent, too.
             self.marginal_channels,
             density.local_channels,
@@ -106,6 +110,7 @@ class ConditionalDensity(DensityModel):
 
     num_embeddings = property(lambda self: self.density.num_embeddings)
     num_codebooks = property(lambda self: self.density.num_codebooks)
+    num_codes = property(lambda self: self.density.num_codes)
     event_shape = property(lambda self: self.density.event_shape)
 
     def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
@@ -211,11 +216,11 @@ class ConditionalDensity(DensityModel):
         logits = self.marginals(local, local[..., tf.newaxis, :])[..., 0, :]
         if self.num_codebooks == 1:
             return logits
-        shape = tf.concat(
-            [tf.shape(logits)[:-1], [self.num_codebooks, self.num_embeddings]],
-            axis=0,
-        )
-        return tf.reshape(logits, shape)
+        each = tf.split(logits, self.num_codes, axis=-1)
+        each = [
+            pad_last(own, self.num_embeddings, NO_CODE_LOGIT) for own in each
+        ]
+        return tf.stack(each, axis=-2)
 
     def compute_losses(
         self,

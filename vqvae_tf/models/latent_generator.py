@@ -13,6 +13,7 @@ from vqvae_tf.models.encoder_decoder import global_signature
 from vqvae_tf.runtime import random
 from vqvae_tf.runtime.step import split_weight
 from vqvae_tf.utils import tensor_checks
+from vqvae_tf.utils.code_sizes import as_argument
 from vqvae_tf.utils.units import LN2, bits
 
 
@@ -70,6 +71,11 @@ class LatentGenerator(DensityModel):
     def num_codebooks(self) -> int | None:
         """The number of codebooks if the data are codes, else None."""
         return getattr(self.autoencoder.decoder, "num_codebooks", None)
+
+    @property
+    def num_codes(self) -> tuple[int, ...] | None:
+        """How many codes each codebook has if the data are codes, else None."""
+        return getattr(self.autoencoder.decoder, "num_codes", None)
 
     @property
     def event_shape(self) -> tuple[int | None, ...]:
@@ -343,13 +349,15 @@ def _check_fit(autoencoder, prior):
             f"density over its codes. Received: {type(autoencoder).__name__} "
             f"and {type(prior).__name__}."
         )
-    for name in ("num_embeddings", "num_codebooks"):
+    for name in ("num_embeddings", "num_codebooks", "num_codes"):
         expected = getattr(quantizer, name)
         received = getattr(prior, name, expected)
         if received != expected:
             raise ValueError(
                 f"The prior must be over the autoencoder's codes, with {name}="
-                f"{expected}. Received: a prior with {name}={received}."
+                f"{expected}. Received: a prior with {name}={received}. Make "
+                f"it with num_embeddings={as_argument(quantizer.num_codes)} "
+                f"and num_codebooks={quantizer.num_codebooks}."
             )
 
 

@@ -28,8 +28,9 @@ class CodeDensity(DensityModel):
 
     Subclasses have the attributes `num_embeddings`, `num_codebooks`,
     `event_shape` and `local_upsampling`, and implement `build`, `call` and
-    `visit`. Codes are integers `[batch, *grid]`, with a last axis G if
-    `num_codebooks` is > 1; internally always `[batch, *grid, G]`.
+    `visit`; where codebooks have different numbers of codes, also `num_codes`.
+    Codes are integers `[batch, *grid]`, with a last axis G if `num_codebooks`
+    is > 1; internally always `[batch, *grid, G]`.
     """
 
     grid_axes = ("height", "width")
@@ -227,9 +228,7 @@ class CodeDensity(DensityModel):
             )
 
     def _whole(self, codes):
-        return tensor_checks.whole_numbers(
-            codes, self.num_embeddings, floats=True
-        )
+        return tensor_checks.whole_numbers(codes, self.num_codes, floats=True)
 
     def _check_mask(self, name, mask, dtype):
         tensor_checks.check_finite(name, mask)

@@ -1,11 +1,19 @@
 """Maps features to the logits of one or several codebooks."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from vqvae_tf.layers.configured import Configured
+from vqvae_tf.utils.code_sizes import as_argument, check_code_sizes
+from vqvae_tf.utils.padding import pad_last
+
+# The logit of a code that its codebook does not have. Finite, so that sums and
+# differences of logits stay numbers; low enough that no noise of a sampler
+# reaches it, whose temperature is at most 1e30.
+NO_CODE_LOGIT = -1e38
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -16,8 +24,12 @@ class CodeHead(Configured):
     hidden units of its own, to which a linear map of the embeddings of earlier
     codebooks' codes is added, so that codebooks are autoregressive too.
 
+    Codebooks may have different numbers of codes, of which K is the largest.
+    The logits of those that a codebook does not have are `NO_CODE_LOGIT`, and
+    their probability is 0.
+
     Args:
-        num_embeddings: K.
+        num_embeddings: K, or how many codes each codebook has, G numbers.
         num_codebooks: G.
         channels: of each codebook's hidden layer.
         feature_channels: of the features.
@@ -37,11 +49,18 @@ class CodeHead(Configured):
     >>> head = CodeHead(512, 3, channels=64, feature_channels=32)
     >>> head(tf.zeros([2, 8, 8, 32]), tf.zeros([2, 8, 8, 3, 32])).shape
     TensorShape([2, 8, 8, 3, 512])
+
+    Codebooks of three and of two codes:
+
+    >>> head = CodeHead([3, 2], 2, channels=8, feature_channels=4)
+    >>> logits = head(tf.zeros([1, 4]), tf.zeros([1, 2, 4]))
+    >>> tf.nn.softmax(logits)[0, 1].numpy()
+    array([0.5, 0.5, 0. ], dtype=float32)
     """
 
     def __init__(
         self,
-        num_embeddings: int,
+        num_embeddings: int | Sequence[int],
         num_codebooks: int,
         channels: int,
         feature_channels: int,
@@ -49,7 +68,8 @@ class CodeHead(Configured):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_embeddings = num_embeddings
+        self.num_codes = check_code_sizes(num_embeddings, num_codebooks)
+        self.num_embeddings = max(self.num_codes)
         self.num_codebooks = num_codebooks
         self.channels = channels
         self.feature_channels = feature_channels
@@ -65,8 +85,8 @@ class CodeHead(Configured):
             for g in range(1, num_codebooks)
         ]
         self.outputs = [
-            keras.layers.Dense(num_embeddings, dtype=dtype, name=f"output_{g}")
-            for g in range(num_codebooks)
+            keras.layers.Dense(size, dtype=dtype, name=f"output_{g}")
+            for g, size in enumerate(self.num_codes)
         ]
 
     def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
@@ -109,7 +129,7 @@ class CodeHead(Configured):
 
     def to_logits(self, outputs: tf.Tensor) -> tf.Tensor:
         """Maps a codebook's float32 outputs to logits `[..., K]`."""
-        return outputs
+        return pad_last(outputs, self.num_embeddings, NO_CODE_LOGIT)
 
     def log_prob(
         self, features: tf.Tensor, embedded: tf.Tensor, codes: tf.Tensor
@@ -123,3 +143,7 @@ class CodeHead(Configured):
         return -tf.nn.sparse_softmax_cross_entropy_with_logits(
             codes, self(features, embedded)
         )
+
+    def get_config(self) -> dict[str, Any]:
+        sizes = as_argument(self.num_codes)
+        return {**super().get_config(), "num_embeddings": sizes}

@@ -17,6 +17,7 @@ from vqvae_tf.densities.conditioning import (
     size_of,
 )
 from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.code_sizes import as_argument, check_code_sizes, first_rows
 
 
 class CodeNetwork(CodeDensity):
@@ -40,7 +41,7 @@ class CodeNetwork(CodeDensity):
 
     def __init__(
         self,
-        num_embeddings: int,
+        num_embeddings: int | Sequence[int],
         event_shape: tuple[int, ...],
         num_codebooks: int,
         hidden_channels: int,
@@ -52,7 +53,8 @@ class CodeNetwork(CodeDensity):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_embeddings = check_positive("num_embeddings", num_embeddings)
+        self._num_codes = check_code_sizes(num_embeddings, num_codebooks)
+        self.num_embeddings = max(self._num_codes)
         self.event_shape = self._check_event_shape(event_shape)
         self.num_codebooks = check_positive("num_codebooks", num_codebooks)
         self.hidden_channels = check_positive(
@@ -73,6 +75,10 @@ class CodeNetwork(CodeDensity):
                 f"local_upsampling={local_upsampling}, local_channels=None."
             )
 
+    @property
+    def num_codes(self) -> tuple[int, ...]:
+        return self._num_codes
+
     def _make_inputs(self):
         """Creates the layers before the blocks.
 
@@ -81,7 +87,7 @@ class CodeNetwork(CodeDensity):
         """
         dtype, channels = self.dtype_policy, self.hidden_channels
         self.embedding = keras.layers.Embedding(
-            self.num_codebooks * self.num_embeddings,
+            sum(self.num_codes),
             channels,
             # The sum over codebooks has variance 1.
             keras.initializers.RandomNormal(stddev=self.num_codebooks**-0.5),
@@ -174,7 +180,7 @@ class CodeNetwork(CodeDensity):
 
         Returns:
             float32 `[batch, *grid, K]`, or `[..., G, K]` with G > 1
-            codebooks.
+            codebooks; -1e38 for codes that a codebook does not have.
         """
         if not self.built:
             self.build()
@@ -184,13 +190,12 @@ class CodeNetwork(CodeDensity):
 
     def embed(self, codes: tf.Tensor) -> tf.Tensor:
         """Embeds int32 codes `[..., G]` as `[..., G, hidden_channels]`."""
-        first = tf.range(self.num_codebooks) * self.num_embeddings
         # The gradient of reshape is dense. Clipping would treat repeated rows
         # of a sparse gradient as different ones.
         table = tf.reshape(
             self.embedding.embeddings, [-1, self.hidden_channels]
         )
-        rows = tf.gather(table, codes + first)
+        rows = tf.gather(table, codes + first_rows(self.num_codes))
         return tf.cast(rows, self.compute_dtype)
 
     def of_embedded(
@@ -265,6 +270,10 @@ class CodeNetwork(CodeDensity):
                 ("global", "local"), self.prepare_context(context, grid)
             )
         ]
+
+    def get_config(self) -> dict[str, Any]:
+        sizes = as_argument(self.num_codes)
+        return {**super().get_config(), "num_embeddings": sizes}
 
 
 def _check_rate(rate):

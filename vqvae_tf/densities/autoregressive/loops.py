@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive.code_head import CodeHead
+from vqvae_tf.utils.code_sizes import first_rows
 
 
 class LoopHead:
@@ -24,6 +25,7 @@ class LoopHead:
 
     def __init__(self, head: CodeHead, dtype: str) -> None:
         self.num_codebooks = head.num_codebooks
+        self.first_rows = first_rows(head.num_codes).tolist()
         self.hidden = linear(head.hidden, dtype)
         self.earlier = [linear(layer, dtype) for layer in head.earlier]
         self.outputs = [linear(layer, dtype) for layer in head.outputs]
@@ -39,20 +41,20 @@ class LoopHead:
 
         Args:
             features: `[batch, channels]`.
-            table: the embeddings of all codebooks, `[G * K, channels]`.
+            table: the embeddings of all codebooks, one below the other,
+                `[n, channels]`.
             choose: `choose(logits, g)` returns int32 `[batch]`.
 
         Returns:
             Codes int32 `[batch, G]`, logits float32 `[batch, G, K]`, and the
             sum of the codes' embeddings, `[batch, channels]`.
         """
-        size = table.shape[0] // self.num_codebooks
         hidden = self.of_features(features)
         codes, logits, embedded = [], [], []
-        for g in range(self.num_codebooks):
+        for g, first in enumerate(self.first_rows):
             logits.append(self.of_codebook(g, hidden[g], embedded))
             codes.append(choose(logits[g], g))
-            embedded.append(tf.gather(table, codes[g] + g * size))
+            embedded.append(tf.gather(table, codes[g] + first))
         return tf.stack(codes, 1), tf.stack(logits, 1), tf.add_n(embedded)
 
 

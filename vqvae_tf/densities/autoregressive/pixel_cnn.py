@@ -29,7 +29,9 @@ class PixelCNN(CodeNetwork):
     columns to either side.
 
     Args:
-        num_embeddings: K, codes are in 0..K-1 (256 for pixels).
+        num_embeddings: K, codes are in 0..K-1 (256 for pixels); or a sequence
+            of G numbers, one for each codebook, such as the `num_codes` of a
+            quantizer.
         event_shape: the grid, (height, width), that `sample` draws by default.
             Other grids can be evaluated and sampled too.
         num_codebooks: G; codes have a last axis G if it is > 1 (3 for RGB).
@@ -75,6 +77,12 @@ class PixelCNN(CodeNetwork):
     >>> prior.sample(context={"global": label}, seed=0).shape
     TensorShape([2, 8, 8])
 
+    A prior over the two codes of each position, of 16 and of 4:
+
+    >>> prior = PixelCNN([16, 4], (8, 8), num_codebooks=2, num_layers=3)
+    >>> prior.sample(2, seed=0).shape, prior.num_codes
+    (TensorShape([2, 8, 8, 2]), (16, 4))
+
     References:
         van den Oord et al. 2016, arXiv:1606.05328, sections 2.1 to 2.3.
         van den Oord et al. 2016, arXiv:1601.06759, section 3.3 (colours).
@@ -82,7 +90,7 @@ class PixelCNN(CodeNetwork):
 
     def __init__(
         self,
-        num_embeddings: int,
+        num_embeddings: int | Sequence[int],
         event_shape: tuple[int, ...] = (32, 32),
         num_codebooks: int = 1,
         hidden_channels: int = 128,
@@ -124,7 +132,7 @@ class PixelCNN(CodeNetwork):
         ]
         self.drop = Dropout(self.dropout, dtype=dtype)
         self.head = CodeHead(
-            self.num_embeddings,
+            self.num_codes,
             self.num_codebooks,
             self.head_channels,
             channels,

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive.loops import LoopHead, linear, loop, put
 from vqvae_tf.layers.causal_conv import gate
+from vqvae_tf.utils.code_sizes import first_rows
 
 
 def run(
@@ -133,7 +134,7 @@ class _PixelPass:
         self.layers = density.blocks
         self.dtype = density.compute_dtype
         self.num_samples = num_samples
-        self.groups, self.size = density.num_codebooks, density.num_embeddings
+        self.first_rows = first_rows(density.num_codes)
         self.table = tf.cast(density.embedding.embeddings, self.dtype)
         self.left = [linear(b.horizontal, self.dtype) for b in self.layers]
         self.out = [linear(b.out, self.dtype) for b in self.layers]
@@ -177,6 +178,6 @@ class _PixelPass:
 
     def embed_row(self, codes):
         """Embeds codes `[width, batch, G]` as `[batch, 1, width, channels]`."""
-        codes += tf.range(self.groups) * self.size
-        embedded = tf.reduce_sum(tf.gather(self.table, codes), axis=2)
+        rows = tf.gather(self.table, codes + self.first_rows)
+        embedded = tf.reduce_sum(rows, axis=2)
         return tf.expand_dims(tf.transpose(embedded, [1, 0, 2]), 1)

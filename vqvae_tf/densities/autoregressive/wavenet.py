@@ -32,7 +32,9 @@ class WaveNet(CodeNetwork):
     evaluated and sampled.
 
     Args:
-        num_embeddings: K, codes are in 0..K-1 (256 for mu-law levels).
+        num_embeddings: K, codes are in 0..K-1 (256 for mu-law levels); or a
+            sequence of G numbers, one for each codebook, such as the
+            `num_codes` of a quantizer.
         event_shape: (time,), the length that `sample` draws by default.
         num_codebooks: G; codes have a last axis G if it is > 1.
         hidden_channels: of the residual stream and of the gates.
@@ -106,7 +108,7 @@ class WaveNet(CodeNetwork):
 
     def __init__(
         self,
-        num_embeddings: int,
+        num_embeddings: int | Sequence[int],
         event_shape: tuple[int, ...] = (8192,),
         num_codebooks: int = 1,
         hidden_channels: int = 64,
@@ -193,7 +195,7 @@ class WaveNet(CodeNetwork):
             "name": "head",
         }
         if self.output_kind == "categorical":
-            return CodeHead(self.num_embeddings, self.num_codebooks, **options)
+            return CodeHead(self.num_codes, self.num_codebooks, **options)
         return LogisticMixtureHead(
             self.num_embeddings,
             num_components=self.num_components,
