@@ -16,6 +16,7 @@ from vqvae_tf.quantizers import (
     VectorQuantizerEMA,
 )
 from vqvae_tf.recipes import building
+from vqvae_tf.tasks import run
 
 _EMA = dict(name="VectorQuantizerEMA", num_embeddings=8, embedding_dim=4)
 # Of each its class, its options in a recipe, its channels, K and G.
@@ -120,5 +121,41 @@ def test_a_stage_that_cannot_be_made():
     config.quantizer.update(
         name="ResidualQuantizer", stages=dict(name="LFQ"), num_quantizers=2
     )
+    with pytest.raises(ValueError, match="lacks num_bits, which LFQ needs"):
+        building.make(config, "quantizer")
+
+
+def test_a_list_of_stages_of_several_sizes_is_trained(tmp_path):
+    """With its prior, from data to a preset and a card."""
+    small.write_data(tmp_path)
+    stages = [dict(_EMA, num_embeddings=size) for size in (8, 4, 6)]
+    config = recipe(ResidualQuantizer, dict(stages=stages), 4)
+    assert recipes.to_json(recipes.check_recipe(config)) == recipes.to_json(
+        config
+    )
+    work = tmp_path / "work"
+    model = run.train(config, work, str(tmp_path))
+    assert model.autoencoder.quantizer.num_codes == (8, 4, 6)
+    assert model.prior.num_codes == (8, 4, 6)
+    with np.load(work / "codes.npz") as arrays:
+        codes = arrays["codes"]
+    assert codes.shape == (8, 4, 4, 3) and np.all(codes < (8, 4, 6))
+    assert model.sample(2, seed=0).shape == (2, small.SIZE, small.SIZE, 3)
+    assert "K=8, 4 and 6 codes" in tasks.of(config).summary(config, True)
+    # The same recipe continues, and one of other sizes is refused.
+    again = run.train(config, work, str(tmp_path))
+    for a, b in zip(model.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    config.quantizer.stages = [
+        dict(stage, num_embeddings=8) for stage in stages
+    ]
+    with pytest.raises(ValueError, match="quantizer"):
+        run.train(config, work, str(tmp_path))
+
+
+def test_an_item_of_a_list_that_cannot_be_made():
+    config = small.recipe()
+    config.quantizer = recipes.defaults().quantizer
+    config.quantizer.update(name="ResidualQuantizer", stages=[dict(name="LFQ")])
     with pytest.raises(ValueError, match="lacks num_bits, which LFQ needs"):
         building.make(config, "quantizer")

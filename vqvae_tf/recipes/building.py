@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from vqvae_tf.recipes import classes, registry
 from vqvae_tf.recipes.warm_start import warm_start
 from vqvae_tf.runtime.adam import Adam
+from vqvae_tf.utils.code_sizes import as_argument
 from vqvae_tf.utils.messages import first_line
 
 
@@ -20,7 +21,8 @@ def make(
         config: a recipe.
         section: the section's name; its keys are the class's arguments. An
             argument that is itself a section with a `name`, such as `stages` of
-            a `ResidualQuantizer`, becomes an object of that class.
+            a `ResidualQuantizer`, becomes an object of that class, and a list
+            of such sections a list of objects.
         overrides: arguments that replace the recipe's, or follow from the rest
             of it.
 
@@ -38,9 +40,7 @@ def make(
 def _made(section, name, options):
     """Makes an object; arguments with a `name` are made in the same way."""
     classes.check_given(section, name, options)
-    for key, value in options.items():
-        if isinstance(value, dict) and "name" in value:
-            options[key] = _made(section, value.pop("name"), value)
+    options = {key: _argument(section, value) for key, value in options.items()}
     try:
         return classes.find_class(section, name)(**options)
     except TypeError as error:
@@ -48,6 +48,15 @@ def _made(section, name, options):
             f"The recipe's {section}: {name} cannot be made with the arguments "
             f"{', '.join(options) or '(none)'}: {first_line(error)}"
         ) from error
+
+
+def _argument(section, value):
+    if isinstance(value, dict) and "name" in value:
+        options = {k: v for k, v in value.items() if k != "name"}
+        return _made(section, value["name"], options)
+    if isinstance(value, list | tuple):
+        return type(value)(_argument(section, item) for item in value)
+    return value
 
 
 def make_autoencoder(config: ConfigDict) -> keras.Model:
@@ -84,25 +93,24 @@ def start(
 
 def prior_of_codes(config: ConfigDict) -> keras.Model | None:
     """Makes a prior over the codes of the recipe's quantizer."""
-    values, codes = code_sizes(config)
+    sizes = code_sizes(config)
     count = config.data.get("num_classes")
     return make(
         config,
         "prior",
-        num_embeddings=values,
-        num_codebooks=codes,
+        num_embeddings=as_argument(sizes),
+        num_codebooks=len(sizes),
         **({} if count is None else {"global_channels": count}),
     )
 
 
-def code_sizes(config: ConfigDict) -> tuple[int, int]:
-    """Returns K, the values of a code, and G, the codes at each position.
+def code_sizes(config: ConfigDict) -> tuple[int, ...]:
+    """Returns how many values each of the codes of a position has.
 
     They are those of the recipe's quantizer, however its arguments define
     them.
     """
-    quantizer = make(config, "quantizer")
-    return quantizer.num_embeddings, quantizer.num_codebooks
+    return make(config, "quantizer").num_codes
 
 
 def make_optimizer(training: ConfigDict) -> keras.optimizers.Optimizer:

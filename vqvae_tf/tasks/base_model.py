@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 from vqvae_tf import presets
 from vqvae_tf.models import VQVAE
 from vqvae_tf.recipes import classes
+from vqvae_tf.utils.code_sizes import as_argument
 
 
 def check_named(config: ConfigDict, section: str) -> None:
@@ -49,11 +50,12 @@ def check_base(base: keras.Model, model: keras.Model) -> None:
         model: a density of codes, or an autoencoder whose decoder is one.
     """
     density = getattr(model, "decoder", model)
-    expected = base.quantizer.num_embeddings
-    if density.num_embeddings != expected:
+    sizes, received = base.quantizer.num_codes, density.num_codes
+    if received != sizes:
         raise ValueError(
-            f"The base has codes of num_embeddings={expected}. Received: a "
-            f"recipe for num_embeddings={density.num_embeddings}."
+            f"The base has codes of num_embeddings={as_argument(sizes)}, in "
+            f"{len(sizes)} codebooks. Received: a recipe for num_embeddings="
+            f"{as_argument(received)}, in {len(received)} codebooks."
         )
     grid = tuple(size // base.downsampling for size in base.event_shape[:2])
     if tuple(density.event_shape) != grid:

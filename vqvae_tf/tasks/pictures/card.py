@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 from vqvae_tf.recipes import building
 from vqvae_tf.tasks import card_samples
 from vqvae_tf.tasks.pictures import autoencoders, sheets
+from vqvae_tf.utils.code_sizes import in_words
 
 
 def summary(config: ConfigDict, has_prior: bool) -> str:
@@ -17,7 +18,7 @@ def summary(config: ConfigDict, has_prior: bool) -> str:
     prior = f", with a {config.prior.name} prior" if has_prior else ""
     return (
         f"A VQ-VAE of {size}x{size} {grey}pictures with "
-        f"K={building.code_sizes(config)[0]} codes{prior}."
+        f"K={in_words(building.code_sizes(config))} codes{prior}."
     )
 
 

@@ -10,6 +10,7 @@ from vqvae_tf.models import LatentGenerator
 from vqvae_tf.recipes import building
 from vqvae_tf.samples.voices import sample_voices
 from vqvae_tf.tasks.speech.recipe import has_fast_decoder
+from vqvae_tf.utils.code_sizes import in_words
 
 # How many of the package's recordings the card shows.
 _COUNT = 5
@@ -17,10 +18,10 @@ _COUNT = 5
 
 def summary(config: ConfigDict, has_prior: bool) -> str:
     """Returns what the model is, in a sentence."""
-    rate, (values, _) = config.data.sample_rate, building.code_sizes(config)
+    rate, sizes = config.data.sample_rate, building.code_sizes(config)
     prior = f", with a {config.prior.name} prior" if has_prior else ""
     return (
-        f"A VQ-VAE of speech at {rate} Hz with K={values} "
+        f"A VQ-VAE of speech at {rate} Hz with K={in_words(sizes)} "
         f"codes and a decoder conditioned on one of {config.data.num_speakers} "
         f"speakers{prior}."
     )

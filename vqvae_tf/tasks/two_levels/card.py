@@ -11,15 +11,16 @@ from vqvae_tf.tasks.card_samples import shows_dmlab, source_of_frames
 from vqvae_tf.tasks.pictures.card import samples_text
 from vqvae_tf.tasks.pictures.recipe import first_pictures, open_split
 from vqvae_tf.tasks.pictures.sheets import sample_sheet
+from vqvae_tf.utils.code_sizes import in_words
 
 
 def summary(config: ConfigDict, has_prior: bool) -> str:
     """Returns what the model is, in a sentence."""
-    values, codes = building.code_sizes(config)
+    sizes = building.code_sizes(config)
     prior = f", with a {config.prior.name} prior" if has_prior else ""
     return (
         f"A VQ-VAE of the code maps of {config.base}: "
-        f"{codes} codes of K={values} for a frame{prior}."
+        f"{len(sizes)} codes of K={in_words(sizes)} for a frame{prior}."
     )
 
 
