@@ -1,5 +1,7 @@
 """SavedModels of every quantizer: codes and pictures are the model's own."""
 
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,11 +16,18 @@ def residual(**options):
     return quantizers.ResidualQuantizer(vq.VectorQuantizer(8, 4), 2, **options)
 
 
+def several_sizes():
+    return quantizers.ResidualQuantizer(
+        [vq.VectorQuantizer(size, 4) for size in (8, 4, 16)]
+    )
+
+
 QUANTIZERS = {
     "FSQ": lambda: quantizers.FSQ((4, 3, 3)),
     "residual": residual,
     "residual, by a beam": lambda: residual(beam_size=3),
     "groups of residuals": lambda: quantizers.GroupedQuantizer(residual(), 2),
+    "stages of several sizes": several_sizes,
     "LFQ": lambda: quantizers.LFQ(4),
     "BSQ": lambda: quantizers.BSQ(4),
     "SimVQ": lambda: quantizers.SimVQ(8, 4),
@@ -34,7 +43,7 @@ QUANTIZERS = {
         sampling=quantizers.SoftmaxSampling(),
     ),
 }
-FAST = ("FSQ", "groups of residuals")
+FAST = ("FSQ", "groups of residuals", "stages of several sizes")
 
 
 @pytest.mark.parametrize(
@@ -62,3 +71,22 @@ def test_encode_and_decode(name, tmp_path):
     # Rounded to levels, which XLA and graphs may do otherwise at a half.
     expected = model.decode(codes).numpy().astype(int)
     assert np.abs(decoded.numpy().astype(int) - expected).max() <= 1
+    _check_refused(signatures, quantizer, codes.numpy())
+
+
+def _check_refused(signatures, quantizer, codes):
+    """A code that its codebook does not have, of each codebook."""
+    for book, size in enumerate(quantizer.num_codes):
+        for wrong in (-1, size):
+            given = codes.reshape(-1, quantizer.num_codebooks).copy()
+            given[0, book] = wrong
+            given = tf.constant(given.reshape(codes.shape))
+            with pytest.raises(tf.errors.InvalidArgumentError) as error:
+                signatures["decode"](codes=given)
+            most = re.escape(f"0..{_largest(quantizer)}")
+            assert re.search(f"Expected codes in {most}", str(error.value))
+
+
+def _largest(quantizer):
+    largest = [size - 1 for size in quantizer.num_codes]
+    return largest if len(set(largest)) > 1 else largest[0]

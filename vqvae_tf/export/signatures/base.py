@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.export.signatures.bounds import Bounds, product, within
+from vqvae_tf.utils.code_sizes import as_argument
 from vqvae_tf.utils.tensor_checks import Condition, checked
 
 
@@ -181,7 +182,7 @@ class Endpoints:
                 f"Received: {name} of shape",
                 shape,
             ),
-            *range_checks(name, codes, quantizer.num_embeddings),
+            *range_checks(name, codes, as_argument(quantizer.num_codes)),
         )
 
     def checked_count(self, number: tf.Tensor, grid: Sequence) -> tf.Tensor:
@@ -279,10 +280,23 @@ def finite_check(name: str, values: tf.Tensor) -> Condition:
     return others == 0, message, others
 
 
-def range_checks(name: str, values: tf.Tensor, size: int) -> tuple:
-    """Returns the checks that int32 values are in 0..size-1."""
-    expected = f"Expected {name} in 0..{size - 1}. Received: {name}"
-    low, high = tf.reduce_min(values), tf.reduce_max(values)
+def range_checks(
+    name: str, values: tf.Tensor, size: int | Sequence[int]
+) -> tuple:
+    """Returns the checks that int32 values are in 0..size-1.
+
+    Args:
+        name: of the input.
+        values: int32 of any shape.
+        size: the number of values, or one number for each entry of the last
+            axis, the codebooks.
+    """
+    most, axes = np.subtract(size, 1).tolist(), None
+    each = ""
+    if np.ndim(size):
+        each, axes = " of each codebook", list(range(len(values.shape) - 1))
+    expected = f"Expected {name} in 0..{most}{each}. Received: {name}"
+    low, high = tf.reduce_min(values, axes), tf.reduce_max(values, axes)
     return (
         (values >= 0, f"{expected} down to", low),
         (values < size, f"{expected} up to", high),

@@ -15,6 +15,7 @@ from vqvae_tf.export.signatures.base import (
 )
 from vqvae_tf.export.signatures.bounds import Bounds, product
 from vqvae_tf.runtime import random
+from vqvae_tf.utils.code_sizes import as_argument
 from vqvae_tf.utils.tensor_checks import Condition, checked
 
 # In a version's folder, beside the warm-up requests. Clients need the speakers'
@@ -126,7 +127,7 @@ class SpeechEndpoints(Endpoints):
         facts = {
             "sample_rate": self.sample_rate,
             "samples_per_code": self.factor,
-            "num_embeddings": self.quantizer.num_embeddings,
+            "num_embeddings": as_argument(self.quantizer.num_codes),
             "speaker_names": list(self.names),
         }
         if self.prior is not None:
