@@ -17,7 +17,12 @@ from vqvae_tf import (
 )
 from vqvae_tf.evaluation import figures as figure_table
 from vqvae_tf.evaluation.neighbour_bound import neighbour_bound
-from vqvae_tf.tasks import card as cards, publish as publishing, run as training
+from vqvae_tf.tasks import (
+    base_model,
+    card as cards,
+    publish as publishing,
+    run as training,
+)
 from vqvae_tf.tasks.pictures import figures as measured, recipe as pictures
 from vqvae_tf.tasks.video import recipe as video, training as video_stages
 
@@ -149,6 +154,12 @@ def test_a_base_of_other_codes_is_refused(folder, tmp_path):
     with pytest.raises(ValueError, match=r"code maps of event_shape=\(4, 4\)"):
         training.train(config, tmp_path / "b", str(folder))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_base_of_more_codebooks_is_refused():
+    message = r"num_codes=\(8, 8\). Received: .*num_codes=\(8,\)"
+    with pytest.raises(ValueError, match=message):
+        base_model.check_base(small.autoencoder(2), small.prior())
 
 
 def test_a_recipe_of_codes_needs_a_base(folder):

@@ -6,7 +6,6 @@ from ml_collections import ConfigDict
 from vqvae_tf import presets
 from vqvae_tf.models import VQVAE
 from vqvae_tf.recipes import classes
-from vqvae_tf.utils.code_sizes import as_argument
 
 
 def check_named(config: ConfigDict, section: str) -> None:
@@ -50,13 +49,14 @@ def check_base(base: keras.Model, model: keras.Model) -> None:
         model: a density of codes, or an autoencoder whose decoder is one.
     """
     density = getattr(model, "decoder", model)
-    sizes, received = base.quantizer.num_codes, density.num_codes
-    if received != sizes:
-        raise ValueError(
-            f"The base has codes of num_embeddings={as_argument(sizes)}, in "
-            f"{len(sizes)} codebooks. Received: a recipe for num_embeddings="
-            f"{as_argument(received)}, in {len(received)} codebooks."
-        )
+    for name in ("num_embeddings", "num_codes"):
+        expected = getattr(base.quantizer, name)
+        received = getattr(density, name)
+        if received != expected:
+            raise ValueError(
+                f"The base has codes of {name}={expected}. Received: a recipe "
+                f"for {name}={received}."
+            )
     grid = tuple(size // base.downsampling for size in base.event_shape[:2])
     if tuple(density.event_shape) != grid:
         raise ValueError(
