@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import vqvae_tf as vq
 from support import small
+from support.export_harness import call, prior_answers
 from vqvae_tf import quantizers
 from vqvae_tf.export.saved_model import export
 
@@ -46,6 +47,14 @@ QUANTIZERS = {
 FAST = ("FSQ", "groups of residuals", "stages of several sizes")
 
 
+def autoencoder(quantizer):
+    return vq.VQVAE(
+        vq.Encoder(quantizer.channels, **small.SMALL),
+        quantizer,
+        vq.FactorizedDensity(vq.Decoder(3, **small.SMALL), vq.Gaussian()),
+    )
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -55,11 +64,7 @@ FAST = ("FSQ", "groups of residuals", "stages of several sizes")
 )
 def test_encode_and_decode(name, tmp_path):
     quantizer = QUANTIZERS[name]()
-    model = vq.VQVAE(
-        vq.Encoder(quantizer.channels, **small.SMALL),
-        quantizer,
-        vq.FactorizedDensity(vq.Decoder(3, **small.SMALL), vq.Gaussian()),
-    )
+    model = autoencoder(quantizer)
     model.build()
     signatures = tf.saved_model.load(export(model, tmp_path / "m")).signatures
     x = small.pictures(3)
@@ -72,6 +77,22 @@ def test_encode_and_decode(name, tmp_path):
     expected = model.decode(codes).numpy().astype(int)
     assert np.abs(decoded.numpy().astype(int) - expected).max() <= 1
     _check_refused(signatures, quantizer, codes.numpy())
+
+
+def test_a_prior_of_several_sizes(tmp_path):
+    model = vq.LatentGenerator(
+        autoencoder(several_sizes()),
+        vq.PixelCNN((8, 4, 16), (4, 4), 3, hidden_channels=8, num_layers=1),
+    )
+    model.build()
+    signatures = tf.saved_model.load(export(model, tmp_path / "m")).signatures
+    for name, inputs, outputs in prior_answers(model, small.pictures(2)):
+        received = call(signatures, name, inputs)
+        for key, value in outputs.items():
+            difference = np.float64(received[key]) - np.float64(value)
+            # Pictures are rounded to levels.
+            most = 1 if key == "images" else 1e-4
+            assert np.abs(difference).max() <= most, (name, key)
 
 
 def _check_refused(signatures, quantizer, codes):
