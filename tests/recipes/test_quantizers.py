@@ -10,9 +10,11 @@ from vqvae_tf.quantizers import (
     FSQ,
     LFQ,
     GroupedQuantizer,
+    Orthogonality,
     RandomProjectionQuantizer,
     ResidualQuantizer,
     SimVQ,
+    VectorQuantizer,
     VectorQuantizerEMA,
 )
 from vqvae_tf.recipes import building
@@ -106,6 +108,29 @@ def test_stages_are_made_of_a_section():
         assert len(quantizer.stages) == 3
         assert type(quantizer.stages[2]) is VectorQuantizerEMA
     assert recipes.to_json(config) == recipes.to_json(config)
+
+
+def test_options_that_are_objects_are_sections():
+    options = dict(
+        num_embeddings=8,
+        embedding_dim=4,
+        initialization=dict(name="KMeans", iterations=3),
+        regularizers=[
+            dict(name="Diversity", weight=0.2),
+            dict(name="Orthogonality"),
+        ],
+        sampling=dict(name="GumbelSoftmax", relaxation=0.5),
+    )
+    config = recipe(VectorQuantizer, options, 4)
+    assert recipes.to_json(recipes.check_recipe(config)) == recipes.to_json(
+        config
+    )
+    quantizer = building.make_autoencoder(config).quantizer
+    assert quantizer.initialization.iterations == 3
+    diversity, orthogonality = quantizer.regularizers
+    assert (diversity.weight, orthogonality.weight) == (0.2, 10.0)
+    assert type(orthogonality) is Orthogonality
+    assert quantizer.sampling.relaxation == 0.5
 
 
 def test_that_stages_are_shared_is_true_or_false():
