@@ -36,8 +36,9 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 
 # The others need data: docs/results.md, docs/encoding.md.
-BENCHMARKS := quantizer train_step pixel_cnn_sampling wavenet_sampling \
-  dilated_convolution input_pipeline import_time preset_load saved_model
+BENCHMARKS := quantizer quantizer_peers train_step pixel_cnn_sampling \
+  wavenet_sampling dilated_convolution input_pipeline import_time \
+  preset_load saved_model
 # Where PyTorch's builds for CPUs are; empty for the usual package index alone.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PEERS := .venv-bench

@@ -7,8 +7,8 @@ Forward, gradient of latents and parameters, update of the codebook; ours as a
 graph, theirs as their users run it. N=65,536 latents of D=64 channels, or as
 many as the bits of a quantizer without codebook, and K=1,024 codes. Times are
 taken in turn, each quantizer in a process of its own, and peak memory in
-another; docs/quantizer_speed.json keeps the figures. That both compute the same
-is what tests/quantizers/test_peers.py shows.
+another; with --keep, docs/quantizer_speed.json keeps the figures. That both
+compute the same is what tests/quantizers/test_peers.py shows.
 """
 
 import json
@@ -222,14 +222,18 @@ def table(found):
         ms, mib = found[row]["ms"], found[row]["mib"]
         cells = [
             row,
-            f"{statistics.median(ms['ours']):.3g}",
-            f"{statistics.median(ms['theirs']):.3g}",
+            _number(statistics.median(ms["ours"])),
+            _number(statistics.median(ms["theirs"])),
             timing.summary(found[row]["ratios"]),
-            f"{mib['ours']:.0f}",
-            f"{mib['theirs']:.0f}",
+            _number(mib["ours"]),
+            _number(mib["theirs"]),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _number(value):
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def keep(row, figures):
@@ -242,6 +246,7 @@ def keep(row, figures):
 
 def main():
     parser = command.parser(__doc__, rows=";".join(ROWS), runs=5)
+    parser.add_argument("--keep", action="store_true", help=f"in {FILE.name}")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--memory_of", choices=SIDES)
     parser.add_argument("--serve", choices=SIDES)
@@ -255,7 +260,9 @@ def main():
         print(table(json.loads(FILE.read_text())))
     elif peers.installed("lucidrains"):
         for row in rows:
-            keep(row, compare(row, arguments.runs))
+            figures = compare(row, arguments.runs)
+            if arguments.keep:
+                keep(row, figures)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from vqvae_tf.data.pictures.source import ArrayImages
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "benchmarks"))
 
 import quantizer_family as family  # noqa: E402
+import quantizer_peers as beside  # noqa: E402
 
 
 @pytest.fixture
@@ -90,3 +91,20 @@ def test_files_are_those_of_rows():
     for path in family.FOLDER.glob("*-*.json"):
         assert path.name in names
         assert json.loads(path.read_text())["steps"] == 4000
+
+
+def test_the_page_of_speed_has_every_row():
+    found = json.loads(beside.FILE.read_text())
+    assert list(beside.ROWS) == [row for row in beside.ROWS if row in found]
+    page = beside.FILE.with_name("speed.md").read_text()
+    assert beside.table(found) in page
+
+
+@pytest.mark.parametrize("row", ["FSQ", "residual 8", "factorized to 8"])
+def test_a_step_has_gradients_of_latents_and_parameters(row, monkeypatch):
+    monkeypatch.setattr(beside, "N", 32)
+    gradients = beside.our_step(row)()
+    channels = beside.ROWS[row][0]
+    assert gradients[0].shape == (32, channels)
+    assert len(gradients) == (5 if "factorized" in row else 1)
+    assert all(np.any(gradient != 0) for gradient in gradients[:1])
