@@ -108,3 +108,8 @@ def test_a_step_has_gradients_of_latents_and_parameters(row, monkeypatch):
     assert gradients[0].shape == (32, channels)
     assert len(gradients) == (5 if "factorized" in row else 1)
     assert all(np.any(gradient != 0) for gradient in gradients[:1])
+
+
+def test_the_page_has_the_table_of_all_runs():
+    page = family.FOLDER.with_name("quantizers.md").read_text()
+    assert family.table(family.FOLDER) in page

@@ -389,7 +389,7 @@ def test_those_without_a_codebook_are_shared_as_well(stage):
         (VectorQuantizer(K, D), 0, "num_quantizers of shared stages must be"),
         (
             [VectorQuantizer(K, D)] * 2,
-            2,
+            None,
             "needs a single quantizer that is not",
         ),
         (

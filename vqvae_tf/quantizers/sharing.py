@@ -127,7 +127,6 @@ def check_shared(quantizer: Any, count: int | None) -> list[Any]:
     Raises:
         ValueError: for anything else.
     """
-    count = check_positive("num_quantizers of shared stages", count)
     made_of_others = hasattr(quantizer, "stages") or hasattr(
         quantizer, "quantizers"
     )
@@ -137,6 +136,7 @@ def check_shared(quantizer: Any, count: int | None) -> list[Any]:
             f"for all stages. Received: stages={quantizer!r}. Leave shared out "
             "if each stage is to have its own."
         )
+    count = check_positive("num_quantizers of shared stages", count)
     return [quantizer] * count
 
 
