@@ -5,6 +5,9 @@ import re
 
 import numpy as np
 
+from vqvae_tf import VectorQuantizer, recipes
+from vqvae_tf.recipes import building
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 
@@ -102,6 +105,15 @@ def test_snippets_of_semantic_ids_run():
     assert len(np.unique(names["distinct"], axis=0)) == 512
 
 
+def test_snippets_of_training_run_in_a_recipe():
+    config = recipes.defaults("pictures")
+    (block,) = snippets(ROOT / "docs" / "training.md")
+    exec(compile(block, "training.md", "exec"), {"config": config})
+    quantizer = building.make(config, "quantizer")
+    assert type(quantizer) is VectorQuantizer
+    assert quantizer.initialization.iterations == 10
+
+
 def test_the_code_of_every_page_runs_somewhere():
     found = {
         page.name
@@ -110,5 +122,6 @@ def test_the_code_of_every_page_runs_somewhere():
     }
     here = {"README.md", "models.md", "keras.md", "scale.md", "speech.md"}
     here |= {"troubleshooting.md", "migrating.md", "semantic_ids.md"}
+    here |= {"training.md"}
     # tests/encoding/test_dataset.py, tests/export/
     assert found == here | {"encoding.md", "serving.md"}
