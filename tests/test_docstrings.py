@@ -36,7 +36,9 @@ def modules():
 # Tracing takes these some 10 seconds each.
 SLOW = (
     "vqvae_tf.densities.waveform.WaveformDensity",
+    "vqvae_tf.densities.autoregressive.code_transformer.CodeTransformer",
     "vqvae_tf.densities.autoregressive.pixel_cnn.PixelCNN",
+    "vqvae_tf.densities.autoregressive.pixel_snail.PixelSNAIL",
     "vqvae_tf.models.video_generator.VideoGenerator",
     "vqvae_tf.evaluation.speech.judges.train_judge",
     "vqvae_tf.evaluation.speech.probes.probe",

@@ -22,6 +22,7 @@ from vqvae_tf import (  # noqa: E402
 from vqvae_tf.densities import (  # noqa: E402
     Bernoulli,
     Categorical,
+    CodeTransformer,
     ConditionalDensity,
     DensityModel,
     DiscretizedLogistic,
@@ -29,6 +30,7 @@ from vqvae_tf.densities import (  # noqa: E402
     FactorizedDensity,
     Gaussian,
     PixelCNN,
+    PixelSNAIL,
     WaveformDensity,
     WaveNet,
 )
@@ -68,6 +70,7 @@ __all__ = [
     "Bernoulli",
     "Categorical",
     "CodeEmbedding",
+    "CodeTransformer",
     "ConditionalDensity",
     "Decoder",
     "DenseDecoder",
@@ -84,6 +87,7 @@ __all__ = [
     "MuLaw",
     "PastFrames",
     "PixelCNN",
+    "PixelSNAIL",
     "PixelScaling",
     "ResidualBlock",
     "ResidualStack",

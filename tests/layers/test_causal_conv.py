@@ -8,7 +8,11 @@ import pytest
 import tensorflow as tf
 
 from support import processors
-from vqvae_tf.layers.causal_conv import CausalConv1D, VerticalConv2D
+from vqvae_tf.layers.causal_conv import (
+    CausalConv1D,
+    DownRightConv2D,
+    VerticalConv2D,
+)
 
 HEIGHT, WIDTH = 8, 8
 
@@ -78,6 +82,24 @@ def test_vertical_layer_equals_a_masked_convolution(include_current):
     masked = np.zeros([7, 5, 4, 6], np.float32)  # centre: row 3
     first = 1 if include_current else 0
     masked[first : first + 3] = layer.kernel.numpy()
+    expected = tf.nn.conv2d(x, masked, 1, "SAME")
+    np.testing.assert_allclose(result, expected, atol=1e-5)
+
+
+def test_down_right_layer_sees_exactly_what_is_above_and_to_the_left():
+    layer = DownRightConv2D(5, (2, 3))
+    (r, c), (r0, c0) = offsets([HEIGHT, WIDTH])
+    expected = (r >= r0) & (r - r0 < 2) & (c >= c0) & (c - c0 < 3)
+    result = sees(layer, [1, HEIGHT, WIDTH, 3])
+    np.testing.assert_array_equal(result, expected)
+
+
+def test_down_right_layer_equals_a_masked_convolution():
+    layer = DownRightConv2D(6, (2, 3))
+    x = np.random.default_rng(0).normal(size=[2, 7, 6, 4]).astype("float32")
+    result = layer(x)
+    masked = np.zeros([3, 5, 4, 6], np.float32)  # its centre is (1, 2)
+    masked[:2, :3] = layer.kernel.numpy()
     expected = tf.nn.conv2d(x, masked, 1, "SAME")
     np.testing.assert_allclose(result, expected, atol=1e-5)
 

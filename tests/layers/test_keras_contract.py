@@ -13,7 +13,11 @@ from keras.src.testing import TestCase
 
 from vqvae_tf import bottlenecks, layers, networks, quantizers
 from vqvae_tf.layers.batch_norm import BatchNorm
-from vqvae_tf.layers.causal_conv import CausalConv1D, VerticalConv2D
+from vqvae_tf.layers.causal_conv import (
+    CausalConv1D,
+    DownRightConv2D,
+    VerticalConv2D,
+)
 
 SPEECH = dict(sample_rate=800, num_mels=3, window=16, hop=4)
 
@@ -117,6 +121,9 @@ CASES = {
         CausalConv1D,
         dict(filters=3, kernel_size=2, dilation_rate=2),
         floats(2, 6, 4),
+    ),
+    "DownRightConv2D": Case(
+        DownRightConv2D, dict(filters=3), floats(2, 4, 4, 2)
     ),
     "VerticalConv2D": Case(
         VerticalConv2D, dict(filters=3, kernel_size=(2, 3)), floats(2, 4, 4, 2)

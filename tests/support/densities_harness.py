@@ -1,8 +1,129 @@
 """What the tests of densities of codes share."""
 
+import itertools
+
 import keras
 import numpy as np
 import tensorflow as tf
+
+CONDITIONAL = {
+    "global_channels": 4,
+    "local_channels": 6,
+    "local_upsampling": 2,
+}
+
+
+def perturbed(density, scale=0.2):
+    """Builds a density with weights and biases larger than at the start."""
+    density.build()
+    rng = np.random.default_rng(7)
+    for v in density.trainable_variables:
+        v.assign(v + scale * rng.normal(size=v.shape))
+    return density
+
+
+def random_codes(density, batch, grid=None):
+    """Returns codes int32 `[batch, *grid]`, or with an axis of codebooks."""
+    groups = density.num_codebooks
+    shape = [batch, *(grid or density.event_shape)]
+    shape += [groups] if groups > 1 else []
+    rng = np.random.default_rng(0)
+    return rng.integers(0, min(density.num_codes), shape, dtype=np.int32)
+
+
+def random_context(density, batch, grid=None):
+    """Returns the entries that the density expects, as arrays."""
+    rng = np.random.default_rng(1)
+    factor = density.local_upsampling
+    sizes = [size // factor for size in grid or density.event_shape]
+    context = {}
+    if density.global_channels:
+        shape = [batch, density.global_channels]
+        context["global"] = rng.normal(size=shape).astype(np.float32)
+    if density.local_channels:
+        shape = [batch, *sizes, density.local_channels]
+        context["local"] = rng.normal(size=shape).astype(np.float32)
+    return context
+
+
+def check_sees_all_of_the_past(density):
+    """Each code's logits depend on all earlier codes, and on no other.
+
+    Args:
+        density: a `CodeNetwork` without contexts.
+    """
+    codes = random_codes(density, 1)
+    codes = codes.reshape(1, *density.event_shape, density.num_codebooks)
+    embedded = density.embed(tf.constant(codes))
+    weights = np.random.default_rng(0).normal(size=density.num_embeddings)
+    weights = tf.constant(weights, tf.float32)
+
+    def function(embedded):
+        logits = density.of_embedded(embedded)
+        return tf.reshape(tf.linalg.matvec(logits, weights), [-1])
+
+    order = np.arange(codes.size)
+    np.testing.assert_array_equal(
+        dependence(function, embedded), order[:, None] > order
+    )
+
+
+def check_cached_equals_naive(density, grid, jit_compile=False, atol=1e-5):
+    """The sampler's logits are those of a forward pass."""
+    codes, context = (
+        random_codes(density, 2, grid),
+        random_context(density, 2, grid),
+    )
+    naive, cached = (
+        tf.function(function, jit_compile=jit_compile, autograph=False)
+        for function in (density.logits, density._cached_logits)
+    )
+    expected = naive(codes, context)
+    assert np.std(expected) > 0.3
+    result = cached(codes, context)
+    np.testing.assert_allclose(result, expected, atol=atol, rtol=0)
+
+
+def check_probabilities_sum_to_one(density, grid):
+    """Over all codes of a small grid; contexts are random."""
+    groups, size = density.num_codebooks, density.num_embeddings
+    shape = [*grid, groups] if groups > 1 else grid
+    every = itertools.product(range(size), repeat=int(np.prod(shape)))
+    values = np.array(list(every), np.int32).reshape(-1, *shape)
+    context = random_context(density, 1, grid)
+    context = {k: np.repeat(v, len(values), 0) for k, v in context.items()}
+    log_prob = density.log_prob(values, context).numpy().astype(np.float64)
+    np.testing.assert_allclose(np.exp(log_prob).sum(), 1, atol=1e-5)
+    assert np.exp(log_prob).max() > 1.5 / len(values)  # not just uniform
+
+
+def check_sampling(density, naive_sampler):
+    """Samples, completions and options; cached equals naive.
+
+    Args:
+        density: one with `CONDITIONAL` contexts.
+        naive_sampler: `NaiveSampler` of benchmarks/naive_sampling.py.
+    """
+    context = random_context(density, 2)
+    drawn = density.sample(context=context, seed=5)
+    expected = naive_sampler(density, context)(2, [5])[0]
+    np.testing.assert_array_equal(drawn, expected)
+    options = dict(temperature=0.8, top_k=4, top_p=0.9)
+    drawn = density.sample(context=context, seed=5, **options)
+    expected = naive_sampler(density, context, **options)(2, [5])[0]
+    np.testing.assert_array_equal(drawn, expected)
+    greedy = density.sample(context=context, temperature=0.0)
+    best = np.argmax(density.logits(greedy, context), axis=-1)
+    np.testing.assert_array_equal(greedy, best)
+    # Completion: what is given stays, the rest is the best given it.
+    given, keep = random_codes(density, 2), np.zeros(drawn.shape[:3], bool)
+    keep[:, 1::2] = True
+    done = density.sample(
+        context=context, given=given, given_mask=keep, temperature=0.0
+    ).numpy()
+    np.testing.assert_array_equal(done[keep], given[keep])
+    best = np.argmax(density.logits(done, context), axis=-1)
+    np.testing.assert_array_equal(done[~keep], best[~keep])
 
 
 def dependence(function, inputs):

@@ -10,7 +10,7 @@ import tensorflow as tf
 from vqvae_tf.bottlenecks import estimators
 from vqvae_tf.bottlenecks.base import Bottleneck, Draw
 from vqvae_tf.layers.row_noise import RowNoise
-from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.checks import check_choice, check_positive
 
 ESTIMATORS = ("elbo", "iwae", "vimco")
 
@@ -59,12 +59,8 @@ class Stochastic(RowNoise, Bottleneck):
         **kwargs: Any,
     ) -> None:
         super().__init__(seed, **kwargs)
-        if estimator not in self.estimators:
-            raise ValueError(
-                f"{type(self).__name__}: estimator must be one of "
-                f"{', '.join(self.estimators)}. Received: {estimator!r}."
-            )
-        self.estimator = estimator
+        name = f"{type(self).__name__}: estimator"
+        self.estimator = check_choice(name, estimator, self.estimators)
         self.num_samples = check_positive("num_samples", num_samples)
         if estimator == "vimco" and num_samples < 2:
             raise ValueError(

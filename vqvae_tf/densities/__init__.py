@@ -1,6 +1,10 @@
 """Densities: decoders p(x | z) and priors p(z) behind one interface."""
 
+from vqvae_tf.densities.autoregressive.code_transformer import (
+    CodeTransformer,
+)
 from vqvae_tf.densities.autoregressive.pixel_cnn import PixelCNN
+from vqvae_tf.densities.autoregressive.pixel_snail import PixelSNAIL
 from vqvae_tf.densities.autoregressive.wavenet import WaveNet
 from vqvae_tf.densities.base import DensityModel
 from vqvae_tf.densities.conditional import ConditionalDensity
@@ -19,6 +23,7 @@ from vqvae_tf.densities.waveform import WaveformDensity
 __all__ = [
     "Bernoulli",
     "Categorical",
+    "CodeTransformer",
     "ConditionalDensity",
     "DensityModel",
     "DiscretizedLogistic",
@@ -27,6 +32,7 @@ __all__ = [
     "Gaussian",
     "Likelihood",
     "PixelCNN",
+    "PixelSNAIL",
     "Sampling",
     "WaveNet",
     "WaveformDensity",

@@ -30,15 +30,10 @@ class _CausalConv(Configured):
     """The kernel and bias of a causal convolution of any rank."""
 
     def __init__(
-        self,
-        filters: int,
-        include_current: bool = True,
-        use_bias: bool = True,
-        **kwargs: Any,
+        self, filters: int, use_bias: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.filters = check_positive("filters", filters)
-        self.include_current = bool(include_current)
         self.use_bias = bool(use_bias)
         self.bias = None
 
@@ -122,7 +117,8 @@ class CausalConv1D(_CausalConv):
         use_bias: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(filters, include_current, use_bias, **kwargs)
+        super().__init__(filters, use_bias, **kwargs)
+        self.include_current = bool(include_current)
         self.kernel_size = check_positive("kernel_size", kernel_size)
         self.dilation_rate = check_positive("dilation_rate", dilation_rate)
 
@@ -238,7 +234,8 @@ class VerticalConv2D(_CausalConv):
         use_bias: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(filters, include_current, use_bias, **kwargs)
+        super().__init__(filters, use_bias, **kwargs)
+        self.include_current = bool(include_current)
         rows, columns = kernel_size
         self.kernel_size = (
             check_positive("kernel_size", rows),
@@ -260,3 +257,65 @@ class VerticalConv2D(_CausalConv):
         x = tf.pad(inputs, [[0, 0], [0, 0], [side, side], [0, 0]])
         kernel = self._weight(self.kernel)
         return self._add_bias(tf.nn.conv2d(x, kernel, 1, "VALID"))
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class DownRightConv2D(_CausalConv):
+    """A convolution of images that sees what is above and to the left.
+
+    With `kernel_size=(n, k)` the output in row r, column c depends on the rows
+    `r-n+1, ..., r` and the columns `c-k+1, ..., c`. A chain of them sees
+    nothing above and to the right of a position, which PixelSNAIL leaves to
+    its attention.
+
+    Args:
+        filters: int, the number of output channels.
+        kernel_size: (rows, columns), integers; by default (2, 2).
+        use_bias: bool, whether a bias is added; True by default.
+
+    Call arguments:
+        inputs: float `[batch, height, width, channels]`.
+
+    Returns:
+        `[batch, height, width, filters]`.
+
+    Raises:
+        ValueError: for sizes that are not positive, or unknown channels.
+
+    Example: sums of all that is above and to the left.
+
+    >>> conv = DownRightConv2D(filters=1, kernel_size=(2, 2))
+    >>> conv.build([None, None, None, 1])
+    >>> _ = conv.kernel.assign(tf.ones([2, 2, 1, 1]))
+    >>> images = tf.reshape(tf.range(4.0), [1, 2, 2, 1])
+    >>> conv(images).numpy().ravel().tolist()
+    [0.0, 1.0, 2.0, 6.0]
+
+    References:
+        Salimans et al. 2017, arXiv:1701.05517, section 2.5.
+        Chen et al. 2017, arXiv:1712.09763, section 3.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: tuple[int, int] = (2, 2),
+        use_bias: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(filters, use_bias, **kwargs)
+        rows, columns = kernel_size
+        self.kernel_size = (
+            check_positive("the rows of kernel_size", rows),
+            check_positive("the columns of kernel_size", columns),
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self._add_weights(self.kernel_size, input_shape[-1])
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        rows, columns = self.kernel_size
+        before = [[0, 0], [rows - 1, 0], [columns - 1, 0], [0, 0]]
+        kernel = self._weight(self.kernel)
+        outputs = tf.nn.conv2d(tf.pad(inputs, before), kernel, 1, "VALID")
+        return self._add_bias(outputs)

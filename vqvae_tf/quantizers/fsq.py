@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.quantizers.base import Quantizer
-from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.checks import check_choice, check_positive
 
 # How latents are scaled before tanh: 2 sigmoid(1.6 z) - 1 is tanh(0.8 z).
 _BOUNDS = {"tanh": 1.0, "sigmoid": 0.8}
@@ -88,12 +88,7 @@ class FSQ(Quantizer):
         self.levels = _check_levels(levels, symmetric)
         super().__init__(math.prod(self.levels), len(self.levels), **kwargs)
         self.symmetric = bool(symmetric)
-        if bound not in _BOUNDS:
-            raise ValueError(
-                f"bound must be one of {', '.join(_BOUNDS)}. Received: "
-                f"bound={bound!r}."
-            )
-        self.bound = bound
+        self.bound = check_choice("bound", bound, _BOUNDS)
         # One channel a row, since rows are long and channels are few. The first
         # channel counts fastest, as in the paper's code.
         self._sizes = np.array(self.levels, np.int32).reshape(-1, 1, 1)

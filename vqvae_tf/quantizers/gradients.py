@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from vqvae_tf.utils.checks import check_choice
+
 # Norm of the sum of two directions below which they count as opposite.
 _OPPOSITE = 1e-6
 
@@ -64,12 +66,7 @@ GRADIENTS = {"straight_through": straight_through, "rotation": rotation}
 
 def check_gradient(name: str) -> str:
     """Returns the name; raises ValueError unless it is one of `GRADIENTS`."""
-    if name not in GRADIENTS:
-        raise ValueError(
-            f"gradient must be one of {', '.join(GRADIENTS)}. Received: "
-            f"gradient={name!r}."
-        )
-    return name
+    return check_choice("gradient", name, GRADIENTS)
 
 
 def mean_squares(difference: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:

@@ -16,7 +16,7 @@ from vqvae_tf.quantizers.learned_codebook import LearnedCodebook
 from vqvae_tf.quantizers.regularization import check_regularizers
 from vqvae_tf.quantizers.sampling import SoftmaxSampling, check_sampling
 from vqvae_tf.runtime import random
-from vqvae_tf.utils.checks import check_not_negative
+from vqvae_tf.utils.checks import check_choice, check_not_negative
 
 _DISTANCES = ("euclidean", "cosine")
 _SAMPLING = -4  # a stream of the seed; training steps have 0 and above
@@ -171,12 +171,7 @@ class VectorQuantizer(LearnedCodebook):
             "commitment_cost", commitment_cost
         )
         self.gradient = check_gradient(gradient)
-        if distance not in _DISTANCES:
-            raise ValueError(
-                f"distance must be one of {', '.join(_DISTANCES)}. Received: "
-                f"distance={distance!r}."
-            )
-        self.distance = distance
+        self.distance = check_choice("distance", distance, _DISTANCES)
         self.regularizers = check_regularizers(regularizers)
         self.sampling = check_sampling(sampling)
 

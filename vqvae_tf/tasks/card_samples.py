@@ -9,6 +9,7 @@ from vqvae_tf.data.pictures.shapes import load_shapes
 from vqvae_tf.samples.clips import ACTIONS, known_frames
 from vqvae_tf.samples.digits import sample_digits
 from vqvae_tf.samples.photos import sample_pictures
+from vqvae_tf.utils.checks import check_choice
 
 SOURCES = {
     "photos": "Photos under free licences "
@@ -40,11 +41,7 @@ def known_images(kind: str, size: int, channels: int = 3) -> np.ndarray:
         return np.stack(
             [data.load_picture(p, size, channels) for p in sample_pictures()]
         )
-    if kind not in recipes.CARD_SAMPLES:
-        raise ValueError(
-            f"card.samples must be one of {', '.join(recipes.CARD_SAMPLES)}. "
-            f"Received: {kind!r}."
-        )
+    check_choice("card.samples", kind, recipes.CARD_SAMPLES)
     found = convert_channels(_STORED[kind](), channels)
     return np.stack([data.resize_and_crop(image, size) for image in found])
 

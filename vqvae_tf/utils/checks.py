@@ -7,7 +7,7 @@ tensors whose values are known only when a graph runs.
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -65,6 +65,15 @@ def check_integer(
 def check_positive(name: str, value: object) -> int:
     """Returns value as an int; raises ValueError unless an integer > 0."""
     return check_integer(name, value, 1, expected="a positive integer")
+
+
+def check_choice(name: str, value: str, choices: Iterable[str]) -> str:
+    """Returns value; raises ValueError unless it is one of the choices."""
+    if value not in tuple(choices):
+        raise ValueError(
+            f"{name} must be one of {', '.join(choices)}. Received: {value!r}."
+        )
+    return value
 
 
 def check_odd(name: str, value: object, at_least: int = 1) -> int:

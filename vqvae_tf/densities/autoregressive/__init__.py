@@ -1,1 +1,1 @@
-"""PixelCNN and WaveNet, and sampling from them."""
+"""Autoregressive densities of codes, and sampling from them."""

@@ -21,7 +21,7 @@ from vqvae_tf.utils.code_sizes import as_argument, check_code_sizes, first_rows
 
 
 class CodeNetwork(CodeDensity):
-    """The base of PixelCNN and WaveNet.
+    """The base of PixelCNN, PixelSNAIL, CodeTransformer and WaveNet.
 
     Codes are embedded, mapped to features by a causal network, and to logits
     by a head. Constructors of subclasses call `_make_inputs`, then create

@@ -1,0 +1,94 @@
+"""Attention equals NumPy's; what is kept equals what is computed at once."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vqvae_tf.densities.autoregressive.attention import (
+    CausalAttention,
+    shares_of,
+)
+from vqvae_tf.densities.autoregressive.positions import Rotation
+
+BATCH, TIME = 2, 6
+
+
+def made(strict):
+    layer = CausalAttention(
+        2, 4, 3, query_inputs=5, key_inputs=7, strict=strict
+    )
+    layer.build()
+    rng = np.random.default_rng(0)
+    for v in layer.trainable_variables:
+        v.assign(rng.normal(size=v.shape))
+    queries = rng.normal(size=[BATCH, TIME, 5]).astype(np.float32)
+    keys = rng.normal(size=[BATCH, TIME, 7]).astype(np.float32)
+    return layer, queries, keys
+
+
+def in_numpy(layer, queries, keys):
+    """Position by position, head by head, in float64."""
+
+    def dense(layer, x):
+        return x @ np.float64(layer.kernel) + np.float64(layer.bias)
+
+    q = dense(layer.to_queries, queries).reshape(BATCH, TIME, 2, 4)
+    pairs = dense(layer.to_pairs, keys).reshape(BATCH, TIME, 2, 7)
+    result = np.zeros([BATCH, TIME, 2, 3])
+    for b, t, h in np.ndindex(BATCH, TIME, 2):
+        seen = pairs[b, : t if layer.strict else t + 1, h]
+        if layer.strict:
+            seen = np.concatenate([np.float64(layer.start)[h : h + 1], seen])
+        shares = np.exp(seen[:, :4] @ q[b, t, h] / 2)
+        result[b, t, h] = shares / shares.sum() @ seen[:, 4:]
+    return result.reshape(BATCH, TIME, 6)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_attention_equals_numpy(strict):
+    layer, queries, keys = made(strict)
+    expected = in_numpy(layer, queries, keys)
+    np.testing.assert_allclose(layer(queries, keys), expected, atol=1e-5)
+
+
+def test_large_scores_do_not_overflow():
+    layer, queries, keys = made(True)
+    expected = in_numpy(layer, 20 * queries, keys)
+    result = layer(20 * queries, keys)
+    np.testing.assert_allclose(result, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("strict, turned", [(False, True), (True, False)])
+def test_a_position_at_a_time_equals_all_at_once(strict, turned):
+    layer, queries, keys = made(strict)
+    rotation = Rotation(2, 3, 4) if turned else None
+    expected = layer(queries, keys, rotate=rotation)
+    steps = layer.steps(BATCH)
+    pairs, results = steps.empty(TIME), []
+    for t in range(TIME):
+        rotate = rotation and (lambda x, t=t: rotation(x, t))
+        if strict:  # a position's own key comes later
+            results.append(steps.attend(pairs, t, queries[:, t], rotate))
+            pairs = steps.add(pairs, t, keys[:, t], rotate)
+        else:
+            pairs = steps.add(pairs, t, keys[:, t], rotate)
+            results.append(steps.attend(pairs, t, queries[:, t], rotate))
+    np.testing.assert_allclose(np.stack(results, 1), expected, atol=1e-5)
+
+
+def test_config():
+    layer = made(True)[0]
+    copy = CausalAttention.from_config(layer.get_config())
+    assert copy.get_config() == layer.get_config() and copy.strict
+    with pytest.raises(ValueError, match="num_heads must be a positive"):
+        CausalAttention(0, 4, 4, 8, 8)
+
+
+def test_half_precision_computes_the_softmax_in_float32():
+    scores = tf.zeros([1, 300], tf.bfloat16)
+    shares = shares_of(scores, tf.ones([300], tf.bool))
+    assert shares.dtype == tf.bfloat16
+    # The 300 terms of a sum in bfloat16 would end at 256.
+    np.testing.assert_array_equal(
+        shares, tf.cast(tf.fill([1, 300], 1 / 300), tf.bfloat16)
+    )

@@ -1,0 +1,149 @@
+"""The Transformer over codes: causality, log_prob, sampling, saving."""
+
+import importlib.util
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from support import densities_harness as harness
+from support.densities_harness import CONDITIONAL
+from support.harness import run_density_test, run_two_replica_test
+from vqvae_tf.densities.autoregressive.code_transformer import CodeTransformer
+
+ROOT = pathlib.Path(__file__).parents[3]
+_spec = importlib.util.spec_from_file_location(
+    "naive_sampling", ROOT / "benchmarks" / "naive_sampling.py"
+)
+_naive = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_naive)
+GRID = (4, 6)
+POSITIONS = ["rotary", "learned"]
+
+
+def small(num_embeddings=5, num_codebooks=1, scale=0.2, **options):
+    keras.utils.set_random_seed(7)
+    sizes = dict(
+        event_shape=GRID,
+        hidden_channels=16,
+        num_layers=2,
+        num_heads=2,
+        head_channels=16,
+    )
+    density = CodeTransformer(
+        num_embeddings, num_codebooks=num_codebooks, **{**sizes, **options}
+    )
+    return harness.perturbed(density, scale)
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+@pytest.mark.parametrize("num_codebooks", [1, 3])
+def test_sees_exactly_the_past(num_codebooks, positions):
+    harness.check_sees_all_of_the_past(
+        small(num_codebooks=num_codebooks, positions=positions)
+    )
+
+
+@pytest.mark.parametrize(
+    "num_codebooks, positions, jit_compile",
+    [(1, "rotary", True), (3, "rotary", False), (1, "learned", False)],
+)
+def test_cached_logits_equal_naive_ones(num_codebooks, positions, jit_compile):
+    density = small(
+        num_codebooks=num_codebooks, positions=positions, **CONDITIONAL
+    )
+    # The learned places of a smaller grid are those of the first rows.
+    grid = GRID if num_codebooks == 1 else (6, 10)
+    harness.check_cached_equals_naive(density, grid, jit_compile)
+
+
+@pytest.mark.parametrize(
+    "num_embeddings, num_codebooks, grid", [(3, 1, (2, 2)), (2, 2, (1, 3))]
+)
+def test_probabilities_sum_to_one(num_embeddings, num_codebooks, grid):
+    density = small(num_embeddings, num_codebooks, global_channels=2)
+    harness.check_probabilities_sum_to_one(density, grid)
+
+
+def test_codebooks_of_different_sizes():
+    density = small([4, 2], 2)
+    codes = density.sample(8, seed=0).numpy()
+    assert codes[..., 0].max() == 3 and codes[..., 1].max() == 1
+    logits = density.logits(codes).numpy()
+    assert np.all(logits[..., 1, 2:] == -1e38)
+
+
+def test_samples_equal_those_of_a_forward_pass_each():
+    density = small(6, 2, **CONDITIONAL)
+    harness.check_sampling(density, _naive.NaiveSampler)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(num_codebooks=2, **CONDITIONAL),
+        pytest.param(dict(positions="learned"), marks=pytest.mark.slow),
+    ],
+)
+def test_harness(options):
+    density = small(**options)
+    codes = harness.random_codes(density, 4)
+    context = harness.random_context(density, 4)
+    mask = np.random.default_rng(2).integers(0, 2, [4, *GRID]).astype(bool)
+    shape = codes.shape if context else (1, *codes.shape[1:])
+    run_density_test(
+        lambda **kwargs: small(**options, **kwargs),
+        codes,
+        context or None,
+        shape,
+        mask,
+    )
+
+
+@pytest.mark.slow
+def test_two_replicas_train_as_one_device():
+    def make():
+        density = small(scale=0.1, dropout=0.1, **CONDITIONAL)
+        density.compile(keras.optimizers.SGD(0.05))
+        return density
+
+    density = small(**CONDITIONAL)
+    codes = harness.random_codes(density, 4)
+    run_two_replica_test(make, (codes, harness.random_context(density, 4)))
+
+
+def test_exported_sampler(tmp_path):
+    density = small(num_codebooks=2, **CONDITIONAL)
+    draw = harness.exported_sampler(density, tmp_path)
+    for batch, grid in [(1, (4, 4)), (3, (8, 6))]:
+        context = harness.random_context(density, 1, grid)
+        context = {k: tf.constant(v) for k, v in context.items()}
+        expected = density.sample(batch, context, temperature=0.9, seed=9)
+        np.testing.assert_array_equal(draw(batch, 0.9, 9, context), expected)
+
+
+def test_learned_positions_are_of_the_grid_or_of_smaller_ones():
+    density = small(positions="learned")
+    assert density.sample(event_shape=(3, 2)).shape == (1, 3, 2)
+    with pytest.raises(
+        (ValueError, tf.errors.InvalidArgumentError), match="Learned positions"
+    ):
+        density.log_prob(np.zeros([1, 5, 6], np.int32))
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(positions="sine"), "positions must be one of rotary, learned"),
+        (dict(num_heads=3), "must be a multiple of num_heads"),
+        (dict(hidden_channels=12), "of four times num_heads"),
+        (dict(num_layers=0), "num_layers must be a positive"),
+        (dict(mlp_channels=-1), "mlp_channels must be a positive"),
+        (dict(local_upsampling=2), "local_upsampling needs local_channels"),
+    ],
+)
+def test_errors(options, message):
+    with pytest.raises(ValueError, match=message):
+        small(**options)

@@ -1,0 +1,229 @@
+"""A decoder-only Transformer: an autoregressive density of grids of codes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from vqvae_tf.densities.autoregressive import stepping
+from vqvae_tf.densities.autoregressive.code_head import CodeHead
+from vqvae_tf.densities.autoregressive.code_network import CodeNetwork
+from vqvae_tf.densities.autoregressive.positions import Rotation
+from vqvae_tf.densities.autoregressive.transformer_layer import (
+    TransformerInput,
+    TransformerLayer,
+    TransformerSteps,
+)
+from vqvae_tf.layers.dropout import Dropout
+from vqvae_tf.utils.checks import check_choice, check_positive
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class CodeTransformer(CodeNetwork):
+    """Decoder-only Transformer over grids of codes.
+
+    `log p(x | c) = sum_t log p(x_t | x_{<t}, c)` over the positions of a grid
+    in raster order and, at each position, over its codebooks in order. Every
+    position sees all earlier ones, at a cost that grows with the square of
+    their number. The logits of a position are computed from its place, the
+    contexts, and the codes before it, the first of which is a learned start.
+
+    Args:
+        num_embeddings: K, codes are in 0..K-1; or a sequence of G numbers, one
+            for each codebook.
+        event_shape: the grid, (height, width), that `sample` draws by default.
+            With rotary positions other grids can be evaluated and sampled
+            too, with learned ones smaller grids.
+        num_codebooks: G; codes have a last axis G if it is > 1.
+        hidden_channels: channels of the residual stream.
+        num_layers: the number of layers.
+        num_heads: of each layer's attention; divides hidden_channels.
+        mlp_channels: hidden units of each layer's perceptron; by default four
+            times hidden_channels.
+        head_channels: channels of each codebook's hidden layer in the head.
+        dropout: the rate on the inputs and on both branches of each layer, in
+            training.
+        positions: `"rotary"`, turned queries and keys, or `"learned"`, added
+            embeddings of rows and columns.
+        global_channels: channels of `context["global"]`, a projection of
+            which is added at each position; None for no such context.
+        local_channels: channels of `context["local"]`, or None, likewise.
+        local_upsampling: ratio of the grid's size to that of the local
+            context, which is upsampled by transposed convolutions.
+
+    Call arguments, Returns:
+        As for `PixelCNN`.
+
+    Raises:
+        ValueError: for codes of the wrong shape or (eagerly) outside 0..K-1,
+            and for missing, unexpected or misshapen context entries.
+            `InvalidArgumentError` for grids beyond learned positions.
+
+    Example: a class-conditional prior over 8x8 codes.
+
+    >>> prior = CodeTransformer(
+    ...     512, (8, 8), hidden_channels=32, num_layers=2, global_channels=10
+    ... )
+    >>> codes, label = tf.zeros([2, 8, 8], tf.int32), tf.one_hot([3, 5], 10)
+    >>> prior.log_prob(codes, {"global": label}).shape
+    TensorShape([2])
+    >>> prior.sample(context={"global": label}, seed=0).shape
+    TensorShape([2, 8, 8])
+
+    References:
+        Vaswani et al. 2017, arXiv:1706.03762.
+        Esser et al. 2021, arXiv:2012.09841, section 3.2 (over codes).
+        Su et al. 2021, arXiv:2104.09864 (rotary positions).
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int | Sequence[int],
+        event_shape: tuple[int, ...] = (32, 32),
+        num_codebooks: int = 1,
+        hidden_channels: int = 256,
+        num_layers: int = 6,
+        num_heads: int = 4,
+        *,
+        mlp_channels: int | None = None,
+        head_channels: int = 256,
+        dropout: float = 0.0,
+        positions: str = "rotary",
+        global_channels: int | None = None,
+        local_channels: int | None = None,
+        local_upsampling: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        codes = (num_embeddings, event_shape, num_codebooks)
+        sizes = (hidden_channels, head_channels, dropout)
+        contexts = (global_channels, local_channels, local_upsampling)
+        super().__init__(*codes, *sizes, *contexts, **kwargs)
+        self.num_layers = check_positive("num_layers", num_layers)
+        self.num_heads = check_positive("num_heads", num_heads)
+        self.mlp_channels = check_positive(
+            "mlp_channels", mlp_channels or 4 * hidden_channels
+        )
+        self.positions = check_choice(
+            "positions", positions, ("rotary", "learned")
+        )
+        self._check_heads()
+        self._make_layers()
+
+    def _check_heads(self):
+        multiple = self.num_heads * (4 if self.positions == "rotary" else 1)
+        if self.hidden_channels % multiple:
+            raise ValueError(
+                "hidden_channels must be a multiple of num_heads, with rotary "
+                "positions of four times num_heads. Received: hidden_channels="
+                f"{self.hidden_channels}, num_heads={self.num_heads}, "
+                f'positions="{self.positions}".'
+            )
+
+    def _make_layers(self):
+        dtype, channels = self.dtype_policy, self.hidden_channels
+        local_channels = self._make_inputs()
+        self.inputs_ = TransformerInput(
+            channels,
+            self.event_shape if self.positions == "learned" else None,
+            self.global_channels,
+            local_channels,
+            dtype=dtype,
+            name="inputs",
+        )
+        self.layers_ = [
+            TransformerLayer(
+                channels,
+                self.num_heads,
+                self.mlp_channels,
+                dtype=dtype,
+                name=f"layer_{i}",
+            )
+            for i in range(self.num_layers)
+        ]
+        self.norm = keras.layers.LayerNormalization(
+            epsilon=1e-5, dtype=dtype, name="norm"
+        )
+        self.blocks = [self.inputs_, *self.layers_]
+        self.drop = Dropout(self.dropout, dtype=dtype)
+        self.head = CodeHead(
+            self.num_codes,
+            self.num_codebooks,
+            self.head_channels,
+            channels,
+            dtype=dtype,
+            name="head",
+        )
+
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
+        self.norm.build((None, None, self.hidden_channels))
+        super().build(input_shape)
+
+    def features(
+        self,
+        embedded: tf.Tensor,
+        global_context: tf.Tensor | None,
+        local_context: tf.Tensor | None,
+        drop: keras.layers.Layer | None,
+    ) -> tf.Tensor:
+        """Applies the layers; see `CodeNetwork.features`."""
+        shape = tf.shape(embedded)
+        embedded = tf.reduce_sum(embedded, axis=-2)
+        x = self.inputs_(embedded, global_context, local_context)
+        x = x if drop is None else drop(x)
+        rotate = self._rotation(shape[1], shape[2])
+        for layer in self.layers_:
+            x = layer(x, rotate=rotate, dropout=drop)
+        return tf.reshape(self.norm(x), tf.shape(embedded))
+
+    def _rotation(self, height, width):
+        if self.positions == "learned":
+            return None
+        of_head = self.hidden_channels // self.num_heads
+        return Rotation(height, width, of_head)
+
+    def visit(
+        self,
+        num_samples: int | tf.Tensor,
+        grid: Sequence[int | tf.Tensor],
+        context: dict[str, tf.Tensor] | None,
+        choose: Callable[..., tf.Tensor],
+        record: bool = False,
+    ) -> tf.Tensor:
+        contexts = self._contexts(context, grid, num_samples)
+        steps = _Steps(self, num_samples, grid, contexts)
+        return stepping.run(self, steps, num_samples, grid, choose, record)
+
+
+class _Steps(stepping.Steps):
+    """The layers, a position at a time, with keys and values that are kept."""
+
+    def __init__(self, density, num_samples, grid, contexts):
+        self.inputs, self.norm = density.inputs_, density.norm
+        self.num_samples, self.positions = num_samples, grid[0] * grid[1]
+        self.layers = [
+            TransformerSteps(layer, num_samples) for layer in density.layers_
+        ]
+        self.rotation = density._rotation(*grid)
+        biases = self.inputs.biases(*grid, *contexts)
+        shape = [tf.shape(biases)[0], self.positions, biases.shape[-1]]
+        self.biases = tf.broadcast_to(biases, shape)
+
+    def empty(self):
+        pairs = [layer.attention.empty(self.positions) for layer in self.layers]
+        return [self.inputs.first(self.num_samples), pairs]
+
+    def features(self, state, t):
+        newest, pairs = state
+        x = newest + tf.gather(self.biases, t, axis=1)
+        rotate = None
+        if self.rotation is not None:
+            rotate = lambda x: self.rotation(x, t)  # noqa: E731
+        added = []
+        for layer, kept in zip(self.layers, pairs):
+            x, kept = layer.step(x, kept, t, rotate)
+            added.append(kept)
+        return self.norm(x), added
+
+    def finish(self, pending, t, newest):
+        return [newest, pending]
