@@ -100,6 +100,17 @@ def test_layers_are_counted_before_they_are_made(copy):
         presets.load(copy)
     many["config"]["layers"] = [
         {
+            "class_name": "PixelSNAIL",
+            "registered_name": "vqvae_tf>PixelSNAIL",
+            "module": "vqvae_tf.densities.autoregressive.pixel_snail",
+            "config": {"num_blocks": 3000, "num_layers": 100},
+        }
+    ]
+    preset_files.write(copy, "config.json", config)
+    with pytest.raises(PresetError, match="asks for 300[0-9]{3} layers"):
+        presets.load(copy)
+    many["config"]["layers"] = [
+        {
             "class_name": "ReLU",
             "registered_name": None,
             "module": "keras.layers",

@@ -132,3 +132,27 @@ def test_arguments_that_a_class_cannot_take_are_explained(package):
     config = with_encoder("keras.layers:Conv2D", filters="x", kernel_size=3)
     with pytest.raises(ValueError, match="recipe's encoder: keras.layers:Conv"):
         building.make(config, "encoder")
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("PixelSNAIL", dict(num_blocks=1, num_heads=2, residual_channels=4)),
+        ("CodeTransformer", dict(num_heads=2, positions="learned")),
+    ],
+)
+def test_priors_with_attention_are_made_of_a_section(name, options):
+    config = small.recipe()
+    config.prior = recipes.defaults("pictures").prior
+    config.prior.update(
+        name=name,
+        event_shape=(4, 4),
+        hidden_channels=8,
+        num_layers=1,
+        head_channels=8,
+        **options,
+    )
+    prior = building.prior_of_codes(recipes.check_recipe(config))
+    assert type(prior).__name__ == name
+    assert {key: getattr(prior, key) for key in options} == options
+    assert prior.sample(2, seed=0).shape == (2, 4, 4)

@@ -47,6 +47,7 @@ _NUMBERS_OF_LAYERS = (
     "local_layers",
     "num_downsamples",
     "num_layers",
+    "num_output_layers",
     "num_residual_layers",
     "num_upsamples",
 )
@@ -235,6 +236,8 @@ def _count_layers(config):
         count += max(
             number("num_stacks", 2) * number("layers_per_stack", 10), 0
         )
+    if "num_blocks" in config:
+        count += max(number("num_blocks", 4) * number("num_layers", 4), 0)
     # A head has layers per codebook, a quantizer one array for all.
     if {"head_channels", "feature_channels"} & set(config):
         count += max(number("num_codebooks", 1), 0)
