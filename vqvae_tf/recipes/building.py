@@ -114,7 +114,14 @@ def code_sizes(config: ConfigDict) -> tuple[int, ...]:
 
 
 def make_optimizer(training: ConfigDict) -> keras.optimizers.Optimizer:
-    """Returns Adam with a linear warm-up and a cosine decay."""
+    """Returns Adam with a linear warm-up and a cosine decay.
+
+    With `ema_momentum` it also keeps moving averages of the weights, which
+    `training.averaging` puts in place.
+
+    Raises:
+        ValueError: for averages of bfloat16 weights.
+    """
     # Keras computes in the dtype of the weights. In bfloat16 0.999 rounds to 1,
     # so that the bias correction would make every step 0.
     weights = keras.config.dtype_policy().variable_dtype
@@ -126,4 +133,20 @@ def make_optimizer(training: ConfigDict) -> keras.optimizers.Optimizer:
         warmup_target=training.learning_rate,
         warmup_steps=training.warmup_steps,
     )
-    return Adam(schedule, beta_2=beta_2, global_clipnorm=training.clip_norm)
+    momentum = training.ema_momentum
+    if momentum is not None and weights == "bfloat16":
+        raise ValueError(
+            "Averages of weights in bfloat16 would not move, since small "
+            "differences are rounded away. Received: "
+            f'ema_momentum={momentum}, dtype_policy "bfloat16". Use '
+            '"mixed_bfloat16", or ema_momentum=None.'
+        )
+    optimizer = Adam(
+        schedule,
+        beta_2=beta_2,
+        global_clipnorm=training.clip_norm,
+        use_ema=momentum is not None,
+        ema_momentum=momentum or 0.0,
+    )
+    optimizer.keeps_weights = True  # so that a run can go on
+    return optimizer

@@ -106,6 +106,8 @@ def training(**items: object) -> ConfigDict:
         warmup_steps=100,
         final_learning_rate=1e-5,
         clip_norm=None,
+        # Of the weights' moving averages, which are used after the last step.
+        ema_momentum=None,
         steps_per_epoch=500,
         checkpoint_minutes=2.0,
     )

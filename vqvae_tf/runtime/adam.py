@@ -30,6 +30,10 @@ class Adam(keras.optimizers.Adam):
     """
 
     _powers = None
+    # With `use_ema`, Keras puts the averages in place of the weights whenever a
+    # fit ends, so that another one starts from them. If this is True, weights
+    # stay as the last step made them, and a later fit goes on.
+    keeps_weights = False
 
     def apply(
         self,
@@ -42,6 +46,12 @@ class Adam(keras.optimizers.Adam):
             super().apply(grads, trainable_variables)
         finally:
             self._powers = None  # tensors of one graph
+
+    def finalize_variable_values(
+        self, var_list: Sequence[keras.Variable]
+    ) -> None:
+        if not self.keeps_weights:
+            super().finalize_variable_values(var_list)
 
     def update_step(
         self,

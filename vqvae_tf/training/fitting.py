@@ -13,7 +13,12 @@ from ml_collections import ConfigDict
 
 from vqvae_tf.recipes import building
 from vqvae_tf.runtime import strategies
-from vqvae_tf.training import divergence, history, interruption
+from vqvae_tf.training import (
+    averaging,
+    divergence,
+    history,
+    interruption,
+)
 from vqvae_tf.training.checkpoints import Checkpoints
 from vqvae_tf.utils.progress import verbosity
 
@@ -32,7 +37,8 @@ def fit(
     """Fits one stage up to its number of steps, from its last checkpoint.
 
     If it is killed at any time and called again, the variables, history and
-    summaries are bit for bit those of an uninterrupted run.
+    summaries are bit for bit those of an uninterrupted run. With
+    `training.ema_momentum` the weights end as their averages.
 
     Args:
         model: a built model; it is compiled here.
@@ -55,8 +61,14 @@ def fit(
         model.optimizer.build(model.trainable_variables)
     checkpoints = Checkpoints(model, directory)
     done = checkpoints.restore()
-    if done >= training.steps:
-        return
+    if done < training.steps:
+        _fit_rest(model, training, batches, checkpoints, done, pictures)
+    averaging.use_averages(model)
+
+
+def _fit_rest(model, training, batches, checkpoints, done, pictures):
+    """Fits the steps after the first `done`."""
+    directory = checkpoints.directory
     logging.info("%s: steps %d to %d.", directory.name, done, training.steps)
     logs = directory.parent / "logs" / directory.name
     with interruption.requests() as request:
@@ -215,7 +227,8 @@ class Records(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         rate = float(tf.convert_to_tensor(self.model.optimizer.learning_rate))
         row = {**(logs or {}), "learning_rate": rate}
-        found = self.pictures()
+        with averaging.averaged(self.model):
+            found = self.pictures()
         row |= {k: v for k, v in found.items() if not np.ndim(v)}
         with self.writer.as_default(self.step):
             for name, value in row.items():

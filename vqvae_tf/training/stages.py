@@ -134,7 +134,15 @@ PRIOR = Plan(
 def steps_text(config: ConfigDict, plans: tuple[Plan, ...]) -> str:
     """Returns the training steps of a recipe's stages, as text."""
     return "".join(
-        plan.text.format(**config[plan.section].to_dict())
+        _text(plan, config[plan.section].to_dict())
         for plan in plans
         if plan.is_used(config)
     )
+
+
+def _text(plan, section):
+    text = plan.text.format(**section)
+    momentum = section.get("ema_momentum")
+    if momentum is None:
+        return text
+    return f"{text} with averaged weights (momentum {momentum})"
