@@ -37,6 +37,8 @@ def modules():
 SLOW = (
     "vqvae_tf.densities.waveform.WaveformDensity",
     "vqvae_tf.densities.autoregressive.code_transformer.CodeTransformer",
+    "vqvae_tf.densities.autoregressive.masked_code_transformer."
+    "MaskedCodeTransformer",
     "vqvae_tf.densities.autoregressive.pixel_cnn.PixelCNN",
     "vqvae_tf.densities.autoregressive.pixel_snail.PixelSNAIL",
     "vqvae_tf.models.video_generator.VideoGenerator",

@@ -3,6 +3,9 @@
 from vqvae_tf.densities.autoregressive.code_transformer import (
     CodeTransformer,
 )
+from vqvae_tf.densities.autoregressive.masked_code_transformer import (
+    MaskedCodeTransformer,
+)
 from vqvae_tf.densities.autoregressive.pixel_cnn import PixelCNN
 from vqvae_tf.densities.autoregressive.pixel_snail import PixelSNAIL
 from vqvae_tf.densities.autoregressive.wavenet import WaveNet
@@ -31,6 +34,7 @@ __all__ = [
     "FactorizedDensity",
     "Gaussian",
     "Likelihood",
+    "MaskedCodeTransformer",
     "PixelCNN",
     "PixelSNAIL",
     "Sampling",

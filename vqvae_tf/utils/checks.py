@@ -8,6 +8,7 @@ tensors whose values are known only when a graph runs.
 import math
 import numbers
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -67,11 +68,12 @@ def check_positive(name: str, value: object) -> int:
     return check_integer(name, value, 1, expected="a positive integer")
 
 
-def check_choice(name: str, value: str, choices: Iterable[str]) -> str:
+def check_choice(name: str, value: object, choices: Iterable) -> Any:
     """Returns value; raises ValueError unless it is one of the choices."""
     if value not in tuple(choices):
         raise ValueError(
-            f"{name} must be one of {', '.join(choices)}. Received: {value!r}."
+            f"{name} must be one of {', '.join(map(str, choices))}. Received: "
+            f"{value!r}."
         )
     return value
 

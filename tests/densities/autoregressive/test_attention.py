@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive.attention import (
-    CausalAttention,
+    SelfAttention,
     shares_of,
 )
 from vqvae_tf.densities.autoregressive.positions import Rotation
@@ -13,10 +13,8 @@ from vqvae_tf.densities.autoregressive.positions import Rotation
 BATCH, TIME = 2, 6
 
 
-def made(strict):
-    layer = CausalAttention(
-        2, 4, 3, query_inputs=5, key_inputs=7, strict=strict
-    )
+def made(mask):
+    layer = SelfAttention(2, 4, 3, query_inputs=5, key_inputs=7, mask=mask)
     layer.build()
     rng = np.random.default_rng(0)
     for v in layer.trainable_variables:
@@ -36,38 +34,39 @@ def in_numpy(layer, queries, keys):
     pairs = dense(layer.to_pairs, keys).reshape(BATCH, TIME, 2, 7)
     result = np.zeros([BATCH, TIME, 2, 3])
     for b, t, h in np.ndindex(BATCH, TIME, 2):
-        seen = pairs[b, : t if layer.strict else t + 1, h]
-        if layer.strict:
+        last = {"causal": t + 1, "strict": t, None: TIME}[layer.mask]
+        seen = pairs[b, :last, h]
+        if layer.mask == "strict":
             seen = np.concatenate([np.float64(layer.start)[h : h + 1], seen])
         shares = np.exp(seen[:, :4] @ q[b, t, h] / 2)
         result[b, t, h] = shares / shares.sum() @ seen[:, 4:]
     return result.reshape(BATCH, TIME, 6)
 
 
-@pytest.mark.parametrize("strict", [False, True])
-def test_attention_equals_numpy(strict):
-    layer, queries, keys = made(strict)
+@pytest.mark.parametrize("mask", ["causal", "strict", None])
+def test_attention_equals_numpy(mask):
+    layer, queries, keys = made(mask)
     expected = in_numpy(layer, queries, keys)
     np.testing.assert_allclose(layer(queries, keys), expected, atol=1e-5)
 
 
 def test_large_scores_do_not_overflow():
-    layer, queries, keys = made(True)
+    layer, queries, keys = made("strict")
     expected = in_numpy(layer, 20 * queries, keys)
     result = layer(20 * queries, keys)
     np.testing.assert_allclose(result, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("strict, turned", [(False, True), (True, False)])
-def test_a_position_at_a_time_equals_all_at_once(strict, turned):
-    layer, queries, keys = made(strict)
+@pytest.mark.parametrize("mask, turned", [("causal", True), ("strict", False)])
+def test_a_position_at_a_time_equals_all_at_once(mask, turned):
+    layer, queries, keys = made(mask)
     rotation = Rotation(2, 3, 4) if turned else None
     expected = layer(queries, keys, rotate=rotation)
     steps = layer.steps(BATCH)
     pairs, results = steps.empty(TIME), []
     for t in range(TIME):
         rotate = rotation and (lambda x, t=t: rotation(x, t))
-        if strict:  # a position's own key comes later
+        if layer.strict:  # a position's own key comes later
             results.append(steps.attend(pairs, t, queries[:, t], rotate))
             pairs = steps.add(pairs, t, keys[:, t], rotate)
         else:
@@ -77,11 +76,13 @@ def test_a_position_at_a_time_equals_all_at_once(strict, turned):
 
 
 def test_config():
-    layer = made(True)[0]
-    copy = CausalAttention.from_config(layer.get_config())
-    assert copy.get_config() == layer.get_config() and copy.strict
+    layer = made("strict")[0]
+    copy = SelfAttention.from_config(layer.get_config())
+    assert copy.get_config() == layer.get_config() and copy.mask == "strict"
     with pytest.raises(ValueError, match="num_heads must be a positive"):
-        CausalAttention(0, 4, 4, 8, 8)
+        SelfAttention(0, 4, 4, 8, 8)
+    with pytest.raises(ValueError, match="mask must be one of causal, strict"):
+        SelfAttention(1, 4, 4, 8, 8, mask="none")
 
 
 def test_half_precision_computes_the_softmax_in_float32():

@@ -111,7 +111,9 @@ def test_two_replicas_train_as_one_device():
 
     density = small(**CONDITIONAL)
     codes = harness.random_codes(density, 4)
-    run_two_replica_test(make, (codes, harness.random_context(density, 4)))
+    batch = (codes, harness.random_context(density, 4))
+    dataset = tf.data.Dataset.from_tensor_slices(batch).batch(4)
+    run_two_replica_test(make, dataset)
 
 
 def test_exported_sampler(tmp_path):

@@ -3,7 +3,12 @@
 import numpy as np
 from hypothesis import given, settings, strategies as st
 
-from vqvae_tf.densities.autoregressive.positions import Rotation, background
+from vqvae_tf.densities.autoregressive.positions import (
+    PLACE_FEATURES,
+    Rotation,
+    background,
+    place_features,
+)
 
 
 def in_numpy(x, row, column):
@@ -58,3 +63,14 @@ def test_background():
     places = background(2, 4, "float32").numpy().reshape(2, 4, 2)
     np.testing.assert_array_equal(places[:, 0, 0], [-0.5, 0])
     np.testing.assert_array_equal(places[1, :, 1], [-0.5, -0.25, 0, 0.25])
+
+
+def test_place_features():
+    found = place_features(2, 3).numpy()
+    assert found.shape == (6, PLACE_FEATURES)
+    row, column = 1, 2  # the last position
+    k = np.arange(1, 5)
+    down, right = np.pi * k * (row + 0.5) / 2, np.pi * k * (column + 0.5) / 3
+    expected = [np.sin(down), np.cos(down), np.sin(right), np.cos(right)]
+    np.testing.assert_allclose(found[5], np.concatenate(expected), atol=1e-5)
+    assert len(np.unique(found.round(4), axis=0)) == 6

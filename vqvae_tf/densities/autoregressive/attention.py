@@ -8,16 +8,17 @@ import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive.loops import linear, put
 from vqvae_tf.layers.configured import Configured
-from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.checks import check_choice, check_positive
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class CausalAttention(Configured):
-    """Attention of each position to earlier ones.
+class SelfAttention(Configured):
+    """Attention of the positions of a grid to each other.
 
-    With `strict`, a position sees those before it and a learned start, so
-    that the first has something to see; keys and values may then be made of
-    data that the position itself must not see. Otherwise it sees itself too.
+    With `mask="causal"` a position sees itself and those before it. With
+    `"strict"` it sees those before it, and a learned start, so that the first
+    has something to see; keys and values may then be made of data that the
+    position itself must not see. With None it sees all.
 
     Args:
         num_heads: int.
@@ -25,7 +26,7 @@ class CausalAttention(Configured):
         value_channels: int, channels of a head's values.
         query_inputs: int, channels of what queries are made of.
         key_inputs: int, channels of what keys and values are made of.
-        strict: bool, whether a position does not see itself; False by default.
+        mask: `"causal"` (default), `"strict"` or None.
 
     Call arguments:
         queries: float `[batch, positions, query_inputs]`.
@@ -38,7 +39,7 @@ class CausalAttention(Configured):
 
     Example:
 
-    >>> attention = CausalAttention(2, 8, 4, query_inputs=6, key_inputs=6)
+    >>> attention = SelfAttention(2, 8, 4, query_inputs=6, key_inputs=6)
     >>> x = tf.random.normal([1, 5, 6])
     >>> attention(x, x).shape
     TensorShape([1, 5, 8])
@@ -55,7 +56,7 @@ class CausalAttention(Configured):
         value_channels: int,
         query_inputs: int,
         key_inputs: int,
-        strict: bool = False,
+        mask: str | None = "causal",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -64,7 +65,7 @@ class CausalAttention(Configured):
         self.value_channels = check_positive("value_channels", value_channels)
         self.query_inputs = query_inputs
         self.key_inputs = key_inputs
-        self.strict = bool(strict)
+        self.mask = check_choice("mask", mask, ("causal", "strict", None))
         self.start = None
         self.to_queries = keras.layers.Dense(
             num_heads * key_channels, dtype=self.dtype_policy, name="queries"
@@ -102,10 +103,18 @@ class CausalAttention(Configured):
             keys = tf.concat([first_key, keys[:, :-1]], axis=1)
             values = tf.concat([first_value, values[:, :-1]], axis=1)
         scores = tf.einsum("bthd,bshd->bhts", self.scaled(queries), keys)
-        order = tf.range(tf.shape(queries)[1])
-        shares = shares_of(scores, order[:, tf.newaxis] >= order)
+        seen = True
+        if self.mask is not None:
+            order = tf.range(tf.shape(queries)[1])
+            seen = order[:, tf.newaxis] >= order
+        shares = shares_of(scores, seen)
         mixed = tf.einsum("bhts,bshd->bthd", shares, values)
         return self.joined(mixed)
+
+    @property
+    def strict(self) -> bool:
+        """Whether a position does not see itself."""
+        return self.mask == "strict"
 
     def first_pair(self, batch: int | tf.Tensor) -> tf.Tensor:
         """Returns the start's key and value, `[batch, heads, channels]`."""
@@ -136,7 +145,7 @@ class CausalAttention(Configured):
 
 
 class AttentionSteps:
-    """A `CausalAttention` whose keys and values are kept.
+    """A `SelfAttention` whose keys and values are kept.
 
     Args:
         attention: a built layer.
@@ -144,7 +153,7 @@ class AttentionSteps:
     """
 
     def __init__(
-        self, attention: CausalAttention, num_samples: int | tf.Tensor
+        self, attention: SelfAttention, num_samples: int | tf.Tensor
     ) -> None:
         self.layer, self.num_samples = attention, num_samples
         self.to_queries = linear(attention.to_queries, attention.compute_dtype)

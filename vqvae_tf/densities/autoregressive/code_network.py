@@ -21,7 +21,7 @@ from vqvae_tf.utils.code_sizes import as_argument, check_code_sizes, first_rows
 
 
 class CodeNetwork(CodeDensity):
-    """The base of PixelCNN, PixelSNAIL, CodeTransformer and WaveNet.
+    """The base of PixelCNN, PixelSNAIL, WaveNet and the Transformers.
 
     Codes are embedded, mapped to features by a causal network, and to logits
     by a head. Constructors of subclasses call `_make_inputs`, then create
@@ -213,14 +213,14 @@ class CodeNetwork(CodeDensity):
         features = self._features(embedded, context, training)
         return self.head(features, embedded)
 
-    def _features(self, embedded, context, training):
+    def _features(self, embedded, context, training, **options):
         axes = range(1, 1 + len(self.grid_axes))
         grid = tuple(size_of(embedded, axis) for axis in axes)
         contexts = self.prepare_context(context, grid)
         for name, entry in zip(("global", "local"), contexts):
             check_same_batch(f'context["{name}"]', entry, "the codes", embedded)
         drop = self.drop if training and self.dropout else None
-        return self.features(embedded, *contexts, drop)
+        return self.features(embedded, *contexts, drop, **options)
 
     def known_context(
         self, context: dict[str, tf.Tensor]

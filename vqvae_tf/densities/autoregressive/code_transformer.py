@@ -1,26 +1,22 @@
 """A decoder-only Transformer: an autoregressive density of grids of codes."""
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive import stepping
-from vqvae_tf.densities.autoregressive.code_head import CodeHead
-from vqvae_tf.densities.autoregressive.code_network import CodeNetwork
-from vqvae_tf.densities.autoregressive.positions import Rotation
 from vqvae_tf.densities.autoregressive.transformer_layer import (
-    TransformerInput,
-    TransformerLayer,
     TransformerSteps,
 )
-from vqvae_tf.layers.dropout import Dropout
-from vqvae_tf.utils.checks import check_choice, check_positive
+from vqvae_tf.densities.autoregressive.transformer_network import (
+    TransformerNetwork,
+)
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class CodeTransformer(CodeNetwork):
+class CodeTransformer(TransformerNetwork):
     """Decoder-only Transformer over grids of codes.
 
     `log p(x | c) = sum_t log p(x_t | x_{<t}, c)` over the positions of a grid
@@ -44,8 +40,8 @@ class CodeTransformer(CodeNetwork):
         head_channels: channels of each codebook's hidden layer in the head.
         dropout: the rate on the inputs and on both branches of each layer, in
             training.
-        positions: `"rotary"`, turned queries and keys, or `"learned"`, added
-            embeddings of rows and columns.
+        positions: `"rotary"`, turned queries and keys, and added waves over
+            the grid; or `"learned"`, added embeddings of rows and columns.
         global_channels: channels of `context["global"]`, a projection of
             which is added at each position; None for no such context.
         local_channels: channels of `context["local"]`, or None, likewise.
@@ -77,88 +73,6 @@ class CodeTransformer(CodeNetwork):
         Su et al. 2021, arXiv:2104.09864 (rotary positions).
     """
 
-    def __init__(
-        self,
-        num_embeddings: int | Sequence[int],
-        event_shape: tuple[int, ...] = (32, 32),
-        num_codebooks: int = 1,
-        hidden_channels: int = 256,
-        num_layers: int = 6,
-        num_heads: int = 4,
-        *,
-        mlp_channels: int | None = None,
-        head_channels: int = 256,
-        dropout: float = 0.0,
-        positions: str = "rotary",
-        global_channels: int | None = None,
-        local_channels: int | None = None,
-        local_upsampling: int = 1,
-        **kwargs: Any,
-    ) -> None:
-        codes = (num_embeddings, event_shape, num_codebooks)
-        sizes = (hidden_channels, head_channels, dropout)
-        contexts = (global_channels, local_channels, local_upsampling)
-        super().__init__(*codes, *sizes, *contexts, **kwargs)
-        self.num_layers = check_positive("num_layers", num_layers)
-        self.num_heads = check_positive("num_heads", num_heads)
-        self.mlp_channels = check_positive(
-            "mlp_channels", mlp_channels or 4 * hidden_channels
-        )
-        self.positions = check_choice(
-            "positions", positions, ("rotary", "learned")
-        )
-        self._check_heads()
-        self._make_layers()
-
-    def _check_heads(self):
-        multiple = self.num_heads * (4 if self.positions == "rotary" else 1)
-        if self.hidden_channels % multiple:
-            raise ValueError(
-                "hidden_channels must be a multiple of num_heads, with rotary "
-                "positions of four times num_heads. Received: hidden_channels="
-                f"{self.hidden_channels}, num_heads={self.num_heads}, "
-                f'positions="{self.positions}".'
-            )
-
-    def _make_layers(self):
-        dtype, channels = self.dtype_policy, self.hidden_channels
-        local_channels = self._make_inputs()
-        self.inputs_ = TransformerInput(
-            channels,
-            self.event_shape if self.positions == "learned" else None,
-            self.global_channels,
-            local_channels,
-            dtype=dtype,
-            name="inputs",
-        )
-        self.layers_ = [
-            TransformerLayer(
-                channels,
-                self.num_heads,
-                self.mlp_channels,
-                dtype=dtype,
-                name=f"layer_{i}",
-            )
-            for i in range(self.num_layers)
-        ]
-        self.norm = keras.layers.LayerNormalization(
-            epsilon=1e-5, dtype=dtype, name="norm"
-        )
-        self.blocks = [self.inputs_, *self.layers_]
-        self.drop = Dropout(self.dropout, dtype=dtype)
-        self.head = CodeHead(
-            self.num_codes,
-            self.num_codebooks,
-            self.head_channels,
-            channels,
-            dtype=dtype,
-            name="head",
-        )
-
-    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
-        self.norm.build((None, None, self.hidden_channels))
-        super().build(input_shape)
-
     def features(
         self,
         embedded: tf.Tensor,
@@ -169,18 +83,9 @@ class CodeTransformer(CodeNetwork):
         """Applies the layers; see `CodeNetwork.features`."""
         shape = tf.shape(embedded)
         embedded = tf.reduce_sum(embedded, axis=-2)
-        x = self.inputs_(embedded, global_context, local_context)
-        x = x if drop is None else drop(x)
-        rotate = self._rotation(shape[1], shape[2])
-        for layer in self.layers_:
-            x = layer(x, rotate=rotate, dropout=drop)
-        return tf.reshape(self.norm(x), tf.shape(embedded))
-
-    def _rotation(self, height, width):
-        if self.positions == "learned":
-            return None
-        of_head = self.hidden_channels // self.num_heads
-        return Rotation(height, width, of_head)
+        x = self.entry(embedded, global_context, local_context)
+        x = self.apply_layers(x, (shape[1], shape[2]), drop)
+        return tf.reshape(x, tf.shape(embedded))
 
     def visit(
         self,
@@ -199,15 +104,13 @@ class _Steps(stepping.Steps):
     """The layers, a position at a time, with keys and values that are kept."""
 
     def __init__(self, density, num_samples, grid, contexts):
-        self.inputs, self.norm = density.inputs_, density.norm
+        self.inputs, self.norm = density.entry, density.norm
         self.num_samples, self.positions = num_samples, grid[0] * grid[1]
         self.layers = [
-            TransformerSteps(layer, num_samples) for layer in density.layers_
+            TransformerSteps(layer, num_samples) for layer in density.stack
         ]
-        self.rotation = density._rotation(*grid)
-        biases = self.inputs.biases(*grid, *contexts)
-        shape = [tf.shape(biases)[0], self.positions, biases.shape[-1]]
-        self.biases = tf.broadcast_to(biases, shape)
+        self.rotation = density.rotation(*grid)
+        self.biases = self.inputs.biases(*grid, *contexts)
 
     def empty(self):
         pairs = [layer.attention.empty(self.positions) for layer in self.layers]
@@ -218,7 +121,7 @@ class _Steps(stepping.Steps):
         x = newest + tf.gather(self.biases, t, axis=1)
         rotate = None
         if self.rotation is not None:
-            rotate = lambda x: self.rotation(x, t)  # noqa: E731
+            rotate = functools.partial(self.rotation, t=t)
         added = []
         for layer, kept in zip(self.layers, pairs):
             x, kept = layer.step(x, kept, t, rotate)

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from vqvae_tf.densities.autoregressive.attention import CausalAttention
+from vqvae_tf.densities.autoregressive.attention import SelfAttention
 from vqvae_tf.layers.causal_conv import (
     CausalConv1D,
     DownRightConv2D,
@@ -247,13 +247,13 @@ class SnailBlock(Configured):
 
         self.for_keys = mixing(for_keys, "for_keys")
         self.for_queries = mixing(for_queries, "for_queries")
-        self.attention = CausalAttention(
+        self.attention = SelfAttention(
             heads,
             self.key_channels,
             of_head,
             for_queries,
             for_keys,
-            strict=True,
+            mask="strict",
             dtype=self.dtype_policy,
             name="attention",
         )

@@ -1,4 +1,6 @@
-"""Rotary positions of grids."""
+"""Positions in grids: rotary ones, and features of places."""
+
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -6,6 +8,9 @@ import tensorflow as tf
 # Wavelengths are 2 pi to some 2 pi times this, in rows or columns. Grids of
 # codes are smaller than texts, for which 10,000 is usual.
 _BASE = 100.0
+# Half waves over the height, and over the width, of a place's features.
+_WAVES = (1, 2, 3, 4)
+PLACE_FEATURES = 4 * len(_WAVES)
 
 
 class Rotation:
@@ -73,3 +78,22 @@ def background(
         for place, size in places
     ]
     return tf.cast(tf.stack(parts, axis=1), dtype)
+
+
+def place_features(
+    height: int | tf.Tensor, width: int | tf.Tensor
+) -> tf.Tensor:
+    """Returns waves over a grid, float32 `[height * width, PLACE_FEATURES]`.
+
+    Sines and cosines of one to four half waves over the height and the width,
+    of which a linear map makes any smooth function of a position's place.
+    """
+    order = tf.range(height * width)
+    parts = []
+    for place, size in ((order // width, height), (order % width, width)):
+        place = (tf.cast(place, tf.float32) + 0.5) / tf.cast(size, tf.float32)
+        angles = (
+            math.pi * place[:, tf.newaxis] * tf.constant(_WAVES, tf.float32)
+        )
+        parts += [tf.sin(angles), tf.cos(angles)]
+    return tf.concat(parts, axis=1)

@@ -6,8 +6,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from vqvae_tf.densities.autoregressive.attention import CausalAttention
+from vqvae_tf.densities.autoregressive.attention import SelfAttention
 from vqvae_tf.densities.autoregressive.loops import linear
+from vqvae_tf.densities.autoregressive.positions import (
+    PLACE_FEATURES,
+    place_features,
+)
 from vqvae_tf.layers.configured import Configured
 
 
@@ -15,19 +19,22 @@ from vqvae_tf.layers.configured import Configured
 class TransformerInput(Configured):
     """What each position of a Transformer starts from.
 
-    The embedding of the code before it, a learned start for the first; where
-    configured, the position's own place and the contexts are added.
+    The embedding of the code before it, a learned vector for the first. If
+    some codes are `known` instead, their own embeddings, and the learned vector
+    at the other positions. The position's place is added, and where configured
+    the contexts.
 
     Args:
         channels: of the embeddings.
-        grid: (height, width) of the largest grid with learned places, or None
-            for none.
+        grid: (height, width) of the largest grid with learned places; None
+            for a linear map of `positions.place_features`, for any grid.
         global_channels, local_channels: channels of the contexts, or None.
 
     Call arguments:
         embedded: float `[batch, height, width, channels]`.
         global_context: `[batch, global_channels]`, or None.
         local_context: `[batch, height, width, local_channels]`, or None.
+        known: bool `[batch, height, width]`, or None.
 
     Returns:
         `[batch, height * width, channels]`.
@@ -48,6 +55,11 @@ class TransformerInput(Configured):
         self.local_channels = local_channels
         self.of_global = self.of_local = None
         options = dict(use_bias=False, dtype=self.dtype_policy)
+        self.of_place = None
+        if grid is None:
+            self.of_place = keras.layers.Dense(
+                channels, name="of_place", **options
+            )
         if global_channels:
             self.of_global = keras.layers.Dense(
                 channels, name="of_global", **options
@@ -68,6 +80,8 @@ class TransformerInput(Configured):
             self.columns = self.add_weight(
                 (width, channels), small, name="columns"
             )
+        else:
+            self.of_place.build((None, PLACE_FEATURES))
         if self.of_global:
             self.of_global.build((None, self.global_channels))
         if self.of_local:
@@ -79,17 +93,21 @@ class TransformerInput(Configured):
         embedded: tf.Tensor,
         global_context: tf.Tensor | None = None,
         local_context: tf.Tensor | None = None,
+        known: tf.Tensor | None = None,
     ) -> tf.Tensor:
         shape = tf.shape(embedded)
         x = tf.reshape(embedded, [shape[0], -1, self.channels])
         start = self.first(shape[0])[:, tf.newaxis]
-        x = tf.concat([start, x[:, :-1]], axis=1)
+        if known is None:
+            x = tf.concat([start, x[:, :-1]], axis=1)
+        else:
+            x = tf.where(tf.reshape(known, [shape[0], -1, 1]), x, start)
         return x + self.biases(
             shape[1], shape[2], global_context, local_context
         )
 
     def first(self, batch: int | tf.Tensor) -> tf.Tensor:
-        """Returns the start, `[batch, channels]`."""
+        """Returns the learned vector, `[batch, channels]`."""
         start = tf.cast(tf.convert_to_tensor(self.start), self.compute_dtype)
         return tf.broadcast_to(start, [batch, self.channels])
 
@@ -102,11 +120,9 @@ class TransformerInput(Configured):
     ) -> tf.Tensor:
         """Returns what is added to the codes.
 
-        `[batch or 1, height * width or 1, channels]`.
+        `[batch or 1, height * width, channels]`.
         """
-        result = tf.zeros([1, 1, self.channels], self.compute_dtype)
-        if self.grid:
-            result += self._places(height, width)
+        result = self._places(height, width)
         if global_context is not None:
             result += self.of_global(global_context)[:, tf.newaxis]
         if local_context is not None:
@@ -115,6 +131,9 @@ class TransformerInput(Configured):
         return result
 
     def _places(self, height, width):
+        """Returns what is added for places, `[1, height * width, channels]`."""
+        if self.of_place is not None:
+            return self.of_place(place_features(height, width))[tf.newaxis]
         most = tf.constant(self.grid)
         check = tf.debugging.assert_less_equal(
             tf.stack([height, width]),
@@ -131,16 +150,17 @@ class TransformerInput(Configured):
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class TransformerLayer(Configured):
-    """Causal self-attention and a perceptron, each after a normalization.
+    """Self-attention and a perceptron, each after a normalization.
 
     Args:
         channels: of the residual stream.
         num_heads: of the attention; divides channels.
         mlp_channels: hidden units of the perceptron.
+        causal: whether positions see only themselves and earlier ones.
 
     Call arguments:
         x: float `[batch, positions, channels]`.
-        rotate: see `CausalAttention`; or None.
+        rotate: see `SelfAttention`; or None.
         dropout: a layer applied to both branches, or None.
 
     Returns:
@@ -163,20 +183,23 @@ class TransformerLayer(Configured):
         channels: int,
         num_heads: int,
         mlp_channels: int,
+        causal: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.channels = channels
         self.num_heads = num_heads
         self.mlp_channels = mlp_channels
+        self.causal = causal
         dtype = self.dtype_policy
         of_head = channels // num_heads
-        self.attention = CausalAttention(
+        self.attention = SelfAttention(
             num_heads,
             of_head,
             of_head,
             channels,
             channels,
+            mask="causal" if causal else None,
             dtype=dtype,
             name="attention",
         )
