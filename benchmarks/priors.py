@@ -1,0 +1,320 @@
+"""Trains priors on the codes of a preset for equal minutes, and compares.
+
+    python benchmarks/priors.py --data_dir=TFDS --preset=vqvae_cifar10 \
+        --minutes=60 --rows="PixelCNN;PixelSNAIL"
+    python benchmarks/priors.py --data_dir=TFDS --preset=vqvae_dmlab84 \
+        --block=128
+    python benchmarks/priors.py --table
+
+All see the same codes, in the same order. The learning rate falls with the
+minutes, as a cosine; weights are averaged (momentum 0.999). One of 20 training
+pictures is left out, and the weights with the fewest bits on these are
+measured on the test split once. --block is how many pictures in a row stay
+together in that division: those of an episode. A run writes
+docs/priors/PRESET-ROW-SEED.json with its curve; runs whose file exists are
+skipped. Nothing should run beside it.
+"""
+
+import functools
+import json
+import math
+import pathlib
+import time
+
+import command
+import keras
+import numpy as np
+import tensorflow as tf
+
+import vqvae_tf as vq
+from vqvae_tf import data, recipes
+from vqvae_tf.data.pictures.source import ImageSource
+from vqvae_tf.encoding.arrays import encode_batches
+from vqvae_tf.evaluation.statistics import half_interval
+from vqvae_tf.recipes import building
+from vqvae_tf.runtime.adam import Adam
+from vqvae_tf.tasks.pictures import recipe as pictures, training
+from vqvae_tf.training import averaging
+from vqvae_tf.utils import units
+from vqvae_tf.utils.code_sizes import as_argument
+from vqvae_tf.utils.files import write_atomically
+from vqvae_tf.utils.paths import expand
+
+FOLDER = pathlib.Path(__file__).resolve().parents[1] / "docs/priors"
+# One of so many blocks of training pictures chooses the weights.
+SHARE = 20
+EPOCH = 100  # steps between two looks at these
+
+_HEAD = dict(head_channels=128, dropout=0.1)
+_ATTENTION = dict(hidden_channels=64, num_blocks=3, num_layers=2, num_heads=2)
+_LAYERS = dict(hidden_channels=128, num_layers=6, num_heads=4)
+# What makes a prior from the arguments that its codes decide.
+ROWS = {
+    "PixelCNN": lambda config, **codes: building.prior_of_codes(config),
+    "PixelSNAIL": lambda config, **codes: vq.PixelSNAIL(
+        **codes, **_ATTENTION, **_HEAD
+    ),
+    "CodeTransformer": lambda config, **codes: vq.CodeTransformer(
+        **codes, **_LAYERS, **_HEAD
+    ),
+    "MaskedCodeTransformer": lambda config, **codes: vq.MaskedCodeTransformer(
+        **codes, **_LAYERS, **_HEAD
+    ),
+}
+
+
+class Part(ImageSource):
+    """Some of the pictures of a source.
+
+    Args:
+        images: the source.
+        rows: their indices, int64 `[n]`.
+    """
+
+    def __init__(self, images, rows):
+        super().__init__(
+            images.name, len(rows), images.shape, images.class_names
+        )
+        self._images, self._rows = images, tf.constant(rows)
+
+    def get(self, index):
+        return self._images.get(tf.gather(self._rows, index))
+
+
+def divided(count, block):
+    """Returns the rows that train, and those that choose the weights."""
+    rows = np.arange(count)
+    held = (rows // block) % SHARE == SHARE // 2
+    return rows[~held], rows[held]
+
+
+def codes_of(preset, config, arguments):
+    """Returns codes and contexts of the three parts of the data, by name."""
+    images = pictures.open_split(config.data, "train", arguments.data_dir)
+    rows = divided(images.num_examples, arguments.block)
+    found = {"train": _training_codes(preset, config, Part(images, rows[0]))}
+    test = pictures.open_split(config.data, "test", arguments.data_dir)
+    for name, part in (("validation", Part(images, rows[1])), ("test", test)):
+        found[name] = _in_order(preset, config, part)
+    return found
+
+
+def _training_codes(preset, config, images):
+    arrays = training.encode(config, preset.autoencoder, images)
+    return arrays["codes"], arrays.get("labels")
+
+
+def _in_order(preset, config, images):
+    """Encodes all pictures once, as an evaluation sees them."""
+    batches = data.evaluation_batches(
+        images, 20, config.data.image_size, config.data.num_classes
+    )
+    codes, contexts = encode_batches(preset.autoencoder, batches, len(batches))
+    count, labels = images.num_examples, None
+    if config.data.num_classes:
+        labels = np.concatenate([each["global"] for each in contexts])
+        labels = labels.argmax(axis=-1)[:count]
+    return codes[:count], labels
+
+
+def context_of(config, labels):
+    if labels is None:
+        return None
+    return {"global": data.one_hot(labels, config.data.num_classes)}
+
+
+class Budget(keras.callbacks.Callback):
+    """Lets the learning rate fall over some seconds of steps, and then stops.
+
+    Attributes:
+        spent: seconds in steps so far.
+        steps: steps so far.
+    """
+
+    def __init__(self, seconds, rate):
+        super().__init__()
+        self.seconds, self.rate = seconds, rate
+        self.spent = self.steps = 0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        warm = min(1.0, (self.steps + 1) / 100)
+        left = 0.5 + 0.5 * math.cos(math.pi * min(1.0, self.share))
+        self.model.optimizer.learning_rate = self.rate * warm * left
+        self.began = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.spent += time.perf_counter() - self.began
+        self.steps += 1
+        if self.share >= 1:
+            self.model.stop_training = True
+
+    @property
+    def share(self):
+        return self.spent / self.seconds
+
+
+def measured(prior):
+    """Returns a function of codes and context: bits of each grid, `[n]`."""
+    log_prob = tf.function(
+        prior.log_prob, reduce_retracing=True, autograph=False
+    )
+
+    def bits(codes, context, batch=50):
+        found = []
+        for first in range(0, len(codes), batch):
+            part = slice(first, first + batch)
+            given = context and {k: v[part] for k, v in context.items()}
+            nats = log_prob(codes[part].astype(np.int32), given)
+            found.append(units.bits(-nats.numpy()))
+        return np.concatenate(found)
+
+    return bits
+
+
+def fitted(prior, batches, budget, look):
+    """Trains within a budget; ends with the weights of the best look.
+
+    Args:
+        prior: compiled.
+        batches: returns endless ones, given `skip_steps`.
+        budget: a `Budget`.
+        look: returns bits, with the averaged weights in place.
+
+    Returns:
+        A list of {"minutes", "steps", "train", "validation"}, bits per
+        dimension of the batches and what `look` returned.
+    """
+    best, kept, curve = math.inf, None, []
+    while budget.share < 1:
+        history = prior.fit(
+            batches(skip_steps=budget.steps),
+            steps_per_epoch=EPOCH,
+            verbose=0,
+            callbacks=[budget],
+        )
+        with averaging.averaged(prior):
+            found = look()
+            if found < best:
+                best, kept = found, prior.get_weights()
+        curve.append(
+            {
+                "minutes": round(budget.spent / 60, 2),
+                "steps": budget.steps,
+                "train": history.history["bits_per_dim"][0],
+                "validation": found,
+            }
+        )
+        print(curve[-1], flush=True)
+    prior.set_weights(kept)
+    return curve
+
+
+def made(row, config, preset, seed):
+    keras.utils.set_random_seed(seed)
+    old = preset.prior
+    prior = ROWS[row](
+        config,
+        num_embeddings=as_argument(old.num_codes),
+        event_shape=old.event_shape,
+        num_codebooks=old.num_codebooks,
+        global_channels=old.global_channels,
+    )
+    prior.build()
+    optimizer = Adam(use_ema=True, ema_momentum=0.999)
+    optimizer.keeps_weights = True
+    prior.compile(optimizer)
+    return prior
+
+
+def run(row, seed, preset, config, parts, arguments):
+    """Trains and measures one prior; returns its figures."""
+    prior = made(row, config, preset, seed)
+    contexts = {k: context_of(config, v[1]) for k, v in parts.items()}
+    batches = functools.partial(
+        data.array_batches,
+        parts["train"][0].astype(np.int32),
+        config.prior_training.batch_size,
+        seed,
+        context=contexts["train"],
+    )
+    bits = measured(prior)
+    codes = {name: part[0] for name, part in parts.items()}
+    each = codes["test"][0].size
+
+    def look():
+        found = bits(codes["validation"], contexts["validation"])
+        return float(found.mean() / each)
+
+    rate = config.prior_training.learning_rate
+    budget = Budget(60 * arguments.minutes, rate)
+    curve = fitted(prior, batches, budget, look)
+    test = bits(codes["test"], contexts["test"]) / each
+    return {
+        "preset": arguments.preset,
+        "row": row,
+        "seed": seed,
+        "parameters": prior.count_params(),
+        "minutes": arguments.minutes,
+        "steps": budget.steps,
+        "bits_per_code": float(test.mean()),
+        "half_interval": half_interval(test),
+        "validation_bits": min(point["validation"] for point in curve),
+        "is_bound": row.startswith("Masked"),
+        "processor": command.processor(),
+        "curve": curve,
+    }
+
+
+def table(folder):
+    """Returns the table of all runs, in Markdown."""
+    lines = [
+        "| preset | prior | parameters | minutes | steps | bits a code |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for path in sorted(folder.glob("*.json")):
+        found = json.loads(path.read_text())
+        bits = f"{found['bits_per_code']:.3f} ± {found['half_interval']:.3f}"
+        cells = [
+            found["preset"],
+            found["row"],
+            f"{found['parameters']:,}",
+            f"{found['minutes']:g}",
+            f"{found['steps']:,}",
+            f"at most {bits}" if found["is_bound"] else bits,
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = command.parser(
+        __doc__,
+        data_dir=None,
+        preset="vqvae_cifar10",
+        rows=";".join(ROWS),
+        seeds="0",
+        minutes=60.0,
+        block=1,
+        folder=str(FOLDER),
+    )
+    parser.add_argument("--table", action="store_true")
+    arguments = parser.parse_args()
+    folder = expand(arguments.folder)
+    if arguments.table:
+        print(table(folder))
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    preset = vq.LatentGenerator.from_preset(arguments.preset)
+    config = recipes.read_recipe(recipes.find_recipe(arguments.preset))
+    parts = codes_of(preset, config, arguments)
+    for seed in map(int, arguments.seeds.split(",")):
+        for row in arguments.rows.split(";"):
+            path = folder / f"{arguments.preset}-{row}-{seed}.json"
+            if not path.exists():
+                found = run(row, seed, preset, config, parts, arguments)
+                with write_atomically(path) as name, open(name, "w") as file:
+                    file.write(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
