@@ -194,6 +194,8 @@ def fitted(prior, batches, budget, look):
         )
         with averaging.averaged(prior):
             found = look()
+            if not math.isfinite(found):
+                raise SystemExit(f"Diverged: {found} bits at {budget.steps}.")
             if found < best:
                 best, kept = found, prior.get_weights()
         curve.append(
@@ -220,9 +222,7 @@ def made(row, config, preset, seed):
         global_channels=old.global_channels,
     )
     prior.build()
-    optimizer = Adam(use_ema=True, ema_momentum=0.999)
-    optimizer.keeps_weights = True
-    prior.compile(optimizer)
+    prior.compile(Adam(use_ema=True, ema_momentum=0.999, ema_of_run=True))
     return prior
 
 

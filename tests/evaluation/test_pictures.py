@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 
+import vqvae_tf as vq
 from support import small
 from vqvae_tf import data
 from vqvae_tf.evaluation import pictures as evaluation
+from vqvae_tf.evaluation.figures import table
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +81,19 @@ def test_a_model_without_prior_has_no_prior_bits():
     figures = evaluation.evaluate(small.autoencoder(), batches, progress=False)
     assert "prior_bits_per_code" not in figures
     assert figures["bits_per_dim_uniform"] > 0
+
+
+def test_the_bits_of_a_prior_with_a_bound_say_so():
+    autoencoder = small.autoencoder()
+    prior = vq.MaskedCodeTransformer(
+        8, (4, 4), hidden_channels=8, num_layers=1, num_heads=2, head_channels=8
+    )
+    generator = vq.LatentGenerator(autoencoder, prior)
+    images = small.pictures(4)
+    batches = data.array_evaluation_batches(images, 4)
+    figures = evaluation.evaluate(generator, batches, progress=False)
+    assert "prior_bits_per_code" not in figures
+    nats = -prior.log_prob(autoencoder.encode(images)).numpy().mean()
+    expected = nats / np.log(2) / 16
+    assert figures["prior_bound_bits_per_code"] == pytest.approx(expected)
+    assert "the prior, at most, bits/code" in dict(table(figures))

@@ -217,3 +217,36 @@ def test_rows_are_uniform():
 def test_seeds_have_other_rows():
     a, b = (random.uniform_rows([4, 8], random.make_seed(s)) for s in (1, 2))
     assert np.all(np.asarray(a) != b)
+
+
+def test_uniforms_of_values_depend_on_the_row_alone():
+    rng = np.random.default_rng(0)
+    values = tf.constant(rng.integers(0, 3, [500, 16]), tf.int32)
+    found = random.uniform_of(values, 40).numpy()
+    assert found.min() > 0 and found.max() < 1
+    turned = random.uniform_of(values[::-1], 40).numpy()
+    np.testing.assert_array_equal(turned[::-1], found)
+    for jit in (False, True):
+        graph = tf.function(random.uniform_of, jit_compile=jit)
+        np.testing.assert_array_equal(graph(values, 40), found)
+    another = random.uniform_of(values, 40, 1).numpy()
+    # Uniform, and independent of each other: rows, columns and draws.
+    for sample in (found, another):
+        assert abs(sample.mean() - 0.5) < 0.01
+        assert abs(sample.var() - 1 / 12) < 0.002
+    for a, b in (
+        (found[:-1], found[1:]),
+        (found[:, :-1], found[:, 1:]),
+        (found, another),
+    ):
+        assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.03
+
+
+def test_uniforms_of_rows_that_differ_in_one_value_or_in_order():
+    row = np.arange(16) % 5
+    swapped = row.copy()
+    swapped[[2, 3]] = swapped[[3, 2]]
+    rows = [row, swapped, row + (np.arange(16) == 7), np.roll(row, 1)]
+    found = random.uniform_of(tf.constant(np.stack(rows), tf.int32), 200)
+    correlations = np.corrcoef(found.numpy())[np.triu_indices(4, 1)]
+    assert np.abs(correlations).max() < 0.3

@@ -77,6 +77,8 @@ class DensityModel(Configured, StepModel):
     loss_names = ("loss", "bits_per_dim")
     # Whether `mode` is a point estimate and not just a sample.
     has_mode = False
+    # Whether `log_prob` is the log-probability, and not a bound.
+    exact_log_prob = True
     # Channels of the context's entries; None for entries that are not used.
     global_channels = None
     local_channels = None

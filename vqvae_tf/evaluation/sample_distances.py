@@ -1,7 +1,7 @@
 """How far samples are from data, in the features of some network.
 
-Say with each figure which network the features are of, how many examples each
-side has, and what two sets of real data of these numbers give: the floor.
+Say with each figure which network computed the features, how many examples
+each side has, and what two real sets of the same sizes give: the floor.
 """
 
 from typing import NamedTuple
@@ -21,10 +21,11 @@ class Estimate(NamedTuple):
 
 
 def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
-    """Returns the Frechet distance of two sets, taken for Gaussian.
+    """Returns the Frechet distance of two sets, assuming both are Gaussian.
 
     `|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))`, of the means and
-    covariances. It is too large for small sets: compare sets of equal size.
+    covariances. It is biased upwards for small sets: compare sets of the same
+    size.
 
     Args:
         a, b: features, `[n, channels]` and `[m, channels]`.
@@ -109,8 +110,8 @@ def kernel_distance(a: ArrayLike, b: ArrayLike) -> Estimate:
                 "The kernel distance needs at least three examples of each. "
                 f"Received: {name} of shape {features.shape}."
             )
-    of_a, of_b = _kernel_sums(a), _kernel_sums(b)
-    across_a, across_b = _kernel_sums(a, b), _kernel_sums(b, a)
+    of_a, of_b = _sums_within(a), _sums_within(b)
+    across_a, across_b = _kernel_sums(a, b)
     n, m, across = len(a), len(b), across_a.sum()
 
     def estimate(in_a, in_b, across, n, m):
@@ -131,19 +132,20 @@ def kernel_distance(a: ArrayLike, b: ArrayLike) -> Estimate:
     return Estimate(float(value), float(1.96 * np.sqrt(variance)))
 
 
-def _kernel_sums(a, b=None):
-    """Returns each row's sum of the kernel, with itself left out."""
-    other = a if b is None else b
-    channels = a.shape[1]
-    sums = np.concatenate(
-        [
-            ((part @ other.T / channels + 1) ** 3).sum(axis=1)
-            for part in _chunks(a)
-        ]
-    )
-    if b is None:
-        sums -= ((a * a).sum(axis=1) / channels + 1) ** 3
-    return sums
+def _kernel_sums(a, b):
+    """Returns the kernel's sums over b for each of a, and over a for b's."""
+    of_a, of_b = [], np.zeros(len(b))
+    for part in _chunks(a):
+        kernel = (part @ b.T / a.shape[1] + 1) ** 3
+        of_a.append(kernel.sum(axis=1))
+        of_b += kernel.sum(axis=0)
+    return np.concatenate(of_a), of_b
+
+
+def _sums_within(x):
+    """Returns each row's sum of the kernel with the other rows."""
+    own = ((x * x).sum(axis=1) / x.shape[1] + 1) ** 3
+    return _kernel_sums(x, x)[0] - own
 
 
 def nearest(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ kernel, for less work (van den Oord et al. 2016, arXiv:1606.05328, section 2.2:
 "by cropping and padding").
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -24,6 +25,15 @@ def gate(x: tf.Tensor) -> tf.Tensor:
     # On CPUs bfloat16 takes 1.5 times as long, for lack of native functions.
     a, b = tf.split(tf.cast(x, tf.float32), 2, axis=-1)
     return tf.cast(tf.tanh(a) * tf.sigmoid(b), x.dtype)
+
+
+def _pair(kernel_size):
+    if not isinstance(kernel_size, Sequence) or len(kernel_size) != 2:
+        raise ValueError(
+            "kernel_size must be two integers, (rows, columns). Received: "
+            f"kernel_size={kernel_size!r}."
+        )
+    return kernel_size
 
 
 class _CausalConv(Configured):
@@ -236,7 +246,7 @@ class VerticalConv2D(_CausalConv):
     ) -> None:
         super().__init__(filters, use_bias, **kwargs)
         self.include_current = bool(include_current)
-        rows, columns = kernel_size
+        rows, columns = _pair(kernel_size)
         self.kernel_size = (
             check_positive("kernel_size", rows),
             check_odd("the number of columns of kernel_size", columns),
@@ -304,7 +314,7 @@ class DownRightConv2D(_CausalConv):
         **kwargs: Any,
     ) -> None:
         super().__init__(filters, use_bias, **kwargs)
-        rows, columns = kernel_size
+        rows, columns = _pair(kernel_size)
         self.kernel_size = (
             check_positive("the rows of kernel_size", rows),
             check_positive("the columns of kernel_size", columns),

@@ -53,6 +53,7 @@ class LatentGenerator(DensityModel):
 
     loss_names = ("loss", "bits_per_dim", "reconstruction_bits", "prior_bits")
     parts = ("autoencoder", "prior")
+    exact_log_prob = False
 
     def __init__(
         self, autoencoder: keras.Model, prior: keras.Model, **kwargs: Any

@@ -118,9 +118,6 @@ def make_optimizer(training: ConfigDict) -> keras.optimizers.Optimizer:
 
     With `ema_momentum` it also keeps moving averages of the weights, which
     `training.averaging` puts in place.
-
-    Raises:
-        ValueError: for averages of bfloat16 weights.
     """
     # Keras computes in the dtype of the weights. In bfloat16 0.999 rounds to 1,
     # so that the bias correction would make every step 0.
@@ -134,19 +131,11 @@ def make_optimizer(training: ConfigDict) -> keras.optimizers.Optimizer:
         warmup_steps=training.warmup_steps,
     )
     momentum = training.ema_momentum
-    if momentum is not None and weights == "bfloat16":
-        raise ValueError(
-            "Averages of weights in bfloat16 would not move, since small "
-            "differences are rounded away. Received: "
-            f'ema_momentum={momentum}, dtype_policy "bfloat16". Use '
-            '"mixed_bfloat16", or ema_momentum=None.'
-        )
-    optimizer = Adam(
+    return Adam(
         schedule,
         beta_2=beta_2,
         global_clipnorm=training.clip_norm,
         use_ema=momentum is not None,
         ema_momentum=momentum or 0.0,
+        ema_of_run=True,
     )
-    optimizer.keeps_weights = True  # so that a run can go on
-    return optimizer

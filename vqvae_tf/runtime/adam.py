@@ -1,6 +1,7 @@
 """Adam with TensorFlow's own kernel for a variable's update."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -16,6 +17,16 @@ class Adam(keras.optimizers.Adam):
     gradients (of embeddings, of which Keras updates the rows in use), and for
     variables that are narrower than float32, it is Keras' own.
 
+    Args:
+        args, kwargs: as for `keras.optimizers.Adam`.
+        ema_of_run: bool, False by default: with `use_ema`, whether the averages
+            are those of one long run. Keras puts them in place of the weights
+            whenever a fit ends, so that another one starts from them, and they
+            start at the weights of the first step. If this is True, weights
+            stay as the last step made them, and after t steps the momentum is
+            `(1 + t) / (10 + t)` where that is less, so that first weights are
+            soon forgotten (`training.averaging` puts averages in place).
+
     Example:
 
     >>> optimizer = Adam(learning_rate=0.1)
@@ -30,10 +41,15 @@ class Adam(keras.optimizers.Adam):
     """
 
     _powers = None
-    # With `use_ema`, Keras puts the averages in place of the weights whenever a
-    # fit ends, so that another one starts from them. If this is True, weights
-    # stay as the last step made them, and a later fit goes on.
-    keeps_weights = False
+
+    def __init__(
+        self, *args: Any, ema_of_run: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.ema_of_run = bool(ema_of_run)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "ema_of_run": self.ema_of_run}
 
     def apply(
         self,
@@ -50,8 +66,22 @@ class Adam(keras.optimizers.Adam):
     def finalize_variable_values(
         self, var_list: Sequence[keras.Variable]
     ) -> None:
-        if not self.keeps_weights:
+        if not self.ema_of_run:
             super().finalize_variable_values(var_list)
+
+    def _update_model_variables_moving_average(self, trainable_variables):
+        # Keras has no public way to change the momentum from step to step.
+        if not self.use_ema or not self.ema_of_run:
+            super()._update_model_variables_moving_average(trainable_variables)
+            return
+        steps = tf.cast(self.iterations, tf.float32)
+        momentum = tf.minimum(self.ema_momentum, (1 + steps) / (10 + steps))
+        momentum = tf.where(steps > 0, momentum, 0.0)
+        for weight, average in zip(
+            trainable_variables, self._model_variables_moving_average
+        ):
+            share = tf.cast(momentum, weight.dtype)
+            average.assign(share * average + (1 - share) * weight)
 
     def update_step(
         self,

@@ -95,6 +95,41 @@ def uniform_rows(
     return tf.reshape(_to_unit(bits), shape)
 
 
+def uniform_of(
+    values: tf.Tensor, count: int | tf.Tensor, number: int | tf.Tensor = 0
+) -> tf.Tensor:
+    """Returns uniforms that depend on nothing but a row's own values.
+
+    So they are the same wherever in a batch the row is.
+
+    Args:
+        values: int32 `[rows, n]`.
+        count: how many uniforms for each row.
+        number: of the draw, int32; another one has other uniforms.
+
+    Returns:
+        float32 `[rows, count]` in the open interval (0, 1).
+
+    References:
+        Appleby 2011, MurmurHash3 (its final mix of 32 bits).
+    """
+    places = _mixed(tf.range(tf.shape(values)[1]) + 1)
+    rows = _mixed(tf.reduce_sum(_mixed(values + places), axis=1))
+    places = _mixed(tf.range(count) + _mixed(tf.cast(number, tf.int32) + 1))
+    bits = _mixed(tf.bitwise.bitwise_xor(rows[:, tf.newaxis], places))
+    return _to_unit(tf.bitcast(bits, tf.uint32))
+
+
+def _mixed(x):
+    """Scrambles the bits of int32 numbers."""
+    for shift, factor in ((16, -2048144789), (13, -1028477379), (16, 1)):
+        high = tf.bitwise.right_shift(
+            tf.bitcast(x, tf.uint32), tf.constant(shift, tf.uint32)
+        )
+        x = tf.bitwise.bitwise_xor(x, tf.bitcast(high, tf.int32)) * factor
+    return x
+
+
 def _key_and_counter(seed):
     """Returns the key `[1]` and the counter's upper half, uint64, of a seed.
 

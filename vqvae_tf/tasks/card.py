@@ -10,7 +10,11 @@ from vqvae_tf import recipes, tasks
 from vqvae_tf.data.decoding import RESIZE_FILTER
 from vqvae_tf.evaluation.figures import table
 
-_PRIOR_FIGURES = {"prior_bits_per_code", "global_prior_bits"}
+_PRIOR_FIGURES = {
+    "prior_bits_per_code",
+    "prior_bound_bits_per_code",
+    "global_prior_bits",
+}
 
 
 def describe(config: ConfigDict) -> dict:

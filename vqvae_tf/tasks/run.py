@@ -113,4 +113,23 @@ def _with_policy(config, workdir):
     # A copy, which can be changed even if the original is frozen.
     config = ConfigDict(config).copy_and_resolve_references()
     config.dtype_policy = policy
+    _check_averages(config)
     return config
+
+
+def _check_averages(config):
+    """Raises ValueError for averages of weights in bfloat16."""
+    averaged = [
+        name
+        for name, section in config.items()
+        if isinstance(section, ConfigDict)
+        and section.get("ema_momentum") is not None
+    ]
+    if averaged and config.dtype_policy == "bfloat16":
+        raise ValueError(
+            "Averages of weights in bfloat16 would not move, since small "
+            "differences are rounded away. Received: dtype_policy "
+            f'"bfloat16", {averaged[0]}.ema_momentum='
+            f"{config[averaged[0]].ema_momentum}. Use "
+            '"mixed_bfloat16", or ema_momentum=None.'
+        )

@@ -113,6 +113,16 @@ def check_share(name: str, value: object) -> int | float:
     return check_number(name, value, 0, 1, "a number in [0, 1]")
 
 
+def check_rate(name: str, value: object) -> int | float:
+    """Returns value; raises ValueError unless it is in [0, 1)."""
+    found = number(value)
+    if found is None or not 0 <= found < 1:
+        raise ValueError(
+            f"{name} must be a rate in [0, 1). Received: {value!r}."
+        )
+    return found
+
+
 def check_not_negative(name: str, value: object) -> int | float:
     """Returns value; raises ValueError unless it is a finite number >= 0."""
     largest = float(np.finfo(np.float32).max)

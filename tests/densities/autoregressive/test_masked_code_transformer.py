@@ -96,15 +96,60 @@ def by_orders(density, codes):
 
 
 def test_log_prob_estimates_the_mean_over_all_orders():
-    density = small(3, event_shape=(2, 2), bound_draws=10, scale=0.3)
-    codes = np.array([[2, 0], [1, 1]], np.int32)
-    expected = by_orders(density, codes)
-    found = density.log_prob(np.repeat(codes[None], 1000, axis=0)).numpy()
-    np.testing.assert_allclose(found.mean(), expected, rtol=0.02)
-    # Rows have noise of their own, which is the same at each call.
-    assert found.std() > 0
-    again = density.log_prob(np.repeat(codes[None], 7, axis=0))
-    np.testing.assert_allclose(again, found[:7], rtol=1e-5)
+    """Of 27 grids of 3 codes, each with noise of its own."""
+    density = small(3, event_shape=(1, 3), bound_draws=60, scale=0.3)
+    every = np.array(list(itertools.product([0, 1, 2], repeat=3)), np.int32)
+    every = every.reshape(-1, 1, 3)
+    expected = [by_orders(density, codes) for codes in every]
+    found = density.log_prob(every).numpy()
+    np.testing.assert_allclose(found.mean(), np.mean(expected), rtol=0.02)
+    assert np.corrcoef(found, expected)[0, 1] > 0.95
+
+
+def test_an_example_has_one_value_wherever_it_is():
+    density = small(num_codebooks=2)
+    codes = harness.random_codes(density, 4)
+    found = density.log_prob(codes).numpy()
+    assert len(set(found.round(3))) == 4
+    again = density.log_prob(codes[::-1]).numpy()[::-1]
+    np.testing.assert_allclose(again, found, rtol=1e-5)
+    alone = [density.log_prob(row[None])[0] for row in codes]
+    np.testing.assert_allclose(alone, found, rtol=1e-5)
+
+
+def test_absent_positions_are_never_shown_and_do_not_count():
+    density = small(bound_draws=3)
+    codes = harness.random_codes(density, 4)
+    mask = np.random.default_rng(1).integers(0, 2, [4, *GRID])
+    mask[3] = 0  # nothing is there
+    found = density.log_prob(codes, mask=mask).numpy()
+    other = np.where(mask, codes, 4 - codes)
+    np.testing.assert_allclose(density.log_prob(other, mask=mask), found)
+    assert np.all(found[:3] < 0) and found[3] == 0
+    weight = mask.astype(np.float32)
+    keras.utils.set_random_seed(1)
+    loss, _, metrics = density.compute_losses(codes, None, weight, True)
+    assert np.all(np.isfinite(loss)) and loss[3] == 0
+    assert metrics["bits_per_dim"][3] == 0
+    # An example of one position: it is always hidden.
+    one = np.zeros([1, *GRID], np.float32)
+    one[0, 2, 3] = 1
+    logits = density.logits(codes[:1]).numpy()[0, 2, 3].astype(np.float64)
+    expected = logits[codes[0, 2, 3]] - np.log(np.exp(logits).sum())
+    np.testing.assert_allclose(
+        density.log_prob(codes[:1], mask=one), [expected], rtol=1e-5
+    )
+
+
+def test_training_has_new_noise_and_dropout_at_each_step():
+    density = small(dropout=0.5)
+    codes = harness.random_codes(density, 4)
+    losses = [density.compute_losses(codes, training=True)[0] for _ in "ab"]
+    assert np.all(losses[0] != losses[1])
+    bounds = [density.log_prob(codes, training=True) for _ in "ab"]
+    assert np.all(bounds[0] != bounds[1])
+    first, second = (density.logits(codes, training=True) for _ in "ab")
+    assert np.any(first != second)
 
 
 def test_the_bound_is_below_the_probability():
@@ -190,6 +235,16 @@ def test_any_region_is_completed(num_codebooks):
     np.testing.assert_array_equal(drawn, free)
 
 
+def test_passes_can_be_changed_between_calls():
+    density = small(num_passes=1)
+    first = density.sample(2, seed=0)
+    density.num_passes = 4
+    second = density.sample(2, seed=0)
+    assert np.any(first != second)
+    expected = small(num_passes=4).sample(2, seed=0)
+    np.testing.assert_array_equal(second, expected)
+
+
 def test_samples_stay_in_each_codebook():
     density = small([4, 2], 2)
     codes = density.sample(16, seed=0, top_p=0.99).numpy()
@@ -246,14 +301,12 @@ def test_harness(options):
     density = small(**options)
     codes = harness.random_codes(density, 4)
     context = harness.random_context(density, 4)
-    mask = np.random.default_rng(2).integers(0, 2, [4, *GRID]).astype(bool)
     shape = codes.shape if context else (1, *codes.shape[1:])
     run_density_test(
         lambda **kwargs: small(**options, **kwargs),
         codes,
         context or None,
         shape,
-        mask,
     )
 
 
@@ -286,7 +339,7 @@ def test_exported_sampler(tmp_path):
     [
         (dict(num_passes=0), "num_passes must be a positive"),
         (dict(confidence_noise=-1.0), "confidence_noise must be"),
-        (dict(label_smoothing=1.5), "label_smoothing must be"),
+        (dict(label_smoothing=1.0), "label_smoothing must be a rate"),
         (dict(bound_draws=0), "bound_draws must be a positive"),
         (dict(num_heads=3), "must be a multiple of num_heads"),
     ],
@@ -294,3 +347,14 @@ def test_exported_sampler(tmp_path):
 def test_errors(options, message):
     with pytest.raises(ValueError, match=message):
         small(**options)
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 1), (1, 6, 4), (3, 4, 6)])
+@pytest.mark.parametrize("name", ["known", "mask"])
+def test_masks_of_other_shapes_are_refused(name, shape):
+    density = small()
+    codes = np.zeros([2, *GRID], np.int32)
+    method = density.logits if name == "known" else density.log_prob
+    with pytest.raises(ValueError, match=name):
+        method(codes, **{name: np.ones(shape, bool)})
+    method(codes, **{name: np.ones([1, *GRID], bool)})

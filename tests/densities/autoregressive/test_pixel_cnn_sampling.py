@@ -1,9 +1,7 @@
 """Sampling from the gated PixelCNN: cached equals naive, and its options."""
 
 import functools
-import importlib.util
 import itertools
-import pathlib
 
 import keras
 import numpy as np
@@ -11,16 +9,9 @@ import pytest
 import tensorflow as tf
 
 from support.densities_harness import exported_sampler
+from support.naive_sampling import NaiveSampler
 from vqvae_tf.densities.autoregressive.pixel_cnn import PixelCNN
 from vqvae_tf.densities.filtering import filter_logits
-
-ROOT = pathlib.Path(__file__).parents[3]
-_spec = importlib.util.spec_from_file_location(
-    "naive_sampling", ROOT / "benchmarks" / "naive_sampling.py"
-)
-benchmark = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(benchmark)
-NaiveSampler = benchmark.NaiveSampler
 
 SIZE = 8
 CONDITIONAL = {

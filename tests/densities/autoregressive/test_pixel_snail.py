@@ -1,8 +1,5 @@
 """PixelSNAIL: causality, log_prob, sampling, saving."""
 
-import importlib.util
-import pathlib
-
 import keras
 import numpy as np
 import pytest
@@ -11,18 +8,13 @@ import tensorflow as tf
 from support import densities_harness as harness
 from support.densities_harness import CONDITIONAL, dependence
 from support.harness import run_density_test, run_two_replica_test
+from support.naive_sampling import NaiveSampler
 from vqvae_tf.densities.autoregressive.pixel_snail import PixelSNAIL
 from vqvae_tf.densities.autoregressive.pixel_snail_layer import (
     GatedResidual,
     ShiftedConv,
 )
 
-ROOT = pathlib.Path(__file__).parents[3]
-_spec = importlib.util.spec_from_file_location(
-    "naive_sampling", ROOT / "benchmarks" / "naive_sampling.py"
-)
-_naive = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_naive)
 GRID = (4, 6)
 
 
@@ -144,7 +136,7 @@ def test_codebooks_of_different_sizes():
 
 def test_samples_equal_those_of_a_forward_pass_each():
     density = small(6, 2, **CONDITIONAL)
-    harness.check_sampling(density, _naive.NaiveSampler)
+    harness.check_sampling(density, NaiveSampler)
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,14 @@
 """Sampling from the WaveNet: cached equals naive, and its options."""
 
-import importlib.util
-import pathlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from support.densities_harness import exported_sampler
+from support.naive_sampling import NaiveSampler
 from support.wavenets import KINDS, random_codes, random_context, small
 from vqvae_tf.densities.autoregressive import wavenet_sampling
 from vqvae_tf.densities.autoregressive.wavenet import WaveNet
-
-ROOT = pathlib.Path(__file__).parents[3]
-_spec = importlib.util.spec_from_file_location(
-    "naive_sampling", ROOT / "benchmarks" / "naive_sampling.py"
-)
-benchmark = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(benchmark)
 
 TIME = 24
 
@@ -89,7 +80,7 @@ def test_cached_samples_equal_naive_ones_for_20_seeds(kind):
         autograph=False,
     )
     samples = [cached(tf.constant(seed)).numpy() for seed in range(20)]
-    naive = benchmark.NaiveSampler(density, repeated)(2, range(20))
+    naive = NaiveSampler(density, repeated)(2, range(20))
     np.testing.assert_array_equal(samples, naive)
     # The seeds and the two samples of each differ, all codes occur.
     assert len(np.unique(np.reshape(samples, [40, -1]), axis=0)) == 40
@@ -107,14 +98,14 @@ def test_samples_of_256_steps_equal_naive_ones_for_20_seeds(kind):
         density.sample(1, context, event_shape=(256,), seed=seed)
         for seed in range(20)
     ]
-    naive = benchmark.NaiveSampler(density, repeated, jit_compile=True)
+    naive = NaiveSampler(density, repeated, jit_compile=True)
     np.testing.assert_array_equal(samples, naive(1, range(20), (256,)))
 
 
 def test_filtered_samples_equal_naive_ones():
     density = small(**KINDS["codebooks"])
     options = {"temperature": 0.8, "top_k": 4, "top_p": 0.9}
-    expected = benchmark.NaiveSampler(density, **options)(3, [5])[0]
+    expected = NaiveSampler(density, **options)(3, [5])[0]
     result = density.sample(3, seed=5, **options)
     np.testing.assert_array_equal(result, expected)
 

@@ -6,9 +6,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from vqvae_tf.densities.autoregressive.loops import linear, put
+from vqvae_tf.densities.autoregressive.loops import linear
 from vqvae_tf.layers.configured import Configured
 from vqvae_tf.utils.checks import check_choice, check_positive
+
+# Queries that are scored at a time, where each sees only earlier keys.
+_CHUNK = 256
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -27,6 +30,10 @@ class SelfAttention(Configured):
         query_inputs: int, channels of what queries are made of.
         key_inputs: int, channels of what keys and values are made of.
         mask: `"causal"` (default), `"strict"` or None.
+
+    Scores take `4 * num_heads * positions^2` bytes for each example, and in
+    training several times as much, for the gradient; half of it where grids
+    are of known sizes and over 256 positions, since later keys are left out.
 
     Call arguments:
         queries: float `[batch, positions, query_inputs]`.
@@ -102,14 +109,34 @@ class SelfAttention(Configured):
             first_key, first_value = self.split(first)
             keys = tf.concat([first_key, keys[:, :-1]], axis=1)
             values = tf.concat([first_value, values[:, :-1]], axis=1)
-        scores = tf.einsum("bthd,bshd->bhts", self.scaled(queries), keys)
-        seen = True
-        if self.mask is not None:
-            order = tf.range(tf.shape(queries)[1])
-            seen = order[:, tf.newaxis] >= order
-        shares = shares_of(scores, seen)
-        mixed = tf.einsum("bhts,bshd->bthd", shares, values)
-        return self.joined(mixed)
+        # Heads before positions, for products of matrices.
+        queries, keys, values = (
+            tf.transpose(x, [0, 2, 1, 3]) for x in (queries, keys, values)
+        )
+        mixed = self._mixed(self.scaled(queries), keys, values)
+        return self.joined(tf.transpose(mixed, [0, 2, 1, 3]))
+
+    def _mixed(self, queries, keys, values):
+        """Returns the values that `[batch, heads, positions]` see."""
+        positions = queries.shape[2]
+        if self.mask is None or positions is None or positions <= _CHUNK:
+            order = tf.range(tf.shape(queries)[2])
+            seen = True if self.mask is None else order[:, None] >= order
+            return _attended(queries, keys, values, seen)
+        # The later half of the scores is never needed.
+        parts = []
+        for first in range(0, positions, _CHUNK):
+            last = min(first + _CHUNK, positions)
+            seen = tf.range(first, last)[:, None] >= tf.range(last)
+            parts.append(
+                _attended(
+                    queries[:, :, first:last],
+                    keys[:, :, :last],
+                    values[:, :, :last],
+                    seen,
+                )
+            )
+        return tf.concat(parts, axis=2)
 
     @property
     def strict(self) -> bool:
@@ -127,11 +154,15 @@ class SelfAttention(Configured):
 
     def heads(self, x: tf.Tensor) -> tf.Tensor:
         """Splits the last axis into those of heads and their channels."""
-        return _reshaped(x, [self.num_heads, x.shape[-1] // self.num_heads])
+        shape = [self.num_heads, x.shape[-1] // self.num_heads]
+        result = tf.reshape(x, [*tf.unstack(tf.shape(x)[:-1]), *shape])
+        return tf.ensure_shape(result, [*x.shape[:-1], *shape])
 
     def joined(self, x: tf.Tensor) -> tf.Tensor:
         """Joins the last two axes."""
-        return _reshaped(x, [x.shape[-2] * x.shape[-1]], drop=2)
+        size = self.num_heads * self.value_channels
+        result = tf.reshape(x, [*tf.unstack(tf.shape(x)[:-2]), size])
+        return tf.ensure_shape(result, [*x.shape[:-2], size])
 
     def scaled(self, queries: tf.Tensor) -> tf.Tensor:
         """Returns queries over the square root of their channels."""
@@ -145,10 +176,10 @@ class SelfAttention(Configured):
 
 
 class AttentionSteps:
-    """A `SelfAttention` whose keys and values are kept.
+    """A `SelfAttention` whose keys and values are cached.
 
     Args:
-        attention: a built layer.
+        attention: a built layer with a mask.
         num_samples: an integer or int32 scalar tensor.
     """
 
@@ -159,44 +190,49 @@ class AttentionSteps:
         self.to_queries = linear(attention.to_queries, attention.compute_dtype)
         self.to_pairs = linear(attention.to_pairs, attention.compute_dtype)
 
-    def empty(self, positions: int | tf.Tensor) -> tf.Tensor:
-        """Returns the pairs of no position, and of the start.
+    def empty(self, positions: int | tf.Tensor) -> list[tf.Tensor]:
+        """Returns the keys and values of no position, and of the start.
 
-        `[positions, batch, heads, key_channels + value_channels]`, with one
-        more position where the layer is strict.
+        Two tensors `[batch * heads, positions, channels]`, with one more
+        position where the layer is strict.
         """
         layer = self.layer
-        channels = layer.key_channels + layer.value_channels
-        shape = [self.num_samples, layer.num_heads, channels]
+        rows = self.num_samples * layer.num_heads
+        channels = (layer.key_channels, layer.value_channels)
         if not layer.strict:
-            return tf.zeros([positions, *shape], layer.compute_dtype)
-        pairs = tf.zeros([positions + 1, *shape], layer.compute_dtype)
-        return put(pairs, 0, layer.first_pair(self.num_samples))
+            return [
+                tf.zeros([rows, positions, n], layer.compute_dtype)
+                for n in channels
+            ]
+        cache = [
+            tf.zeros([rows, positions + 1, n], layer.compute_dtype)
+            for n in channels
+        ]
+        return _added(cache, 0, layer.split(layer.first_pair(self.num_samples)))
 
     def add(
         self,
-        pairs: tf.Tensor,
+        cache: list[tf.Tensor],
         t: tf.Tensor,
         keys: tf.Tensor,
         rotate: Callable[[tf.Tensor], tf.Tensor] | None = None,
-    ) -> tf.Tensor:
-        """Adds a position's pair.
+    ) -> list[tf.Tensor]:
+        """Adds a position's key and value.
 
         Args:
-            pairs: those of earlier positions.
+            cache: those of earlier positions.
             t: the position, int32 scalar.
             keys: `[batch, key_inputs]`.
             rotate: as for the layer's call, at this position; or None.
         """
-        pair = self.layer.heads(self.to_pairs(keys))
+        key, value = self.layer.split(self.layer.heads(self.to_pairs(keys)))
         if rotate is not None:
-            key, value = self.layer.split(pair)
-            pair = tf.concat([rotate(key), value], axis=-1)
-        return put(pairs, t + 1 if self.layer.strict else t, pair)
+            key = rotate(key)
+        return _added(cache, t + 1 if self.layer.strict else t, [key, value])
 
     def attend(
         self,
-        pairs: tf.Tensor,
+        cache: list[tf.Tensor],
         t: tf.Tensor,
         queries: tf.Tensor,
         rotate: Callable[[tf.Tensor], tf.Tensor] | None = None,
@@ -204,20 +240,40 @@ class AttentionSteps:
         """Returns what position t sees, `[batch, heads * value_channels]`.
 
         Args:
-            pairs: of the positions that it sees, as from `add`.
+            cache: of the positions that it sees, as from `add`.
             t: the position, int32 scalar.
             queries: `[batch, query_inputs]`.
             rotate: as for the layer's call, at this position; or None.
         """
-        layer = self.layer
+        layer, (keys, values) = self.layer, cache
         queries = layer.heads(self.to_queries(queries))
         if rotate is not None:
             queries = rotate(queries)
-        keys, values = layer.split(pairs)
-        scores = tf.einsum("bhd,sbhd->bhs", layer.scaled(queries), keys)
-        seen = tf.range(tf.shape(pairs)[0]) <= t
-        mixed = tf.einsum("bhs,sbhd->bhd", shares_of(scores, seen), values)
-        return layer.joined(mixed)
+        queries = _reshaped(
+            layer.scaled(queries), [-1, 1], [layer.key_channels]
+        )
+        seen = tf.range(tf.shape(keys)[1]) <= t
+        mixed = _attended(queries, keys, values, seen)
+        shape = [layer.num_heads * layer.value_channels]
+        return _reshaped(mixed, [self.num_samples], shape)
+
+
+def _added(cache, t, pair):
+    """Returns the cache with a key and a value `[batch, heads, n]` at t."""
+    rows = tf.range(tf.shape(cache[0])[0])
+    places = tf.stack([rows, tf.fill(tf.shape(rows), t)], axis=1)
+    return [
+        tf.tensor_scatter_nd_update(
+            array, places, _reshaped(entry, [-1], [entry.shape[-1]])
+        )
+        for array, entry in zip(cache, pair)
+    ]
+
+
+def _attended(queries, keys, values, seen):
+    """Returns the means of values, `[..., queries, channels]`."""
+    scores = tf.matmul(queries, keys, transpose_b=True)
+    return tf.matmul(shares_of(scores, seen), values)
 
 
 def shares_of(scores: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
@@ -231,9 +287,18 @@ def shares_of(scores: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.nn.softmax(exact), scores.dtype)
 
 
-def _reshaped(x, last, drop=1):
-    """Reshapes the last `drop` axes."""
-    shape = tf.concat([tf.shape(x)[:-drop], last], axis=0)
-    result = tf.reshape(x, shape)
-    result.set_shape([*x.shape[:-drop], *last])
+def flat_grid(x: tf.Tensor) -> tf.Tensor:
+    """Returns `[batch, height, width, ...]` as `[batch, positions, ...]`.
+
+    The number of positions is static where both sizes are.
+    """
+    height, width = x.shape[1:3]
+    positions = -1 if None in (height, width) else height * width
+    return tf.reshape(x, [tf.shape(x)[0], positions, *x.shape[3:]])
+
+
+def _reshaped(x, before, last):
+    """Reshapes to `[*before, *last]`, of which the last is known."""
+    result = tf.reshape(x, [*before, *last])
+    result.set_shape([None] * len(before) + list(last))
     return result

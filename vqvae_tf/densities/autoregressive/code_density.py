@@ -34,6 +34,8 @@ class CodeDensity(DensityModel):
     """
 
     grid_axes = ("height", "width")
+    # Attributes that a sampler's graph depends on.
+    graph_options = ()
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -76,7 +78,7 @@ class CodeDensity(DensityModel):
         event_shape: Sequence[int | tf.Tensor] | None = None,
         sampling: Sampling | None = None,
     ) -> tf.Tensor:
-        """Draws codes, position by position, in one graph.
+        """Draws codes, in one graph.
 
         Works eagerly (the graph is traced once per grid, and once more for
         top_k and top_p), in a `tf.function`, under XLA (with known num_samples
@@ -151,8 +153,8 @@ class CodeDensity(DensityModel):
 
     def _draw_eagerly(self, grid, arguments):
         # One graph for all options and batches, and another without the sort.
-        filtered = arguments["sampling"].is_filtered
-        draw = self._graphs.get(self._draw, grid, kind=filtered)
+        kind = (arguments["sampling"].is_filtered, *self.graph_options)
+        draw = self._graphs.get(self._draw, grid, kind=kind)
         return call(draw, arguments, context=[0], sampling=_batch_axis)
 
     def _draw(self, grid, arguments, **options):
@@ -230,7 +232,8 @@ class CodeDensity(DensityModel):
     def _whole(self, codes):
         return tensor_checks.whole_numbers(codes, self.num_codes, floats=True)
 
-    def _check_mask(self, name, mask, dtype):
+    def _check_mask(self, name, mask, dtype, codes=None):
+        """Returns a mask `[batch, *grid]`, which fits the codes if given."""
         tensor_checks.check_finite(name, mask)
         mask = tf.cast(mask, dtype)
         if len(mask.shape) != 1 + len(self.grid_axes):
@@ -239,7 +242,13 @@ class CodeDensity(DensityModel):
                 f"{name} must have shape [{axes}]. "
                 f"Received: a mask of shape {tuple(mask.shape)}."
             )
-        return mask
+        if codes is None:
+            return mask
+        axes = range(1, len(mask.shape))
+        grid = [size_of(codes, axis) for axis in axes]
+        mask = check_grid(mask, 1, grid, name)
+        check_same_batch(name, mask, "the codes", codes)
+        return broadcast_batch(name, mask, size_of(codes, 0))
 
     def check_given(
         self, sampling: Sampling

@@ -1,6 +1,7 @@
 """A density of codes made of an embedding, a causal network and a head."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -16,7 +17,7 @@ from vqvae_tf.densities.conditioning import (
     check_same_batch,
     size_of,
 )
-from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.checks import check_positive, check_rate
 from vqvae_tf.utils.code_sizes import as_argument, check_code_sizes, first_rows
 
 
@@ -61,7 +62,7 @@ class CodeNetwork(CodeDensity):
             "hidden_channels", hidden_channels
         )
         self.head_channels = check_positive("head_channels", head_channels)
-        self.dropout = _check_rate(dropout)
+        self.dropout = check_rate("dropout", dropout)
         self.global_channels = _check_optional(
             "global_channels", global_channels
         )
@@ -128,7 +129,7 @@ class CodeNetwork(CodeDensity):
         embedded: tf.Tensor,
         global_context: tf.Tensor | None,
         local_context: tf.Tensor | None,
-        drop: keras.layers.Layer | None,
+        drop: Callable[[tf.Tensor], tf.Tensor] | None,
     ) -> tf.Tensor:
         """Applies the causal network.
 
@@ -136,7 +137,7 @@ class CodeNetwork(CodeDensity):
             embedded: `[batch, *grid, G, hidden_channels]`.
             global_context: `[batch, global_channels]`, or None.
             local_context: `[batch, *grid, channels]`, or None.
-            drop: a dropout layer, or None.
+            drop: dropout, or None.
 
         Returns:
             `[batch, *grid, channels]`; a position's features depend only on
@@ -161,7 +162,7 @@ class CodeNetwork(CodeDensity):
         log_prob = self.head.log_prob(features, embedded, codes)
         log_prob = tf.reduce_sum(log_prob, axis=-1)
         if mask is not None:
-            log_prob *= self._check_mask("mask", mask, tf.float32)
+            log_prob *= self._check_mask("mask", mask, tf.float32, codes)
         axes = range(1, 1 + len(self.grid_axes))
         return tf.reduce_sum(log_prob, axis=list(axes))
 
@@ -219,7 +220,10 @@ class CodeNetwork(CodeDensity):
         contexts = self.prepare_context(context, grid)
         for name, entry in zip(("global", "local"), contexts):
             check_same_batch(f'context["{name}"]', entry, "the codes", embedded)
-        drop = self.drop if training and self.dropout else None
+        drop = None
+        if training and self.dropout:
+            # Said here, since only a call of a model would tell its layers.
+            drop = functools.partial(self.drop, training=True)
         return self.features(embedded, *contexts, drop, **options)
 
     def known_context(
@@ -274,14 +278,6 @@ class CodeNetwork(CodeDensity):
     def get_config(self) -> dict[str, Any]:
         sizes = as_argument(self.num_codes)
         return {**super().get_config(), "num_embeddings": sizes}
-
-
-def _check_rate(rate):
-    if not 0 <= rate < 1:
-        raise ValueError(
-            f"dropout must be a rate in [0, 1). Received: dropout={rate!r}."
-        )
-    return rate
 
 
 def _check_optional(name, value):

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive import stepping
+from vqvae_tf.densities.autoregressive.loops import normalization
 from vqvae_tf.densities.autoregressive.transformer_layer import (
     TransformerSteps,
 )
@@ -34,7 +35,8 @@ class CodeTransformer(TransformerNetwork):
         num_codebooks: G; codes have a last axis G if it is > 1.
         hidden_channels: channels of the residual stream.
         num_layers: the number of layers.
-        num_heads: of each layer's attention; divides hidden_channels.
+        num_heads: of each layer's attention; divides hidden_channels, and with
+            rotary positions a quarter of it.
         mlp_channels: hidden units of each layer's perceptron; by default four
             times hidden_channels.
         head_channels: channels of each codebook's hidden layer in the head.
@@ -47,14 +49,17 @@ class CodeTransformer(TransformerNetwork):
         local_channels: channels of `context["local"]`, or None, likewise.
         local_upsampling: ratio of the grid's size to that of the local
             context, which is upsampled by transposed convolutions.
+        local_layers: convolutions of the local context before that, which see
+            codes around it.
 
     Call arguments, Returns:
         As for `PixelCNN`.
 
     Raises:
         ValueError: for codes of the wrong shape or (eagerly) outside 0..K-1,
-            and for missing, unexpected or misshapen context entries.
-            `InvalidArgumentError` for grids beyond learned positions.
+            for grids beyond learned positions (`InvalidArgumentError` where
+            sizes are known only when a graph runs), and for missing,
+            unexpected or misshapen context entries.
 
     Example: a class-conditional prior over 8x8 codes.
 
@@ -73,20 +78,6 @@ class CodeTransformer(TransformerNetwork):
         Su et al. 2021, arXiv:2104.09864 (rotary positions).
     """
 
-    def features(
-        self,
-        embedded: tf.Tensor,
-        global_context: tf.Tensor | None,
-        local_context: tf.Tensor | None,
-        drop: keras.layers.Layer | None,
-    ) -> tf.Tensor:
-        """Applies the layers; see `CodeNetwork.features`."""
-        shape = tf.shape(embedded)
-        embedded = tf.reduce_sum(embedded, axis=-2)
-        x = self.entry(embedded, global_context, local_context)
-        x = self.apply_layers(x, (shape[1], shape[2]), drop)
-        return tf.reshape(x, tf.shape(embedded))
-
     def visit(
         self,
         num_samples: int | tf.Tensor,
@@ -104,7 +95,8 @@ class _Steps(stepping.Steps):
     """The layers, a position at a time, with keys and values that are kept."""
 
     def __init__(self, density, num_samples, grid, contexts):
-        self.inputs, self.norm = density.entry, density.norm
+        self.inputs = density.entry
+        self.norm = normalization(density.norm, density.compute_dtype)
         self.num_samples, self.positions = num_samples, grid[0] * grid[1]
         self.layers = [
             TransformerSteps(layer, num_samples) for layer in density.stack

@@ -70,6 +70,21 @@ def linear(
     return lambda x: tf.nn.bias_add(tf.matmul(x, kernel), bias)
 
 
+def normalization(
+    layer: keras.layers.LayerNormalization, dtype: str
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a layer normalization as a function of vectors."""
+    scale, shift = tf.cast(layer.gamma, dtype), tf.cast(layer.beta, dtype)
+
+    def normalized(x):
+        exact = tf.cast(x, tf.float32)
+        mean, variance = tf.nn.moments(exact, [-1], keepdims=True)
+        exact = (exact - mean) * tf.math.rsqrt(variance + layer.epsilon)
+        return tf.cast(exact, dtype) * scale + shift
+
+    return normalized
+
+
 def put(
     array: tf.Tensor, index: int | tf.Tensor, value: tf.Tensor
 ) -> tf.Tensor:

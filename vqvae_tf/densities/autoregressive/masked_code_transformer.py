@@ -13,7 +13,7 @@ from vqvae_tf.densities.autoregressive.loops import LoopHead, loop
 from vqvae_tf.densities.autoregressive.transformer_network import (
     TransformerNetwork,
 )
-from vqvae_tf.densities.base import blank, counted_size
+from vqvae_tf.densities.base import blank
 from vqvae_tf.densities.conditioning import broadcast_batch
 from vqvae_tf.layers.row_noise import RowNoise
 from vqvae_tf.runtime import random
@@ -21,7 +21,7 @@ from vqvae_tf.runtime.step import split_weight, total
 from vqvae_tf.utils.checks import (
     check_not_negative,
     check_positive,
-    check_share,
+    check_rate,
 )
 from vqvae_tf.utils.units import bits
 
@@ -30,42 +30,47 @@ from vqvae_tf.utils.units import bits
 class MaskedCodeTransformer(TransformerNetwork):
     """Masked Transformer over grids of codes (MaskGIT).
 
-    It is trained to predict codes that are hidden from it, of which every
-    position sees all others. Samples start with all codes hidden; each pass
-    predicts them all and keeps those it is most certain of, so a grid takes
-    `num_passes` passes whatever its size. Any region can be completed, since
-    any codes can be given.
+    It is trained to predict hidden codes from those that are shown; every
+    position attends to all positions. Samples start with all codes hidden.
+    Each pass predicts them all and keeps those it is most certain of, so a
+    grid takes `num_passes` passes whatever its size. Any region can be
+    completed, since any codes can be given.
 
     **`log_prob` is a lower bound**, and an estimate of it: codes can be
     revealed in any order, and the bound is the mean over orders of the
-    probability of revealing these codes one by one,
+    log-probability of revealing these codes one by one,
 
         log p(x) >= E_n E_hidden [ N / n  sum_hidden log p(x_i | the others) ]
 
     with n uniform in 1..N and as many random positions hidden. `bound_draws`
-    of n, evenly spread, and of positions are drawn for each example, always
-    the same. Samples of few passes are of another distribution.
+    of n, evenly spread, and of positions are drawn for each example. They are
+    a function of its codes, so that an example has one value; those of many
+    examples average out. Samples of few passes are of another distribution.
 
     Args:
         num_embeddings, event_shape, num_codebooks: as for `PixelCNN`.
-        num_passes: of the sampler, 8 to 12 in the paper.
+        num_passes: of the sampler, 8 to 12 in the paper. An attribute that
+            can be changed.
         confidence_noise: scale of the Gumbel noise on a code's log-probability
             when the most certain are kept; it falls linearly to 0 over the
             passes, and is multiplied by the temperature. Without it samples
-            are bland.
+            lack variety. An attribute that can be changed.
         label_smoothing: the share of a uniform distribution in the targets of
-            the loss; not of the bound.
-        bound_draws: of `log_prob`, each a forward pass.
+            the loss, in [0, 1); not of the bound.
+        bound_draws: of `log_prob`, each a forward pass; in training one.
         kwargs: `hidden_channels`, `num_layers`, `num_heads`, `mlp_channels`,
             `head_channels`, `dropout`, `positions`, `global_channels`,
-            `local_channels`, `local_upsampling`, as for `CodeTransformer`.
+            `local_channels`, `local_upsampling`, `local_layers`, as for
+            `CodeTransformer`.
 
     Call arguments, Raises:
-        As for `PixelCNN`.
+        As for `PixelCNN`, except that positions where the mask is 0 count as
+        absent: their codes are never shown.
 
-    Metrics of fit and evaluate: `loss`, in training the mean of -log p over
-    hidden codes, of which `ceil(N cos(pi u / 2))` are hidden, u uniform;
-    `bits_per_dim`, the bound, in training estimated from the same codes.
+    Metrics of fit and evaluate: `loss`, in training the mean of -log p of
+    smoothed targets over hidden codes, of which `ceil(N cos(pi u / 2))` are
+    hidden, u uniform, in evaluation the bound; `bits_per_dim`, the bound,
+    which in training is estimated from the same hidden codes.
 
     Example:
 
@@ -86,6 +91,7 @@ class MaskedCodeTransformer(TransformerNetwork):
     """
 
     causal = False
+    exact_log_prob = False
 
     def __init__(
         self,
@@ -104,37 +110,10 @@ class MaskedCodeTransformer(TransformerNetwork):
         self.confidence_noise = check_not_negative(
             "confidence_noise", confidence_noise
         )
-        self.label_smoothing = check_share("label_smoothing", label_smoothing)
+        self.label_smoothing = check_rate("label_smoothing", label_smoothing)
         self.bound_draws = check_positive("bound_draws", bound_draws)
         self.masking = RowNoise(name="masking")
         self.masking.built = True
-
-    def features(
-        self,
-        embedded: tf.Tensor,
-        global_context: tf.Tensor | None,
-        local_context: tf.Tensor | None,
-        drop: keras.layers.Layer | None,
-        known: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        """Applies the layers.
-
-        Args:
-            embedded, global_context, local_context, drop: see
-                `CodeNetwork.features`.
-            known: bool `[batch, height, width]`, which codes are shown; None
-                for none of them.
-
-        Returns:
-            `[batch, height, width, channels]`.
-        """
-        shape = tf.shape(embedded)
-        embedded = tf.reduce_sum(embedded, axis=-2)
-        if known is None:
-            known = tf.zeros(shape[:3], tf.bool)
-        x = self.entry(embedded, global_context, local_context, known=known)
-        x = self.apply_layers(x, (shape[1], shape[2]), drop)
-        return tf.reshape(x, tf.shape(embedded))
 
     def logits(
         self,
@@ -160,12 +139,18 @@ class MaskedCodeTransformer(TransformerNetwork):
         codes = self._codes(value)
         if known is None:
             known = tf.zeros(tf.shape(codes)[:3], tf.bool)
-        known = self._check_mask("known", known, tf.bool)
+        known = self._check_mask("known", known, tf.bool, codes)
         logits = self._logits(codes, known, context, training)
         return logits if self.num_codebooks > 1 else logits[..., 0, :]
 
-    def _logits(self, codes, known, context, training):
-        embedded = self.embed(codes)
+    def of_embedded(
+        self,
+        embedded: tf.Tensor,
+        context: dict[str, tf.Tensor] | None = None,
+        training: bool = False,
+        known: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Returns logits `[batch, *grid, G, K]`; see `logits`."""
         features = self._features(embedded, context, training, known=known)
         return self.head(features, embedded)
 
@@ -178,49 +163,58 @@ class MaskedCodeTransformer(TransformerNetwork):
         mask: tf.Tensor | None = None,
         training: bool = False,
     ) -> tf.Tensor:
-        codes = self._codes(value)
-        if mask is not None:
-            mask = self._check_mask("mask", mask, tf.float32)
-        size = self._positions(codes)
+        codes, counted, size = self._counted(self._codes(value), mask)
+        draws = 1 if training else self.bound_draws
 
         def draw(number):
-            seed = random.fold_in(tf.zeros([2], tf.int32), number)
-            noise = self._noise(codes, seed)
+            noise = self._noise(codes, number, training)
             # Each draw has a part of 1..N of its own.
-            u = (tf.cast(number, tf.float32) + noise[:, -1]) / self.bound_draws
-            count = tf.cast(tf.floor(u * size), tf.int32) + 1
-            hidden = self._hidden(codes, noise[:, :-1], count)
-            terms = self._hidden_log_prob(codes, hidden, context, training)
-            terms = terms if mask is None else terms * mask
-            found = tf.reduce_sum(terms, axis=[1, 2])
-            return found * size / tf.cast(count, tf.float32)
+            u = (tf.cast(number, tf.float32) + noise[:, -1]) / draws
+            count = tf.minimum(tf.floor(u * size) + 1, size)
+            hidden = _chosen(noise[:, :-1], counted, count)
+            logits = self._logits(codes, counted & ~hidden, context, training)
+            terms = -tf.nn.sparse_softmax_cross_entropy_with_logits(
+                codes, logits
+            )
+            found = _summed(tf.reduce_sum(terms, axis=-1), hidden)
+            return found * tf.math.divide_no_nan(size, count)
 
-        draws = tf.map_fn(
-            draw, tf.range(self.bound_draws), fn_output_signature=tf.float32
+        if training:
+            return draw(0)
+        found = tf.map_fn(
+            draw,
+            tf.range(draws),
+            parallel_iterations=1,
+            fn_output_signature=tf.float32,
         )
-        return tf.reduce_mean(draws, axis=0)
+        return tf.reduce_mean(found, axis=0)
 
-    def _positions(self, codes):
-        return tf.cast(tf.reduce_prod(tf.shape(codes)[1:3]), tf.float32)
+    def _counted(self, codes, mask):
+        """Returns codes, 0 where absent, which count, and how many of each.
 
-    def _noise(self, codes, seed):
-        """Returns uniforms `[batch, N + 1]` of this replica's rows."""
+        int32 `[batch, h, w, G]`, bool `[batch, h, w]`, float32 `[batch]`.
+        """
+        if mask is None:
+            counted = tf.ones(tf.shape(codes)[:3], tf.bool)
+        else:
+            mask = self._check_mask("mask", mask, tf.float32, codes)
+            counted = mask > 0
+        codes = tf.where(counted[..., tf.newaxis], codes, 0)
+        size = tf.reduce_sum(tf.cast(counted, tf.float32), axis=[1, 2])
+        return codes, counted, size
+
+    def _noise(self, codes, number, training):
+        """Returns uniforms `[batch, N + 1]`: in training new ones."""
         shape = tf.shape(codes)
-        rows = tf.stack([shape[0], shape[1] * shape[2] + 1])
-        return self.masking.uniform(rows, seed)
+        count = shape[1] * shape[2] + 1
+        if training:
+            rows = tf.stack([shape[0], count])
+            return self.masking.uniform(rows, self.masking.next_seed())
+        flat = tf.reshape(codes, [shape[0], -1])
+        return random.uniform_of(flat, count, number)
 
-    def _hidden(self, codes, noise, count):
-        """Returns as many random positions, bool `[batch, h, w]`."""
-        hidden = masking.lowest(noise, count)
-        return tf.reshape(hidden, tf.shape(codes)[:3])
-
-    def _hidden_log_prob(self, codes, hidden, context, training):
-        """Returns log p of hidden codes, 0 elsewhere, `[batch, h, w]`."""
-        logits = self._logits(codes, ~hidden, context, training)
-        log_prob = -tf.nn.sparse_softmax_cross_entropy_with_logits(
-            codes, logits
-        )
-        return tf.where(hidden, tf.reduce_sum(log_prob, axis=-1), 0.0)
+    def _logits(self, codes, known, context, training):
+        return self.of_embedded(self.embed(codes), context, training, known)
 
     # Training -----------------------------------------------------------------
 
@@ -234,29 +228,19 @@ class MaskedCodeTransformer(TransformerNetwork):
         if not training:
             return super().compute_losses(x, context, weight, training)
         mask, _ = split_weight(weight)
-        codes = self._codes(blank(x, mask))
-        noise = self._noise(codes, self.masking.next_seed())
-        size = self._positions(codes)
+        codes, counted, size = self._counted(self._codes(blank(x, mask)), mask)
+        noise = self._noise(codes, 0, training)
         count = masking.hidden_counts(noise[:, -1], size)
-        hidden = self._hidden(codes, noise[:, :-1], count)
-        logits = self._logits(codes, ~hidden, context, training)
-        if mask is not None:
-            hidden &= mask > 0
-        nll, smoothed = _cross_entropies(codes, logits, self.label_smoothing)
-
-        def summed(terms):
-            terms = tf.where(hidden, tf.reduce_mean(terms, axis=-1), 0.0)
-            return tf.reduce_sum(terms, axis=[1, 2])
-
-        found = tf.reduce_sum(tf.cast(hidden, tf.float32), axis=[1, 2])
-        loss = tf.math.divide_no_nan(summed(smoothed), found)
-        # The bound's n is uniform, and this one is not.
-        share = size / tf.cast(count, tf.float32)
-        share *= masking.importance(count, size) * self.num_codebooks
-        bound = tf.math.divide_no_nan(
-            summed(nll) * share, counted_size(x, weight)
+        hidden = _chosen(noise[:, :-1], counted, count)
+        logits = self._logits(codes, counted & ~hidden, context, training)
+        nll, smoothed = (
+            _summed(tf.reduce_mean(terms, axis=-1), hidden)
+            for terms in _cross_entropies(codes, logits, self.label_smoothing)
         )
-        return loss, total(self.losses), {"bits_per_dim": bits(bound)}
+        loss = tf.math.divide_no_nan(smoothed, count)
+        # The bound's n is uniform, and this one is not.
+        bound = nll * masking.importance(count, size)
+        return loss, total(self.losses), {"bits_per_dim": bits(bound, count)}
 
     # Samples ------------------------------------------------------------------
 
@@ -314,6 +298,10 @@ class MaskedCodeTransformer(TransformerNetwork):
             tf.reshape(tf.reduce_sum(log_prob, axis=-1), shape[:3]),
         )
 
+    @property
+    def graph_options(self) -> tuple[int, float]:
+        return self.num_passes, self.confidence_noise
+
     def _confidence_noise(self, number, shape, sampling):
         left = 1 - tf.cast(number + 1, tf.float32) / self.num_passes
         scale = self.confidence_noise * left
@@ -321,6 +309,24 @@ class MaskedCodeTransformer(TransformerNetwork):
         seed = random.fold_in(sampling.seed, number)
         seed = random.fold_in(seed, self.num_codebooks)
         return scale * random.gumbel(shape, seed)
+
+
+def _chosen(noise, counted, count):
+    """Returns which of the counted positions are hidden, bool `[batch, h, w]`.
+
+    Args:
+        noise: uniforms `[batch, h * w]`.
+        counted: bool `[batch, h, w]`.
+        count: how many, float32 `[batch]`.
+    """
+    scores = tf.where(tf.reshape(counted, tf.shape(noise)), noise, 2.0)
+    hidden = masking.lowest(scores, tf.cast(count, tf.int32))
+    return tf.reshape(hidden, tf.shape(counted)) & counted
+
+
+def _summed(terms, hidden):
+    """Returns the sum over hidden positions of `[batch, h, w]`."""
+    return tf.reduce_sum(tf.where(hidden, terms, 0.0), axis=[1, 2])
 
 
 def _hidden_in(known):

@@ -10,17 +10,17 @@ def hidden_counts(u: tf.Tensor, positions: int | tf.Tensor) -> tf.Tensor:
 
     Args:
         u: float32 in (0, 1).
-        positions: N.
+        positions: N, a number, or one for each u.
 
     Returns:
-        int32 of the shape of u, in 1..N.
+        float32 of the shape of u, whole numbers in 1..N.
 
     References:
         Chang et al. 2022, arXiv:2202.04200, section 3.1.
     """
     positions = tf.cast(positions, tf.float32)
     counts = tf.math.ceil(positions * tf.cos(math.pi / 2 * u))
-    return tf.cast(tf.clip_by_value(counts, 1.0, positions), tf.int32)
+    return tf.minimum(tf.maximum(counts, 1.0), positions)
 
 
 def importance(counts: tf.Tensor, positions: int | tf.Tensor) -> tf.Tensor:
@@ -28,7 +28,7 @@ def importance(counts: tf.Tensor, positions: int | tf.Tensor) -> tf.Tensor:
 
     With these weights a mean over such n is one over n uniform in 1..N.
     """
-    positions = tf.cast(positions, tf.float32)
+    positions = tf.maximum(tf.cast(positions, tf.float32), 1.0)
     share = tf.cast(counts, tf.float32) / positions
     # n hides u in [acos(n / N), acos((n - 1) / N)] * 2 / pi.
     low = tf.acos(share)

@@ -145,7 +145,7 @@ class PixelCNN(CodeNetwork):
         embedded: tf.Tensor,
         global_context: tf.Tensor | None,
         local_context: tf.Tensor | None,
-        drop: keras.layers.Layer | None,
+        drop: Callable[[tf.Tensor], tf.Tensor] | None,
     ) -> tf.Tensor:
         """Applies the two stacks; see `CodeNetwork.features`."""
         vertical = horizontal = tf.reduce_sum(embedded, axis=-2)

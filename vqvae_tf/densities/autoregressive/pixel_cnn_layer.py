@@ -1,5 +1,6 @@
 """One layer of the gated PixelCNN."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -31,7 +32,7 @@ class GatedLayer(Configured):
             same embedded codes where `first`.
         global_context: `[batch, global_channels]`, or None.
         local_context: `[batch, height, width, local_channels]`, or None.
-        dropout: a layer applied to the gated horizontal stack, or None.
+        dropout: applied to the gated horizontal stack, or None.
 
     Returns:
         vertical, horizontal and skip, `[batch, height, width, channels]` each.
@@ -102,7 +103,7 @@ class GatedLayer(Configured):
         horizontal: tf.Tensor,
         global_context: tf.Tensor | None = None,
         local_context: tf.Tensor | None = None,
-        dropout: keras.layers.Layer | None = None,
+        dropout: Callable[[tf.Tensor], tf.Tensor] | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         to_vertical, to_horizontal = self.biases(global_context, local_context)
         above = self.vertical(vertical)

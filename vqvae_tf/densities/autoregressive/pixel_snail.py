@@ -56,7 +56,8 @@ class PixelSNAIL(CodeNetwork):
         dropout: the rate between the two convolutions of each residual layer,
             in training.
         global_channels: channels of `context["global"]`, which is projected
-            into the gates of each residual layer; None for no such context.
+            into the gates of the blocks' residual layers; None for no such
+            context.
         local_channels: channels of `context["local"]`, or None, likewise.
         local_upsampling: ratio of the grid's size to that of the local
             context, which is upsampled by transposed convolutions.
@@ -117,13 +118,20 @@ class PixelSNAIL(CodeNetwork):
         self.num_blocks = check_positive("num_blocks", num_blocks)
         self.num_layers = check_positive("num_layers", num_layers)
         self.residual_channels = check_positive(
-            "residual_channels", residual_channels or hidden_channels
+            "residual_channels",
+            hidden_channels if residual_channels is None else residual_channels,
         )
         self.kernel_size = check_positive("kernel_size", kernel_size)
         self.first_kernel_size = check_odd(
             "first_kernel_size", first_kernel_size, 3
         )
         self.num_heads = check_integer("num_heads", num_heads, 0)
+        if num_heads and hidden_channels % (2 * num_heads):
+            raise ValueError(
+                "hidden_channels must be a multiple of twice num_heads, since "
+                "values have half of the channels. Received: hidden_channels="
+                f"{hidden_channels}, num_heads={num_heads}."
+            )
         self.key_channels = check_positive("key_channels", key_channels)
         self.num_output_layers = check_integer(
             "num_output_layers", num_output_layers, 0
@@ -178,7 +186,7 @@ class PixelSNAIL(CodeNetwork):
         embedded: tf.Tensor,
         global_context: tf.Tensor | None,
         local_context: tf.Tensor | None,
-        drop: keras.layers.Layer | None,
+        drop: Callable[[tf.Tensor], tf.Tensor] | None,
     ) -> tf.Tensor:
         """Applies the blocks; see `CodeNetwork.features`."""
         shape = tf.shape(embedded)
@@ -196,7 +204,7 @@ class PixelSNAIL(CodeNetwork):
             )
         for layer in self.after:
             x = layer(x, dropout=drop)
-        return tf.nn.elu(x)
+        return x
 
     def visit(
         self,

@@ -1,11 +1,15 @@
 """The layers of PixelSNAIL: gated residual convolutions, then attention."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from vqvae_tf.densities.autoregressive.attention import SelfAttention
+from vqvae_tf.densities.autoregressive.attention import (
+    SelfAttention,
+    flat_grid,
+)
 from vqvae_tf.layers.causal_conv import (
     CausalConv1D,
     DownRightConv2D,
@@ -72,7 +76,7 @@ class GatedResidual(Configured):
             convolution; or None.
         global_context: `[batch, global_channels]`, or None.
         local_context: `[batch, height, width, local_channels]`, or None.
-        dropout: a layer applied between the convolutions, or None.
+        dropout: applied between the convolutions, or None.
 
     Returns:
         A tensor of the shape of x.
@@ -140,7 +144,7 @@ class GatedResidual(Configured):
         extra: tf.Tensor | None = None,
         global_context: tf.Tensor | None = None,
         local_context: tf.Tensor | None = None,
-        dropout: keras.layers.Layer | None = None,
+        dropout: Callable[[tf.Tensor], tf.Tensor] | None = None,
     ) -> tf.Tensor:
         hidden = self.first(tf.nn.elu(x))
         if extra is not None:
@@ -184,7 +188,7 @@ class SnailBlock(Configured):
         places: `[height * width, 2]`, from `positions.background`.
         global_context: `[batch, global_channels]`, or None.
         local_context: `[batch, height, width, local_channels]`, or None.
-        dropout: a layer, or None.
+        dropout: applied in each residual layer, or None.
 
     Returns:
         A tensor of the shape of x.
@@ -233,7 +237,7 @@ class SnailBlock(Configured):
     def _make_attention(self):
         channels, heads = self.channels, self.num_heads
         for_keys, for_queries = 2 * channels + 2, channels + 2
-        of_head = max(1, channels // (2 * heads))
+        of_head = channels // (2 * heads)
 
         def mixing(size, name, **options):
             return GatedResidual(
@@ -279,7 +283,7 @@ class SnailBlock(Configured):
         places: tf.Tensor,
         global_context: tf.Tensor | None = None,
         local_context: tf.Tensor | None = None,
-        dropout: keras.layers.Layer | None = None,
+        dropout: Callable[[tf.Tensor], tf.Tensor] | None = None,
     ) -> tf.Tensor:
         for layer in self.residuals:
             x = layer(x, None, global_context, local_context, dropout=dropout)
@@ -290,10 +294,6 @@ class SnailBlock(Configured):
         places = tf.broadcast_to(places, [*tf.unstack(shape[:3]), 2])
         keys = self.for_keys(tf.concat([embedded, x, places], axis=-1))
         queries = self.for_queries(tf.concat([x, places], axis=-1))
-        seen = self.attention(_flat(queries), _flat(keys))
+        seen = self.attention(flat_grid(queries), flat_grid(keys))
         seen = tf.reshape(seen, [*tf.unstack(shape[:3]), seen.shape[-1]])
         return self.merge(x, seen, dropout=dropout)
-
-
-def _flat(x):
-    return tf.reshape(x, [tf.shape(x)[0], -1, x.shape[-1]])

@@ -240,7 +240,7 @@ class SnailSteps(Steps):
             waiting.append(features)
         for layer in self.after:
             x, _ = layer.step(x, [], t)
-        return tf.nn.elu(x), [codes, kept, waiting]
+        return x, [codes, kept, waiting]
 
     def finish(self, pending: list, t: tf.Tensor, newest: tf.Tensor) -> list:
         codes, states, waiting = pending

@@ -68,8 +68,8 @@ def background(
 ) -> tf.Tensor:
     """Returns the place of each position, `[height * width, 2]`.
 
-    From -1/2 at the top and at the left to 1/2 at the bottom and the right,
-    as in PixelSNAIL (arXiv:1712.09763).
+    `row / height - 1/2` and `column / width - 1/2`, as in PixelSNAIL
+    (arXiv:1712.09763).
     """
     order = tf.range(height * width)
     places = [(order // width, height), (order % width, width)]
@@ -85,8 +85,8 @@ def place_features(
 ) -> tf.Tensor:
     """Returns waves over a grid, float32 `[height * width, PLACE_FEATURES]`.
 
-    Sines and cosines of one to four half waves over the height and the width,
-    of which a linear map makes any smooth function of a position's place.
+    Sines and cosines of one to four half waves over the height, and of as many
+    over the width.
     """
     order = tf.range(height * width)
     parts = []

@@ -4,10 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.densities.autoregressive.attention import SelfAttention
-from vqvae_tf.densities.autoregressive.loops import linear
+from vqvae_tf.densities.autoregressive.attention import (
+    SelfAttention,
+    flat_grid,
+)
+from vqvae_tf.densities.autoregressive.loops import linear, normalization
 from vqvae_tf.densities.autoregressive.positions import (
     PLACE_FEATURES,
     place_features,
@@ -96,12 +100,12 @@ class TransformerInput(Configured):
         known: tf.Tensor | None = None,
     ) -> tf.Tensor:
         shape = tf.shape(embedded)
-        x = tf.reshape(embedded, [shape[0], -1, self.channels])
+        x = flat_grid(embedded)
         start = self.first(shape[0])[:, tf.newaxis]
         if known is None:
             x = tf.concat([start, x[:, :-1]], axis=1)
         else:
-            x = tf.where(tf.reshape(known, [shape[0], -1, 1]), x, start)
+            x = tf.where(flat_grid(known)[..., tf.newaxis], x, start)
         return x + self.biases(
             shape[1], shape[2], global_context, local_context
         )
@@ -134,12 +138,15 @@ class TransformerInput(Configured):
         """Returns what is added for places, `[1, height * width, channels]`."""
         if self.of_place is not None:
             return self.of_place(place_features(height, width))[tf.newaxis]
-        most = tf.constant(self.grid)
-        check = tf.debugging.assert_less_equal(
-            tf.stack([height, width]),
-            most,
+        message = (
             f"Learned positions are of grids of at most {self.grid}; "
-            'positions="rotary" allows any.',
+            'positions="rotary" allows any.'
+        )
+        sizes = tf.get_static_value(tf.stack([height, width]))
+        if sizes is not None and np.any(sizes > self.grid):
+            raise ValueError(f"{message} Received: a grid of {tuple(sizes)}.")
+        check = tf.debugging.assert_less_equal(
+            tf.stack([height, width]), tf.constant(self.grid), message
         )
         with tf.control_dependencies([] if check is None else [check]):
             rows = tf.convert_to_tensor(self.rows)[:height, tf.newaxis]
@@ -161,7 +168,7 @@ class TransformerLayer(Configured):
     Call arguments:
         x: float `[batch, positions, channels]`.
         rotate: see `SelfAttention`; or None.
-        dropout: a layer applied to both branches, or None.
+        dropout: applied to both branches, or None.
 
     Returns:
         A tensor of the shape of x.
@@ -229,7 +236,7 @@ class TransformerLayer(Configured):
         self,
         x: tf.Tensor,
         rotate: Callable[[tf.Tensor], tf.Tensor] | None = None,
-        dropout: keras.layers.Layer | None = None,
+        dropout: Callable[[tf.Tensor], tf.Tensor] | None = None,
     ) -> tf.Tensor:
         drop = dropout or (lambda x: x)
         own = self.norms[0](x)
@@ -249,7 +256,9 @@ class TransformerSteps:
         self, layer: TransformerLayer, num_samples: int | tf.Tensor
     ) -> None:
         self.attention = layer.attention.steps(num_samples)
-        self.norms = layer.norms
+        self.norms = [
+            normalization(norm, layer.compute_dtype) for norm in layer.norms
+        ]
         dense = (layer.mixed, layer.hidden, layer.out)
         self.mixed, self.hidden, self.out = (
             linear(each, layer.compute_dtype) for each in dense

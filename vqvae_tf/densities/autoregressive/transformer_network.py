@@ -1,6 +1,6 @@
 """What Transformers over codes share: their parts, made and built."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -14,7 +14,7 @@ from vqvae_tf.densities.autoregressive.transformer_layer import (
     TransformerLayer,
 )
 from vqvae_tf.layers.dropout import Dropout
-from vqvae_tf.utils.checks import check_choice, check_positive
+from vqvae_tf.utils.checks import check_choice, check_integer, check_positive
 
 
 class TransformerNetwork(CodeNetwork):
@@ -23,7 +23,7 @@ class TransformerNetwork(CodeNetwork):
     Args:
         num_embeddings, event_shape, num_codebooks, hidden_channels,
         num_layers, num_heads, mlp_channels, head_channels, dropout, positions,
-        global_channels, local_channels, local_upsampling: see
+        global_channels, local_channels, local_upsampling, local_layers: see
             `CodeTransformer`.
     """
 
@@ -46,6 +46,7 @@ class TransformerNetwork(CodeNetwork):
         global_channels: int | None = None,
         local_channels: int | None = None,
         local_upsampling: int = 1,
+        local_layers: int = 0,
         **kwargs: Any,
     ) -> None:
         codes = (num_embeddings, event_shape, num_codebooks)
@@ -55,11 +56,13 @@ class TransformerNetwork(CodeNetwork):
         self.num_layers = check_positive("num_layers", num_layers)
         self.num_heads = check_positive("num_heads", num_heads)
         self.mlp_channels = check_positive(
-            "mlp_channels", mlp_channels or 4 * hidden_channels
+            "mlp_channels",
+            4 * hidden_channels if mlp_channels is None else mlp_channels,
         )
         self.positions = check_choice(
             "positions", positions, ("rotary", "learned")
         )
+        self.local_layers = check_integer("local_layers", local_layers, 0)
         self._check_heads()
         self._make_layers()
 
@@ -113,27 +116,35 @@ class TransformerNetwork(CodeNetwork):
         self.norm.build((None, None, self.hidden_channels))
         super().build(input_shape)
 
-    def apply_layers(
+    def features(
         self,
-        x: tf.Tensor,
-        grid: Sequence[int | tf.Tensor],
-        drop: keras.layers.Layer | None,
+        embedded: tf.Tensor,
+        global_context: tf.Tensor | None,
+        local_context: tf.Tensor | None,
+        drop: Callable[[tf.Tensor], tf.Tensor] | None,
+        known: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Applies the layers to their input.
+        """Applies the layers.
 
         Args:
-            x: `[batch, height * width, hidden_channels]`.
-            grid: (height, width).
-            drop: a dropout layer, or None.
+            embedded, global_context, local_context, drop: see
+                `CodeNetwork.features`.
+            known: of a network that is not causal, bool `[batch, height,
+                width]`, which codes are shown; None for none of them.
 
         Returns:
-            Features of the same shape.
+            `[batch, height, width, channels]`.
         """
+        shape = tf.shape(embedded)
+        embedded = tf.reduce_sum(embedded, axis=-2)
+        if known is None and not self.causal:
+            known = tf.zeros(shape[:3], tf.bool)
+        x = self.entry(embedded, global_context, local_context, known=known)
         x = x if drop is None else drop(x)
-        rotate = self.rotation(*grid)
+        rotate = self.rotation(shape[1], shape[2])
         for layer in self.stack:
             x = layer(x, rotate=rotate, dropout=drop)
-        return self.norm(x)
+        return tf.reshape(self.norm(x), tf.shape(embedded))
 
     def rotation(
         self, height: int | tf.Tensor, width: int | tf.Tensor

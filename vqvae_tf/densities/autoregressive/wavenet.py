@@ -211,7 +211,7 @@ class WaveNet(CodeNetwork):
         embedded: tf.Tensor,
         global_context: tf.Tensor | None,
         local_context: tf.Tensor | None,
-        drop: keras.layers.Layer | None,
+        drop: Callable[[tf.Tensor], tf.Tensor] | None,
     ) -> tf.Tensor:
         """Applies the convolutions; see `CodeNetwork.features`."""
         # Position t sees the embeddings up to t - 1.

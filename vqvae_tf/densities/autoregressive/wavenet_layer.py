@@ -1,5 +1,6 @@
 """One layer of the WaveNet."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -30,7 +31,7 @@ class WaveNetLayer(Configured):
         inputs: float `[batch, time, channels]`.
         global_context: `[batch, global_channels]`, or None.
         local_context: `[batch, time / local_repeat, local_channels]`, or None.
-        dropout: a layer applied to the gated activations, or None.
+        dropout: applied to the gated activations, or None.
 
     Returns:
         The next layer's input (for the last layer, its own input) and z, both
@@ -94,7 +95,7 @@ class WaveNetLayer(Configured):
         inputs: tf.Tensor,
         global_context: tf.Tensor | None = None,
         local_context: tf.Tensor | None = None,
-        dropout: keras.layers.Layer | None = None,
+        dropout: Callable[[tf.Tensor], tf.Tensor] | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         gates = self.conv(inputs)
         if global_context is not None:
