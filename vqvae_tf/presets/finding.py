@@ -23,6 +23,9 @@ BUILT_IN = {
     "dae_mnist": (
         "aadd06b633d78d7a6c68c5b00e4cbd3b29377410008866db8ebceb227a96ab2f"
     ),
+    "fsq_vqvae_cifar10": (
+        "3fa7b867d7754f89dbbb77a0e837269f7186e6ed763450614e560cdf4f6e2c21"
+    ),
     "likelihood_vqvae_cifar10": (
         "5f96f9cf96791775be5d756f2331f284616b0c736aae749eaf2690fac73475fb"
     ),
