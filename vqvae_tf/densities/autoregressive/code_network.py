@@ -24,10 +24,11 @@ from vqvae_tf.utils.code_sizes import as_argument, check_code_sizes, first_rows
 class CodeNetwork(CodeDensity):
     """The base of PixelCNN, PixelSNAIL, WaveNet and the Transformers.
 
-    Codes are embedded, mapped to features by a causal network, and to logits
-    by a head. Constructors of subclasses call `_make_inputs`, then create
-    `blocks`, `drop` (a `Dropout`) and `head` (a `CodeHead`). Subclasses also
-    implement `features` and `visit`.
+    Codes are embedded, mapped to features by a network, causal but for that of
+    `MaskedCodeTransformer`, and to logits by a head. Constructors of subclasses
+    call `_make_inputs`, then create `blocks`, `drop` (a `Dropout`) and `head`
+    (a `CodeHead`). Subclasses also implement `features`, and `visit` where
+    codes are drawn in order.
 
     Args:
         num_embeddings, event_shape, num_codebooks, hidden_channels,
