@@ -29,6 +29,9 @@ BUILT_IN = {
     "likelihood_vqvae_cifar10": (
         "5f96f9cf96791775be5d756f2331f284616b0c736aae749eaf2690fac73475fb"
     ),
+    "residual_vqvae_cifar10": (
+        "8045d294626b78f991a99d89cbb6b70de5b6ba8e3dd8c49358df089d085ed9b1"
+    ),
     "vae_cifar10": (
         "e98df3502bfe0ddb1acf7f0d6faef74b2480f7e31d30b9456d5c391434d68643"
     ),
