@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive.code_density import CodeDensity
+from vqvae_tf.densities.autoregressive.code_head import CodeHead
 from vqvae_tf.densities.conditioning import (
     LocalUpsampling,
     broadcast_batch,
@@ -17,6 +18,7 @@ from vqvae_tf.densities.conditioning import (
     check_same_batch,
     size_of,
 )
+from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.utils.checks import check_positive, check_rate
 from vqvae_tf.utils.code_sizes import as_argument, check_code_sizes, first_rows
 
@@ -26,9 +28,9 @@ class CodeNetwork(CodeDensity):
 
     Codes are embedded, mapped to features by a network, causal but for that of
     `MaskedCodeTransformer`, and to logits by a head. Constructors of subclasses
-    call `_make_inputs`, then create `blocks`, `drop` (a `Dropout`) and `head`
-    (a `CodeHead`). Subclasses also implement `features`, and `visit` where
-    codes are drawn in order.
+    call `_make_inputs`, then create `blocks`, then `_make_outputs` or `drop` (a
+    `Dropout`) and `head` (a `CodeHead`). Subclasses also implement `features`,
+    and `visit` where codes are drawn in order.
 
     Args:
         num_embeddings, event_shape, num_codebooks, hidden_channels,
@@ -110,6 +112,19 @@ class CodeNetwork(CodeDensity):
             name="upsampling",
         )
         return channels
+
+    def _make_outputs(self):
+        """Creates dropout and the head, of features of hidden_channels."""
+        dtype = self.dtype_policy
+        self.drop = Dropout(self.dropout, dtype=dtype)
+        self.head = CodeHead(
+            self.num_codes,
+            self.num_codebooks,
+            self.head_channels,
+            self.hidden_channels,
+            dtype=dtype,
+            name="head",
+        )
 
     def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         """Creates all variables; the shape of the data is not needed."""

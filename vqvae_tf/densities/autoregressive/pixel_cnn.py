@@ -9,10 +9,8 @@ import tensorflow as tf
 from vqvae_tf.densities.autoregressive import (
     pixel_cnn_sampling as cached_sampling,
 )
-from vqvae_tf.densities.autoregressive.code_head import CodeHead
 from vqvae_tf.densities.autoregressive.code_network import CodeNetwork
 from vqvae_tf.densities.autoregressive.pixel_cnn_layer import GatedLayer
-from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.utils.checks import check_odd, check_positive
 
 
@@ -130,15 +128,7 @@ class PixelCNN(CodeNetwork):
             )
             for i in range(self.num_layers)
         ]
-        self.drop = Dropout(self.dropout, dtype=dtype)
-        self.head = CodeHead(
-            self.num_codes,
-            self.num_codebooks,
-            self.head_channels,
-            channels,
-            dtype=dtype,
-            name="head",
-        )
+        self._make_outputs()
 
     def features(
         self,

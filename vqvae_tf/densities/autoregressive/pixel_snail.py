@@ -7,7 +7,6 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive import stepping
-from vqvae_tf.densities.autoregressive.code_head import CodeHead
 from vqvae_tf.densities.autoregressive.code_network import CodeNetwork
 from vqvae_tf.densities.autoregressive.pixel_snail_layer import (
     GatedResidual,
@@ -16,7 +15,6 @@ from vqvae_tf.densities.autoregressive.pixel_snail_layer import (
 )
 from vqvae_tf.densities.autoregressive.pixel_snail_sampling import SnailSteps
 from vqvae_tf.densities.autoregressive.positions import background
-from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.utils.checks import (
     check_integer,
     check_odd,
@@ -171,15 +169,7 @@ class PixelSNAIL(CodeNetwork):
             for i in range(self.num_output_layers)
         ]
         self.blocks = [self.first, *self.middle, *self.after]
-        self.drop = Dropout(self.dropout, dtype=dtype)
-        self.head = CodeHead(
-            self.num_codes,
-            self.num_codebooks,
-            self.head_channels,
-            channels,
-            dtype=dtype,
-            name="head",
-        )
+        self._make_outputs()
 
     def features(
         self,

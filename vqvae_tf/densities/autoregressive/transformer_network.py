@@ -6,14 +6,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from vqvae_tf.densities.autoregressive.code_head import CodeHead
 from vqvae_tf.densities.autoregressive.code_network import CodeNetwork
 from vqvae_tf.densities.autoregressive.positions import Rotation
 from vqvae_tf.densities.autoregressive.transformer_layer import (
     TransformerInput,
     TransformerLayer,
 )
-from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.utils.checks import check_choice, check_integer, check_positive
 
 
@@ -102,15 +100,7 @@ class TransformerNetwork(CodeNetwork):
             epsilon=1e-5, dtype=dtype, name="norm"
         )
         self.blocks = [self.entry, *self.stack]
-        self.drop = Dropout(self.dropout, dtype=dtype)
-        self.head = CodeHead(
-            self.num_codes,
-            self.num_codebooks,
-            self.head_channels,
-            channels,
-            dtype=dtype,
-            name="head",
-        )
+        self._make_outputs()
 
     def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         self.norm.build((None, None, self.hidden_channels))
