@@ -31,7 +31,9 @@ SIZE = 128
 # What to expect of samples.
 REMARKS = {
     PHOTOS: "; a prior of few photos learns textures, not objects",
+    "fsq_vqvae_cifar10": "; colours and textures, not objects",
     "likelihood_vqvae_cifar10": "; colours and textures, not objects",
+    "residual_vqvae_cifar10": "; colours and textures, not objects",
     "vae_cifar10": "; independent latents give patches of colour",
 }
 
