@@ -22,6 +22,7 @@ from vqvae_tf import (  # noqa: E402
 from vqvae_tf.densities import (  # noqa: E402
     Bernoulli,
     Categorical,
+    CodeChain,
     CodeTransformer,
     ConditionalDensity,
     DensityModel,
@@ -46,6 +47,8 @@ from vqvae_tf.layers import (  # noqa: E402
 from vqvae_tf.models import (  # noqa: E402
     VQVAE,
     Autoencoder,
+    CodeLevel,
+    HierarchicalVQVAE,
     LatentGenerator,
     SpeechVQVAE,
     VideoGenerator,
@@ -57,6 +60,7 @@ from vqvae_tf.networks import (  # noqa: E402
     Encoder,
     GlobalEncoder,
     PastFrames,
+    UpperCodes,
 )
 from vqvae_tf.quantizers import (  # noqa: E402
     VectorQuantizer,
@@ -70,7 +74,9 @@ __all__ = [
     "Autoencoder",
     "Bernoulli",
     "Categorical",
+    "CodeChain",
     "CodeEmbedding",
+    "CodeLevel",
     "CodeTransformer",
     "ConditionalDensity",
     "Decoder",
@@ -84,6 +90,7 @@ __all__ = [
     "FactorizedDensity",
     "Gaussian",
     "GlobalEncoder",
+    "HierarchicalVQVAE",
     "LatentGenerator",
     "MaskedCodeTransformer",
     "MuLaw",
@@ -94,6 +101,7 @@ __all__ = [
     "ResidualBlock",
     "ResidualStack",
     "SpeechVQVAE",
+    "UpperCodes",
     "VQVAE",
     "VectorQuantizer",
     "VectorQuantizerEMA",

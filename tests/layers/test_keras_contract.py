@@ -183,6 +183,9 @@ OTHERS = {
     "PastFrames": networks.PastFrames(
         8, num_past=2, num_actions=3, hidden_channels=4
     ),
+    "UpperCodes": networks.UpperCodes(
+        ("top",), [8], [2], hidden_channels=4, num_residual_layers=1
+    ),
     # An `Autoencoder` calls their methods.
     "DiagonalGaussian": bottlenecks.DiagonalGaussian(capacity=3.0),
     "Identity": bottlenecks.Identity(),

@@ -10,6 +10,7 @@ from vqvae_tf.densities.autoregressive.pixel_cnn import PixelCNN
 from vqvae_tf.densities.autoregressive.pixel_snail import PixelSNAIL
 from vqvae_tf.densities.autoregressive.wavenet import WaveNet
 from vqvae_tf.densities.base import DensityModel
+from vqvae_tf.densities.code_chain import CodeChain
 from vqvae_tf.densities.conditional import ConditionalDensity
 from vqvae_tf.densities.factorized import FactorizedDensity
 from vqvae_tf.densities.likelihoods import (
@@ -26,6 +27,7 @@ from vqvae_tf.densities.waveform import WaveformDensity
 __all__ = [
     "Bernoulli",
     "Categorical",
+    "CodeChain",
     "CodeTransformer",
     "ConditionalDensity",
     "DensityModel",

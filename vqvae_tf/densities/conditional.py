@@ -112,6 +112,8 @@ class ConditionalDensity(DensityModel):
     num_codebooks = property(lambda self: self.density.num_codebooks)
     num_codes = property(lambda self: self.density.num_codes)
     event_shape = property(lambda self: self.density.event_shape)
+    global_channels = property(lambda self: self.density.global_channels)
+    exact_log_prob = property(lambda self: self.density.exact_log_prob)
 
     def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         for part in (self.network, self.density, self.marginals):
@@ -256,8 +258,10 @@ class ConditionalDensity(DensityModel):
     def export_signature(self) -> list:
         if not hasattr(self.network, "context_signature"):
             return super().export_signature()
-        value = self.density.export_signature()[0]
-        return [value, self.network.context_signature()]
+        value, *own = self.density.export_signature()
+        context = self.network.context_signature()
+        own = {k: v for spec in own for k, v in spec.items() if k == "global"}
+        return [value, {**context, **own}]
 
     def check_input(self, x: tf.Tensor | np.ndarray) -> None:
         self.density.check_input(x)

@@ -1,5 +1,6 @@
 """Preprocessing of stored data for the encoder."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from vqvae_tf.layers.configured import Configured
 from vqvae_tf.utils import tensor_checks
+from vqvae_tf.utils.code_sizes import first_rows
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -106,14 +108,15 @@ class CodeEmbedding(Configured):
     """Embeds codes, as the input of a second VQ-VAE on top of another.
 
     Args:
-        num_embeddings: int, K; codes are in 0..K-1.
+        num_embeddings: int, K; codes are in 0..K-1. For codes of G codebooks a
+            list, the K of each.
         embedding_dim: int, D, the size of an embedding.
 
     Call arguments:
-        x: integers `[batch, *grid]`.
+        x: integers `[batch, *grid]`, with a last axis G for a list.
 
     Returns:
-        float32 `[batch, *grid, D]`.
+        float32 `[batch, *grid, D]`, or `[batch, *grid, G * D]`.
 
     Example:
 
@@ -122,16 +125,22 @@ class CodeEmbedding(Configured):
     """
 
     def __init__(
-        self, num_embeddings: int, embedding_dim: int, **kwargs: Any
+        self,
+        num_embeddings: int | Sequence[int],
+        embedding_dim: int,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**{"autocast": False, **kwargs})
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
+        self._is_list = np.iterable(num_embeddings)
+        if self._is_list:
+            self.num_embeddings = list(num_embeddings)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.embeddings = self.add_weight(
             name="embeddings",
-            shape=(self.num_embeddings, self.embedding_dim),
+            shape=(int(np.sum(self.num_embeddings)), self.embedding_dim),
             initializer="random_normal",
             autocast=False,
         )
@@ -142,12 +151,28 @@ class CodeEmbedding(Configured):
         # incorrectly if a row occurs more than once.
         table = tf.reshape(self.embeddings, [-1, self.embedding_dim])
         codes = tensor_checks.whole_numbers(x, self.num_embeddings, floats=True)
-        return tf.cast(tf.gather(table, codes), tf.float32)
+        if not self._is_list:
+            return tf.cast(tf.gather(table, codes), tf.float32)
+        count = len(self.num_embeddings)
+        if codes.shape[-1] != count:
+            raise ValueError(
+                f"Codes must have a last axis of {count}, one for each "
+                f"codebook. Received: codes of shape {tuple(codes.shape)}."
+            )
+        found = tf.gather(table, codes + first_rows(self.num_embeddings))
+        shape = [*tf.unstack(tf.shape(codes)[:-1]), self._channels()]
+        found = tf.reshape(tf.cast(found, tf.float32), shape)
+        return tf.ensure_shape(found, self.compute_output_shape(codes.shape))
+
+    def _channels(self):
+        count = len(self.num_embeddings) if self._is_list else 1
+        return count * self.embedding_dim
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]
     ) -> tuple[int | None, ...]:
-        return (*input_shape, self.embedding_dim)
+        grid = input_shape[:-1] if self._is_list else input_shape
+        return (*grid, self._channels())
 
     def compute_output_spec(self, x: keras.KerasTensor) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(x.shape), "float32")

@@ -1,6 +1,9 @@
 """Models: `keras.Model` subclasses that share one `train_step`."""
 
 from vqvae_tf.models.autoencoder import Autoencoder
+from vqvae_tf.models.code_level import CodeLevel
+from vqvae_tf.models.code_model import CodeModel
+from vqvae_tf.models.hierarchical_vqvae import HierarchicalVQVAE
 from vqvae_tf.models.latent_generator import LatentGenerator
 from vqvae_tf.models.speech_coder import SpeechCoder
 from vqvae_tf.models.speech_fast_decoder import SpeechFastDecoder
@@ -10,6 +13,9 @@ from vqvae_tf.models.vqvae import VQVAE
 
 __all__ = [
     "Autoencoder",
+    "CodeLevel",
+    "CodeModel",
+    "HierarchicalVQVAE",
     "LatentGenerator",
     "SpeechCoder",
     "SpeechFastDecoder",

@@ -1,4 +1,4 @@
-"""The base of models with an encoder and a decoder."""
+"""The bases of models that encode data and decode them again."""
 
 from typing import Any
 
@@ -15,22 +15,24 @@ from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.runtime.step import StepModel
 
 
-class EncoderDecoder(Configured, StepModel):
-    """A model `x --preprocess--> --encoder--> latents ... --decoder--> x`.
+class DataModel(Configured, StepModel):
+    """A model of data with a decoder p(x | local context).
 
-    Subclasses define the part between latents and decoder.
+    Subclasses define how data become the decoder's context: `latents` and what
+    follows it, `downsampling` and `rank`.
 
     Args:
-        encoder: maps preprocessed data to latents.
+        before: the parts before the decoder, by attribute. They come first,
+            since optimizers and files keep variables in this order.
         decoder: a density p(x | local context).
-        preprocess: a layer between data as stored and the encoder;
+        preprocess: a layer between data as stored and the first network;
             `PixelScaling()` by default.
         event_shape: the shape of one example; None for sizes that may vary.
     """
 
     def __init__(
         self,
-        encoder: keras.layers.Layer,
+        before: dict[str, Any],
         decoder: keras.layers.Layer,
         preprocess: keras.layers.Layer | None = None,
         event_shape: tuple[int | None, ...] = (None, None, 3),
@@ -38,34 +40,24 @@ class EncoderDecoder(Configured, StepModel):
     ) -> None:
         super().__init__(**kwargs)
         preprocess = preprocess or PixelScaling()
-        check_role(self, "encoder", encoder, "network")
         check_role(self, "decoder", decoder, "density")
         check_role(self, "preprocess", preprocess, "layer")
-        self.encoder = encoder
+        for name, part in before.items():
+            setattr(self, name, part)
         self.decoder = decoder
         self.preprocess = preprocess
         self.event_shape = tuple(event_shape)
 
-    def latents(
-        self,
-        x: tf.Tensor | np.ndarray,
-        training: bool = False,
-        weight: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        """Returns the encoder's output, float32 `[batch, *grid, channels]`.
+    @property
+    def downsampling(self) -> int:
+        """The number of which every size of the data must be a multiple."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement downsampling."
+        )
 
-        Args:
-            x: data as stored.
-            training: whether this is a training step.
-            weight: float `[batch, *grid]`, `[batch]` or None; used only by an
-                `Encoder` with `batch_norm`.
-        """
-        self._check_event(x)
-        options = {"training": training}
-        if isinstance(getattr(self.encoder, "norm", None), BatchNorm):
-            options["weight"] = weight
-        found = self.encoder(self.preprocess(x), **options)
-        return tf.cast(found, tf.float32)
+    def _rank(self):
+        """The number of axes between batch and channels."""
+        return len(self.event_shape) - 1
 
     def reconstruct(
         self,
@@ -74,15 +66,6 @@ class EncoderDecoder(Configured, StepModel):
     ) -> tf.Tensor:
         """Returns `decode(encode(x))`, of the shape of x."""
         return self.decode(self.encode(x), context)
-
-    @property
-    def downsampling(self) -> int:
-        """Ratio of data to latent sizes; 1 if the encoder does not say."""
-        return getattr(self.encoder, "downsampling", 1)
-
-    def _rank(self):
-        """The number of axes between batch and channels."""
-        return getattr(self.encoder, "rank", len(self.event_shape) - 1)
 
     def check_spec(self, spec: Any) -> None:
         self._check_event(spec)
@@ -118,10 +101,62 @@ class EncoderDecoder(Configured, StepModel):
         Args:
             context: the prior's, a dict or None; see
                 `DensityModel.known_context`.
-            local: quantized latents `[batch, *grid, G * D]`.
+            local: quantized latents `[batch, *grid, channels]`.
         """
         known = self.decoder.known_context(context or {})
         return {**known, "local": local}
+
+
+class EncoderDecoder(DataModel):
+    """A model `x --preprocess--> --encoder--> latents ... --decoder--> x`.
+
+    Subclasses define the part between latents and decoder.
+
+    Args:
+        encoder: maps preprocessed data to latents.
+        decoder, preprocess, event_shape: as for `DataModel`.
+    """
+
+    def __init__(
+        self,
+        encoder: keras.layers.Layer,
+        decoder: keras.layers.Layer,
+        preprocess: keras.layers.Layer | None = None,
+        event_shape: tuple[int | None, ...] = (None, None, 3),
+        **kwargs: Any,
+    ) -> None:
+        check_role(self, "encoder", encoder, "network")
+        parts = (decoder, preprocess, event_shape)
+        super().__init__({"encoder": encoder}, *parts, **kwargs)
+
+    def latents(
+        self,
+        x: tf.Tensor | np.ndarray,
+        training: bool = False,
+        weight: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Returns the encoder's output, float32 `[batch, *grid, channels]`.
+
+        Args:
+            x: data as stored.
+            training: whether this is a training step.
+            weight: float `[batch, *grid]`, `[batch]` or None; used only by an
+                `Encoder` with `batch_norm`.
+        """
+        self._check_event(x)
+        options = {"training": training}
+        if isinstance(getattr(self.encoder, "norm", None), BatchNorm):
+            options["weight"] = weight
+        found = self.encoder(self.preprocess(x), **options)
+        return tf.cast(found, tf.float32)
+
+    @property
+    def downsampling(self) -> int:
+        """Ratio of data to latent sizes; 1 if the encoder does not say."""
+        return getattr(self.encoder, "downsampling", 1)
+
+    def _rank(self):
+        return getattr(self.encoder, "rank", len(self.event_shape) - 1)
 
 
 def global_signature(part: keras.layers.Layer) -> list:

@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from vqvae_tf.densities.base import DensityModel, blank, counted_size
 from vqvae_tf.densities.sampling import Sampling, takes_sampling
+from vqvae_tf.models.code_model import CodeModel
 from vqvae_tf.models.encoder_decoder import global_signature
 from vqvae_tf.runtime import random
 from vqvae_tf.runtime.step import split_weight
 from vqvae_tf.utils import tensor_checks
-from vqvae_tf.utils.code_sizes import as_argument
 from vqvae_tf.utils.units import LN2, bits
 
 
@@ -110,14 +110,15 @@ class LatentGenerator(DensityModel):
     def _log_probs(self, x, context, mask=None):
         """Returns log p(x | z_q) and log p(z_q), each float32 [batch]."""
         x = blank(x, mask)
-        codes = self.autoencoder.quantizer.encode(self.autoencoder.latents(x))
-        local = self.autoencoder.quantizer.decode(codes)
-        kept = None if mask is None else self.autoencoder.latent_mask(mask)
-        if kept is not None:
-            local *= kept[..., tf.newaxis]
-        full = self.autoencoder.decoder_context(context, local)
+        autoencoder, kept = self.autoencoder, None
+        codes = autoencoder.codes_of(x)
+        local = autoencoder.local_of(codes)
+        if mask is not None:
+            kept = autoencoder.code_mask(mask)
+            local *= autoencoder.latent_mask(mask)[..., tf.newaxis]
+        full = autoencoder.decoder_context(context, local)
         return (
-            self.autoencoder.decoder.log_prob(x, full, mask=mask),
+            autoencoder.decoder.log_prob(x, full, mask=mask),
             self.prior.log_prob(codes, self._of_prior(context), mask=kept),
         )
 
@@ -235,7 +236,7 @@ class LatentGenerator(DensityModel):
 
     def _decode(self, codes, context, sampling):
         decoder = self.autoencoder.decoder
-        local = self.autoencoder.quantizer.decode(codes)
+        local = self.autoencoder.local_of(codes)
         full = self.autoencoder.decoder_context(context, local)
         if decoder.has_mode:
             temperature = sampling.temperature
@@ -264,12 +265,8 @@ class LatentGenerator(DensityModel):
             tf.reduce_sum(mask, axes, keepdims=True),
         )
         x = tf.where(keep, x, mean)
-        quantizer = self.autoencoder.quantizer
-        codes = quantizer.encode(self.autoencoder.latents(x))
-        factor = self.autoencoder.downsampling
-        # Minimum pooling: a code is known if all of its pixels are.
-        mask = -keras.ops.max_pool(-mask, factor, padding="valid")
-        return codes, mask[..., 0] > 0.5
+        known = self.autoencoder.known_codes(given_mask)
+        return self.autoencoder.codes_of(x), known
 
     def mode(self, context: dict[str, tf.Tensor] | None = None) -> tf.Tensor:
         """Returns a seeded sample, since the prior's mode is intractable."""
@@ -343,23 +340,14 @@ class LatentGenerator(DensityModel):
 
 def _check_fit(autoencoder, prior):
     """Raises ValueError unless the prior is over the autoencoder's codes."""
-    quantizer = getattr(autoencoder, "quantizer", None)
-    if quantizer is None or not isinstance(prior, DensityModel):
+    has_codes = isinstance(autoencoder, CodeModel)
+    if not has_codes or not isinstance(prior, DensityModel):
         raise ValueError(
             "A LatentGenerator needs (autoencoder, prior): a VQVAE and a "
             f"density over its codes. Received: {type(autoencoder).__name__} "
             f"and {type(prior).__name__}."
         )
-    for name in ("num_embeddings", "num_codebooks", "num_codes"):
-        expected = getattr(quantizer, name)
-        received = getattr(prior, name, expected)
-        if received != expected:
-            raise ValueError(
-                f"The prior must be over the autoencoder's codes, with {name}="
-                f"{expected}. Received: a prior with {name}={received}. Make "
-                f"it with num_embeddings={as_argument(quantizer.num_codes)} "
-                f"and num_codebooks={quantizer.num_codebooks}."
-            )
+    autoencoder.check_prior(prior)
 
 
 def _check_mask(given_mask, given):

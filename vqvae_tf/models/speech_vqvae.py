@@ -156,7 +156,7 @@ class SpeechVQVAE(VQVAE):
     @property
     def bits_per_second(self) -> float:
         """The codes' rate under a uniform prior."""
-        bits = float(self.code_bits(tf.constant([1, 1, 1])))
+        bits = float(self.code_bits(tf.constant([1])))
         return bits * (self.sample_rate / self.stride)
 
     def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:

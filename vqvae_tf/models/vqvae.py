@@ -6,15 +6,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.densities.base import blank, counted_size
+from vqvae_tf.models.code_model import CodeModel
 from vqvae_tf.models.encoder_decoder import EncoderDecoder
 from vqvae_tf.runtime.roles import check_role
-from vqvae_tf.runtime.step import examples, split_weight, total
-from vqvae_tf.utils.units import bits
+from vqvae_tf.runtime.step import split_weight, total
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class VQVAE(EncoderDecoder):
+class VQVAE(EncoderDecoder, CodeModel):
     """Vector-quantized variational autoencoder (arXiv:1711.00937).
 
     `x --preprocess--> --encoder--> latents --quantizer--> quantized
@@ -66,7 +65,6 @@ class VQVAE(EncoderDecoder):
         van den Oord et al. 2017, arXiv:1711.00937, eq. 3.
     """
 
-    loss_names = ("loss", "reconstruction", "bits_per_dim", "quantizer_loss")
     parts = ("encoder", "quantizer", "decoder", "preprocess")
 
     def __init__(
@@ -81,6 +79,12 @@ class VQVAE(EncoderDecoder):
         super().__init__(encoder, decoder, preprocess, event_shape, **kwargs)
         check_role(self, "quantizer", quantizer, "quantizer")
         self.quantizer = quantizer
+
+    def quantizers(self) -> dict[str, keras.layers.Layer]:
+        return {"codes": self.quantizer}
+
+    def downsamplings(self) -> dict[str, int]:
+        return {"codes": self.downsampling}
 
     # Building and calling ---------------------------------------------------
 
@@ -99,56 +103,12 @@ class VQVAE(EncoderDecoder):
         quantized = self.quantizer(self.latents(x, training), training=training)
         return self.decoder.mode({**(context or {}), "local": quantized})
 
-    def compute_losses(
-        self,
-        x: tf.Tensor,
-        context: dict[str, tf.Tensor] | None = None,
-        weight: tf.Tensor | None = None,
-        training: bool = False,
-    ) -> tuple[tf.Tensor, tf.Tensor | float, dict]:
-        mask, share = split_weight(weight)
-        x = blank(x, mask)
-        quantized, counted, costs = self.quantized_latents(x, weight, training)
-        context = {**(context or {}), "local": quantized}
-        size = counted_size(x, weight)
-        nll = -tf.math.divide_no_nan(
-            self.decoder.log_prob(x, context, mask=mask, training=training),
-            size,
-        )
-        further, figures = self.further_losses(x, context, counted)
-        reconstruction = bits(nll)
-        code_bits = self.code_bits(tf.shape(quantized))
-        if mask is not None:
-            code_bits *= tf.reduce_mean(counted, range(1, len(counted.shape)))
-        code_bits = tf.math.divide_no_nan(code_bits, size)
-        metrics = {
-            "reconstruction": reconstruction,
-            "bits_per_dim": reconstruction + code_bits,
-            "quantizer_loss": (costs["quantizer"], examples(x, share)),
-            **figures,
-        }
-        extra = total([*costs.values(), *self.decoder.losses])
-        return nll + further, extra, metrics
-
     def quantized_latents(
         self,
         x: tf.Tensor,
         weight: tf.Tensor | None = None,
         training: bool = False,
     ) -> tuple[tf.Tensor, tf.Tensor | None, dict]:
-        """Returns the decoder's input, and the losses of its computation.
-
-        Args:
-            x: data as stored.
-            weight: the batch's sample weight `[batch]`, a mask `[batch,
-                *sizes]`, or None.
-            training: whether this is a training step.
-
-        Returns:
-            The quantized latents `[batch, *grid, G * D]`, 0 at padding; their
-            weights, float `[batch, *grid]`, `[batch]` or None; and a dict of
-            scalars, `"quantizer"` and `"regularization"`.
-        """
         mask, share = split_weight(weight)
         counted = share if mask is None else self.latent_mask(mask)
         latents = self.latents(x, training, counted)
@@ -166,75 +126,10 @@ class VQVAE(EncoderDecoder):
         # The identity drops the mask that Keras would pass to the decoder.
         return tf.identity(quantized), counted, costs
 
-    def further_losses(
-        self,
-        x: tf.Tensor,
-        context: dict[str, tf.Tensor],
-        mask: tf.Tensor | None,
-    ) -> tuple[tf.Tensor | float, dict]:
-        """Returns further losses of a subclass, and their metrics.
-
-        Args:
-            x: data as stored.
-            context: the decoder's, with the quantized latents as `"local"`.
-            mask: of the latents, `[batch, *grid]` or `[batch]`, or None.
-
-        Returns:
-            A float32 `[batch]` or 0, and metrics as in `compute_losses`.
-        """
-        del x, context, mask
-        return 0.0, {}
-
-    def latent_mask(self, mask: tf.Tensor) -> tf.Tensor:
-        """Returns the mask of latents: those with any unmasked position.
-
-        Args:
-            mask: float `[batch, *sizes]`, 0 at padding.
-
-        Returns:
-            float32 `[batch, *grid]`.
-        """
-        factor = self.downsampling
-        mask = tf.cast(mask, tf.float32)[..., tf.newaxis]
-        return tf.nn.max_pool(mask, factor, factor, "VALID")[..., 0]
-
-    def code_bits(self, latents_shape: tf.Tensor) -> tf.Tensor:
-        """Returns the bits of one example's codes under a uniform prior."""
-        positions = tf.cast(tf.reduce_prod(latents_shape[1:-1]), tf.float32)
-        return positions * self.quantizer.bits_per_position
-
-    def get_metrics_result(self) -> dict[str, tf.Tensor]:
-        return without_prefix(super().get_metrics_result(), self.quantizer)
-
-    # Encoding and decoding --------------------------------------------------
-
-    def encode(self, x: tf.Tensor | np.ndarray) -> tf.Tensor:
-        """Returns the codes of data.
-
-        Args:
-            x: `[batch, height, width, channels]` in 0..255.
-
-        Returns:
-            int32 `[batch, *grid]`, with a last axis G for G > 1 codebooks.
-        """
-        x = tf.convert_to_tensor(x)
-        self.check_input(x)
+    def codes_of(self, x: tf.Tensor) -> tf.Tensor:
         return self.quantizer.encode(self.latents(x))
 
-    def decode(
-        self,
-        codes: tf.Tensor | np.ndarray,
-        context: dict[str, tf.Tensor] | None = None,
-    ) -> tf.Tensor:
-        """Returns the decoder's point estimate of the data given codes.
-
-        Args:
-            codes: integers `[batch, *grid]`, or `[batch, *grid, G]`.
-            context: further context of the decoder, or None.
-
-        Returns:
-            `[batch, height, width, channels]`, uint8 for pictures.
-        """
+    def local_of(self, codes: tf.Tensor | np.ndarray) -> tf.Tensor:
         local = self.quantizer.decode(codes)
         rank = self._rank()
         if len(local.shape) != rank + 2 or 0 in local.shape:
@@ -243,7 +138,10 @@ class VQVAE(EncoderDecoder):
                 "(and a last axis for several codebooks). Received: codes of "
                 f"shape {tuple(tf.convert_to_tensor(codes).shape)}."
             )
-        return self.decoder.mode({**(context or {}), "local": local})
+        return local
+
+    def get_metrics_result(self) -> dict[str, tf.Tensor]:
+        return without_prefix(super().get_metrics_result(), self.quantizer)
 
 
 def without_prefix(results: dict, quantizer: keras.layers.Layer) -> dict:

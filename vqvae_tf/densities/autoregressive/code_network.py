@@ -11,7 +11,6 @@ import tensorflow as tf
 from vqvae_tf.densities.autoregressive.code_density import CodeDensity
 from vqvae_tf.densities.autoregressive.code_head import CodeHead
 from vqvae_tf.densities.conditioning import (
-    LocalUpsampling,
     broadcast_batch,
     check_context,
     check_grid,
@@ -19,6 +18,7 @@ from vqvae_tf.densities.conditioning import (
     size_of,
 )
 from vqvae_tf.layers.dropout import Dropout
+from vqvae_tf.layers.local_upsampling import LocalUpsampling
 from vqvae_tf.utils.checks import check_positive, check_rate
 from vqvae_tf.utils.code_sizes import as_argument, check_code_sizes, first_rows
 

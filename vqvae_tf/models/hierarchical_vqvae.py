@@ -1,0 +1,392 @@
+"""VQ-VAE-2: codes on several grids, from coarse to fine."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.densities.code_chain import CodeChain
+from vqvae_tf.layers.local_upsampling import LocalUpsampling
+from vqvae_tf.layers.row_noise import RowNoise
+from vqvae_tf.models.code_level import CodeLevel
+from vqvae_tf.models.code_model import CodeModel, check_prior_of
+from vqvae_tf.runtime.step import split_weight, total
+from vqvae_tf.utils.checks import check_integer, check_share
+from vqvae_tf.utils.code_levels import by_level, check_levels
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class HierarchicalVQVAE(CodeModel):
+    """VQ-VAE-2: a VQ-VAE with codes on several grids (arXiv:1906.00446).
+
+    The encoders follow each other from the data up: each takes the features of
+    the one below. Codes are chosen from the top down: those of a level see its
+    features and the decoded codes above it, so they need to carry only what
+    these leave open. The decoder sees the quantized latents of all levels,
+    brought to the lowest grid by transposed convolutions. The loss is
+    `-log p(x | all codes) / D` plus the loss of every quantizer.
+
+    Codes are dicts with an entry for each level, the top first: `"top"` and
+    `"bottom"` for two, and `"middle"` between them for three.
+
+    Args:
+        levels: a `CodeLevel` for each grid, the top first, at least two.
+        decoder: a density p(x | quantized) on the data's grid, as of `VQVAE`;
+            its input has the channels of all quantizers it sees.
+        preprocess: a layer between data as stored and the lowest encoder;
+            `PixelScaling()` by default.
+        event_shape: as for `VQVAE`.
+        decoder_levels: int, how many levels the decoder sees, counted from
+            below; all by default. The paper leaves this open for three levels.
+        level_dropout: float, the share of examples in training of whose levels
+            the decoder sees only the upper 1 to L, drawn uniformly. Then
+            `decode` of the upper codes alone gives a picture; without it (0,
+            the default, as in the paper) it was never trained to.
+        seed: int, of `level_dropout`; a random one by default.
+
+    Data, errors and metrics: same as for `VQVAE`, except that the metrics of a
+    quantizer have its level in front: `top_perplexity`, `bottom_usage`.
+
+    Example:
+
+    >>> level = dict(hidden_channels=32, num_residual_layers=1)
+    >>> model = HierarchicalVQVAE(
+    ...     [
+    ...         CodeLevel(
+    ...             Encoder(None, num_downsamples=1, **level),
+    ...             VectorQuantizerEMA(64, 16),
+    ...             Decoder(16, num_upsamples=1, **level),
+    ...         ),
+    ...         CodeLevel(Encoder(None, **level), VectorQuantizerEMA(64, 16)),
+    ...     ],
+    ...     FactorizedDensity(Decoder(3, **level), Gaussian()),
+    ... )
+    >>> codes = model.encode(tf.zeros([2, 32, 32, 3], tf.uint8))
+    >>> {name: tuple(grid.shape) for name, grid in codes.items()}
+    {'top': (2, 4, 4), 'bottom': (2, 8, 8)}
+    >>> model.decode({"top": codes["top"]}).shape  # the coarse grid alone
+    TensorShape([2, 32, 32, 3])
+
+    References:
+        Razavi et al. 2019, arXiv:1906.00446, section 3.1 and algorithm 1.
+    """
+
+    parts = ("levels", "decoder", "preprocess")
+
+    def __init__(
+        self,
+        levels: Sequence[CodeLevel],
+        decoder: keras.layers.Layer,
+        preprocess: keras.layers.Layer | None = None,
+        event_shape: tuple[int | None, ...] = (None, None, 3),
+        decoder_levels: int | None = None,
+        level_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        levels = _checked_levels(levels)
+        before = {"levels": levels}
+        super().__init__(before, decoder, preprocess, event_shape, **kwargs)
+        self.decoder_levels = decoder_levels
+        if decoder_levels is not None:
+            self.decoder_levels = check_integer(
+                "decoder_levels", decoder_levels, 1, len(levels)
+            )
+        self.level_dropout = check_share("level_dropout", level_dropout)
+        self.drop_levels = RowNoise(
+            seed, noisy=bool(level_dropout), name="drop_levels"
+        )
+        self.seed = self.drop_levels.seed
+        factors = self.downsamplings()
+        self.upsamplings = [
+            LocalUpsampling(
+                factors[name] // factors["bottom"],
+                level.quantizer.channels,
+                level.quantizer.channels,
+                rank=self._rank(),
+                activation=None,
+                dtype=self.dtype_policy,
+                name=f"upsample_{name}",
+            )
+            for name, level in self._shown().items()
+            if name != "bottom"
+        ]
+
+    # Levels -----------------------------------------------------------------
+
+    def _named(self):
+        return by_level(self.levels)
+
+    def _shown(self):
+        """The levels that the decoder sees, by name."""
+        count = self.decoder_levels or len(self.levels)
+        return dict(list(self._named().items())[-count:])
+
+    def quantizers(self) -> dict[str, keras.layers.Layer]:
+        return {name: level.quantizer for name, level in self._named().items()}
+
+    def downsamplings(self) -> dict[str, int]:
+        factor, found = 1, {}
+        for name, level in reversed(self._named().items()):
+            factor *= getattr(level.encoder, "downsampling", 1)
+            found[name] = factor
+        return dict(reversed(found.items()))
+
+    @property
+    def downsampling(self) -> int:
+        """Ratio of data to the top's sizes, of which they are multiples."""
+        return max(self.downsamplings().values())
+
+    # Building and calling ---------------------------------------------------
+
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
+        x = keras.KerasTensor((None, *self.event_shape), "float32")
+        quantized = self._from_the_top(
+            self._features(self.preprocess(x)),
+            lambda name, quantizer, z: quantizer(z),
+        )
+        self.decoder(x, context={"local": self._local(quantized)})
+        self.drop_levels.built = True
+        self.built = True
+
+    def call(
+        self,
+        x: tf.Tensor,
+        context: dict[str, tf.Tensor] | None = None,
+        training: bool | None = None,
+    ) -> tf.Tensor:
+        local, _, _ = self.quantized_latents(x, training=training)
+        return self.decoder.mode({**(context or {}), "local": local})
+
+    def _features(self, x, training=None):
+        """Returns the features of each level, by name, from below."""
+        found = {}
+        for name, level in reversed(self._named().items()):
+            x = level.encoder(x, training=training)
+            found[name] = x
+        return found
+
+    def _from_the_top(self, features: dict, quantize: Callable) -> dict:
+        """Returns the quantized latents of each level, by name."""
+        above, found = None, {}
+        for name, level in self._named().items():
+            z = level.latents(features[name], above)
+            found[name] = quantize(name, level.quantizer, z)
+            above = level.below(found[name], above)
+        return found
+
+    def _local(self, quantized):
+        """Joins quantized latents on the lowest grid."""
+        names = [name for name in self._shown() if name != "bottom"]
+        joined = [
+            keras.ops.cast(upsampling(quantized[name]), "float32")
+            for name, upsampling in zip(names, self.upsamplings)
+        ]
+        return keras.ops.concatenate([*joined, quantized["bottom"]], axis=-1)
+
+    # Training ---------------------------------------------------------------
+
+    def quantized_latents(
+        self,
+        x: tf.Tensor,
+        weight: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor | None, dict]:
+        self._check_event(x)
+        mask, share = split_weight(weight)
+        masks = {name: share for name in self._named()}
+        if mask is not None:
+            masks = self.code_mask(mask)
+        features = self._features(self.preprocess(x), training)
+        networks = [self.preprocess, *(level.encoder for level in self.levels)]
+        regularization = total(
+            [loss for network in networks for loss in network.losses]
+        )
+        losses = []
+
+        def quantize(name, quantizer, z):
+            own = masks[name]
+            found = quantizer(z, training=training, mask=own)
+            losses.extend(quantizer.losses)
+            if mask is not None:
+                # Convolutions see neighbouring positions.
+                found *= own[..., tf.newaxis]
+            return tf.identity(found)
+
+        quantized = self._from_the_top(features, quantize)
+        if training and self.level_dropout:
+            quantized = self._dropped(quantized)
+        costs = {"quantizer": total(losses), "regularization": regularization}
+        return self._local(quantized), masks["bottom"], costs
+
+    def _dropped(self, quantized):
+        """Sets lower levels of some examples to 0."""
+        examples = tf.shape(quantized["top"])[0]
+        u = self.drop_levels.uniform(
+            [examples, 2], self.drop_levels.next_seed()
+        )
+        count = len(self.levels)
+        kept = 1 + tf.cast(u[:, 0] * count, tf.int32)
+        kept = tf.where(u[:, 1] < self.level_dropout, kept, count)
+        axes = (1,) * (self._rank() + 1)
+        return {
+            name: latents
+            * tf.reshape(tf.cast(i < kept, latents.dtype), [-1, *axes])
+            for i, (name, latents) in enumerate(quantized.items())
+        }
+
+    def get_metrics_result(self) -> dict[str, tf.Tensor]:
+        prefixes = {
+            f"{quantizer.name}_": level
+            for level, quantizer in self.quantizers().items()
+        }
+        # The longest first: a name may begin another one.
+        longest = sorted(prefixes, key=len, reverse=True)
+        results = {}
+        for name, value in super().get_metrics_result().items():
+            own = next((p for p in longest if name.startswith(p)), None)
+            if own is not None:
+                name = f"{prefixes[own]}_{name.removeprefix(own)}"
+            results[name] = value
+        return results
+
+    # Encoding and decoding --------------------------------------------------
+
+    def codes_of(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        self._check_event(x)
+        codes = {}
+
+        def quantize(name, quantizer, z):
+            codes[name] = quantizer.encode(z)
+            return quantizer.decode(codes[name])
+
+        self._from_the_top(self._features(self.preprocess(x)), quantize)
+        return codes
+
+    def encode(self, x: tf.Tensor | np.ndarray) -> dict[str, tf.Tensor]:
+        """Returns the codes of data.
+
+        Args:
+            x: `[batch, height, width, channels]` in 0..255.
+
+        Returns:
+            A dict of int32 `[batch, *grid]` by level, the top first; with a
+            last axis G for G > 1 codebooks.
+        """
+        return super().encode(x)
+
+    def decode(
+        self,
+        codes: dict[str, tf.Tensor | np.ndarray],
+        context: dict[str, tf.Tensor] | None = None,
+    ) -> tf.Tensor:
+        """Returns the decoder's point estimate of the data given codes.
+
+        Args:
+            codes: a dict of integers by level, as `encode` returns it. Levels
+                that are missing count as zeros; see `level_dropout`.
+            context: further context of the decoder, or None.
+
+        Returns:
+            `[batch, height, width, channels]`, uint8 for pictures.
+
+        Raises:
+            ValueError: for unknown levels, none, and grids that do not fit.
+        """
+        return super().decode(codes, context)
+
+    def local_of(self, codes: dict[str, tf.Tensor | np.ndarray]) -> tf.Tensor:
+        quantized = self._looked_up(codes)
+        name, one = next(iter(quantized.items()))
+        factors = self.downsamplings()
+        sizes = [n * factors[name] for n in tf.unstack(tf.shape(one)[1:-1])]
+        batch = tf.shape(one)[0]
+        for other, quantizer in self.quantizers().items():
+            grid = [size // factors[other] for size in sizes]
+            shape = [batch, *grid, quantizer.channels]
+            if other not in quantized:
+                quantized[other] = tf.zeros(shape)
+            else:
+                quantized[other] = _of_shape(other, quantized[other], shape)
+        return self._local(quantized)
+
+    def _looked_up(self, codes):
+        """Returns the quantized latents of codes, by level."""
+        quantizers = self.quantizers()
+        check_levels("Codes", codes, quantizers)
+        found, rank = {}, self._rank()
+        for name in (level for level in quantizers if level in codes):
+            own = codes[name]
+            found[name] = quantizers[name].decode(own)
+            shape = found[name].shape
+            if len(shape) != rank + 2 or 0 in shape:
+                raise ValueError(
+                    f"Codes of a level must have shape [batch, *grid] with "
+                    f"{rank} grid axes (and a last axis for several "
+                    f"codebooks). Received: {name} of shape "
+                    f"{tuple(tf.convert_to_tensor(own).shape)}."
+                )
+        return found
+
+    def check_prior(self, prior: keras.Model) -> None:
+        quantizers, densities = self.quantizers(), {}
+        if isinstance(prior, CodeChain):
+            densities = prior.by_level()
+        if list(densities) != list(quantizers):
+            raise ValueError(
+                "The prior of a HierarchicalVQVAE must be a CodeChain with a "
+                f"density for each of {', '.join(quantizers)}. Received: a "
+                f"{type(prior).__name__} with {len(densities) or 'no'} levels."
+            )
+        for name, density in densities.items():
+            check_prior_of(density, quantizers[name], f"The prior of {name}")
+
+
+def _checked_levels(levels):
+    """Returns the list of levels, after checks."""
+    levels = list(levels) if isinstance(levels, Sequence) else []
+    if len(levels) < 2 or not all(isinstance(x, CodeLevel) for x in levels):
+        raise ValueError(
+            "levels must be a list of two or more CodeLevels, the top first. "
+            f"Received: {[type(level).__name__ for level in levels]}; with one "
+            "grid of codes, use a VQVAE."
+        )
+    for i, level in enumerate(levels):
+        is_lowest = i == len(levels) - 1
+        if (level.decoder is None) != is_lowest:
+            raise ValueError(
+                "Every CodeLevel but the lowest, which comes last, needs a "
+                "decoder to the grid below. Received: "
+                f"{'a decoder' if is_lowest else 'none'} for level {i}."
+            )
+        if not is_lowest:
+            _check_way_down(level, i)
+    names = [level.quantizer.name for level in levels]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            "Each level needs a quantizer of its own, with a name of its own. "
+            f"Received: quantizers called {', '.join(names)}."
+        )
+    return levels
+
+
+def _check_way_down(level, i):
+    down = getattr(level.encoder, "downsampling", None)
+    up = getattr(level.decoder, "upsampling", None)
+    if None not in (down, up) and down != up:
+        raise ValueError(
+            "The decoder of a CodeLevel must lead back to the grid below: to "
+            f"sizes as many times larger as its encoder makes them smaller. "
+            f"Received: level {i} with an encoder of factor {down} and a "
+            f"decoder of factor {up}."
+        )
+
+
+def _of_shape(name, latents, shape):
+    """Returns latents whose grid must be that of the first level."""
+    message = f"The codes of {name} do not fit the grid of the other levels."
+    same = tf.debugging.assert_equal(tf.shape(latents), shape, message)
+    with tf.control_dependencies([] if same is None else [same]):
+        return tf.identity(latents)
