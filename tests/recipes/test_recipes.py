@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from support import small
+from support.levels import LARGE
 from vqvae_tf import recipes
 from vqvae_tf.recipes import building
 from vqvae_tf.zoo_path import zoo_dir
@@ -13,7 +14,15 @@ from vqvae_tf.zoo_path import zoo_dir
 RECIPES = sorted((zoo_dir() / "recipes").glob("*.py"))
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(
+            path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in LARGE)
+        )
+        for path in RECIPES
+    ],
+)
 def test_recipes_of_the_zoo_build(path):
     config = recipes.load_recipe(path)
     assert config.name == path.stem
@@ -27,6 +36,11 @@ def test_recipes_of_the_zoo_build(path):
     model = building.make_autoencoder(config)
     if prior is None:
         assert model.built and config.bottleneck.name is not None
+        return
+    if recipes.kind(config) == "levels":
+        model.check_prior(prior)
+        for name, grid in prior.event_shape.items():
+            assert grid[0] * model.downsamplings()[name] == model.event_shape[0]
         return
     if recipes.kind(config) == "speech":
         density = model.decoder.density

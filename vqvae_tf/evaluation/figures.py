@@ -3,12 +3,14 @@
 Each evaluation declares the figures it measures in its `FIGURES`.
 """
 
+import dataclasses
 from collections.abc import Iterable
 
 from vqvae_tf.evaluation import (
     autoencoder_properties,
     autoencoders,
     disentanglement,
+    levels,
     neighbour_bound,
     pictures,
     two_levels,
@@ -36,6 +38,7 @@ def register(figures: Iterable[Figure]) -> None:
 
 for _evaluation in (
     pictures,
+    levels,
     neighbour_bound,
     autoencoders,
     autoencoder_properties,
@@ -111,7 +114,20 @@ def title(key: str, figures: dict) -> str:
 
 
 def _known(figures):
-    """Returns `FIGURES` with the titles that suit the measured model."""
-    if "usage" in figures:  # of codes
-        return FIGURES
-    return FIGURES | {figure.key: figure for figure in autoencoders.RENAMED}
+    """Returns `FIGURES`, as they suit the measured model.
+
+    A figure of each level of hierarchical codes, `KEY_of_LEVEL`, follows that
+    of all.
+    """
+    known = FIGURES
+    if "usage" not in figures:  # not of codes
+        known = known | {figure.key: figure for figure in autoencoders.RENAMED}
+    found = {}
+    for key, figure in known.items():
+        found[key] = figure
+        prefix = f"{key}_of_"
+        for own in figures:
+            if own.startswith(prefix) and own not in known:
+                title = f"{figure.title}: {own.removeprefix(prefix)}"
+                found[own] = dataclasses.replace(figure, key=own, title=title)
+    return found

@@ -34,11 +34,20 @@ def make(
     """
     options = copy.deepcopy(config[section].to_dict())
     name = options.pop("name")
-    return None if name is None else _made(section, name, options | overrides)
+    return None if name is None else made(section, name, options | overrides)
 
 
-def _made(section, name, options):
-    """Makes an object; arguments with a `name` are made in the same way."""
+def made(section: str, name: str, options: dict) -> keras.Layer:
+    """Makes an object; arguments with a `name` are made in the same way.
+
+    Args:
+        section: the recipe's section that may name such classes.
+        name: the class.
+        options: its arguments.
+
+    Raises:
+        ValueError: as `make`.
+    """
     classes.check_given(section, name, options)
     options = {key: _argument(section, value) for key, value in options.items()}
     try:
@@ -53,7 +62,7 @@ def _made(section, name, options):
 def _argument(section, value):
     if isinstance(value, dict) and "name" in value:
         options = {k: v for k, v in value.items() if k != "name"}
-        return _made(section, value["name"], options)
+        return made(section, value["name"], options)
     if isinstance(value, list | tuple):
         return type(value)(_argument(section, item) for item in value)
     return value

@@ -89,12 +89,22 @@ def own_classes(config: ConfigDict) -> dict[str, type]:
     """Returns a recipe's own classes, as `custom_objects` of `presets.load`."""
     found = {}
     for section in sections():
-        if section not in config:
-            continue
-        if is_own(name := config[section].name):
-            cls = find_class(section, name)
-            found[keras.saving.get_registered_name(cls)] = cls
+        for name in _names(config.get(section)):
+            if is_own(name):
+                cls = find_class(section, name)
+                found[keras.saving.get_registered_name(cls)] = cls
     return found
+
+
+def _names(value):
+    """Yields the classes that a section names, also within its arguments."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _names(item)
+    elif isinstance(value, ConfigDict | dict) and "name" in value:
+        yield value["name"]
+        for item in value.values():
+            yield from _names(item)
 
 
 def check_given(section: str, name: str, given: Iterable[str]) -> None:

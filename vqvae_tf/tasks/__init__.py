@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from vqvae_tf import recipes
 from vqvae_tf.recipes import registry
-from vqvae_tf.tasks import pictures, speech, two_levels, video
+from vqvae_tf.tasks import levels, pictures, speech, two_levels, video
 from vqvae_tf.tasks.task import Task
 
 TASKS: dict[str, Task] = {}
@@ -21,8 +21,8 @@ def register(task: Task) -> None:
     registry.register(task.kind)
 
 
-for _task in (pictures.TASK, two_levels.TASK, video.TASK, speech.TASK):
-    register(_task)
+for _task in (pictures, levels, two_levels, video, speech):
+    register(_task.TASK)
 
 
 def of(config: ConfigDict) -> Task:

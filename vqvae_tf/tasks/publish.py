@@ -12,7 +12,7 @@ from vqvae_tf.models import LatentGenerator
 from vqvae_tf.runtime.precision import in_float32
 from vqvae_tf.tasks import card as cards
 from vqvae_tf.training.divergence import NotFinite
-from vqvae_tf.training.stages import PRIOR, steps_text
+from vqvae_tf.training.stages import steps_text
 
 
 def publish(
@@ -49,7 +49,7 @@ def publish(
     _check_figures(figures)
     shown = task.draw(model, config, data_dir)
     has_prior = isinstance(model, LatentGenerator)
-    plans = [plan for plan in task.plans if has_prior or plan is not PRIOR]
+    plans = [p for p in task.plans if has_prior or not p.of_prior]
     steps = steps_text(config, plans)
     metadata = {
         "recipe": config.name,

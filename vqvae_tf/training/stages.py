@@ -101,6 +101,7 @@ class Plan:
         bound_by: stages whose checkpoints depend on the section and `keys`; by
             default the stage itself.
         is_used: whether a recipe has this stage.
+        of_prior: whether the stage is left out without a prior.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Plan:
     keys: tuple[str, ...] = ()
     bound_by: tuple[str, ...] = ()
     is_used: Callable[[ConfigDict], bool] = lambda config: True
+    of_prior: bool = False
 
     def has_key(self, key: str) -> bool:
         """Returns whether a recipe's key belongs to this stage."""
@@ -128,6 +130,7 @@ PRIOR = Plan(
     "prior_training",
     ", the prior {steps} of {batch_size}",
     keys=("prior.", "marginals"),
+    of_prior=True,
 )
 
 

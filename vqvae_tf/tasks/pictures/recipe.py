@@ -122,7 +122,7 @@ def make_autoencoder(config: ConfigDict) -> VQVAE | Autoencoder:
     size = config.data.image_size
     options = {
         "encoder": building.make(config, "encoder"),
-        "decoder": _make_decoder(config),
+        "decoder": make_decoder(config),
         "event_shape": (size, size, config.data.channels),
     }
     if config.bottleneck.name is None:
@@ -132,7 +132,8 @@ def make_autoencoder(config: ConfigDict) -> VQVAE | Autoencoder:
     return Autoencoder(**options)
 
 
-def _make_decoder(config):
+def make_decoder(config: ConfigDict) -> densities.FactorizedDensity:
+    """Makes p(x | z) of a recipe's `decoder` and `likelihood`."""
     likelihood = building.make(config, "likelihood")
     parameters = likelihood.num_parameters(config.data.channels)
     network = building.make(config, "decoder", output_channels=parameters)

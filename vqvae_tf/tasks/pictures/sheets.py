@@ -62,11 +62,16 @@ def can_sample(model: keras.Model) -> bool:
 def reconstruction_sheet(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Draws pictures, each above its reconstruction; see `rows`."""
     stacked = sheets.stacked(rows(model, images), columns=6)
-    return _readable(stacked, images.shape[1])
+    return readable(stacked, images.shape[1])
 
 
-def _readable(sheet, image_size):
-    """Enlarges a sheet of pictures smaller than 64 pixels."""
+def readable(sheet: np.ndarray, image_size: int) -> np.ndarray:
+    """Enlarges a sheet of pictures smaller than 64 pixels.
+
+    Args:
+        sheet: uint8 `[height, width, channels]`.
+        image_size: the side of its pictures.
+    """
     return sheets.enlarge(sheet, max(1, 64 // image_size))
 
 
@@ -93,7 +98,7 @@ def sample_sheet(
         count = check_positive("count", count)
     if isinstance(generator, Autoencoder):
         draws = generator.sample(count or 16, seed=seed, **options)
-        return _readable(sheets.grid(draws), draws.shape[1])
+        return readable(sheets.grid(draws), draws.shape[1])
     classes = generator.prior.global_channels
     columns, context = None, None
     if classes is not None and label is None:
@@ -105,4 +110,4 @@ def sample_sheet(
             labels = np.full(count, check_labels("label", label, classes))
         context = {"global": data.one_hot(labels, classes)}
     draws = generator.sample(count, context=context, seed=seed, **options)
-    return _readable(sheets.grid(draws, columns), draws.shape[1])
+    return readable(sheets.grid(draws, columns), draws.shape[1])

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
+import tensorflow as tf
 from ml_collections import ConfigDict
 
 from vqvae_tf import data
@@ -16,6 +17,7 @@ from vqvae_tf.tasks.pictures import sheets as previews
 from vqvae_tf.tasks.pictures.recipe import first_pictures, open_split
 from vqvae_tf.training.stages import PRIOR, Encoding, Plan, Stage, Steps
 from vqvae_tf.training.workdir import CODES
+from vqvae_tf.utils.code_levels import to_arrays
 
 PLANS = (Plan("autoencoder", "training"), PRIOR)
 
@@ -30,8 +32,8 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
         "autoencoder",
         autoencoder,
         config.training,
-        functools.partial(_batches, config, images, config.training),
-        lambda: _logged(autoencoder, examples),
+        functools.partial(picture_batches, config, images, config.training),
+        lambda: logged(autoencoder, examples),
     )
     prior = building.make_prior(config) if with_prior else None
     if prior is None:
@@ -44,8 +46,8 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
         config,
         prior,
         arrays["codes"],
-        lambda: sheets.grid(_samples(config, generator)),
-        context=_class_context(config, arrays.get("labels")),
+        lambda: sheets.grid(samples(config, generator)),
+        context=class_context(config, arrays.get("labels")),
     )
     return generator
 
@@ -55,6 +57,8 @@ def prior_stage(
     prior: keras.Model,
     codes: np.ndarray,
     samples: Callable[[], np.ndarray],
+    name: str = "prior",
+    section: str = "prior_training",
     **options: object,
 ) -> Stage:
     """Returns the stage of a prior over codes in memory.
@@ -64,17 +68,20 @@ def prior_stage(
         prior: a density.
         codes: integers `[n, *grid]`.
         samples: a function that returns a sheet of samples to log.
+        name: of the stage.
+        section: the recipe's section of its training.
         options: `context`, a dict of arrays `[n, ...]`, and `weight`, a mask
             `[n, *grid]` that is 0 at padding.
     """
+    training = config[section]
     return Stage(
-        "prior",
+        name,
         prior,
-        config.prior_training,
+        training,
         functools.partial(
             data.array_batches,
             codes.astype(np.int32),
-            config.prior_training.batch_size,
+            training.batch_size,
             config.seed,
             **options,
         ),
@@ -82,16 +89,29 @@ def prior_stage(
     )
 
 
-def _logged(autoencoder, examples):
+def logged(autoencoder: keras.Model, examples: tf.Tensor) -> dict:
     """Returns what stage 1 logs: reconstructions, and samples if possible."""
     rows = previews.rows(autoencoder, examples)
-    logged = {"reconstructions": sheets.stacked(rows)}
+    found = {"reconstructions": sheets.stacked(rows)}
     if previews.can_sample(autoencoder):
-        logged["samples"] = sheets.grid(autoencoder.sample(16, seed=0))
-    return logged
+        found["samples"] = sheets.grid(autoencoder.sample(16, seed=0))
+    return found
 
 
-def _batches(config, images, training, **options):
+def picture_batches(
+    config: ConfigDict,
+    images: data.ImageSource,
+    training: ConfigDict,
+    **options: object,
+) -> tf.data.Dataset:
+    """Returns the training batches of a recipe's pictures.
+
+    Args:
+        config: a recipe.
+        images: the training split.
+        training: the section of the stage's training.
+        options: further ones of `data.training_batches`.
+    """
     section = config.data
     resize_range = section.resize_range
     return data.training_batches(
@@ -112,7 +132,8 @@ def encode(
     """Encodes the training set, `encode_passes` times with different crops.
 
     Returns:
-        A dict of `codes` `[n, *grid]` and, with classes, int64 `labels` `[n]`.
+        A dict of `codes` `[n, *grid]`, or the codes of each level such as
+        `codes_top`, and, with classes, int64 `labels` `[n]`.
     """
     classes = config.data.num_classes
     rows = config.prior_training.encode_passes * images.num_examples
@@ -121,24 +142,27 @@ def encode(
     training.update(batch_size=size, crop_size=None)
     codes, contexts = encoding.encode_batches(
         autoencoder,
-        _batches(config, images, training, num_classes=classes),
+        picture_batches(config, images, training, num_classes=classes),
         -(-rows // size),
     )
     # Batches are consecutive permutations: these rows are whole passes.
-    arrays = {"codes": codes[:rows]}
+    arrays = {k: own[:rows] for k, own in to_arrays(codes).items()}
     if classes:
         labels = [np.argmax(context["global"], axis=-1) for context in contexts]
         arrays["labels"] = np.concatenate(labels)[:rows].astype(np.int64)
     return arrays
 
 
-def _class_context(config, labels):
+def class_context(config: ConfigDict, labels: np.ndarray | None) -> dict | None:
     """Returns the prior's context for labels; None without classes."""
     classes = config.data.num_classes
     return classes and {"global": data.one_hot(labels, classes)}
 
 
-def _samples(config, generator, count=16):
+def samples(
+    config: ConfigDict, generator: LatentGenerator, count: int = 16
+) -> tf.Tensor:
+    """Draws samples to log, of one class after the other."""
     labels = np.arange(count) % (config.data.num_classes or count)
-    context = _class_context(config, labels)
+    context = class_context(config, labels)
     return generator.sample(count, context=context, seed=0)

@@ -1,0 +1,140 @@
+"""Recipes of hierarchical VQ-VAEs: their levels, and a prior of each."""
+
+import copy
+
+from ml_collections import ConfigDict
+
+from vqvae_tf import models, networks, quantizers
+from vqvae_tf.densities import CodeChain, ConditionalDensity
+from vqvae_tf.models import HierarchicalVQVAE
+from vqvae_tf.recipes import building, registry, rules, schema
+from vqvae_tf.tasks.pictures import recipe as pictures
+from vqvae_tf.utils.code_levels import level_names
+from vqvae_tf.utils.code_sizes import as_argument
+
+
+def defaults() -> ConfigDict:
+    """Returns a recipe of levels with every key at its default."""
+    return schema.common(
+        data=schema.data(**pictures.picture_keys()),
+        # HierarchicalVQVAE, with a list `levels` of CodeLevels, the top first:
+        # dicts with `name`, and with `encoder`, `quantizer` and `decoder`,
+        # which are such dicts.
+        model=schema.section(name=None),
+        likelihood=schema.section(name="Gaussian"),
+        decoder=schema.section(name="Decoder"),
+        training=schema.training(),
+        # CodeChain, with a list `densities` of dicts, the top first: `name`,
+        # and the arguments that do not follow from the model.
+        prior=schema.section(name=None),
+        # How the lower ones see the codes above them.
+        upper_codes=schema.section(name="UpperCodes"),
+        # Of the top's prior, and of each of the others.
+        prior_training=schema.prior_training(),
+        lower_training=schema.training(),
+    )
+
+
+def check(config: ConfigDict) -> None:
+    """Raises ValueError unless levels and densities fit together."""
+    pictures.check_pictures(config)
+    levels = config.model.get("levels", ())
+    densities = config.prior.get("densities", ())
+    for key, parts in (
+        ("model.levels", levels),
+        ("prior.densities", densities),
+    ):
+        if not isinstance(parts, list | tuple) or not all(
+            isinstance(part, dict | ConfigDict) and "name" in part
+            for part in parts
+        ):
+            raise ValueError(
+                f"The recipe's {key} must be a list with a dict for each "
+                "level, the top first, which has a `name` and arguments. "
+                f"Received: {key}={parts!r}."
+            )
+    if config.model.name is None or len(levels) < 2:
+        raise ValueError(
+            'The recipe needs model.name="HierarchicalVQVAE" and model.levels '
+            "with two or more levels, the top first. Received: model.name="
+            f"{config.model.name!r} with {len(levels)} levels."
+        )
+    if config.prior.name is not None and len(densities) != len(levels):
+        raise ValueError(
+            "The recipe's prior.densities must have a density for each of "
+            f"{len(levels)} levels. Received: {len(densities)}."
+        )
+
+
+def make_autoencoder(config: ConfigDict) -> HierarchicalVQVAE:
+    """Makes the recipe's hierarchical VQ-VAE."""
+    size = config.data.image_size
+    return building.make(
+        config,
+        "model",
+        decoder=pictures.make_decoder(config),
+        event_shape=(size, size, config.data.channels),
+    )
+
+
+def make_prior(config: ConfigDict) -> CodeChain:
+    """Makes the chain of the recipe's densities.
+
+    What follows from the model is filled in: the numbers of codes, the grids,
+    and what a level sees of those above it.
+    """
+    model = make_autoencoder(config)
+    factors, found = model.downsamplings(), []
+    every = copy.deepcopy(config.prior.to_dict())["densities"]
+    for i, (name, quantizer) in enumerate(model.quantizers().items()):
+        options = {
+            "num_embeddings": as_argument(quantizer.num_codes),
+            "num_codebooks": quantizer.num_codebooks,
+            "event_shape": [n // factors[name] for n in model.event_shape[:2]],
+            "global_channels": config.data.num_classes,
+            **every[i],
+        }
+        network = None
+        if i:
+            network = _upper_codes(config, model, i)
+            options["local_channels"] = network.hidden_channels
+        density = building.made("prior", options.pop("name"), options)
+        if network is not None:
+            density = ConditionalDensity(network, density)
+        found.append(density)
+    return building.make(config, "prior", densities=found)
+
+
+def _upper_codes(config, model, level):
+    """Makes the network by which a level sees those above it."""
+    names, factors = level_names(len(model.levels)), model.downsamplings()
+    quantizers_above = list(model.quantizers().values())[:level]
+    return building.make(
+        config,
+        "upper_codes",
+        levels=names[:level],
+        num_embeddings=[
+            own.num_embeddings
+            if own.num_codebooks == 1
+            else list(own.num_codes)
+            for own in quantizers_above
+        ],
+        factors=[
+            factors[name] // factors[names[level]] for name in names[:level]
+        ],
+    )
+
+
+KIND = registry.Kind(
+    name="levels",
+    defaults=defaults,
+    check=check,
+    make_autoencoder=make_autoencoder,
+    make_prior=make_prior,
+    is_of=lambda config: config.model.name is not None,
+    parts={
+        "model": (models, networks, quantizers),
+        "upper_codes": (networks,),
+    },
+    rules=rules.of_training("lower_training"),
+)
