@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
 from vqvae_tf.export.saved_model import WARMUP_FILE, export
+from vqvae_tf.utils.code_levels import to_arrays
 
 _CLIENT = """
 import sys
@@ -122,13 +123,19 @@ def run_comparison(generator, folder, expected, **options):
 
 
 def autoencoder_answers(model, images):
-    codes = model.encode(images).numpy()
-    again = {"images": model.decode(codes)}
-    return [
-        ("encode", {"images": images}, {"codes": codes}),
-        ("decode", {"codes": codes}, again),
+    found = model.encode(images)
+    again = {"images": model.decode(found)}
+    codes = {name: own.numpy() for name, own in to_arrays(found).items()}
+    answers = [
+        ("encode", {"images": images}, codes),
+        ("decode", codes, again),
         ("reconstruct", {"images": images}, again),
     ]
+    if isinstance(found, dict):
+        coarse = {"images": model.decode({"top": found["top"]})}
+        top = {"codes_top": codes["codes_top"]}
+        answers.append(("decode_top", top, coarse))
+    return answers
 
 
 def prior_answers(generator, images, label=None, draws=DRAWS):

@@ -24,6 +24,7 @@ from vqvae_tf.media import sheets
 from vqvae_tf.models import Autoencoder, LatentGenerator, VideoGenerator
 from vqvae_tf.presets import identity as preset_identity
 from vqvae_tf.tasks.pictures.sheets import sample_sheet
+from vqvae_tf.utils.code_levels import from_arrays, to_arrays
 from vqvae_tf.utils.paths import has_ending
 
 FLAGS = flags.FLAGS
@@ -153,24 +154,32 @@ def _encode_pictures(preset, source, target):
     outputs.check(target)
     picture_inputs.check_source(source)
     model, form = _load_for_pictures(preset)
-    name = latent_inputs.array_name(model)
     names, found = [], []
     for batch_names, images in picture_inputs.picture_batches(
         source, form, FLAGS.on_corrupt
     ):
         names += batch_names
-        found.append(model.encode(images).numpy())
+        found.append(_latent_arrays(model, images))
     if not found:
         raise ValueError(f"No picture of {source} could be read.")
     outputs.npz(
         target,
+        **{name: np.concatenate([f[name] for f in found]) for name in found[0]},
         **{
-            name: np.concatenate(found),
             "names": np.array(names),
             preset_identity.ARRAY: preset_identity.to_array(preset),
         },
     )
-    print(f"Wrote the {name} of {len(names)} pictures to {target}.")
+    kind = "latents" if "latents" in found[0] else "codes"
+    print(f"Wrote the {kind} of {len(names)} pictures to {target}.")
+
+
+def _latent_arrays(model, images):
+    """Returns the latents of pictures as named arrays."""
+    found = model.encode(images)
+    if isinstance(model, Autoencoder):
+        return {"latents": found.numpy()}
+    return {name: own.numpy() for name, own in to_arrays(found).items()}
 
 
 def decode(preset: str, source: str, target: str) -> None:
@@ -184,20 +193,22 @@ def decode(preset: str, source: str, target: str) -> None:
             "--split is for data sets of codes, which are folders. "
             f"Received: --split={FLAGS.split} and {source}."
         )
-    kind = latent_inputs.array_name_of(preset)
-    arrays = latent_inputs.read_codes(source, [kind])
+    wanted = latent_inputs.array_names_of(preset)
+    arrays = latent_inputs.read_codes(source, wanted, len(wanted))
     preset_identity.check_array(preset, arrays, source)
     targets = _targets(arrays["names"], target)
     outputs.check(*targets)
     model, _ = _load_for_pictures(preset)
-    values = arrays[kind]
-    if kind == "latents":
-        values = latent_inputs.checked_latents(model, values, source)
-    images = [
-        model.decode(values[i : i + 16]).numpy()
-        for i in range(0, len(values), 16)
-    ]
-    images = np.concatenate(images)
+    values = {name: arrays[name] for name in wanted}
+    if "latents" in values:
+        own = values["latents"]
+        values["latents"] = latent_inputs.checked_latents(model, own, source)
+    images = np.concatenate(
+        [
+            decode_arrays(model, {k: v[i : i + 16] for k, v in values.items()})
+            for i in range(0, len(arrays["names"]), 16)
+        ]
+    )
     if has_ending(target, ".npz"):
         outputs.npz(target, images=images)
     else:
@@ -260,7 +271,21 @@ def decoded(
     for spelled in split_names(split, plan["splits"]):
         for batch in reading.code_batches(folder, spelled, batch_size):
             names = _names(spelled.partition("[")[0], batch, taken)
-            yield from zip(names, model.decode(batch["codes"]).numpy())
+            yield from zip(names, decode_arrays(model, batch))
+
+
+def decode_arrays(
+    model: keras.Model, arrays: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Decodes named arrays of latents or codes; see `array_names`.
+
+    Args:
+        model: a preset's.
+        arrays: of a batch; others are ignored.
+    """
+    if "latents" in arrays:
+        return model.decode(arrays["latents"]).numpy()
+    return model.decode(from_arrays(arrays)).numpy()
 
 
 def _names(split, batch, taken):

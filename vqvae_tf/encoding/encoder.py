@@ -11,15 +11,16 @@ from vqvae_tf.encoding.picture_format import picture_format
 from vqvae_tf.models import Autoencoder, LatentGenerator
 from vqvae_tf.presets import identity as preset_identity
 from vqvae_tf.runtime.precision import in_float32
+from vqvae_tf.utils import code_levels
 
 
 class CodeEncoder:
     """Encodes batches of pictures in float32.
 
     Args:
-        preset: as for `presets.find_preset`; a `VQVAE`, or a model built on
-            one: a `LatentGenerator` of one or two levels or a
-            `VideoGenerator`.
+        preset: as for `presets.find_preset`; a `VQVAE` or
+            `HierarchicalVQVAE`, or a model built on one: a `LatentGenerator`
+            of one or two levels or a `VideoGenerator`.
         batch_size: rows of a batch. Smaller batches are padded, so that there
             is one graph, and a picture's codes do not depend on its batch.
 
@@ -59,7 +60,10 @@ class CodeEncoder:
     @property
     def quantizers(self) -> dict:
         """The quantizer of each kind of codes."""
-        found = {"codes": self._model.quantizer}
+        found = {
+            code_levels.array_name(level): quantizer
+            for level, quantizer in self._model.quantizers().items()
+        }
         if self._above is not None:
             found["global_codes"] = self._above.quantizer
         return found
@@ -68,9 +72,10 @@ class CodeEncoder:
         """Returns the codes of uint8 `[rows, height, width, channels]`.
 
         Returns:
-            `codes` `[rows, *grid]`, with a last axis G for G > 1 codebooks;
-            for two levels also `global_codes` `[rows, G]`. The dtypes are those
-            of `code_dtype`.
+            `codes` `[rows, *grid]`, with a last axis G for G > 1 codebooks; of
+            a `HierarchicalVQVAE` `codes_LEVEL` of each level; for a second
+            model above the first also `global_codes` `[rows, G]`. The dtypes
+            are those of `code_dtype`.
         """
         rows = len(images)
         if missing := self.batch_size - rows:
@@ -88,10 +93,10 @@ class CodeEncoder:
         }
 
     def _encode(self, images):
-        codes = self._model.quantizer.encode(self._model.latents(images))
-        found = {"codes": codes}
+        codes = self._model.codes_of(images)
+        found = code_levels.to_arrays(codes)
         if self._above is not None:
-            above = self._above.quantizer.encode(self._above.latents(codes))
+            above = self._above.codes_of(codes)
             if above.shape[1:-1] == (1, 1):
                 above = tf.squeeze(above, [1, 2])
             found["global_codes"] = above

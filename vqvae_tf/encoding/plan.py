@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from vqvae_tf._versions import __version__
 from vqvae_tf.encoding.encoder import code_dtype
 from vqvae_tf.encoding.job import OpenJob
-from vqvae_tf.encoding.shards import CODES, DATASET, Shard
+from vqvae_tf.encoding.shards import DATASET, Shard, is_codes
 from vqvae_tf.encoding.streams import shard_ranges
 from vqvae_tf.utils import scratch
 from vqvae_tf.utils.files import write_atomically
@@ -54,9 +54,9 @@ class Plan:
             }
         self.features = _features(encoder, opened.readers)
         self.code_shapes = {
-            name: self.features[name].shape
-            for name in CODES
-            if name in self.features
+            name: feature.shape
+            for name, feature in self.features.items()
+            if is_codes(name)
         }
         settings = {
             "preset": encoder.identity,
@@ -227,12 +227,11 @@ def _features(encoder, readers):
     shapes = encoder.shapes(_image_shape(encoder.form, split, reader))
     codes = {
         name: tfds.features.Tensor(
-            shape=shapes[name],
+            shape=shape,
             dtype=code_dtype(encoder.quantizers[name]),
             encoding=tfds.features.Encoding.BYTES,
         )
-        for name in CODES
-        if name in shapes
+        for name, shape in shapes.items()
     }
     return tfds.features.FeaturesDict({**codes, **reader.features})
 

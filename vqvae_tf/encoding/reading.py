@@ -30,7 +30,8 @@ def open_codes(
             single examples.
 
     Returns:
-        A dataset of dicts: `codes` `[*grid]`, perhaps `global_codes`; for
+        A dataset of dicts: `codes` `[*grid]` or `codes_LEVEL` of each level,
+        perhaps `global_codes`; for
         pictures `name` and perhaps `label`; for frames `episode`, `step`,
         `is_last` and perhaps `action`.
 

@@ -13,11 +13,12 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.utils import scratch
+from vqvae_tf.utils.code_levels import is_array_of_codes
 from vqvae_tf.utils.files import write_atomically
 
 DATASET = "codes"
 FORMATS = ("tfrecord", "array_record")
-CODES = ("codes", "global_codes")
+GLOBAL_CODES = "global_codes"
 UNFINISHED = ".unfinished"  # where workers of a pipeline write
 _NOTES = ".shards"
 
@@ -64,6 +65,11 @@ class Content:
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self)) + "\n"
+
+
+def is_codes(name: str) -> bool:
+    """Returns whether a feature of an example is an array of codes."""
+    return name == GLOBAL_CODES or is_array_of_codes(name)
 
 
 def measure(path: str | os.PathLike, examples: int) -> Content:
@@ -204,7 +210,7 @@ def serialized(batch: dict[str, np.ndarray]) -> Iterator[bytes]:
 def _values(name, column):
     """Returns the kind of list of a column, and the list of each row."""
     flat = column.reshape([len(column), -1])
-    if name in CODES:
+    if is_codes(name):
         little = flat.astype(column.dtype.newbyteorder("<"), copy=False)
         return "bytes_list", [[row.tobytes()] for row in little]
     if column.dtype.kind in "iu":

@@ -12,8 +12,8 @@ from absl import logging
 from vqvae_tf.export.signatures import endpoints
 from vqvae_tf.export.signatures.bounds import Bounds
 from vqvae_tf.models import (
-    VQVAE,
     Autoencoder,
+    CodeModel,
     LatentGenerator,
     SpeechVQVAE,
     VideoGenerator,
@@ -64,6 +64,8 @@ def export(
             drawn from the decoder
 
     where `encode_global` and `score` take pictures of one size only. A
+    `HierarchicalVQVAE` has codes_top, ..., codes_bottom instead of codes, and
+    decode_top(codes_top) -> images, of the top's codes alone. A
     `VideoGenerator` has, for B clips of T frames,
 
         encode(frames uint8 [B, T, H, W, 3]) -> codes int32 [B, T, h, w]
@@ -110,9 +112,9 @@ def export(
     signature.
 
     Args:
-        generator: a `VQVAE` of pictures or a `SpeechVQVAE`, a
-            `LatentGenerator` with one, a `VideoGenerator`, or an
-            `Autoencoder`.
+        generator: a `VQVAE` or `HierarchicalVQVAE` of pictures or a
+            `SpeechVQVAE`, a `LatentGenerator` with one, a `VideoGenerator`, or
+            an `Autoencoder`.
         path: the model's folder; its name is the model's name on a server.
         version: a whole number of at least 1; servers use the highest.
         jit_sampling: for speech only: whether XLA compiles the decoder's steps
@@ -160,11 +162,12 @@ def export(
 
 
 def _check_generator(generator):
-    classes = (Autoencoder, VQVAE, LatentGenerator, VideoGenerator)
+    classes = (Autoencoder, CodeModel, LatentGenerator, VideoGenerator)
     if not isinstance(generator, classes):
         raise TypeError(
-            "export supports an Autoencoder, a VQVAE, a LatentGenerator or a "
-            f"VideoGenerator. Received: {type(generator).__name__}."
+            "export supports an Autoencoder, a VQVAE, a HierarchicalVQVAE, a "
+            "LatentGenerator or a VideoGenerator. Received: "
+            f"{type(generator).__name__}."
         )
     autoencoder = generator.autoencoder
     shape = autoencoder.event_shape

@@ -7,19 +7,22 @@ import keras
 import numpy as np
 
 from vqvae_tf import presets
-from vqvae_tf.models import Autoencoder
+from vqvae_tf.models import Autoencoder, HierarchicalVQVAE
 from vqvae_tf.presets import identity as preset_identity
+from vqvae_tf.utils import code_levels
 from vqvae_tf.utils.npz_files import Npz
 
 
 def read_codes(
-    source: str | os.PathLike, wanted: list[str]
+    source: str | os.PathLike, wanted: list[str], required: int = 1
 ) -> dict[str, np.ndarray]:
     """Reads an npz file of codes or latents.
 
     Args:
         source: the file.
-        wanted: names of arrays; the first is required, the others optional.
+        wanted: names of arrays; the first ones are required, the others
+            optional.
+        required: how many are required; 1 by default.
 
     Returns:
         These arrays, `names` (numbers if the file has none), and what
@@ -30,19 +33,23 @@ def read_codes(
         ValueError: for another file, or names that do not fit.
     """
     with Npz(source, "a codes file (.npz, written by `vqvae-tf encode`)") as f:
-        if wanted[0] not in f.names:
+        missing = [n for n in wanted[:required] if n not in f.names]
+        if missing:
             raise ValueError(
-                f"Expected an array `{wanted[0]}` in {source}, of this "
+                f"Expected an array `{missing[0]}` in {source}, of this "
                 f"preset's data. Received: {', '.join(f.names) or 'none'}."
             )
         known = [*wanted, "names", preset_identity.ARRAY]
         arrays = {name: f.read(name) for name in known if name in f.names}
+    for name in wanted[:required]:
+        values = arrays[name]
+        if values.ndim < 1 or not values.size:
+            raise ValueError(
+                f"Expected an array `{name}` with a row for each example. "
+                f"Received: shape {values.shape} in {source}."
+            )
+    _check_same_rows(arrays, wanted[:required], source)
     values = arrays[wanted[0]]
-    if values.ndim < 1 or not values.size:
-        raise ValueError(
-            f"Expected an array `{wanted[0]}` with a row for each example. "
-            f"Received: shape {values.shape} in {source}."
-        )
     names = arrays.setdefault("names", np.arange(len(values)))
     if names.ndim != 1 or len(names) != len(values):
         raise ValueError(
@@ -52,19 +59,38 @@ def read_codes(
     return arrays
 
 
-def array_name(model: keras.Model) -> str:
-    """Returns the name of the array of a model's latents in an npz file.
+def _check_same_rows(arrays, names, source):
+    """Raises ValueError unless all levels have as many rows."""
+    counts = {name: len(arrays[name]) for name in names}
+    if len(set(counts.values())) > 1:
+        raise ValueError(
+            f"Expected as many rows of each level in {source}. Received: "
+            + ", ".join(f"{n} of {name}" for name, n in counts.items())
+            + "."
+        )
 
-    It is "latents" for an `Autoencoder`, whose latents are floats, else
-    "codes".
+
+def array_names(model: keras.Model) -> list[str]:
+    """Returns the names of the arrays of a model's latents in an npz file.
+
+    They are "latents" for an `Autoencoder`, whose latents are floats, else
+    "codes", or "codes_LEVEL" of each level of a `HierarchicalVQVAE`.
     """
-    return "latents" if isinstance(model, Autoencoder) else "codes"
+    if isinstance(model.autoencoder, Autoencoder):
+        return ["latents"]
+    return [code_levels.array_name(k) for k in model.autoencoder.quantizers()]
 
 
-def array_name_of(preset: str | os.PathLike) -> str:
-    """Returns `array_name` of a preset, using only its configuration."""
-    is_autoencoder = class_name(preset) == Autoencoder.__name__
-    return "latents" if is_autoencoder else "codes"
+def array_names_of(preset: str | os.PathLike) -> list[str]:
+    """Returns `array_names` of a preset, using only its configuration."""
+    config = _config(preset)
+    name = config.get("class_name")
+    if name == Autoencoder.__name__:
+        return ["latents"]
+    if name != HierarchicalVQVAE.__name__:
+        return ["codes"]
+    levels = code_levels.level_names(len(config["config"]["levels"]))
+    return [code_levels.array_name(level) for level in levels]
 
 
 def class_name(preset: str | os.PathLike) -> str | None:
@@ -80,11 +106,15 @@ def class_name(preset: str | os.PathLike) -> str | None:
     Raises:
         PresetError: if it is not found.
     """
+    return _config(preset).get("class_name")
+
+
+def _config(preset):
     path = presets.find_preset(preset) / presets.CONFIG
     try:
-        return json.loads(path.read_bytes())["class_name"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return dict(json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def checked_latents(

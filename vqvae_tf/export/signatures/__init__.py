@@ -25,9 +25,9 @@ def endpoints(
     """Returns the functions behind the signatures of a model.
 
     Args:
-        generator: a `VQVAE` of pictures or a `SpeechVQVAE`, a
-            `LatentGenerator` with one, a `VideoGenerator` or an
-            `Autoencoder`; built, and in float32.
+        generator: a `VQVAE` or `HierarchicalVQVAE` of pictures or a
+            `SpeechVQVAE`, a `LatentGenerator` with one, a `VideoGenerator` or
+            an `Autoencoder`; built, and in float32.
         jit_sampling: for speech only, see `export`.
         bounds: the limits of a request, by default `Bounds()`.
 

@@ -49,7 +49,7 @@ class Endpoints:
     @property
     def groups(self) -> list[int]:
         """The last axis of codes, [] for one codebook."""
-        return list(self.quantizer.codes_shape((self.quantizer.channels,)))
+        return groups_of(self.quantizer)
 
     def functions(self) -> dict:
         """Returns a method and the names of its inputs, by signature.
@@ -113,12 +113,13 @@ class Endpoints:
         """Returns the contents of files by path in the version's folder."""
         return {}
 
-    def example_sizes(self) -> tuple[list, list]:
-        """Returns the sizes of an example's pixels, and of its codes."""
+    def example_sizes(self) -> list[int]:
+        """Returns the sizes of an example's pixels."""
         grid = getattr(self.prior, "event_shape", (8, 8))
+        if isinstance(grid, dict):  # by level, the coarsest first
+            grid = next(iter(grid.values()))
         sizes = self.autoencoder.event_shape[:2]
-        sizes = [n or g * self.factor for n, g in zip(sizes, grid)]
-        return sizes, [size // self.factor for size in sizes]
+        return [n or g * self.factor for n, g in zip(sizes, grid)]
 
     # Inputs -------------------------------------------------------------------
 
@@ -160,6 +161,7 @@ class Endpoints:
         codes: tf.Tensor,
         quantizer: keras.layers.Layer,
         kind: str = "grid of codes",
+        factor: int | None = None,
     ) -> tf.Tensor:
         """Returns codes, checked to be present and in the quantizer's range.
 
@@ -168,6 +170,8 @@ class Endpoints:
             codes: int32 `[B, *grid]`, with a last axis G for G > 1 codebooks.
             quantizer: the codes' quantizer.
             kind: the noun for one example.
+            factor: the ratio of the data's sizes to those of the codes; by
+                default that of the autoencoder.
         """
         codes = self.checked_shape(name, codes)
         shape = tf.shape(codes)
@@ -175,7 +179,7 @@ class Endpoints:
         return checked(
             codes,
             self.within("max_batch", shape[0], "examples"),
-            self.decoded_within(product(grid)),
+            self.decoded_within(product(grid), factor),
             (
                 shape > 0,
                 f"Expected at least one {kind}, and no size of 0. "
@@ -185,18 +189,21 @@ class Endpoints:
             *range_checks(name, codes, as_argument(quantizer.num_codes)),
         )
 
-    def checked_count(self, number: tf.Tensor, grid: Sequence) -> tf.Tensor:
+    def checked_count(
+        self, number: tf.Tensor, grid: Sequence, factor: int | None = None
+    ) -> tf.Tensor:
         """Returns `num_samples`, checked to be at least 1 and within bounds.
 
         Args:
             number: int32 scalar.
             grid: the sizes of a sample's codes.
+            factor: as for `checked_codes`.
         """
         number = at_least(1, "num_samples", number)
         return checked(
             number,
             self.within("max_samples", number, "samples"),
-            self.decoded_within(product([number, *grid])),
+            self.decoded_within(product([number, *grid]), factor),
         )
 
     def one_or_each(
@@ -250,13 +257,22 @@ class Endpoints:
         most = self.bounds.limit(name, self.is_speech)
         return within(name, most, number, what)
 
-    def decoded_within(self, positions: tf.Tensor) -> Condition:
+    def decoded_within(
+        self, positions: tf.Tensor, factor: int | None = None
+    ) -> Condition:
         """Returns the check that the number of decoded codes is allowed.
 
         Args:
             positions: int64 scalar, of all examples.
+            factor: as for `checked_codes`.
         """
-        return self.within("max_pixels", positions * self.factor**2, "pixels")
+        pixels = positions * (factor or self.factor) ** 2
+        return self.within("max_pixels", pixels, "pixels")
+
+
+def groups_of(quantizer: keras.layers.Layer) -> list[int]:
+    """Returns the last axis of a quantizer's codes, [] for one codebook."""
+    return list(quantizer.codes_shape((quantizer.channels,)))
 
 
 # Checks -----------------------------------------------------------------------

@@ -40,8 +40,6 @@ class LatentEndpoints(PictureEndpoints):
     ['decode', 'encode', 'reconstruct', 'sample', 'score']
     """
 
-    between = "latents"
-
     def __init__(
         self, generator: keras.Model, bounds: Bounds | None = None
     ) -> None:

@@ -10,8 +10,10 @@ from vqvae_tf.export.signatures.base import (
     Endpoints,
     as_images,
     as_score,
+    groups_of,
 )
 from vqvae_tf.export.signatures.bounds import Bounds
+from vqvae_tf.utils.code_levels import array_name, from_arrays, to_arrays
 from vqvae_tf.utils.tensor_checks import checked
 
 
@@ -26,7 +28,7 @@ class PictureEndpoints(Endpoints):
     """
 
     # The name of the output of `encode`, which is the input of `decode`.
-    between = "codes"
+    between = "latents"
 
     def __init__(
         self, generator: keras.Model, bounds: Bounds | None = None
@@ -34,22 +36,25 @@ class PictureEndpoints(Endpoints):
         super().__init__(generator, bounds)
         self.specs["images"] = ([None, None, None, self.channels], tf.uint8)
 
+    def factors(self) -> dict[str, int]:
+        """The ratio of H to h, by the outputs of `encode`."""
+        return {self.between: self.factor}
+
     def functions(self) -> dict:
         return {
             "encode": (self.encode, ["images"]),
-            "decode": (self.decode, [self.between]),
+            "decode": (self.decode, list(self.factors())),
             "reconstruct": (self.reconstruct, ["images"]),
         }
 
     def example_values(self) -> dict:
-        sizes, grid = self.example_sizes()
-        shape, dtype = self.specs[self.between]
-        between = np.zeros([1, *grid, *shape[3:]], dtype.as_numpy_dtype)
-        return {
-            **super().example_values(),
-            "images": np.zeros([1, *sizes, self.channels], np.uint8),
-            self.between: between,
-        }
+        sizes, found = self.example_sizes(), {}
+        for name, factor in self.factors().items():
+            (_, _, _, *last), dtype = self.specs[name]
+            grid = [size // factor for size in sizes]
+            found[name] = np.zeros([1, *grid, *last], dtype.as_numpy_dtype)
+        images = np.zeros([1, *sizes, self.channels], np.uint8)
+        return {**super().example_values(), "images": images, **found}
 
     # Signatures ---------------------------------------------------------------
 
@@ -88,11 +93,13 @@ class CodeEndpoints(PictureEndpoints):
     """The signatures of a model of pictures, with or without a prior.
 
     Below, B pictures of H x W pixels have codes on a grid of h x w, with a
-    last axis G for G > 1 codebooks. All sizes are free.
+    last axis G for G > 1 codebooks. All sizes are free. A `HierarchicalVQVAE`
+    has `codes_LEVEL` of each level, the top first, in place of `codes`, and a
+    signature `decode_top` that needs only those of the top.
 
     Args:
-        generator: a `VQVAE` of pictures, or a `LatentGenerator` with one;
-            built, and in float32.
+        generator: a `VQVAE` or `HierarchicalVQVAE` of pictures, or a
+            `LatentGenerator` with one; built, and in float32.
         bounds: the limits of a request, by default `Bounds()`.
 
     Example:
@@ -106,13 +113,23 @@ class CodeEndpoints(PictureEndpoints):
     ) -> None:
         super().__init__(generator, bounds)
         self.num_classes = self.prior and self.prior.global_channels
-        self.specs |= {
-            "codes": ([None, None, None, *self.groups], tf.int32),
-            "labels": ([None], tf.int32),
+        self.quantizers = {
+            array_name(level): quantizer
+            for level, quantizer in self.autoencoder.quantizers().items()
         }
+        self.specs["labels"] = ([None], tf.int32)
+        for name, quantizer in self.quantizers.items():
+            shape = [None, None, None, *groups_of(quantizer)]
+            self.specs[name] = (shape, tf.int32)
+
+    def factors(self) -> dict[str, int]:
+        factors = self.autoencoder.downsamplings().items()
+        return {array_name(level): factor for level, factor in factors}
 
     def functions(self) -> dict:
         functions = super().functions()
+        if len(self.quantizers) > 1:
+            functions["decode_top"] = (self.decode, [array_name("top")])
         if self.prior is not None:
             labels = ["labels"] if self.num_classes else []
             sampling = ["num_samples", "temperature", "seed", *labels]
@@ -125,10 +142,20 @@ class CodeEndpoints(PictureEndpoints):
 
     # Signatures ---------------------------------------------------------------
 
-    def decode(self, codes: tf.Tensor) -> dict[str, tf.Tensor]:
+    def encode(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the codes of pictures, uint8 `[B, H, W, 3]`."""
+        return to_arrays(self.autoencoder.encode(self.images(images)))
+
+    def decode(self, **codes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns `images`, uint8 `[B, H, W, 3]`, of int32 `[B, h, w]`."""
-        codes = self.checked_codes("codes", codes, self.quantizer)
-        return as_images(self.autoencoder.decode(codes))
+        factors = self.factors()
+        found = {
+            name: self.checked_codes(
+                name, own, self.quantizers[name], factor=factors[name]
+            )
+            for name, own in codes.items()
+        }
+        return as_images(self.autoencoder.decode(from_arrays(found)))
 
     def sample(
         self,
@@ -146,7 +173,7 @@ class CodeEndpoints(PictureEndpoints):
             labels: with a class-conditional prior, int32 `[1]` or
                 `[num_samples]`.
         """
-        num_samples = self.checked_count(num_samples, self.prior.event_shape)
+        num_samples = self.checked_count(num_samples, *self._finest())
         images = self.generator.sample(
             num_samples,
             context=self._context(labels, num_samples),
@@ -166,6 +193,13 @@ class CodeEndpoints(PictureEndpoints):
         images = self.images(images)
         context = self._context(labels, tf.shape(images)[0])
         return as_score(self.generator.bits_per_dim(images, context))
+
+    def _finest(self):
+        """Returns the prior's finest grid, and its factor."""
+        grid = self.prior.event_shape
+        if isinstance(grid, dict):  # by level
+            grid = list(grid.values())[-1]
+        return grid, min(self.factors().values())
 
     def _context(self, labels, count):
         """Returns the prior's context for int32 labels `[1]` or `[count]`."""

@@ -61,7 +61,8 @@ class VideoEndpoints(Endpoints):
         return functions
 
     def example_values(self) -> dict:
-        sizes, grid = self.example_sizes()
+        sizes = self.example_sizes()
+        grid = [size // self.factor for size in sizes]
         clip = np.zeros([1, self.num_past, *sizes, self.channels], np.uint8)
         dtype = self.specs["actions"][1].as_numpy_dtype
         return {
