@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 from support.data_helpers import coordinates, noise, numbered
 from vqvae_tf import data
 from vqvae_tf.data import batches as batching, decoding as pictures
+from vqvae_tf.data.decoding import RESIZE_FILTERS
 from vqvae_tf.data.pictures import batches as picture_batches, open as images
 from vqvae_tf.data.pictures.source import ArrayImages, PackedImages
 
@@ -103,6 +104,46 @@ def test_resize_range_draws_every_side():
     slopes = (x[:, :, 13, 0] - x[:, :, 2, 0]).mean(1) / 11
     sides = np.rint(64 / slopes).astype(int)
     assert set(sides) == {16, 17, 18, 19, 20}
+
+
+def test_a_random_filter_is_one_of_all():
+    """Every picture is resized by one of the filters, each as often."""
+    image = noise(1, 20, 20, 3)
+    source = ArrayImages("one", image)
+    options = dict(crop="center", resize_range=(16, 16), flip=False)
+    batches = data.training_batches(
+        source, 200, 16, resize_filter="random", **options
+    )
+    known = np.stack(
+        [data.resize_and_crop(image[0], 16, name) for name in RESIZE_FILTERS]
+    )
+    found, again = first(batches, 2)
+    equal = (found[:, None] == known[None]).all(axis=(2, 3, 4))
+    assert (equal.sum(1) == 1).all()
+    assert (equal.mean(0) > 0.15).all()
+    resumed = data.training_batches(
+        source, 200, 16, resize_filter="random", skip_steps=1, **options
+    )
+    np.testing.assert_array_equal(first(resumed, 1)[0], again)
+    for name, expected in zip(RESIZE_FILTERS, known):
+        batches = data.training_batches(
+            source, 4, 16, resize_filter=name, **options
+        )
+        assert (first(batches, 1)[0] == expected).all()
+        x, _, _ = next(
+            iter(data.evaluation_batches(source, 1, 16, resize_filter=name))
+        )
+        np.testing.assert_array_equal(x[0], expected)
+
+
+def test_filters_that_there_are_not():
+    source = ArrayImages("one", noise(1, 20, 20, 3))
+    with pytest.raises(ValueError, match="one of bilinear, .*random"):
+        data.training_batches(source, 2, 16, resize_filter="nearest")
+    with pytest.raises(ValueError, match="needs a crop"):
+        data.training_batches(source, 2, 16, None, resize_filter="box")
+    with pytest.raises(ValueError, match="one of bilinear, bicubic"):
+        data.evaluation_batches(source, 2, 16, resize_filter="random")
 
 
 def test_small_pictures_are_enlarged():

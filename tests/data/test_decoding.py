@@ -96,6 +96,27 @@ def test_resize_and_crop_is_a_centred_square(shape):
     )
 
 
+@pytest.mark.parametrize("name", pictures.RESIZE_FILTERS)
+@pytest.mark.parametrize("shape", [(60, 48), (20, 33)])
+def test_filters_are_those_of_pil(name, shape):
+    """Both to smaller and to larger pictures."""
+    # Without extremes, which PIL clips between its two passes.
+    image = 64 + noise(*shape, 3) // 2
+    size, short = 24, min(shape)
+    target = [max(round(n * size / short), size) for n in shape]
+    kernel = getattr(Image.Resampling, name.upper())
+    whole = np.asarray(Image.fromarray(image).resize(target[::-1], kernel))
+    top, left = ((n - size) // 2 for n in target)
+    expected = whole[top : top + size, left : left + size].astype(int)
+    found = resize_and_crop(image, size, name).numpy()
+    assert np.abs(found - expected).max() <= 2
+    number = list(pictures.RESIZE_FILTERS).index(name)
+    again = pictures.resized_square(
+        tf.constant(image), size, size, resize_filter=tf.constant(number)
+    )
+    np.testing.assert_array_equal(again, found)
+
+
 def test_resize_and_crop_keeps_a_square_of_that_size():
     image = noise(24, 24, 3)
     assert (resize_and_crop(image, 24).numpy() == image).all()

@@ -1,5 +1,6 @@
 """Pictures as arrays: channels, resizing, cropping."""
 
+import functools
 import os
 
 import numpy as np
@@ -7,11 +8,18 @@ import tensorflow as tf
 
 from vqvae_tf.data.pictures import files as picture_files
 from vqvae_tf.data.pictures.files import decode_picture
-from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.checks import check_choice, check_positive
 from vqvae_tf.utils.paths import expand
 
-# The interpolation of `resize` and `resized_square`; recorded with figures,
-# which depend on it.
+# The filters of `resized_square`, all antialiased, and TensorFlow's names of
+# their kernels.
+RESIZE_FILTERS = {
+    "bilinear": "triangle",
+    "bicubic": "keyscubic",
+    "lanczos": "lanczos3",
+    "box": "box",
+}
+# That of `resize`, and the default; recorded with figures, which depend on it.
 RESIZE_FILTER = "bilinear, antialiased"
 
 
@@ -100,6 +108,7 @@ def resized_square(
     side: int | tf.Tensor,
     size: int | tf.Tensor,
     fractions: tuple[tf.Tensor, tf.Tensor] | None = None,
+    resize_filter: str | tf.Tensor = "bilinear",
 ) -> tf.Tensor:
     """Resizes so that min(h, w) is `side`, then crops a square.
 
@@ -112,6 +121,8 @@ def resized_square(
         fractions: position of the crop, float32 (vertical, horizontal) in
             [0, 1), where 0 is the top or left edge; a uniform draw hits all
             positions equally often. None (default) crops the centre.
+        resize_filter: one of `RESIZE_FILTERS`, or an int32 scalar tensor, its
+            number among them.
 
     Returns:
         uint8 [size, size, c].
@@ -131,15 +142,23 @@ def resized_square(
         begin = tf.concat([offset, [0]], 0)
         return tf.slice(image, begin, [size, size, -1])
 
-    def resized():
-        result = tf.raw_ops.ScaleAndTranslate(
+    def scaled(kernel):
+        return tf.raw_ops.ScaleAndTranslate(
             images=image[None],
             size=[size, size],
             scale=tf.cast(target / found, tf.float32),
             translation=-tf.cast(offset, tf.float32),
-            kernel_type="triangle",
+            kernel_type=kernel,
         )
-        return _rounded(result[0])
+
+    def resized():
+        if isinstance(resize_filter, str):
+            return _rounded(scaled(RESIZE_FILTERS[resize_filter])[0])
+        branches = [
+            functools.partial(scaled, kernel)
+            for kernel in RESIZE_FILTERS.values()
+        ]
+        return _rounded(tf.switch_case(resize_filter, branches)[0])
 
     return tf.cond(tf.reduce_all(found == target), cut, resized)
 
@@ -150,17 +169,23 @@ def _rounded(image):
 
 # A graph: run eagerly, the few small operations take three times as long as
 # the resizing itself.
-_central_square = tf.function(
-    lambda image, size: resized_square(image, size, size),
-    input_signature=[
-        tf.TensorSpec([None, None, None], tf.uint8),
-        tf.TensorSpec([], tf.int32),
-    ],
-    autograph=False,
-)
+@functools.cache
+def _central_square(resize_filter):
+    return tf.function(
+        lambda image, size: resized_square(
+            image, size, size, resize_filter=resize_filter
+        ),
+        input_signature=[
+            tf.TensorSpec([None, None, None], tf.uint8),
+            tf.TensorSpec([], tf.int32),
+        ],
+        autograph=False,
+    )
 
 
-def resize_and_crop(image: np.ndarray | tf.Tensor, size: int) -> tf.Tensor:
+def resize_and_crop(
+    image: np.ndarray | tf.Tensor, size: int, resize_filter: str = "bilinear"
+) -> tf.Tensor:
     """Resizes the shorter side to `size` and crops the central square.
 
     Smaller pictures are enlarged. Evaluation preprocesses pictures this way.
@@ -168,6 +193,8 @@ def resize_and_crop(image: np.ndarray | tf.Tensor, size: int) -> tf.Tensor:
     Args:
         image: uint8 [height, width, channels].
         size: side of the result in pixels.
+        resize_filter: "bilinear" (default), "bicubic", "lanczos" or "box", all
+            antialiased.
 
     Returns:
         A uint8 tensor [size, size, channels].
@@ -192,6 +219,7 @@ def resize_and_crop(image: np.ndarray | tf.Tensor, size: int) -> tf.Tensor:
             "size must be the side of a square of at most "
             f"{picture_files.MAX_PIXELS:,} pixels. Received: {size}."
         )
+    check_choice("resize_filter", resize_filter, RESIZE_FILTERS)
     if 0 in image.shape:
         raise ValueError(
             "A picture with at least one pixel was expected. "
@@ -199,5 +227,5 @@ def resize_and_crop(image: np.ndarray | tf.Tensor, size: int) -> tf.Tensor:
         )
     if image.shape[:2] == (size, size):
         return image
-    square = _central_square(image, size)
+    square = _central_square(resize_filter)(image, size)
     return tf.ensure_shape(square, [size, size, image.shape[-1]])

@@ -116,8 +116,8 @@ def title(key: str, figures: dict) -> str:
 def _known(figures):
     """Returns `FIGURES`, as they suit the measured model.
 
-    A figure of each level of hierarchical codes, `KEY_of_LEVEL`, follows that
-    of all.
+    A figure of a level of codes, or of another filter, `KEY_of_LEVEL`,
+    follows that of all.
     """
     known = FIGURES
     if "usage" not in figures:  # not of codes
@@ -128,6 +128,7 @@ def _known(figures):
         prefix = f"{key}_of_"
         for own in figures:
             if own.startswith(prefix) and own not in known:
-                title = f"{figure.title}: {own.removeprefix(prefix)}"
+                part = own.removeprefix(prefix).replace("_", " ")
+                title = f"{figure.title}: {part}"
                 found[own] = dataclasses.replace(figure, key=own, title=title)
     return found

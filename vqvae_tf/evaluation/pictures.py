@@ -10,6 +10,7 @@ from vqvae_tf.densities import CodeChain
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.statistics import (
     CodeCounts,
+    Distortion,
     Totals,
     examples,
     half_interval,
@@ -217,6 +218,22 @@ class _Totals(Totals):
             for name, own in found.items():
                 figures |= {f"{key}_of_{name}": own[key] for key in keys}
         return figures
+
+
+def reconstruction_psnr(
+    autoencoder: CodeModel, batches: Iterable, progress: bool = True
+) -> float:
+    """Returns the PSNR of reconstructions in dB, pooled over pixels.
+
+    Args:
+        autoencoder: a `VQVAE` or a `HierarchicalVQVAE`.
+        batches, progress: as for `evaluate`.
+    """
+    step, found = _step(autoencoder, None), Distortion()
+    for x, context, count in examples(batches, progress):
+        again = step(x, context)["reconstruction"]
+        found.add(x.numpy()[:count], again.numpy()[:count])
+    return found.psnr
 
 
 def count_codes(

@@ -5,9 +5,10 @@ import tensorflow as tf
 from vqvae_tf.data import batches as batching, decoding as pictures, order
 from vqvae_tf.data.pictures import source as sources
 from vqvae_tf.utils import tensor_checks
-from vqvae_tf.utils.checks import check_positive
+from vqvae_tf.utils.checks import check_choice, check_positive
 
 _CROPS = ("random", "center", None)
+_FILTERS = (*pictures.RESIZE_FILTERS, "random")
 
 
 def training_batches(
@@ -21,6 +22,7 @@ def training_batches(
     num_classes: int | None = None,
     skip_steps: int = 0,
     part: tuple[int, int] = (0, 1),
+    resize_filter: str = "bilinear",
 ) -> tf.data.Dataset:
     """Endless shuffled, augmented batches: a function of (seed, step).
 
@@ -48,6 +50,10 @@ def training_batches(
         skip_steps: number of the first step (default 0).
         part: (index, count) of a worker that reads only its B / count rows of
             each batch; the default (0, 1) reads all.
+        resize_filter: how pictures are resized to a crop: "bilinear"
+            (default), "bicubic", "lanczos" or "box", all antialiased; or
+            "random", one of these for each picture, so that a model meets
+            pictures of any sharpness.
 
     Returns:
         An infinite dataset of x, uint8 [B, S, S, C], or with `num_classes`
@@ -65,14 +71,17 @@ def training_batches(
     [4, 24, 24, 3]
     """
     _check_sizes(images, image_size, crop, resize_range)
+    _check_filter(resize_filter, crop)
     _check_labels(images, num_classes)
     batching.tell_if_few(images, batch_size)
+    drawn = 4 if resize_filter != "random" else 5
     indices = order.training_rows(
-        images.num_examples, batch_size, seed, skip_steps, part, noise=(4,)
+        images.num_examples, batch_size, seed, skip_steps, part, noise=(drawn,)
     )
 
     def transform(image, noise):
-        return _augment(image, noise, image_size, crop, resize_range)
+        sizes = (image_size, crop, resize_range)
+        return _augment(image, noise, *sizes, resize_filter)
 
     def finish(example, noise):
         x = example["image"]
@@ -96,6 +105,7 @@ def evaluation_batches(
     batch_size: int,
     image_size: int | None = None,
     num_classes: int | None = None,
+    resize_filter: str = "bilinear",
 ) -> tf.data.Dataset:
     """Batches that hold every picture exactly once, in order.
 
@@ -106,6 +116,7 @@ def evaluation_batches(
         images, batch_size, num_classes: as in `training_batches`.
         image_size: side S for `resize_and_crop`, in pixels; None (default)
             keeps pictures as they are (all must have one size).
+        resize_filter: as for `resize_and_crop`.
 
     Returns:
         A finite dataset of (x, context, sample_weight): uint8 [B, S, S, C],
@@ -124,10 +135,11 @@ def evaluation_batches(
     """
     _check_sizes(images, image_size, "center", None)
     _check_labels(images, num_classes)
+    check_choice("resize_filter", resize_filter, pictures.RESIZE_FILTERS)
     indices = order.evaluation_order(images.num_examples, batch_size)
 
     def transform(image, weight):
-        return pictures.resize_and_crop(image, image_size)
+        return pictures.resize_and_crop(image, image_size, resize_filter)
 
     def finish(example, weight):
         if num_classes is None:
@@ -164,8 +176,8 @@ def _fetch(images, indices, batch_size, transform, finish):
     return examples.batch(batch_size, drop_remainder=True).map(finish)
 
 
-def _augment(image, noise, image_size, crop, resize_range):
-    """Resizes and crops a picture; noise is float32 [4] in [0, 1)."""
+def _augment(image, noise, image_size, crop, resize_range, resize_filter):
+    """Resizes and crops a picture; noise is float32 [4 or 5] in [0, 1)."""
     if crop is None:
         return tf.ensure_shape(
             pictures.resize(image, image_size, image_size),
@@ -178,16 +190,25 @@ def _augment(image, noise, image_size, crop, resize_range):
         drawn = tf.cast(noise[0] * (high - low + 1), tf.int32)
         side = low + tf.minimum(drawn, high - low)
     fractions = None if crop == "center" else (noise[1], noise[2])
-    return tf.ensure_shape(
-        pictures.resized_square(image, side, image_size, fractions),
-        [image_size, image_size, image.shape[-1]],
+    if resize_filter == "random":
+        count = len(pictures.RESIZE_FILTERS)
+        drawn = tf.cast(noise[4] * count, tf.int32)
+        resize_filter = tf.minimum(drawn, count - 1)
+    square = pictures.resized_square(
+        image, side, image_size, fractions, resize_filter
     )
+    return tf.ensure_shape(square, [image_size, image_size, image.shape[-1]])
 
 
 def _class_context(labels, num_classes):
     # one_hot would turn invalid labels into rows of zeros.
     labels = tensor_checks.whole_numbers(labels, num_classes, "labels")
     return {"global": tf.one_hot(labels, num_classes, dtype=tf.float32)}
+
+
+def is_resized(images: sources.ImageSource, image_size: int | None) -> bool:
+    """Returns whether evaluation resizes any picture of a source."""
+    return image_size is not None and not _already(images, image_size)
 
 
 def _already(images, image_size, resize_range=None):
@@ -221,6 +242,16 @@ def _check_sizes(images, image_size, crop, resize_range):
             "and needs a crop. Received: "
             f"resize_range={resize_range}, image_size={image_size}, "
             f"crop={crop!r}."
+        )
+
+
+def _check_filter(resize_filter, crop):
+    check_choice("resize_filter", resize_filter, _FILTERS)
+    if crop is None and resize_filter != "bilinear":
+        raise ValueError(
+            "Whole pictures are resized bilinearly; another resize_filter "
+            f"needs a crop. Received: resize_filter={resize_filter!r}, "
+            "crop=None."
         )
 
 

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 
 from vqvae_tf import data
+from vqvae_tf.data.decoding import RESIZE_FILTERS
+from vqvae_tf.data.pictures.batches import is_resized
 from vqvae_tf.evaluation import (
     autoencoder_properties,
     autoencoders,
@@ -14,7 +16,7 @@ from vqvae_tf.evaluation import (
 )
 from vqvae_tf.evaluation.neighbour_bound import neighbour_bound
 from vqvae_tf.models import Autoencoder, LatentGenerator
-from vqvae_tf.tasks.pictures.recipe import eval_batches
+from vqvae_tf.tasks.pictures.recipe import eval_batches, open_split
 from vqvae_tf.utils.units import bits
 
 
@@ -32,7 +34,9 @@ def measure(
         `evaluation.evaluate`. If the description has `neighbour_pictures`, also
         `neighbour_gain`, by how many bits/dim `neighbour_bound` improves the
         bound of that many pictures, and with a prior `neighbour_gain_uniform`,
-        the same for the bound with a uniform prior. For an `Autoencoder`, the
+        the same for the bound with a uniform prior. If pictures are resized,
+        `psnr_of_FILTER_filter` of each filter, which make pictures of different
+        sharpness. For an `Autoencoder`, the
         figures of `autoencoders.evaluate` and `autoencoder_properties.evaluate`
         and, on the generated shapes, `mig`, the mutual information gap.
     """
@@ -49,9 +53,28 @@ def measure(
     figures = evaluation.evaluate(
         model, eval_batches(*held_out), counts, progress, rows
     )
+    figures |= _by_filter(model, description, data_dir, progress)
     if count := description.get("neighbour_pictures", 0):
         figures |= _neighbour_gain(model, eval_batches(*held_out, count))
     return figures
+
+
+def _by_filter(model, description, data_dir, progress):
+    """Returns the PSNR of pictures resized by each filter."""
+    split = description["eval_split"]
+    # Older presets do not have the key.
+    if "resize_filter" not in description or not is_resized(
+        open_split(description, split, data_dir), description["image_size"]
+    ):
+        return {}
+    return {
+        f"psnr_of_{name}_filter": evaluation.reconstruction_psnr(
+            model.autoencoder,
+            eval_batches(description, split, data_dir, resize_filter=name),
+            progress,
+        )
+        for name in RESIZE_FILTERS
+    }
 
 
 def _neighbour_gain(model, batches):

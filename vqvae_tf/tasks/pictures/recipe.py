@@ -7,6 +7,7 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from vqvae_tf import bottlenecks, data, densities, layers
+from vqvae_tf.data.decoding import RESIZE_FILTERS
 from vqvae_tf.data.pictures.files import MAX_PIXELS
 from vqvae_tf.models import VQVAE, Autoencoder
 from vqvae_tf.recipes import building, registry, rules, schema
@@ -49,6 +50,9 @@ def picture_keys() -> dict:
         channels=3,
         crop="random",
         resize_range=None,
+        # "bilinear", "bicubic", "lanczos", "box"; "random" draws one of these
+        # for each picture in training.
+        resize_filter="bilinear",
         flip=True,
         num_classes=None,
         # Posterior samples for the importance-weighted bound that evaluation
@@ -110,6 +114,7 @@ PICTURE_RULES = {
     "data.resize_range": rules.Rule(
         "two positive integers, the smaller first, or None", _resize_range_holds
     ),
+    "data.resize_filter": rules.one_of(*RESIZE_FILTERS, "random"),
     "data.flip": rules.FLAG,
     "data.num_classes": rules.SIZE.or_none(),
     "data.bound_samples": rules.SIZE,
@@ -164,13 +169,23 @@ def eval_batches(
     split: str,
     data_dir: str | None = None,
     batch_size: int = 20,
+    **options: str,
 ) -> tf.data.Dataset:
-    """Returns evaluation batches of the data that a preset describes."""
+    """Returns evaluation batches of the data that a preset describes.
+
+    Args:
+        description: the preset's data.
+        split: which split.
+        data_dir: directory of the data.
+        batch_size: pictures of a batch.
+        options: `resize_filter`.
+    """
     return data.evaluation_batches(
         open_split(description, split, data_dir),
         batch_size,
         image_size=description["image_size"],
         num_classes=description["num_classes"],
+        **options,
     )
 
 

@@ -121,6 +121,7 @@ def picture_batches(
         crop=section.crop,
         resize_range=None if resize_range is None else tuple(resize_range),
         flip=section.flip,
+        resize_filter=section.resize_filter,
         seed=config.seed,
         **options,
     )
