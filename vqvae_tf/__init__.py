@@ -50,6 +50,7 @@ from vqvae_tf.models import (  # noqa: E402
     CodeLevel,
     HierarchicalVQVAE,
     LatentGenerator,
+    PictureClassifier,
     SpeechVQVAE,
     VideoGenerator,
 )
@@ -60,6 +61,7 @@ from vqvae_tf.networks import (  # noqa: E402
     Encoder,
     GlobalEncoder,
     PastFrames,
+    ResidualFeatures,
     UpperCodes,
 )
 from vqvae_tf.quantizers import (  # noqa: E402
@@ -95,10 +97,12 @@ __all__ = [
     "MaskedCodeTransformer",
     "MuLaw",
     "PastFrames",
+    "PictureClassifier",
     "PixelCNN",
     "PixelSNAIL",
     "PixelScaling",
     "ResidualBlock",
+    "ResidualFeatures",
     "ResidualStack",
     "SpeechVQVAE",
     "UpperCodes",

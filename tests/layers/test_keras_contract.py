@@ -53,6 +53,11 @@ CASES = {
         layers.GriffinLim, dict(steps=2, **SPEECH), floats(2, 5, 3)
     ),
     # Keras' test trains layers of one input alone.
+    "GroupNormBlock": Case(
+        layers.GroupNormBlock,
+        dict(channels=4, strides=2, num_groups=2),
+        floats(2, 4, 4, 2),
+    ),
     "LabelAdversary": Case(
         layers.LabelAdversary,
         dict(num_classes=3, channels=4),
@@ -151,6 +156,11 @@ CASES = {
             num_residual_layers=1,
             batch_norm=True,
         ),
+        floats(2, 8, 8, 3),
+    ),
+    "ResidualFeatures": Case(
+        networks.ResidualFeatures,
+        dict(stage_channels=(4, 8), blocks_per_stage=1, num_groups=2),
         floats(2, 8, 8, 3),
     ),
     "GlobalEncoder": Case(

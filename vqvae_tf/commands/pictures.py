@@ -21,7 +21,12 @@ from vqvae_tf.encoding.picture_format import picture_format
 from vqvae_tf.encoding.sources import split_names
 from vqvae_tf.evaluation.statistics import psnr
 from vqvae_tf.media import sheets
-from vqvae_tf.models import Autoencoder, LatentGenerator, VideoGenerator
+from vqvae_tf.models import (
+    Autoencoder,
+    LatentGenerator,
+    PictureClassifier,
+    VideoGenerator,
+)
 from vqvae_tf.presets import identity as preset_identity
 from vqvae_tf.tasks.pictures.sheets import sample_sheet
 from vqvae_tf.utils.code_levels import from_arrays, to_arrays
@@ -112,6 +117,11 @@ def _load_for_pictures(preset):
     """Returns a preset's model, and the format of its pictures."""
     metadata = presets.load_metadata(presets.find_preset(preset))
     model = presets.load(preset)
+    if isinstance(model, PictureClassifier):
+        raise ValueError(
+            "A classifier has neither codes nor pictures; use the preset of an "
+            f"autoencoder. Received: {preset}, a PictureClassifier."
+        )
     # A single picture is encoded without past frames.
     if isinstance(model, VideoGenerator):
         model = model.autoencoder

@@ -13,6 +13,7 @@ from vqvae_tf.evaluation import (
     levels,
     neighbour_bound,
     pictures,
+    samples,
     two_levels,
     video,
 )
@@ -39,6 +40,7 @@ def register(figures: Iterable[Figure]) -> None:
 for _evaluation in (
     pictures,
     levels,
+    samples,
     neighbour_bound,
     autoencoders,
     autoencoder_properties,
@@ -49,6 +51,7 @@ for _evaluation in (
     probes,
 ):
     register(_evaluation.FIGURES)
+register(samples.CLASSIFIER_FIGURES)
 
 
 def compare(measured: dict, expected: dict) -> list[str]:

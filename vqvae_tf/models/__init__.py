@@ -5,6 +5,7 @@ from vqvae_tf.models.code_level import CodeLevel
 from vqvae_tf.models.code_model import CodeModel
 from vqvae_tf.models.hierarchical_vqvae import HierarchicalVQVAE
 from vqvae_tf.models.latent_generator import LatentGenerator
+from vqvae_tf.models.picture_classifier import PictureClassifier
 from vqvae_tf.models.speech_coder import SpeechCoder
 from vqvae_tf.models.speech_fast_decoder import SpeechFastDecoder
 from vqvae_tf.models.speech_vqvae import SpeechVQVAE
@@ -17,6 +18,7 @@ __all__ = [
     "CodeModel",
     "HierarchicalVQVAE",
     "LatentGenerator",
+    "PictureClassifier",
     "SpeechCoder",
     "SpeechFastDecoder",
     "SpeechVQVAE",

@@ -5,6 +5,7 @@ from vqvae_tf.networks.dense import DenseDecoder, DenseEncoder
 from vqvae_tf.networks.encoder import Encoder
 from vqvae_tf.networks.global_encoder import GlobalEncoder
 from vqvae_tf.networks.past_frames import PastFrames
+from vqvae_tf.networks.residual_features import ResidualFeatures
 from vqvae_tf.networks.upper_codes import UpperCodes
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "Encoder",
     "GlobalEncoder",
     "PastFrames",
+    "ResidualFeatures",
     "UpperCodes",
 ]

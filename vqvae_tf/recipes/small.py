@@ -28,7 +28,8 @@ def make_small(config: ConfigDict) -> ConfigDict:
     if data.source.startswith("tfds:"):  # other sources have no slices
         data.train_split = _first(data.train_split, EXAMPLES)
         data.eval_split = _first(data.eval_split, HELD_OUT)
-    for key, value in (("bound_samples", 1), ("neighbour_pictures", 0)):
+    figures = dict(bound_samples=1, neighbour_pictures=0, feature_network=None)
+    for key, value in figures.items():
         if key in data:
             data[key] = value
     if data.get("max_recordings", EXAMPLES) != EXAMPLES:

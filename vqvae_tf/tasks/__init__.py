@@ -9,7 +9,14 @@ from ml_collections import ConfigDict
 
 from vqvae_tf import recipes
 from vqvae_tf.recipes import registry
-from vqvae_tf.tasks import levels, pictures, speech, two_levels, video
+from vqvae_tf.tasks import (
+    classifier,
+    levels,
+    pictures,
+    speech,
+    two_levels,
+    video,
+)
 from vqvae_tf.tasks.task import Task
 
 TASKS: dict[str, Task] = {}
@@ -21,7 +28,7 @@ def register(task: Task) -> None:
     registry.register(task.kind)
 
 
-for _task in (pictures, levels, two_levels, video, speech):
+for _task in (pictures, classifier, levels, two_levels, video, speech):
     register(_task.TASK)
 
 

@@ -24,6 +24,10 @@ _UNTRAINED = (
     "data.eval_split ",
     "data.bound_samples ",
     "data.neighbour_pictures ",
+    "data.feature_network ",
+    "data.drawn_samples ",
+    "data.drawn_temperature ",
+    "data.class_groups ",
     "data.max_recordings ",
 )
 

@@ -46,6 +46,7 @@ all its codes, and from those of one level alone, the top first.{other}
 """
     if has_prior:
         text += pictures.samples_text(config.data.num_classes)
+        text += pictures.distances_text(config)
     return text
 
 

@@ -38,7 +38,20 @@ reconstruction.{other}
 """
     if has_prior:
         text += samples_text(config.data.num_classes)
+        text += distances_text(config)
     return text
+
+
+def distances_text(config: ConfigDict) -> str:
+    """Returns in which network's features samples are measured, if they are."""
+    data = config.data
+    if data.feature_network is None:
+        return ""
+    return f"""
+Distances of pictures are in the features of {data.feature_network}, of
+{data.drawn_samples} samples at temperature {data.drawn_temperature}; those of
+other networks, and of other numbers of samples, are no comparison.
+"""
 
 
 def samples_text(num_classes: int | None) -> str:

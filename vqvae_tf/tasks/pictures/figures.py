@@ -13,7 +13,9 @@ from vqvae_tf.evaluation import (
     autoencoders,
     disentanglement,
     pictures as evaluation,
+    samples,
 )
+from vqvae_tf.evaluation.feature_networks import find_network
 from vqvae_tf.evaluation.neighbour_bound import neighbour_bound
 from vqvae_tf.models import Autoencoder, LatentGenerator
 from vqvae_tf.tasks.pictures.recipe import eval_batches, open_split
@@ -36,7 +38,8 @@ def measure(
         bound of that many pictures, and with a prior `neighbour_gain_uniform`,
         the same for the bound with a uniform prior. If pictures are resized,
         `psnr_of_FILTER_filter` of each filter, which make pictures of different
-        sharpness. For an `Autoencoder`, the
+        sharpness. If the description names a `feature_network`, the figures of
+        `evaluation.samples`. For an `Autoencoder`, the
         figures of `autoencoders.evaluate` and `autoencoder_properties.evaluate`
         and, on the generated shapes, `mig`, the mutual information gap.
     """
@@ -56,7 +59,27 @@ def measure(
     figures |= _by_filter(model, description, data_dir, progress)
     if count := description.get("neighbour_pictures", 0):
         figures |= _neighbour_gain(model, eval_batches(*held_out, count))
+    if description.get("feature_network") and model.prior is not None:
+        figures |= _of_samples(model, description, data_dir, progress)
     return figures
+
+
+def _of_samples(model, description, data_dir, progress):
+    """Compares samples with real pictures; see `samples.evaluate`."""
+    held_out, training = (
+        eval_batches(description, description[split], data_dir)
+        for split in ("eval_split", "train_split")
+    )
+    return samples.evaluate(
+        model,
+        find_network(description["feature_network"]),
+        held_out,
+        training,
+        description["drawn_samples"],
+        groups=description["class_groups"],
+        temperature=description["drawn_temperature"],
+        progress=progress,
+    )
 
 
 def _by_filter(model, description, data_dir, progress):

@@ -61,6 +61,14 @@ def picture_keys() -> dict:
         # Held-out pictures for which evaluation also sums over neighbouring
         # codes: three decodings for each code of a picture.
         neighbour_pictures=0,
+        # A network (`evaluation.feature_networks`) in whose features evaluation
+        # compares this many samples with held-out pictures.
+        feature_network=None,
+        drawn_samples=400,
+        drawn_temperature=1.0,
+        # A number for each class: classes of one number count as one where
+        # samples are named.
+        class_groups=None,
     )
 
 
@@ -119,6 +127,10 @@ PICTURE_RULES = {
     "data.num_classes": rules.SIZE.or_none(),
     "data.bound_samples": rules.SIZE,
     "data.neighbour_pictures": rules.COUNT,
+    "data.feature_network": rules.TEXT.or_none(),
+    "data.drawn_samples": rules.whole(4),
+    "data.drawn_temperature": rules.real(0),
+    "data.class_groups": rules.COUNT.each().or_none(),
 }
 
 

@@ -1,0 +1,32 @@
+"""A residual network that names 50 kinds of fruit and vegetables.
+
+    vqvae-tf train --config=classifier_grocery128 --workdir=RUN --data_dir=DATA
+
+`--data_dir` names a folder with `train/` and `test/`, each with a folder for
+each class.
+"""
+
+from vqvae_tf.recipes import find_recipe, read_recipe
+
+
+def get_config():
+    config = read_recipe(find_recipe("classifier_cifar10"))
+    config.name = "classifier_grocery128"
+    config.data.update(
+        source="folder",
+        image_size=128,
+        num_classes=50,
+        resize_range=(128, 176),
+        resize_filter="random",
+    )
+    config.network.update(
+        stage_channels=(32, 64, 96, 128), first_stride=4, dropout=0.2
+    )
+    config.training.update(steps=6_000, batch_size=32)
+    config.card.update(
+        summary="A small residual network that names 50 classes of fruit and "
+        "vegetables, in whose 128 features sets of 128x128 photos can be "
+        "compared.",
+        data="The Grocery Store Dataset (Klasson et al. 2019, MIT licence).",
+    )
+    return config
