@@ -98,6 +98,8 @@ COMMANDS = {
             "temperature",
             "top_k",
             "top_p",
+            "classifier",
+            "keep",
         ),
         output="samples.png",
     ),

@@ -29,6 +29,12 @@ flags.DEFINE_bool(
 )
 flags.DEFINE_integer("top_k", None, "draw from the k likeliest codes", 1)
 flags.DEFINE_float("top_p", None, "draw from this much probability mass")
+flags.DEFINE_string(
+    "classifier", None, "a PictureClassifier's preset: keep the best samples"
+)
+flags.DEFINE_float(
+    "keep", 0.25, "the share of samples that --classifier keeps", 1e-3, 1.0
+)
 flags.DEFINE_list(
     "actions",
     None,
@@ -123,6 +129,9 @@ def _is_actions(words):
 # What bounds cannot express, since comparisons with NaN are false.
 flags.register_validator(
     "temperature", math.isfinite, "it must be a finite number of at least 0"
+)
+flags.register_validator(
+    "keep", math.isfinite, "it must be above 0 and at most 1"
 )
 flags.register_validator(
     "top_p",

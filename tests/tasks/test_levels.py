@@ -7,7 +7,14 @@ import pytest
 
 from support import small
 from support.command_line import refused, run
-from vqvae_tf import HierarchicalVQVAE, LatentGenerator, presets, recipes
+from vqvae_tf import (
+    HierarchicalVQVAE,
+    LatentGenerator,
+    PictureClassifier,
+    ResidualFeatures,
+    presets,
+    recipes,
+)
 from vqvae_tf.encoding.reading import load_codes
 from vqvae_tf.tasks import publish, run as training
 from vqvae_tf.tasks.levels.training import PLANS
@@ -191,6 +198,18 @@ def test_samples_from_the_command_line(folder, tmp_path):
     output = tmp_path / "samples.png"
     words = ["sample", folder / "run" / "preset", f"--output={output}"]
     assert run(*words, "--num=2", "--label=1", "--temperature=0.9") == 0
+    assert small.read_picture(output).shape[-1] == 3
+
+
+def test_the_best_samples_by_a_classifier(folder, tmp_path):
+    classifier = PictureClassifier(
+        ResidualFeatures((2, 4), blocks_per_stage=1, num_groups=2), 2
+    )
+    classifier.save_to_preset(tmp_path / "classifier")
+    output = tmp_path / "best.png"
+    words = ["sample", folder / "run" / "preset", f"--output={output}"]
+    words += [f"--classifier={tmp_path / 'classifier'}", "--keep=0.5"]
+    assert run(*words, "--num=4") == 0
     assert small.read_picture(output).shape[-1] == 3
 
 

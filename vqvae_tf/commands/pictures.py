@@ -60,7 +60,7 @@ def _load_for_samples(preset):
     """Returns the model to sample from, and further options that it has."""
     model = presets.load(preset)
     if isinstance(model, Autoencoder):
-        names = ("label", "top_k", "top_p", "temperature")
+        names = ("label", "top_k", "top_p", "classifier", "temperature")
         given = [name for name in names if FLAGS[name].present]
         latent_inputs.check_sampling(model, given)
         return model, {}
@@ -71,7 +71,11 @@ def _load_for_samples(preset):
             f"{type(model).__name__}."
         )
     _check_label(model.prior.global_channels)
-    return model, {name: FLAGS[name].value for name in _OF_CODES}
+    options = {name: FLAGS[name].value for name in _OF_CODES}
+    if FLAGS.classifier is not None:
+        options["classifier"] = PictureClassifier.from_preset(FLAGS.classifier)
+        options["keep"] = FLAGS.keep
+    return model, options
 
 
 def _check_picture_suffix(output):

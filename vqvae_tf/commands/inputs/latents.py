@@ -155,8 +155,8 @@ def check_sampling(model: Autoencoder, chosen: list[str]) -> None:
 
     Args:
         model: the `Autoencoder`.
-        chosen: the options that were given, among `label`, `top_k`, `top_p` and
-            `temperature`.
+        chosen: the options that were given, among `label`, `top_k`, `top_p`,
+            `classifier` and `temperature`.
     """
     kind = type(model.bottleneck).__name__
     if not model.bottleneck.has_prior:

@@ -7,7 +7,8 @@ import tensorflow as tf
 from vqvae_tf import data
 from vqvae_tf.layers import PixelScaling
 from vqvae_tf.media import sheets
-from vqvae_tf.models import Autoencoder, LatentGenerator
+from vqvae_tf.models import Autoencoder, LatentGenerator, PictureClassifier
+from vqvae_tf.models.rejection import sample_best
 from vqvae_tf.utils.checks import check_labels, check_positive
 
 
@@ -80,6 +81,8 @@ def sample_sheet(
     count: int | None = None,
     seed: int = 0,
     label: int | None = None,
+    classifier: PictureClassifier | None = None,
+    keep: float = 0.25,
     **options: object,
 ) -> np.ndarray:
     """Draws a sheet of samples, with a column for each class, if any.
@@ -89,6 +92,9 @@ def sample_sheet(
         count: how many; by default 16, or 4 of each class.
         seed: of the samples.
         label: the class to draw, or None for all.
+        classifier: of the same classes, to draw more samples and keep the best
+            (`rejection.sample_best`); or None.
+        keep: the share that is kept with a classifier.
         options: further arguments of `generator.sample`.
 
     Returns:
@@ -109,5 +115,11 @@ def sample_sheet(
         if label is not None:
             labels = np.full(count, check_labels("label", label, classes))
         context = {"global": data.one_hot(labels, classes)}
-    draws = generator.sample(count, context=context, seed=seed, **options)
+    if classifier is None:
+        draws = generator.sample(count, context=context, seed=seed, **options)
+    else:
+        labels = np.zeros(count, int) if classes is None else labels
+        draws = sample_best(
+            generator, classifier, labels, keep, seed, **options
+        ).numpy()
     return readable(sheets.grid(draws, columns), draws.shape[1])
