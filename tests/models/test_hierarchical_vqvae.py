@@ -177,6 +177,50 @@ def test_padding_changes_nothing():
     )
 
 
+class Measured(keras.layers.Layer):
+    """A network with a loss of its own."""
+
+    def __init__(self, inner, downsampling=None, upsampling=None):
+        super().__init__()
+        self.inner = inner
+        if downsampling is not None:
+            self.downsampling = downsampling
+        if upsampling is not None:
+            self.upsampling = upsampling
+
+    def call(self, x):
+        found = self.inner(x)
+        self.add_loss(tf.reduce_mean(tf.abs(found)))
+        return found
+
+
+def test_losses_of_all_networks_count():
+    """Of encoders, and of the decoders between levels."""
+    top, bottom = levels.levels()
+    named = {"e_top": top.encoder, "e_bottom": bottom.encoder}
+    model = _with_levels(
+        [
+            CodeLevel(
+                Measured(top.encoder, 2),
+                top.quantizer,
+                Measured(top.decoder, upsampling=2),
+            ),
+            CodeLevel(Measured(bottom.encoder, 4), bottom.quantizer),
+        ]
+    )
+    model.build()
+    x = pictures()
+    _, _, costs = model.quantized_latents(x)
+    e_bottom = named["e_bottom"](x.astype(np.float32) / 127.5 - 1)
+    e_top = named["e_top"](e_bottom)
+    q_top = top.quantizer.decode(model.encode(x)["top"])
+    expected = sum(
+        float(tf.reduce_mean(tf.abs(value)))
+        for value in (e_bottom, e_top, top.decoder(q_top))
+    )
+    np.testing.assert_allclose(costs["regularization"], expected, rtol=1e-5)
+
+
 def test_saving_after_fit():
     fresh = HierarchicalVQVAE.from_config(
         levels.model(3, copies(MIXED), level_dropout=0.3).get_config()
@@ -223,6 +267,12 @@ def _with_levels(found):
                 quantizers=[VectorQuantizerEMA(K, D, name="q") for _ in "ab"]
             ),
             "quantizers called q, q",
+        ),
+        (
+            lambda: [
+                CodeLevel(keras.layers.Conv2D(3, 3), VectorQuantizerEMA(K, D))
+            ],
+            "the attribute `downsampling`",
         ),
         (
             lambda: [

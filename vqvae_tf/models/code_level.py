@@ -1,5 +1,6 @@
 """One level of a hierarchical VQ-VAE."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -52,6 +53,12 @@ class CodeLevel(Configured, Composite):
         check_role(self, "quantizer", quantizer, "quantizer")
         if decoder is not None:
             check_role(self, "decoder", decoder, "network")
+        if not hasattr(encoder, "downsampling"):
+            raise ValueError(
+                "The encoder of a CodeLevel must have the attribute "
+                "`downsampling`, the ratio of the sizes of its input to those of "
+                f"its output. Received: a {type(encoder).__name__} without it."
+            )
         self.encoder = encoder
         self.quantizer = quantizer
         self.decoder = decoder
@@ -117,3 +124,43 @@ def _joined(own, above):
         return own
     above = keras.ops.cast(above, own.dtype)
     return keras.ops.concatenate([above, own], axis=-1)
+
+
+def checked_levels(levels: Sequence[CodeLevel]) -> list[CodeLevel]:
+    """Returns the levels as a list; raises ValueError if they do not fit."""
+    levels = list(levels) if isinstance(levels, Sequence) else []
+    if len(levels) < 2 or not all(isinstance(x, CodeLevel) for x in levels):
+        raise ValueError(
+            "levels must be a list of two or more CodeLevels, the top first. "
+            f"Received: {[type(level).__name__ for level in levels]}; with one "
+            "grid of codes, use a VQVAE."
+        )
+    for i, level in enumerate(levels):
+        is_lowest = i == len(levels) - 1
+        if (level.decoder is None) != is_lowest:
+            raise ValueError(
+                "Every CodeLevel but the lowest, which comes last, needs a "
+                "decoder to the grid below. Received: "
+                f"{'a decoder' if is_lowest else 'none'} for level {i}."
+            )
+        if not is_lowest:
+            _check_way_down(level, i)
+    names = [level.quantizer.name for level in levels]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            "Each level needs a quantizer of its own, with a name of its own. "
+            f"Received: quantizers called {', '.join(names)}."
+        )
+    return levels
+
+
+def _check_way_down(level, i):
+    down = getattr(level.encoder, "downsampling", None)
+    up = getattr(level.decoder, "upsampling", None)
+    if None not in (down, up) and down != up:
+        raise ValueError(
+            "The decoder of a CodeLevel must lead back to the grid below: to "
+            f"sizes as many times larger as its encoder makes them smaller. "
+            f"Received: level {i} with an encoder of factor {down} and a "
+            f"decoder of factor {up}."
+        )

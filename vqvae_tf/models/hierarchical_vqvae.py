@@ -10,7 +10,7 @@ import tensorflow as tf
 from vqvae_tf.densities.code_chain import CodeChain
 from vqvae_tf.layers.local_upsampling import LocalUpsampling
 from vqvae_tf.layers.row_noise import RowNoise
-from vqvae_tf.models.code_level import CodeLevel
+from vqvae_tf.models.code_level import CodeLevel, checked_levels
 from vqvae_tf.models.code_model import CodeModel, check_prior_of
 from vqvae_tf.runtime.step import split_weight, total
 from vqvae_tf.utils.checks import check_integer, check_share
@@ -86,7 +86,7 @@ class HierarchicalVQVAE(CodeModel):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        levels = _checked_levels(levels)
+        levels = checked_levels(levels)
         before = {"levels": levels}
         super().__init__(before, decoder, preprocess, event_shape, **kwargs)
         self.decoder_levels = decoder_levels
@@ -168,13 +168,23 @@ class HierarchicalVQVAE(CodeModel):
             found[name] = x
         return found
 
-    def _from_the_top(self, features: dict, quantize: Callable) -> dict:
-        """Returns the quantized latents of each level, by name."""
+    def _from_the_top(
+        self, features: dict, quantize: Callable, losses: list | None = None
+    ) -> dict:
+        """Returns the quantized latents of each level, by name.
+
+        Args:
+            features: from `_features`.
+            quantize: a function of a level's name, quantizer and latents.
+            losses: a list that gets those of the levels' decoders, or None.
+        """
         above, found = None, {}
         for name, level in self._named().items():
             z = level.latents(features[name], above)
             found[name] = quantize(name, level.quantizer, z)
             above = level.below(found[name], above)
+            if losses is not None and level.decoder is not None:
+                losses.extend(level.decoder.losses)
         return found
 
     def _local(self, quantized):
@@ -200,10 +210,10 @@ class HierarchicalVQVAE(CodeModel):
         if mask is not None:
             masks = self.code_mask(mask)
         features = self._features(self.preprocess(x), training)
+        # Read now: during a quantizer's collective the threads of other
+        # replicas run, whose calls replace these layers' losses.
         networks = [self.preprocess, *(level.encoder for level in self.levels)]
-        regularization = total(
-            [loss for network in networks for loss in network.losses]
-        )
+        others = [loss for network in networks for loss in network.losses]
         losses = []
 
         def quantize(name, quantizer, z):
@@ -215,10 +225,10 @@ class HierarchicalVQVAE(CodeModel):
                 found *= own[..., tf.newaxis]
             return tf.identity(found)
 
-        quantized = self._from_the_top(features, quantize)
+        quantized = self._from_the_top(features, quantize, others)
         if training and self.level_dropout:
             quantized = self._dropped(quantized)
-        costs = {"quantizer": total(losses), "regularization": regularization}
+        costs = {"quantizer": total(losses), "regularization": total(others)}
         return self._local(quantized), masks["bottom"], costs
 
     def _dropped(self, quantized):
@@ -342,46 +352,6 @@ class HierarchicalVQVAE(CodeModel):
             )
         for name, density in densities.items():
             check_prior_of(density, quantizers[name], f"The prior of {name}")
-
-
-def _checked_levels(levels):
-    """Returns the list of levels, after checks."""
-    levels = list(levels) if isinstance(levels, Sequence) else []
-    if len(levels) < 2 or not all(isinstance(x, CodeLevel) for x in levels):
-        raise ValueError(
-            "levels must be a list of two or more CodeLevels, the top first. "
-            f"Received: {[type(level).__name__ for level in levels]}; with one "
-            "grid of codes, use a VQVAE."
-        )
-    for i, level in enumerate(levels):
-        is_lowest = i == len(levels) - 1
-        if (level.decoder is None) != is_lowest:
-            raise ValueError(
-                "Every CodeLevel but the lowest, which comes last, needs a "
-                "decoder to the grid below. Received: "
-                f"{'a decoder' if is_lowest else 'none'} for level {i}."
-            )
-        if not is_lowest:
-            _check_way_down(level, i)
-    names = [level.quantizer.name for level in levels]
-    if len(set(names)) < len(names):
-        raise ValueError(
-            "Each level needs a quantizer of its own, with a name of its own. "
-            f"Received: quantizers called {', '.join(names)}."
-        )
-    return levels
-
-
-def _check_way_down(level, i):
-    down = getattr(level.encoder, "downsampling", None)
-    up = getattr(level.decoder, "upsampling", None)
-    if None not in (down, up) and down != up:
-        raise ValueError(
-            "The decoder of a CodeLevel must lead back to the grid below: to "
-            f"sizes as many times larger as its encoder makes them smaller. "
-            f"Received: level {i} with an encoder of factor {down} and a "
-            f"decoder of factor {up}."
-        )
 
 
 def _of_shape(name, latents, shape):

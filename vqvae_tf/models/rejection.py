@@ -44,7 +44,9 @@ def sample_best(
 
     Example:
 
-    >>> best = sample_best(generator, classifier, [3, 3, 5], keep=0.5)
+    >>> classifier = PictureClassifier(ResidualFeatures((8,)), num_classes=10)
+    >>> sample_best(generator, classifier, [3, 3, 5], keep=0.5).shape
+    TensorShape([3, 32, 32, 3])
 
     References:
         Razavi et al. 2019, arXiv:1906.00446, section 3.3.
