@@ -56,8 +56,8 @@ class CodeLevel(Configured, Composite):
         if not hasattr(encoder, "downsampling"):
             raise ValueError(
                 "The encoder of a CodeLevel must have the attribute "
-                "`downsampling`, the ratio of the sizes of its input to those of "
-                f"its output. Received: a {type(encoder).__name__} without it."
+                "`downsampling`, how many times smaller its output is than its "
+                f"input. Received: a {type(encoder).__name__} without it."
             )
         self.encoder = encoder
         self.quantizer = quantizer
