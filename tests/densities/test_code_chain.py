@@ -10,9 +10,11 @@ from support.harness import assert_config_round_trip, assert_weights_round_trip
 from support.levels import D, K
 from vqvae_tf import (
     CodeChain,
+    ConditionalDensity,
     LatentGenerator,
     MaskedCodeTransformer,
     PixelCNN,
+    UpperCodes,
     VectorQuantizerEMA,
 )
 from vqvae_tf.runtime import random
@@ -214,6 +216,42 @@ def test_a_generator_needs_a_chain_of_its_codes():
 def test_codes_that_do_not_fit(chain, codes, change, message):
     with pytest.raises(ValueError, match=message):
         chain.log_prob(change(codes), ROWS)
+
+
+def test_masks_by_level(chain, codes):
+    mask = {k: np.ones(v.shape, np.float32) for k, v in codes.items()}
+    mask["bottom"][:, 2:] = 0
+    found = chain.log_probs(codes, ROWS, mask)
+    whole = chain.log_probs(codes, ROWS)
+    np.testing.assert_array_equal(found["top"], whole["top"])
+    own = chain.by_level()["bottom"]
+    context = {**codes, **ROWS}
+    expected = own.log_prob(codes["bottom"], context, mask["bottom"])
+    np.testing.assert_array_equal(found["bottom"], expected)
+    assert np.all(found["bottom"].numpy() > whole["bottom"].numpy())
+
+
+def test_grids_are_given_by_level(chain):
+    with pytest.raises(ValueError, match="event_shape must be a dict by level"):
+        chain.sample(1, event_shape=(2, 2))
+
+
+def test_contexts_of_other_codes():
+    model = levels.model()
+    chain = levels.chain(model)
+    network = UpperCodes(("top",), [K + 1], [2], hidden_channels=levels.HIDDEN)
+    bottom = ConditionalDensity(network, chain.densities[1].density)
+    with pytest.raises(ValueError, match=r"must have num_embeddings=\[8\]"):
+        LatentGenerator(model, CodeChain([chain.densities[0], bottom]))
+
+
+def test_classes_of_all_levels_are_the_same():
+    densities = [
+        PixelCNN(K, (2, 2), hidden_channels=8, num_layers=1, global_channels=n)
+        for n in (3, 4)
+    ]
+    with pytest.raises(ValueError, match=r"the same classes.*\[3, 4\]"):
+        CodeChain(densities)
 
 
 def test_densities_that_do_not_fit():

@@ -74,8 +74,10 @@ def test_levels_alone_and_of_others(generator, images, figures):
         assert figures[f"psnr_alone_of_{name}"] == pytest.approx(
             psnr(alone, images), rel=1e-5
         )
-        # Each batch by itself: of 3 pictures, and of 2.
-        other = np.concatenate([np.roll(own[:3], 1, 0), np.roll(own[3:], 1, 0)])
+        order = np.random.default_rng(0).permutation(5)
+        place = {a: b for a, b in zip(order, np.roll(order, 1))}
+        assert all(a != b for a, b in place.items())
+        other = own[[place[i] for i in range(5)]]
         swapped = {**codes, name: other}
         assert figures[f"psnr_with_others_of_{name}"] == pytest.approx(
             psnr(generator.decode(swapped), images), rel=1e-5

@@ -57,6 +57,11 @@ def measured():
     return generator, held_out, training, figures
 
 
+def labels_of(truth, count):
+    """Evenly spaced, whatever their number."""
+    return truth[np.arange(count) * len(truth) // count]
+
+
 def drawn(generator, labels):
     """The samples that are compared, in their batches."""
     seed, found = random.make_seed(1), []
@@ -74,7 +79,7 @@ def drawn(generator, labels):
 
 def test_distances(measured):
     generator, (_, real, _), _, figures = measured
-    labels = np.resize(np.arange(6) % CLASSES, 12)
+    labels = labels_of(np.arange(6) % CLASSES, 12)
     x = colours(drawn(generator, labels)).numpy().astype(np.float64)
     y = colours(real).numpy().astype(np.float64)
     estimate = kernel_distance(x, y)
@@ -90,7 +95,7 @@ def test_distances(measured):
 
 def test_names(measured):
     generator, (_, real, truth), _, figures = measured
-    labels = np.resize(truth, 12)
+    labels = labels_of(truth, 12)
     named = by_red(drawn(generator, labels)).numpy().argmax(-1)
     assert figures["named_rightly"] == pytest.approx((named == labels).mean())
     named = by_red(real).numpy().argmax(-1)
@@ -126,9 +131,37 @@ def test_nearest_training_pictures(measured):
         far = np.linalg.norm(x[:, None] - y[None], axis=-1)
         return np.median(far.min(axis=1))
 
-    labels = np.resize(truth, 12)
+    labels = labels_of(truth, 12)
     expected = median(drawn(generator, labels)) / median(real)
     assert figures["nearest_ratio"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("count", [3, 6, 9])
+def test_few_samples_are_of_all_classes(count):
+    """Held-out pictures of a folder come class by class."""
+    rows = np.eye(3)[np.repeat([0, 1, 2], 4)]
+    found = evaluation._labels_of_samples(rows, count)
+    np.testing.assert_array_equal(np.bincount(found), [count // 3] * 3)
+
+
+def test_classes_that_do_not_fit():
+    images = small.pictures(12)
+    plain = data.array_evaluation_batches(images[:6], 3)
+    generator = small.generator(num_classes=CLASSES)
+    with pytest.raises(ValueError, match="without a global context"):
+        evaluation.evaluate(generator, NETWORK, plain, plain, progress=False)
+    other = FeatureNetwork("three", colours, colours)
+    held_out = batches(0, 6)[0]
+    with pytest.raises(ValueError, match="3 and 2 classes"):
+        evaluation.evaluate(generator, other, held_out, plain, progress=False)
+
+
+def test_nothing_is_named_without_classes_in_the_model():
+    held_out, training = batches(0, 6)[0], batches(6, 6)[0]
+    found = evaluation.evaluate(
+        small.generator(), NETWORK, held_out, training, progress=False
+    )
+    assert "named_rightly" not in found
 
 
 def test_classes_of_one_group_count_as_one():
@@ -170,6 +203,8 @@ def test_a_preset_must_be_a_classifier(tmp_path):
     small.autoencoder().save_to_preset(tmp_path / "preset")
     with pytest.raises(ValueError, match="of a PictureClassifier"):
         feature_networks.find_network(tmp_path / "preset")
+    with pytest.raises(ValueError, match="download it first"):
+        feature_networks.find_network("hf://someone/network")
     with pytest.raises(presets.PresetError):
         feature_networks.find_network(tmp_path / "none")
 

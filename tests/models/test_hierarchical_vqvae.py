@@ -13,12 +13,15 @@ from support.harness import (
 )
 from support.levels import SIZE, D, K, pictures
 from vqvae_tf import (
+    CodeEmbedding,
     CodeLevel,
     FactorizedDensity,
     Gaussian,
     HierarchicalVQVAE,
+    LatentGenerator,
     VectorQuantizerEMA,
 )
+from vqvae_tf.densities import Categorical
 from vqvae_tf.quantizers import FSQ, ResidualQuantizer
 
 MIXED = [
@@ -147,7 +150,7 @@ def test_dropped_levels_are_zeros_from_below():
     )
 
 
-def test_dropped_levels_give_no_gradient_to_what_is_below():
+def test_dropped_levels_are_zeros_to_the_decoder():
     model = levels.model(2, level_dropout=1.0, seed=0)
     local, _, _ = model.quantized_latents(pictures(), training=True)
     whole, _, _ = model.quantized_latents(pictures(), training=False)
@@ -156,25 +159,81 @@ def test_dropped_levels_give_no_gradient_to_what_is_below():
     assert np.all(np.any(whole.numpy()[..., D:] != 0, axis=(1, 2, 3)))
 
 
-def test_padding_changes_nothing():
-    """Of a picture whose lower half is padding, and of rows of weight 0."""
+def test_the_loss_by_hand_with_padding():
+    """The right half is padding: nothing of it counts, at either level."""
+    model = levels.model()
+    top, bottom = model.levels
+    x = pictures()
+    mask = np.ones([4, SIZE, SIZE], np.float32)
+    mask[:, :, SIZE // 2 :] = 0
+    kept = np.where(mask[..., None] > 0, x, 0)
+    model.compile("sgd")
+    logs = model.evaluate(
+        x, None, sample_weight=mask, verbose=0, return_dict=True
+    )
+    masks = {"top": mask[:, ::8, ::8, None], "bottom": mask[:, ::4, ::4, None]}
+
+    e_bottom = bottom.encoder(kept.astype(np.float32) / 127.5 - 1)
+    z_top = top.projection(top.encoder(e_bottom))
+    q_top = top.quantizer.decode(top.quantizer.encode(z_top)) * masks["top"]
+    seen = tf.concat([top.decoder(q_top), e_bottom], axis=-1)
+    z_bottom = bottom.projection(seen)
+    q_bottom = bottom.quantizer.decode(bottom.quantizer.encode(z_bottom))
+    q_bottom *= masks["bottom"]
+    local = tf.concat([model.upsamplings[0](q_top), q_bottom], axis=-1)
+    local *= masks["bottom"]
+    outputs = model.decoder.network(local)
+    masses = model.decoder.likelihood.log_prob(outputs, kept).numpy()
+    bits = -masses[:, :, : SIZE // 2].mean() / np.log(2)
+    np.testing.assert_allclose(logs["reconstruction"], bits, rtol=1e-5)
+    cost = 0.0
+    for z, q in ((z_top, q_top), (z_bottom, q_bottom)):
+        error = (z.numpy() - q.numpy())[:, :, : q.shape[2] // 2]
+        cost += 0.25 * np.mean(error**2)
+    np.testing.assert_allclose(logs["quantizer_loss"], cost, rtol=1e-4)
+    # Half as many codes, of half as many dimensions.
+    code_bits = (2 + 8) * 3 / (SIZE * SIZE / 2 * 3)
+    np.testing.assert_allclose(
+        logs["bits_per_dim"], bits + code_bits, rtol=1e-4
+    )
+
+
+def test_rows_of_weight_0_are_as_if_they_were_not_there():
     model = levels.model()
     model.compile("sgd")
     x = pictures()
+    weight = np.array([1.0, 1.0, 1.0, 0.0], np.float32)
+    options = dict(verbose=0, return_dict=True)
+    padded = model.evaluate(x, None, sample_weight=weight, **options)
+    whole = model.evaluate(x[:3], **options)
+    for name, value in whole.items():
+        np.testing.assert_allclose(padded[name], value, 1e-5, err_msg=name)
+
+
+def test_a_generator_and_evaluate_agree_on_padding():
+    """Codes of padding are not paid for, and nothing depends on them."""
+    model = levels.model()
+    generator = LatentGenerator(model, levels.chain(model))
+    x = pictures()
     mask = np.ones([4, SIZE, SIZE], np.float32)
-    mask[:, SIZE // 2 :] = 0
-    other = x.copy()
-    other[:, SIZE // 2 :] = 255 - other[:, SIZE // 2 :]
-    logs = [
-        model.evaluate(v, None, sample_weight=mask, verbose=0, return_dict=True)
-        for v in (x, other)
-    ]
-    assert logs[0] == logs[1]
-    # Half as many codes, of half as many dimensions.
-    bits = (2 + 8) * 3 / (SIZE * SIZE / 2 * 3)
-    np.testing.assert_allclose(
-        logs[0]["bits_per_dim"] - logs[0]["reconstruction"], bits, rtol=1e-4
+    mask[:, :, SIZE // 2 :] = 0
+    model.compile("sgd")
+    logs = model.evaluate(
+        x, None, sample_weight=mask, verbose=0, return_dict=True
     )
+    bits = generator.bits_per_dim(x, mask=mask)
+    np.testing.assert_allclose(
+        np.mean(bits["reconstruction"]), logs["reconstruction"], rtol=1e-5
+    )
+    other = np.where(mask[..., None] > 0, x, 255 - x)
+    for name, value in generator.bits_per_dim(other, mask=mask).items():
+        np.testing.assert_array_equal(value, bits[name])
+    codes = model.codes_of(np.where(mask[..., None] > 0, x, 0), mask)
+    kept = model.code_mask(mask)
+    blank = {k: tf.where(kept[k] > 0, codes[k], 0) for k in codes}
+    log_pz = generator.prior.log_prob(blank, mask=kept)
+    size = x[0].size / 2 * np.log(2)
+    np.testing.assert_allclose(bits["prior"], -log_pz / size, rtol=1e-5)
 
 
 class Measured(keras.layers.Layer):
@@ -307,13 +366,40 @@ def test_codes_that_do_not_fit(change, message):
         model.decode(change(levels.codes(model)))
 
 
-def test_grids_that_do_not_fit():
+@pytest.mark.parametrize(
+    "codes, message",
+    [
+        (dict(top=(2, 2), bottom=(4, 6)), r'codes\["bottom"\] must be on'),
+        (dict(bottom=(3, 4)), "no multiple of 8"),
+    ],
+)
+def test_grids_that_do_not_fit(codes, message):
     model = levels.model(event_shape=(None, None, 3))
-    top = np.zeros([1, 2, 2], np.int32)
-    with pytest.raises(
-        tf.errors.InvalidArgumentError, match="bottom do not fit the grid"
-    ):
-        model.decode({"top": top, "bottom": np.zeros([1, 4, 6], np.int32)})
+    codes = {k: np.zeros([1, *grid], np.int32) for k, grid in codes.items()}
+    with pytest.raises(ValueError, match=message):
+        model.decode(codes)
+
+
+def test_a_quantizer_whose_name_begins_another_metric():
+    quantizers = [
+        VectorQuantizerEMA(K, D, name=name) for name in ("quantizer", "q_1")
+    ]
+    model = levels.model(quantizers=quantizers)
+    model.compile("sgd")
+    logs = model.evaluate(pictures(), verbose=0, return_dict=True)
+    assert {"quantizer_loss", "top_usage", "bottom_usage"} <= set(logs)
+
+
+def test_codes_of_another_model_as_data():
+    """Of rank 2, although they have no channels."""
+    model = HierarchicalVQVAE(
+        levels.levels(),
+        FactorizedDensity(levels.decoder(K, 2), Categorical(K)),
+        preprocess=CodeEmbedding(K, 3),
+        event_shape=(SIZE, SIZE),
+    )
+    x = np.random.default_rng(0).integers(0, K, [2, SIZE, SIZE])
+    assert model.encode(x)["top"].shape == (2, 2, 2)
 
 
 def test_pictures_of_sizes_that_the_top_cannot_have():

@@ -13,6 +13,7 @@ from support.harness import (
 )
 from vqvae_tf import PictureClassifier, ResidualFeatures
 from vqvae_tf.models.rejection import sample_best
+from vqvae_tf.runtime import random
 
 CLASSES = 3
 
@@ -86,6 +87,14 @@ def test_two_replicas():
     )
 
 
+def test_pictures_of_another_shape():
+    model = make(event_shape=(8, 8, 3))
+    with pytest.raises(ValueError, match=r"of sizes \(8, 8\)"):
+        model(np.zeros([2, 16, 16, 3], np.uint8))
+    with pytest.raises(ValueError, match="made for 3 channels"):
+        model.features(np.zeros([2, 8, 8, 1], np.uint8))
+
+
 @pytest.mark.parametrize("context", [None, {"global": np.eye(4)[:2]}])
 def test_batches_without_its_classes(context):
     model = make()
@@ -108,20 +117,23 @@ class Brightness:
 
 
 def test_the_best_are_kept():
+    """Of eight samples of class 1 and four of class 0, by hand."""
     generator = small.generator(num_classes=2)
-    labels = [1, 0, 1]
+    labels, every = [1, 0, 1], [0] * 4 + [1] * 8
     best = sample_best(generator, Brightness(), labels, keep=0.25, seed=3)
-    assert best.shape == (3, small.SIZE, small.SIZE, 3)
-    whole = sample_best(generator, Brightness(), [1] * 8, keep=1.0, seed=3)
-    # All eight that two of four are chosen from; both classes have their own.
-    means = whole.numpy().mean(axis=(1, 2, 3))
-    assert list(means) == sorted(means, reverse=True)
-    again = sample_best(generator, Brightness(), labels, keep=0.25, seed=3)
-    np.testing.assert_array_equal(best, again)
-    few = sample_best(
-        generator, Brightness(), labels, keep=0.25, seed=3, batch_size=64
+    drawn = generator.sample(
+        context={"global": np.eye(2)[every]},
+        seed=random.fold_in(random.make_seed(3), 0),
+    ).numpy()
+    scores = Brightness().probabilities(drawn).numpy()
+    first = np.argsort(-scores[:4, 0])[:1]
+    second = 4 + np.argsort(-scores[4:, 1])[:2]
+    expected = drawn[[second[0], first[0], second[1]]]
+    np.testing.assert_array_equal(best, expected)
+    parts = sample_best(
+        generator, Brightness(), labels, keep=0.25, seed=3, batch_size=5
     )
-    np.testing.assert_array_equal(best, few)
+    assert parts.shape == best.shape
 
 
 def test_more_draws_are_better():
@@ -138,7 +150,8 @@ def test_more_draws_are_better():
 @pytest.mark.parametrize(
     "options, message",
     [
-        (dict(keep=0), "keep must be a share above 0"),
+        (dict(keep=0), "keep must be a share of at least 0.001"),
+        (dict(labels=[]), "at least one class"),
         (dict(labels=[2]), "labels must be in 0..1"),
     ],
 )

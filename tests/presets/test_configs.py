@@ -111,6 +111,17 @@ def test_layers_are_counted_before_they_are_made(copy):
         presets.load(copy)
     many["config"]["layers"] = [
         {
+            "class_name": "ResidualFeatures",
+            "registered_name": "vqvae_tf>ResidualFeatures",
+            "module": "vqvae_tf.networks.residual_features",
+            "config": {"blocks_per_stage": 1000, "stage_channels": [8] * 300},
+        }
+    ]
+    preset_files.write(copy, "config.json", config)
+    with pytest.raises(PresetError, match="asks for 300[0-9]{3} layers"):
+        presets.load(copy)
+    many["config"]["layers"] = [
+        {
             "class_name": "ReLU",
             "registered_name": None,
             "module": "keras.layers",

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 
 import vqvae_tf as vq
+from vqvae_tf.models.level_priors import context_options
+from vqvae_tf.utils.code_sizes import as_argument
 
 K, D, HIDDEN, SIZE = 8, 4, 8, 16
 # The zoo's recipes that are too large for two cores; those of the paper.
@@ -54,9 +56,7 @@ def model(count=2, quantizers=None, event_shape=(SIZE, SIZE, 3), **options):
 def pixel_cnn(quantizer, grid, **options):
     sizes = dict(hidden_channels=8, num_layers=2, head_channels=8)
     return vq.PixelCNN(
-        list(quantizer.num_codes)
-        if len(set(quantizer.num_codes)) > 1
-        else quantizer.num_embeddings,
+        as_argument(quantizer.num_codes),
         grid,
         num_codebooks=quantizer.num_codebooks,
         **{**sizes, **options},
@@ -68,35 +68,25 @@ def chain(autoencoder, num_classes=None):
     keras.utils.set_random_seed(1)
     quantizers = autoencoder.quantizers()
     factors = autoencoder.downsamplings()
-    densities, above = [], []
+    densities = []
     for name, quantizer in quantizers.items():
         grid = tuple(n // factors[name] for n in autoencoder.event_shape[:-1])
         options = dict(global_channels=num_classes)
-        if above:
+        if densities:
             options["local_channels"] = HIDDEN
         density = pixel_cnn(quantizer, grid, **options)
-        if above:
+        if densities:
             network = vq.UpperCodes(
-                above,
-                [sizes_of(quantizers[upper]) for upper in above],
-                [factors[upper] // factors[name] for upper in above],
+                **context_options(name, quantizers, factors),
                 embedding_dim=4,
                 hidden_channels=HIDDEN,
                 num_residual_layers=1,
             )
             density = vq.ConditionalDensity(network, density)
         densities.append(density)
-        above = [*above, name]
     made = vq.CodeChain(densities)
     made.build()
     return made
-
-
-def sizes_of(quantizer):
-    """`num_embeddings` of a `CodeEmbedding` of the quantizer's codes."""
-    if quantizer.num_codebooks == 1:
-        return quantizer.num_embeddings
-    return list(quantizer.num_codes)
 
 
 def pictures(count=4, size=SIZE, channels=3):

@@ -220,6 +220,8 @@ def test_the_best_samples_by_a_classifier(folder, tmp_path):
         (dict(model=dict(levels=[{"encoder": {}}])), "which has a `name`"),
         (dict(prior=dict(densities=[])), "a density for each of 2 levels"),
         (dict(data=dict(image_size=None)), "image_size must be the side"),
+        (dict(data=dict(neighbour_pictures=3)), "have no use for data.neigh"),
+        (dict(data=dict(class_groups=(1,))), "a number for each of"),
     ],
 )
 def test_recipes_that_do_not_fit(change, message):
@@ -229,6 +231,21 @@ def test_recipes_that_do_not_fit(change, message):
             config[section].update(options)
     with pytest.raises(ValueError, match=message):
         recipes.check_recipe(config)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(hidden_chanels=8), "hidden_chanels"),
+        (dict(name="PixelCMM"), "prior.name must be one of"),
+    ],
+)
+def test_mistakes_in_priors_show_before_training(folder, change, message):
+    config = recipe()
+    config.prior.densities[1].update(change)
+    with pytest.raises(ValueError, match=message):
+        training.train(config, folder / "other", str(folder))
+    assert not (folder / "other").exists()
 
 
 def test_a_recipe_is_plain_json():

@@ -72,6 +72,11 @@ def _load_for_samples(preset):
         )
     _check_label(model.prior.global_channels)
     options = {name: FLAGS[name].value for name in _OF_CODES}
+    if FLAGS.classifier is None and FLAGS["keep"].present:
+        raise ValueError(
+            "--keep is the share of samples that a classifier keeps. Received: "
+            f"--keep={FLAGS.keep} without --classifier."
+        )
     if FLAGS.classifier is not None:
         options["classifier"] = PictureClassifier.from_preset(FLAGS.classifier)
         options["keep"] = FLAGS.keep

@@ -79,6 +79,12 @@ class CodeChain(DensityModel):
             )
         for density in densities:
             check_role(self, "densities", density, "density of codes")
+        counts = {density.global_channels for density in densities} - {None}
+        if len(counts) > 1:
+            raise ValueError(
+                "All densities of a CodeChain must have the same classes. "
+                f"Received: global_channels of {sorted(counts)}."
+            )
         self.densities = densities
 
     def by_level(self) -> dict[str, DensityModel]:
@@ -217,8 +223,10 @@ class CodeChain(DensityModel):
         sampling = sampling.checked()
         densities = self.by_level()
         given, masks = sampling.given or {}, sampling.given_mask or {}
-        for name, value in (("given", given), ("given_mask", masks)):
-            if value:
+        shapes = {} if event_shape is None else event_shape
+        options = {"given": given, "given_mask": masks, "event_shape": shapes}
+        for name, value in options.items():
+            if not isinstance(value, dict) or value:
                 code_levels.check_levels(name, value, densities)
         known = (context or {}).get("global")
         known = None if known is None else tf.convert_to_tensor(known)
@@ -234,7 +242,7 @@ class CodeChain(DensityModel):
             codes[name] = density.sample(
                 count,
                 self.context_of(name, codes, context),
-                (event_shape or {}).get(name),
+                shapes.get(name),
                 **own._asdict(),
             )
         return codes

@@ -72,12 +72,18 @@ def find_network(name: str | os.PathLike) -> FeatureNetwork:
 
     Raises:
         PresetError: for a preset that does not exist.
-        ValueError: for one of another model.
+        ValueError: for one of another model, and for one that would have to be
+            fetched.
         OSError: if the weights of Inception are neither here nor found by
             Keras.
     """
     if str(name) == INCEPTION:
         return _inception()
+    if str(name).startswith("hf://"):
+        raise ValueError(
+            "A feature network is a preset on this machine: download it first, "
+            f"and name its folder. Received: {name}."
+        )
     model = presets.load(name)
     if not isinstance(model, PictureClassifier):
         raise ValueError(

@@ -40,6 +40,7 @@ def evaluate(
     model: HierarchicalVQVAE | LatentGenerator,
     batches: Iterable,
     progress: bool = True,
+    seed: int = 0,
 ) -> dict[str, float]:
     """Measures what the levels of codes carry.
 
@@ -47,72 +48,83 @@ def evaluate(
         model: a `HierarchicalVQVAE`, or a `LatentGenerator` of one.
         batches: as for `statistics.examples`, of at least two examples.
         progress: show a progress bar, where stderr is a terminal.
+        seed: of who the other picture is.
 
     Returns:
         A dict of floats, for each level: `psnr_alone_of_LEVEL`, of pictures
         decoded from its codes with zeros for the others; and
-        `psnr_with_others_of_LEVEL`, if its codes are those of the next
-        picture. With a prior, for each level but the lowest,
+        `psnr_with_others_of_LEVEL`, if its codes are those of another picture,
+        drawn at random. With a prior, for each level but the lowest,
         `lower_bits_with_others_of_LEVEL`: the bits per code of all levels
-        below it, given the true codes of the others but this level's of the
-        next picture; what exceeds the bits with its own is what the prior
+        below it, given the true codes of the others but this level's of that
+        picture; what exceeds the bits with its own is what the prior
         learns from it.
     """
     autoencoder, prior = model.autoencoder, model.prior
     names = list(autoencoder.quantizers())
+    batches = list(examples(batches, progress))
+    encode = tf.function(autoencoder.codes_of, reduce_retracing=True)
+    parts = [
+        {k: own.numpy()[:count] for k, own in encode(x).items()}
+        for x, _, count in batches
+    ]
+    codes = {k: np.concatenate([part[k] for part in parts]) for k in names}
+    other = _others(len(codes["top"]), seed)
     step = _step(autoencoder, prior, names)
     alone = {name: Distortion() for name in names}
     others = {name: Distortion() for name in names}
-    nats, codes = {}, {}
-    for x, context, count in examples(batches, progress):
-        found = step(x[:count], context and _rows(context, count))
+    nats, first = dict.fromkeys(names, 0.0), 0
+    for x, context, count in batches:
+        rows = slice(first, first + count)
+        found = step(
+            {k: tf.constant(own[rows]) for k, own in codes.items()},
+            {k: tf.constant(own[other[rows]]) for k, own in codes.items()},
+            context and {k: v[:count] for k, v in context.items()},
+        )
+        first += count
         for name in names:
             alone[name].add(x[:count].numpy(), found["alone"][name])
             others[name].add(x[:count].numpy(), found["others"][name])
         for name, value in found["nats"].items():
-            nats[name] = nats.get(name, 0.0) + float(np.sum(value))
-            codes[name] = codes.get(name, 0) + int(found["counts"][name])
+            nats[name] += float(np.sum(value))
     figures = {}
-    for name in names:
+    for i, name in enumerate(names):
         figures[f"psnr_alone_of_{name}"] = alone[name].psnr
         figures[f"psnr_with_others_of_{name}"] = others[name].psnr
-    for name, value in nats.items():
-        key = f"lower_bits_with_others_of_{name}"
-        figures[key] = float(bits(value, codes[name]))
+        below = sum(codes[k].size for k in names[i + 1 :])
+        if prior is not None and below:
+            key = f"lower_bits_with_others_of_{name}"
+            figures[key] = float(bits(nats[name], below))
     return figures
 
 
-def _rows(context, count):
-    return {name: value[:count] for name, value in context.items()}
+def _others(count, seed):
+    """Returns for each example another one, drawn at random."""
+    order = np.random.default_rng(seed).permutation(count)
+    found = np.empty(count, np.int64)
+    found[order] = np.roll(order, 1)
+    return found
 
 
 def _step(autoencoder, prior, names):
     @tf.function(reduce_retracing=True, autograph=False)
-    def step(x, context):
-        codes = autoencoder.codes_of(x)
-
+    def step(codes, others, context):
         def decoded(own):
             local = autoencoder.decoder_context(
                 context, autoencoder.local_of(own)
             )
             return autoencoder.decoder.mode(local)
 
-        swapped = {
-            name: {**codes, name: tf.roll(codes[name], 1, 0)} for name in names
-        }
+        swapped = {name: {**codes, name: others[name]} for name in names}
         found = {
             "alone": {name: decoded({name: codes[name]}) for name in names},
             "others": {name: decoded(swapped[name]) for name in names},
             "nats": {},
-            "counts": {},
         }
         for i, name in enumerate(names[:-1] if prior is not None else ()):
             terms = prior.log_probs(swapped[name], context)
-            below = names[i + 1 :]
-            found["nats"][name] = -tf.add_n([terms[other] for other in below])
-            found["counts"][name] = tf.add_n(
-                [tf.size(codes[other]) for other in below]
-            )
+            below = [terms[other] for other in names[i + 1 :]]
+            found["nats"][name] = -tf.add_n(below)
         return found
 
     return step

@@ -87,7 +87,8 @@ def evaluate(
         network: the feature network, which the figures should name.
         held_out, training: as for `statistics.examples`.
         num_samples: how many to draw; by default as many as are held out. Of a
-            class-conditional model, in the order of the held-out labels.
+            class-conditional model, each class as often as it is held out, as
+            nearly as their number allows.
         seed: of samples, and of the choice of training pictures.
         batch_size: samples that are drawn at once.
         groups: a number for each class; a sample is named rightly if the name
@@ -106,14 +107,20 @@ def evaluate(
         `nearest_ratio`, the median distance
         of samples to the nearest training picture over that of held-out
         pictures: far below 1, samples are copies. With a network that knows
-        the classes: `named_rightly`, its half interval, and
-        `real_named_rightly`.
+        the classes of a class-conditional model: `named_rightly`, its half
+        interval, and `real_named_rightly`.
+
+    Raises:
+        ValueError: for a class-conditional model and pictures without classes,
+            and for a network of other classes.
     """
     real, rows, again = _gathered(generator, network, held_out, progress)
     real, real_probabilities = real
     (known, _), _, _ = _gathered(None, network, training, progress)
-    count = num_samples or len(real)
-    labels = None if rows is None else np.resize(rows.argmax(-1), count)
+    count, labels = num_samples or len(real), None
+    if generator.global_channels is not None:
+        labels = _labels_of_samples(rows, count)
+        _check_classes(real_probabilities, rows)
     drawn, probabilities = _drawn(
         generator, network, count, labels, seed, batch_size, options
     )
@@ -123,7 +130,7 @@ def evaluate(
         "samples": count,
         **_distances("sample", drawn, real),
         **_distances("real", some, real),
-        "nearest_ratio": _nearest_ratio(drawn, real, known),
+        **_nearest_ratio(drawn, real, known),
     }
     if len(real) >= 6:  # halves of three, the least that have a distance
         halves = distances.kernel_distance(again[::2], real[1::2])
@@ -166,6 +173,27 @@ def _joined(answers):
 
 def _stacked(parts):
     return np.concatenate(parts) if parts else None
+
+
+def _labels_of_samples(rows, count):
+    """Returns labels int `[count]`, evenly spaced over the held-out ones."""
+    if rows is None:
+        raise ValueError(
+            "Samples of a class-conditional model are compared with pictures "
+            "that have classes. Received: batches without a global context."
+        )
+    labels = rows.argmax(-1)
+    return labels[np.arange(count) * len(labels) // count]
+
+
+def _check_classes(probabilities, rows):
+    if probabilities is None:
+        return
+    if probabilities.shape[-1] != rows.shape[-1]:
+        raise ValueError(
+            "The feature network must name the classes of the data. Received: "
+            f"{probabilities.shape[-1]} and {rows.shape[-1]} classes."
+        )
 
 
 def _drawn(generator, network, count, labels, seed, batch_size, options):
@@ -214,7 +242,9 @@ def _nearest_ratio(drawn, real, known):
         _, far = distances.nearest(features, known)
         return np.median(far)
 
-    return median(drawn) / median(real)
+    least = median(real)
+    # Where held-out pictures are among the training ones, it says nothing.
+    return {"nearest_ratio": median(drawn) / least} if least else {}
 
 
 def accuracy(

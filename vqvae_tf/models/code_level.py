@@ -23,8 +23,8 @@ class CodeLevel(Configured, Composite):
         quantizer: a `quantizers.Quantizer`.
         decoder: maps what is known at this level to the grid of the level
             below, whose codes are chosen given it: a `Decoder` with as many
-            upsamplings as `encoder` of the level below leaves; None for the
-            lowest level.
+            upsamplings as `encoder` has downsamplings; None for the lowest
+            level.
 
     Example: 8x8 features of 32 channels become 4x4 codes.
 

@@ -61,14 +61,26 @@ class CodeModel(DataModel):
             f"{type(self).__name__} must implement quantized_latents."
         )
 
-    def codes_of(self, x: tf.Tensor) -> Codes:
-        """Returns the codes of valid data; `encode` checks them first."""
+    def codes_of(self, x: tf.Tensor, mask: tf.Tensor | None = None) -> Codes:
+        """Returns the codes of valid data; `encode` checks them first.
+
+        Args:
+            x: data as stored.
+            mask: float `[batch, *sizes]`, 0 at padding, or None.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} must implement codes_of."
         )
 
-    def local_of(self, codes: Codes) -> tf.Tensor:
-        """Returns the decoder's local context, `[batch, *grid, channels]`."""
+    def local_of(
+        self, codes: Codes, mask: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Returns the decoder's local context, `[batch, *grid, channels]`.
+
+        Args:
+            codes: as from `codes_of`.
+            mask: as for `codes_of`; the context is 0 at padding.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} must implement local_of."
         )

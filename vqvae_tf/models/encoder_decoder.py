@@ -144,10 +144,7 @@ class EncoderDecoder(DataModel):
                 `Encoder` with `batch_norm`.
         """
         self._check_event(x)
-        options = {"training": training}
-        if isinstance(getattr(self.encoder, "norm", None), BatchNorm):
-            options["weight"] = weight
-        found = self.encoder(self.preprocess(x), **options)
+        found = encoded(self.encoder, self.preprocess(x), training, weight)
         return tf.cast(found, tf.float32)
 
     @property
@@ -157,6 +154,26 @@ class EncoderDecoder(DataModel):
 
     def _rank(self):
         return getattr(self.encoder, "rank", len(self.event_shape) - 1)
+
+
+def encoded(
+    encoder: keras.layers.Layer,
+    x: tf.Tensor,
+    training: bool | None,
+    weight: tf.Tensor | None,
+) -> tf.Tensor:
+    """Returns an encoder's output.
+
+    Args:
+        encoder: a network.
+        x: its input.
+        training: whether this is a training step.
+        weight: of the output's positions; see `EncoderDecoder.latents`.
+    """
+    options = {"training": training}
+    if isinstance(getattr(encoder, "norm", None), BatchNorm):
+        options["weight"] = weight
+    return encoder(x, **options)
 
 
 def global_signature(part: keras.layers.Layer) -> list:

@@ -1,17 +1,23 @@
 """VQ-VAE-2: codes on several grids, from coarse to fine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.densities.code_chain import CodeChain
+from vqvae_tf.densities.conditioning import (
+    check_grid,
+    check_same_batch,
+    size_of,
+)
 from vqvae_tf.layers.local_upsampling import LocalUpsampling
 from vqvae_tf.layers.row_noise import RowNoise
 from vqvae_tf.models.code_level import CodeLevel, checked_levels
-from vqvae_tf.models.code_model import CodeModel, check_prior_of
+from vqvae_tf.models.code_model import CodeModel
+from vqvae_tf.models.encoder_decoder import encoded
+from vqvae_tf.models.level_priors import check_chain
 from vqvae_tf.runtime.step import split_weight, total
 from vqvae_tf.utils.checks import check_integer, check_share
 from vqvae_tf.utils.code_levels import by_level, check_levels
@@ -110,7 +116,7 @@ class HierarchicalVQVAE(CodeModel):
                 dtype=self.dtype_policy,
                 name=f"upsample_{name}",
             )
-            for name, level in self._shown().items()
+            for name, level in self.shown_levels().items()
             if name != "bottom"
         ]
 
@@ -119,8 +125,12 @@ class HierarchicalVQVAE(CodeModel):
     def _named(self):
         return by_level(self.levels)
 
-    def _shown(self):
-        """The levels that the decoder sees, by name."""
+    def _rank(self):
+        rank = len(self.event_shape) - 1
+        return getattr(self.levels[-1].encoder, "rank", rank)
+
+    def shown_levels(self) -> dict[str, CodeLevel]:
+        """Returns the levels that the decoder sees, by name."""
         count = self.decoder_levels or len(self.levels)
         return dict(list(self._named().items())[-count:])
 
@@ -130,7 +140,7 @@ class HierarchicalVQVAE(CodeModel):
     def downsamplings(self) -> dict[str, int]:
         factor, found = 1, {}
         for name, level in reversed(self._named().items()):
-            factor *= getattr(level.encoder, "downsampling", 1)
+            factor *= level.encoder.downsampling
             found[name] = factor
         return dict(reversed(found.items()))
 
@@ -160,41 +170,57 @@ class HierarchicalVQVAE(CodeModel):
         local, _, _ = self.quantized_latents(x, training=training)
         return self.decoder.mode({**(context or {}), "local": local})
 
-    def _features(self, x, training=None):
-        """Returns the features of each level, by name, from below."""
+    def _features(self, x, training=None, weights=None, losses=None):
+        """Returns the features of each level, by name, from below.
+
+        Args:
+            x: preprocessed data.
+            training: whether this is a training step.
+            weights: of each level's positions, or None.
+            losses: a list that gets those of the encoders, or None.
+        """
         found = {}
         for name, level in reversed(self._named().items()):
-            x = level.encoder(x, training=training)
+            weight = None if weights is None else weights[name]
+            x = encoded(level.encoder, x, training, weight)
             found[name] = x
+            if losses is not None:
+                losses.extend(level.encoder.losses)
         return found
 
-    def _from_the_top(
-        self, features: dict, quantize: Callable, losses: list | None = None
-    ) -> dict:
+    def _from_the_top(self, features, quantize, masks=None, losses=None):
         """Returns the quantized latents of each level, by name.
 
         Args:
             features: from `_features`.
             quantize: a function of a level's name, quantizer and latents.
+            masks: of each level, 0 at padding; or None.
             losses: a list that gets those of the levels' decoders, or None.
         """
         above, found = None, {}
         for name, level in self._named().items():
             z = level.latents(features[name], above)
-            found[name] = quantize(name, level.quantizer, z)
-            above = level.below(found[name], above)
+            quantized = quantize(name, level.quantizer, z)
+            if masks is not None:
+                # Convolutions see neighbouring positions.
+                quantized *= masks[name][..., tf.newaxis]
+            found[name] = quantized
+            above = level.below(quantized, above)
             if losses is not None and level.decoder is not None:
                 losses.extend(level.decoder.losses)
         return found
 
-    def _local(self, quantized):
+    def _local(self, quantized, masks=None):
         """Joins quantized latents on the lowest grid."""
-        names = [name for name in self._shown() if name != "bottom"]
+        names = [name for name in self.shown_levels() if name != "bottom"]
         joined = [
             keras.ops.cast(upsampling(quantized[name]), "float32")
             for name, upsampling in zip(names, self.upsamplings)
         ]
-        return keras.ops.concatenate([*joined, quantized["bottom"]], axis=-1)
+        local = keras.ops.concatenate([*joined, quantized["bottom"]], axis=-1)
+        if masks is not None:
+            local *= masks["bottom"][..., tf.newaxis]
+        return local
 
     # Training ---------------------------------------------------------------
 
@@ -206,73 +232,75 @@ class HierarchicalVQVAE(CodeModel):
     ) -> tuple[tf.Tensor, tf.Tensor | None, dict]:
         self._check_event(x)
         mask, share = split_weight(weight)
-        masks = {name: share for name in self._named()}
-        if mask is not None:
-            masks = self.code_mask(mask)
-        features = self._features(self.preprocess(x), training)
-        # Read now: during a quantizer's collective the threads of other
-        # replicas run, whose calls replace these layers' losses.
-        networks = [self.preprocess, *(level.encoder for level in self.levels)]
-        others = [loss for network in networks for loss in network.losses]
-        losses = []
+        masks = None if mask is None else self.code_mask(mask)
+        weights = masks or {name: share for name in self._named()}
+        losses, x = [], self.preprocess(x)
+        # Read at once, here and below: during a quantizer's collective the
+        # threads of other replicas run, whose calls replace layers' losses.
+        others = list(self.preprocess.losses)
+        features = self._features(x, training, weights, others)
 
         def quantize(name, quantizer, z):
-            own = masks[name]
-            found = quantizer(z, training=training, mask=own)
+            found = quantizer(z, training=training, mask=weights[name])
             losses.extend(quantizer.losses)
-            if mask is not None:
-                # Convolutions see neighbouring positions.
-                found *= own[..., tf.newaxis]
+            # Without the mask that Keras would pass on.
             return tf.identity(found)
 
-        quantized = self._from_the_top(features, quantize, others)
+        quantized = self._from_the_top(features, quantize, masks, others)
         if training and self.level_dropout:
             quantized = self._dropped(quantized)
         costs = {"quantizer": total(losses), "regularization": total(others)}
-        return self._local(quantized), masks["bottom"], costs
+        return self._local(quantized, masks), weights["bottom"], costs
 
     def _dropped(self, quantized):
-        """Sets lower levels of some examples to 0."""
+        """Sets lower levels of some examples to 0, of those that are shown."""
         examples = tf.shape(quantized["top"])[0]
         u = self.drop_levels.uniform(
             [examples, 2], self.drop_levels.next_seed()
         )
-        count = len(self.levels)
+        count = len(self.shown_levels())
+        hidden = len(self.levels) - count
         kept = 1 + tf.cast(u[:, 0] * count, tf.int32)
         kept = tf.where(u[:, 1] < self.level_dropout, kept, count)
         axes = (1,) * (self._rank() + 1)
         return {
             name: latents
-            * tf.reshape(tf.cast(i < kept, latents.dtype), [-1, *axes])
+            * tf.reshape(tf.cast(i - hidden < kept, latents.dtype), [-1, *axes])
             for i, (name, latents) in enumerate(quantized.items())
         }
 
     def get_metrics_result(self) -> dict[str, tf.Tensor]:
-        prefixes = {
-            f"{quantizer.name}_": level
+        owners = {
+            id(metric): (level, f"{quantizer.name}_")
             for level, quantizer in self.quantizers().items()
+            for metric in quantizer.metrics
         }
-        # The longest first: a name may begin another one.
-        longest = sorted(prefixes, key=len, reverse=True)
         results = {}
-        for name, value in super().get_metrics_result().items():
-            own = next((p for p in longest if name.startswith(p)), None)
-            if own is not None:
-                name = f"{prefixes[own]}_{name.removeprefix(own)}"
-            results[name] = value
+        for metric in self.metrics:
+            level, prefix = owners.get(id(metric), ("", ""))
+            found = metric.result()
+            if not isinstance(found, dict):
+                found = {metric.name: found}
+            for name, value in found.items():
+                if level:
+                    name = f"{level}_{name.removeprefix(prefix)}"
+                results[name] = value
         return results
 
     # Encoding and decoding --------------------------------------------------
 
-    def codes_of(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+    def codes_of(
+        self, x: tf.Tensor, mask: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         self._check_event(x)
-        codes = {}
+        codes, masks = {}, None if mask is None else self.code_mask(mask)
 
         def quantize(name, quantizer, z):
             codes[name] = quantizer.encode(z)
             return quantizer.decode(codes[name])
 
-        self._from_the_top(self._features(self.preprocess(x)), quantize)
+        features = self._features(self.preprocess(x))
+        self._from_the_top(features, quantize, masks)
         return codes
 
     def encode(self, x: tf.Tensor | np.ndarray) -> dict[str, tf.Tensor]:
@@ -303,24 +331,36 @@ class HierarchicalVQVAE(CodeModel):
             `[batch, height, width, channels]`, uint8 for pictures.
 
         Raises:
-            ValueError: for unknown levels, none, and grids that do not fit.
+            ValueError: for unknown levels, none, and grids that do not fit
+                (`InvalidArgumentError` in graphs of unknown sizes).
         """
         return super().decode(codes, context)
 
-    def local_of(self, codes: dict[str, tf.Tensor | np.ndarray]) -> tf.Tensor:
-        quantized = self._looked_up(codes)
-        name, one = next(iter(quantized.items()))
-        factors = self.downsamplings()
-        sizes = [n * factors[name] for n in tf.unstack(tf.shape(one)[1:-1])]
-        batch = tf.shape(one)[0]
-        for other, quantizer in self.quantizers().items():
-            grid = [size // factors[other] for size in sizes]
-            shape = [batch, *grid, quantizer.channels]
-            if other not in quantized:
-                quantized[other] = tf.zeros(shape)
+    def local_of(
+        self,
+        codes: dict[str, tf.Tensor | np.ndarray],
+        mask: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        masks = None if mask is None else self.code_mask(mask)
+        quantized, factors = self._looked_up(codes), self.downsamplings()
+        first, one = next(iter(quantized.items()))
+        axes = range(1, len(one.shape) - 1)
+        sizes = [size_of(one, axis) * factors[first] for axis in axes]
+        for name, quantizer in self.quantizers().items():
+            factor = factors[name]
+            if name in quantized:
+                own = check_grid(
+                    quantized[name], factor, sizes, f'codes["{name}"]'
+                )
+                check_same_batch(f'codes["{name}"]', own, first, one)
             else:
-                quantized[other] = _of_shape(other, quantized[other], shape)
-        return self._local(quantized)
+                grid = [_divided(size, factor, first) for size in sizes]
+                shape = [size_of(one, 0), *grid, quantizer.channels]
+                own = tf.zeros(shape)
+            if masks is not None:
+                own *= masks[name][..., tf.newaxis]
+            quantized[name] = own
+        return self._local(quantized, masks)
 
     def _looked_up(self, codes):
         """Returns the quantized latents of codes, by level."""
@@ -341,22 +381,15 @@ class HierarchicalVQVAE(CodeModel):
         return found
 
     def check_prior(self, prior: keras.Model) -> None:
-        quantizers, densities = self.quantizers(), {}
-        if isinstance(prior, CodeChain):
-            densities = prior.by_level()
-        if list(densities) != list(quantizers):
-            raise ValueError(
-                "The prior of a HierarchicalVQVAE must be a CodeChain with a "
-                f"density for each of {', '.join(quantizers)}. Received: a "
-                f"{type(prior).__name__} with {len(densities) or 'no'} levels."
-            )
-        for name, density in densities.items():
-            check_prior_of(density, quantizers[name], f"The prior of {name}")
+        check_chain(prior, self.quantizers(), self.downsamplings())
 
 
-def _of_shape(name, latents, shape):
-    """Returns latents whose grid must be that of the first level."""
-    message = f"The codes of {name} do not fit the grid of the other levels."
-    same = tf.debugging.assert_equal(tf.shape(latents), shape, message)
-    with tf.control_dependencies([] if same is None else [same]):
-        return tf.identity(latents)
+def _divided(size, factor, name):
+    """Returns a size of the data over a factor; they must divide."""
+    if isinstance(size, int) and size % factor:
+        raise ValueError(
+            f"The codes of {name} are of data of size {size}, which is no "
+            f"multiple of {factor}, the ratio to the grid of another level. "
+            "Pass the codes of all levels, or of a larger grid."
+        )
+    return size // factor

@@ -27,8 +27,9 @@ class LatentGenerator(DensityModel):
     `autoencoder.encode(data)`.
 
     Args:
-        autoencoder: a `VQVAE`.
-        prior: a density over its codes, for instance a `PixelCNN`.
+        autoencoder: a `VQVAE` or a `HierarchicalVQVAE`.
+        prior: a density over its codes, for instance a `PixelCNN`; a
+            `CodeChain` over those of several levels.
 
     Raises:
         ValueError: if the prior is not a density of the autoencoder's codes.
@@ -111,11 +112,12 @@ class LatentGenerator(DensityModel):
         """Returns log p(x | z_q) and log p(z_q), each float32 [batch]."""
         x = blank(x, mask)
         autoencoder, kept = self.autoencoder, None
-        codes = autoencoder.codes_of(x)
-        local = autoencoder.local_of(codes)
+        codes = autoencoder.codes_of(x, mask)
+        local = autoencoder.local_of(codes, mask)
         if mask is not None:
             kept = autoencoder.code_mask(mask)
-            local *= autoencoder.latent_mask(mask)[..., tf.newaxis]
+            # Codes of padding are not paid for, so none may depend on them.
+            codes = tf.nest.map_structure(blank, codes, kept)
         full = autoencoder.decoder_context(context, local)
         return (
             autoencoder.decoder.log_prob(x, full, mask=mask),
@@ -172,7 +174,8 @@ class LatentGenerator(DensityModel):
         Args:
             num_samples: by default the batch of context or given.
             context: as in the class, or None.
-            event_shape: the grid of codes; the prior's own by default.
+            event_shape: the grid of codes, or a dict of those of each level;
+                the prior's own by default.
             temperature, top_k, top_p: of the prior, and of a decoder that
                 models codes.
             seed: an integer, or int32 [2].

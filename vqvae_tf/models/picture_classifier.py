@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from vqvae_tf.layers.configured import Configured
 from vqvae_tf.layers.preprocessing import PixelScaling
+from vqvae_tf.models.event_shapes import check_event
 from vqvae_tf.runtime.batches import check_data
 from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.runtime.step import StepModel, total
@@ -23,8 +24,8 @@ class PictureClassifier(Configured, StepModel):
     `rejection.sample_best` keeps.
 
     Args:
-        network: maps preprocessed pictures to features `[batch, C]`, with the
-            attribute `num_features`: `networks.ResidualFeatures`.
+        network: maps preprocessed pictures to features `[batch, C]`:
+            `networks.ResidualFeatures`.
         num_classes: int.
         preprocess: a layer between pictures as stored and the network;
             `PixelScaling()` by default.
@@ -96,7 +97,7 @@ class PictureClassifier(Configured, StepModel):
         self, x: tf.Tensor | np.ndarray, training: bool = False
     ) -> tf.Tensor:
         """Returns the network's features of pictures, float32 `[batch, C]`."""
-        check_data(x, self.event_shape)
+        self.check_spec(x)
         found = self.network(self.preprocess(x), training=training)
         return tf.cast(found, tf.float32)
 
@@ -124,13 +125,29 @@ class PictureClassifier(Configured, StepModel):
 
     def _labels(self, context):
         labels = (context or {}).get("global")
-        if labels is None or labels.shape[-1] != self.num_classes:
+        fits = labels is not None and len(labels.shape) == 2
+        if not fits or labels.shape[-1] != self.num_classes:
             received = "none" if labels is None else f"shape {labels.shape}"
             raise ValueError(
                 'A classifier is trained on (x, {"global": one-hot classes '
                 f"[batch, {self.num_classes}]}}). Received: {received}."
             )
         return tf.cast(labels, tf.float32)
+
+    def check_spec(self, spec: Any) -> None:
+        check_data(spec, self.event_shape)
+        rank = len(self.event_shape) - 1
+        check_event(tuple(spec.shape), self.event_shape, rank, 1)
+        expected = self.event_shape[:-1]
+        sizes = tuple(spec.shape[1:-1])
+        if any(
+            None not in pair and len({*pair}) > 1
+            for pair in zip(sizes, expected)
+        ):
+            raise ValueError(
+                f"The classifier was made for pictures of sizes {expected}. "
+                f"Received: shape {tuple(spec.shape)}."
+            )
 
     def check_input(self, x: tf.Tensor | np.ndarray) -> None:
         if hasattr(self.preprocess, "check"):

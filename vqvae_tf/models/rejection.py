@@ -31,8 +31,9 @@ def sample_best(
         classifier: of the same classes.
         labels: int `[n]`, the class of each sample to return; those of one
             class are the best of all that are drawn of it.
-        keep: the share that is kept, in (0, 1]; 0.25 by default, one of four.
-        seed: of the samples.
+        keep: the share that is kept, in [0.001, 1]; 0.25 by default, one of
+            four.
+        seed: of the samples, which depend on all labels, too.
         batch_size: samples that are drawn at once.
         options: further ones of `generator.sample`, such as `temperature`.
 
@@ -58,39 +59,46 @@ def sample_best(
             f"classifier of the same classes. Received: {count or 'no'} "
             f"classes and {classifier.num_classes}."
         )
+    if not np.size(labels):
+        raise ValueError("labels must name at least one class. Received: none.")
     labels = np.atleast_1d(check_labels("labels", labels, count))
-    share = "a share above 0, at most 1"
-    keep = check_number("keep", keep, np.nextafter(0, 1), 1, share)
+    share = "a share of at least 0.001, at most 1"
+    keep = check_number("keep", keep, 0.001, 1, share)
     check_positive("batch_size", batch_size)
-    found = [None] * len(labels)
-    for number, label in enumerate(np.unique(labels)):
+    counts = {
+        label: math.ceil(np.sum(labels == label) / keep)
+        for label in np.unique(labels).tolist()
+    }
+    every = np.repeat(list(counts), list(counts.values()))
+    pictures, scores = _drawn(
+        generator,
+        classifier,
+        every,
+        random.make_seed(seed),
+        batch_size,
+        options,
+    )
+    chosen = np.zeros(len(labels), int)
+    for label in counts:
+        own = np.flatnonzero(every == label)
+        best = own[np.argsort(-scores[own], kind="stable")]
         places = np.flatnonzero(labels == label)
-        drawn, scores = _drawn(
-            generator,
-            classifier,
-            int(label),
-            math.ceil(len(places) / keep),
-            random.fold_in(random.make_seed(seed), number),
-            batch_size,
-            options,
-        )
-        for place, best in zip(places, np.argsort(-scores, kind="stable")):
-            found[place] = drawn[best]
-    return tf.stack(found)
+        chosen[places] = best[: len(places)]
+    return tf.gather(pictures, chosen)
 
 
-def _drawn(generator, classifier, label, count, seed, batch_size, options):
-    """Returns samples of a class, and the classifier's probability of it."""
+def _drawn(generator, classifier, labels, seed, batch_size, options):
+    """Returns a sample of each label, and the probability of its class."""
     pictures, scores = [], []
-    for number, first in enumerate(range(0, count, batch_size)):
-        size = min(batch_size, count - first)
-        row = tf.one_hot([label], generator.global_channels)
+    for number, first in enumerate(range(0, len(labels), batch_size)):
+        own = labels[first : first + batch_size]
         draws = generator.sample(
-            size,
-            context={"global": row},
+            len(own),
+            context={"global": tf.one_hot(own, generator.global_channels)},
             seed=random.fold_in(seed, number),
             **options,
         )
         pictures.append(draws)
-        scores.append(classifier.probabilities(draws).numpy()[:, label])
+        found = classifier.probabilities(draws).numpy()
+        scores.append(found[np.arange(len(own)), own])
     return tf.concat(pictures, 0), np.concatenate(scores)

@@ -126,10 +126,14 @@ class VQVAE(EncoderDecoder, CodeModel):
         # The identity drops the mask that Keras would pass to the decoder.
         return tf.identity(quantized), counted, costs
 
-    def codes_of(self, x: tf.Tensor) -> tf.Tensor:
+    def codes_of(
+        self, x: tf.Tensor, mask: tf.Tensor | None = None
+    ) -> tf.Tensor:
         return self.quantizer.encode(self.latents(x))
 
-    def local_of(self, codes: tf.Tensor | np.ndarray) -> tf.Tensor:
+    def local_of(
+        self, codes: tf.Tensor | np.ndarray, mask: tf.Tensor | None = None
+    ) -> tf.Tensor:
         local = self.quantizer.decode(codes)
         rank = self._rank()
         if len(local.shape) != rank + 2 or 0 in local.shape:
@@ -138,7 +142,10 @@ class VQVAE(EncoderDecoder, CodeModel):
                 "(and a last axis for several codebooks). Received: codes of "
                 f"shape {tuple(tf.convert_to_tensor(codes).shape)}."
             )
-        return local
+        return local if mask is None else self._blanked(local, mask)
+
+    def _blanked(self, local, mask):
+        return local * self.latent_mask(mask)[..., tf.newaxis]
 
     def get_metrics_result(self) -> dict[str, tf.Tensor]:
         return without_prefix(super().get_metrics_result(), self.quantizer)

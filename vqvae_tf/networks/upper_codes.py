@@ -46,8 +46,8 @@ class UpperCodes(Configured, Composite):
         `"global"` if it is given.
 
     Raises:
-        ValueError: for a missing level, grids that do not fit each other, and
-            codes out of range.
+        ValueError: for a missing level, and codes out of range.
+        InvalidArgumentError: for grids that do not fit each other.
 
     Example: the context of a 16x16 bottom.
 

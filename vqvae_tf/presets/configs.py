@@ -44,13 +44,9 @@ _NOT_OF_KERAS = (
 )
 # Arguments of this package's classes that are numbers of layers.
 _NUMBERS_OF_LAYERS = (
-    "local_layers",
-    "num_downsamples",
-    "num_layers",
-    "num_output_layers",
-    "num_residual_layers",
-    "num_upsamples",
-)
+    "local_layers num_downsamples num_layers num_output_layers "
+    "num_residual_layers num_upsamples"
+).split()
 # Arguments that are not sizes.
 _NOT_SIZES = (
     "accumulation_steps",
@@ -231,13 +227,16 @@ def _count_layers(config):
         value = config.get(name, default)
         return value if isinstance(value, int) else 0
 
-    count = sum(max(number(name), 0) for name in _NUMBERS_OF_LAYERS)
+    numbers = [number(name) for name in _NUMBERS_OF_LAYERS]
     if {"num_stacks", "layers_per_stack"} & set(config):
-        count += max(
-            number("num_stacks", 2) * number("layers_per_stack", 10), 0
-        )
+        numbers.append(number("num_stacks", 2) * number("layers_per_stack", 10))
     if "num_blocks" in config:
-        count += max(number("num_blocks", 4) * number("num_layers", 4), 0)
+        numbers.append(number("num_blocks", 4) * number("num_layers", 4))
+    if "blocks_per_stage" in config:
+        stages = config.get("stage_channels")
+        stages = len(stages) if isinstance(stages, list | tuple) else 1
+        numbers.append(number("blocks_per_stage") * stages)
+    count = sum(max(each, 0) for each in numbers)
     # A head has layers per codebook, a quantizer one array for all.
     if {"head_channels", "feature_channels"} & set(config):
         count += max(number("num_codebooks", 1), 0)

@@ -32,6 +32,11 @@ def load_base(config: ConfigDict) -> VQVAE:
     own = classes.own_classes(config)
     model = presets.load(config.base, custom_objects=own)
     base = model.autoencoder
+    if not isinstance(base, VQVAE):
+        raise ValueError(
+            "The base must be a VQVAE of pictures, with one grid of codes. "
+            f"Received: {config.base}, a {type(base).__name__}."
+        )
     expected = base.event_shape[-1]
     if config.data.channels != expected:
         raise ValueError(

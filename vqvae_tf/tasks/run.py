@@ -50,8 +50,9 @@ def train(
             of several workers calls this, with the same shared workdir.
 
     Returns:
-        The trained `VQVAE` or `Autoencoder`, a `LatentGenerator` if there is a
-        prior, or a `VideoGenerator`; outside of the strategy, ready for use.
+        The trained `VQVAE`, `HierarchicalVQVAE`, `Autoencoder` or
+        `PictureClassifier`, a `LatentGenerator` if there is a prior, or a
+        `VideoGenerator`; outside of the strategy, ready for use.
 
     Raises:
         ValueError: if workdir holds a run of another recipe, or other files

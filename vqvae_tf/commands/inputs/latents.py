@@ -89,7 +89,11 @@ def array_names_of(preset: str | os.PathLike) -> list[str]:
         return ["latents"]
     if name != HierarchicalVQVAE.__name__:
         return ["codes"]
-    levels = code_levels.level_names(len(config["config"]["levels"]))
+    try:
+        count = len(config["config"]["levels"])
+    except (KeyError, TypeError):
+        return ["codes"]  # damaged, which loading will explain
+    levels = code_levels.level_names(count)
     return [code_levels.array_name(level) for level in levels]
 
 

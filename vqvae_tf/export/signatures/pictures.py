@@ -128,7 +128,9 @@ class CodeEndpoints(PictureEndpoints):
 
     def functions(self) -> dict:
         functions = super().functions()
-        if len(self.quantizers) > 1:
+        # Of use only if the decoder sees the top, and not it alone.
+        shown = getattr(self.autoencoder, "shown_levels", dict)()
+        if "top" in shown:
             functions["decode_top"] = (self.decode, [array_name("top")])
         if self.prior is not None:
             labels = ["labels"] if self.num_classes else []

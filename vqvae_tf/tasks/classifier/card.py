@@ -3,17 +3,14 @@
 import keras
 from ml_collections import ConfigDict
 
-from vqvae_tf.recipes import building
-
 
 def summary(config: ConfigDict, has_prior: bool) -> str:
     """Returns what the model is, in a sentence."""
     size = config.data.image_size
-    features = building.make(config, "network").num_features
     return (
         f"A classifier of {size}x{size} pictures into "
-        f"{config.data.num_classes} classes, in whose {features} features sets "
-        "of pictures can be compared."
+        f"{config.data.num_classes} classes, in whose features sets of "
+        "pictures can be compared."
     )
 
 

@@ -22,6 +22,7 @@ def defaults() -> ConfigDict:
 def check(config: ConfigDict) -> None:
     """Raises ValueError unless the recipe names a classifier's classes."""
     pictures.check_pictures(config)
+    pictures.refuse_keys(config, "feature_network", "neighbour_pictures")
     if config.classifier.name is None or config.data.num_classes is None:
         raise ValueError(
             'A classifier needs classifier.name="PictureClassifier" and '

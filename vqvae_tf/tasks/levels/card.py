@@ -78,11 +78,14 @@ def level_sheet(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Draws pictures above what their codes show.
 
     The rows are originals, what is decoded from all codes, and from those of
-    one level alone, the top first.
+    each level alone that the decoder sees, the top first.
     """
     codes = model.encode(images)
     rows = [images, model.decode(codes).numpy()]
-    rows += [model.decode({k: own}).numpy() for k, own in codes.items()]
+    rows += [
+        model.decode({name: codes[name]}).numpy()
+        for name in model.autoencoder.shown_levels()
+    ]
     return readable(
         sheets.grid(np.concatenate(rows), columns=len(images)), images.shape[1]
     )

@@ -7,9 +7,9 @@ from ml_collections import ConfigDict
 from vqvae_tf import models, networks, quantizers
 from vqvae_tf.densities import CodeChain, ConditionalDensity
 from vqvae_tf.models import HierarchicalVQVAE
+from vqvae_tf.models.level_priors import context_options
 from vqvae_tf.recipes import building, registry, rules, schema
 from vqvae_tf.tasks.pictures import recipe as pictures
-from vqvae_tf.utils.code_levels import level_names
 from vqvae_tf.utils.code_sizes import as_argument
 
 
@@ -38,6 +38,8 @@ def defaults() -> ConfigDict:
 def check(config: ConfigDict) -> None:
     """Raises ValueError unless levels and densities fit together."""
     pictures.check_pictures(config)
+    pictures.check_samples(config)
+    pictures.refuse_keys(config, "neighbour_pictures")
     levels = config.model.get("levels", ())
     densities = config.prior.get("densities", ())
     for key, parts in (
@@ -96,33 +98,17 @@ def make_prior(config: ConfigDict) -> CodeChain:
         }
         network = None
         if i:
-            network = _upper_codes(config, model, i)
+            network = building.make(
+                config,
+                "upper_codes",
+                **context_options(name, model.quantizers(), factors),
+            )
             options["local_channels"] = network.hidden_channels
         density = building.made("prior", options.pop("name"), options)
         if network is not None:
             density = ConditionalDensity(network, density)
         found.append(density)
     return building.make(config, "prior", densities=found)
-
-
-def _upper_codes(config, model, level):
-    """Makes the network by which a level sees those above it."""
-    names, factors = level_names(len(model.levels)), model.downsamplings()
-    quantizers_above = list(model.quantizers().values())[:level]
-    return building.make(
-        config,
-        "upper_codes",
-        levels=names[:level],
-        num_embeddings=[
-            own.num_embeddings
-            if own.num_codebooks == 1
-            else list(own.num_codes)
-            for own in quantizers_above
-        ],
-        factors=[
-            factors[name] // factors[names[level]] for name in names[:level]
-        ],
-    )
 
 
 KIND = registry.Kind(

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from vqvae_tf.media import sheets
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.recipes import building
+from vqvae_tf.tasks.levels import recipe
 from vqvae_tf.tasks.pictures import training as pictures
 from vqvae_tf.tasks.pictures.recipe import first_pictures, open_split
 from vqvae_tf.training.stages import Encoding, Plan, Stage, Steps
@@ -55,6 +56,11 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
     """Yields the stages of a recipe; see `Task.stages`."""
     images = open_split(config.data, config.data.train_split, data_dir)
     held_out = open_split(config.data, config.data.eval_split, data_dir)
+    if config.prior.name is not None:
+        # Mistakes in it show before the first stage; always, since each layer
+        # that is made draws from the seed.
+        recipe.make_prior(config)
+        pictures.check_network(config)
     autoencoder = building.make_autoencoder(config)
     examples = first_pictures(config, held_out)
     yield Stage(
@@ -79,11 +85,15 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
     codes = {k: v.astype(np.int32) for k, v in from_arrays(arrays).items()}
     classes = pictures.class_context(config, arrays.get("labels"))
     for name, density in prior.by_level().items():
+        # Samples need the priors of all levels.
+        is_last = density is prior.densities[-1]
         yield pictures.prior_stage(
             config,
             density,
             codes[name],
-            lambda: sheets.grid(pictures.samples(config, generator)),
+            (lambda: sheets.grid(pictures.samples(config, generator)))
+            if is_last
+            else None,
             name=stage_of(name),
             section="prior_training" if name == "top" else "lower_training",
             context=prior.context_of(name, codes, classes),

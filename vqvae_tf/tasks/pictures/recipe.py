@@ -50,8 +50,9 @@ def picture_keys() -> dict:
         channels=3,
         crop="random",
         resize_range=None,
-        # "bilinear", "bicubic", "lanczos", "box"; "random" draws one of these
-        # for each picture in training.
+        # Of training: "bilinear", "bicubic", "lanczos" or "box"; "random" draws
+        # one of these for each picture. Figures are of bilinear pictures, and
+        # beside them the PSNR of all.
         resize_filter="bilinear",
         flip=True,
         num_classes=None,
@@ -75,6 +76,7 @@ def picture_keys() -> dict:
 def check(config: ConfigDict) -> None:
     """Raises ValueError if the data or the parts do not fit together."""
     check_pictures(config)
+    check_samples(config)
     if config.bottleneck.name is not None:
         if config.prior.name is not None:
             raise ValueError(
@@ -108,6 +110,40 @@ def check_pictures(config: ConfigDict) -> None:
             "The recipe's data.channels must be 3 (RGB) or 1 (grey); other "
             f"pictures are converted. Received: {channels!r}."
         )
+
+
+def check_samples(config: ConfigDict) -> None:
+    """Raises ValueError if samples cannot be compared as the recipe says."""
+    options = config.data
+    if options.feature_network is not None and config.prior.name is None:
+        raise ValueError(
+            "data.feature_network compares samples, which need a prior. "
+            f"Received: data.feature_network={options.feature_network!r} "
+            "without prior.name."
+        )
+    groups = options.class_groups
+    if groups is not None and len(groups) != options.num_classes:
+        raise ValueError(
+            "data.class_groups must have a number for each of "
+            f"data.num_classes={options.num_classes}. Received: "
+            f"{len(groups)} numbers."
+        )
+
+
+def refuse_keys(config: ConfigDict, *keys: str) -> None:
+    """Raises ValueError for keys of pictures that a kind does not use.
+
+    Args:
+        config: a recipe.
+        keys: of its `data`.
+    """
+    unused = picture_keys()
+    for key in keys:
+        if config.data[key] != unused[key]:
+            raise ValueError(
+                f"Recipes of kind {config.kind} have no use for data.{key}. "
+                f"Received: data.{key}={config.data[key]!r}."
+            )
 
 
 def _resize_range_holds(value):

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from vqvae_tf import data
 from vqvae_tf.encoding import arrays as encoding
+from vqvae_tf.evaluation import feature_networks
 from vqvae_tf.media import sheets
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.recipes import building
@@ -26,6 +27,8 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
     """Yields the stages of a recipe; see `Task.stages`."""
     images = open_split(config.data, config.data.train_split, data_dir)
     held_out = open_split(config.data, config.data.eval_split, data_dir)
+    if with_prior:
+        check_network(config)
     autoencoder = building.make_autoencoder(config)
     examples = first_pictures(config, held_out)
     yield Stage(
@@ -56,7 +59,7 @@ def prior_stage(
     config: ConfigDict,
     prior: keras.Model,
     codes: np.ndarray,
-    samples: Callable[[], np.ndarray],
+    samples: Callable[[], np.ndarray] | None,
     name: str = "prior",
     section: str = "prior_training",
     **options: object,
@@ -67,7 +70,7 @@ def prior_stage(
         config: a recipe.
         prior: a density.
         codes: integers `[n, *grid]`.
-        samples: a function that returns a sheet of samples to log.
+        samples: a function that returns a sheet of samples to log, or None.
         name: of the stage.
         section: the recipe's section of its training.
         options: `context`, a dict of arrays `[n, ...]`, and `weight`, a mask
@@ -85,8 +88,30 @@ def prior_stage(
             config.seed,
             **options,
         ),
-        lambda: {"samples": samples()},
+        lambda: {} if samples is None else {"samples": samples()},
     )
+
+
+def check_network(config: ConfigDict) -> None:
+    """Raises an error unless the recipe's feature network fits its data.
+
+    Raises:
+        PresetError, OSError: as `feature_networks.find_network`.
+        ValueError: for a network of other classes.
+    """
+    name = config.data.feature_network
+    if name is None:
+        return
+    network = feature_networks.find_network(name)
+    size, channels = config.data.image_size, config.data.channels
+    _, found = network.answers(np.zeros([1, size, size, channels], np.uint8))
+    classes = config.data.num_classes
+    if found is not None and classes not in (None, found.shape[-1]):
+        raise ValueError(
+            "The feature network must name the classes of the data. Received: "
+            f"{name}, of {found.shape[-1]} classes, and data.num_classes="
+            f"{classes}."
+        )
 
 
 def logged(autoencoder: keras.Model, examples: tf.Tensor) -> dict:

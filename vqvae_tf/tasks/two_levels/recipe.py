@@ -28,6 +28,7 @@ def defaults() -> ConfigDict:
 def check(config: ConfigDict) -> None:
     """Raises ValueError unless the recipe names the codes it is for."""
     pictures.check_pictures(config)
+    pictures.refuse_keys(config, "feature_network")
     base_model.check_named(config, "preprocess")
 
 
