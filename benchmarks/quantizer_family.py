@@ -50,6 +50,10 @@ def _gradient(values, seed, dim=DIM, **options):
     return quantizers.VectorQuantizer(values, dim, seed=seed, **options)
 
 
+def _simvq(values, seed, **options):
+    return quantizers.SimVQ(values, DIM, seed=seed, **options)
+
+
 def _residual(values, stages, seed, **options):
     return quantizers.ResidualQuantizer(_ema(values, seed), stages, **options)
 
@@ -89,7 +93,8 @@ ROWS = {
     "EMA sampled 4096": lambda seed: _ema(
         4096, seed, sampling=quantizers.SoftmaxSampling(0.1)
     ),
-    **_both_sizes("SimVQ", lambda n, seed: quantizers.SimVQ(n, DIM, seed=seed)),
+    **_both_sizes("SimVQ", _simvq),
+    **_both_sizes("SimVQ rotation", _simvq, gradient="rotation"),
     "FSQ 8,8,8": lambda seed: quantizers.FSQ((8, 8, 8)),
     "FSQ 8,8,8 sigmoid": lambda seed: quantizers.FSQ(
         (8, 8, 8), bound="sigmoid"
