@@ -4,6 +4,7 @@ Imports of this come before those of TensorFlow, which then logs errors alone.
 """
 
 import argparse
+import json
 import os
 import pathlib
 
@@ -37,3 +38,11 @@ def processor() -> str:
     has = "with" if "avx512f" in text else "without"
     family = f"family {field('cpu family')}, model {field('model')}"
     return f"{field('model name')} ({family}), {has} AVX512"
+
+
+def write(path: pathlib.Path, figures: object) -> None:
+    """Writes figures as JSON; the file appears once it is complete."""
+    from vqvae_tf.utils.files import write_atomically
+
+    with write_atomically(path) as name, open(name, "w") as file:
+        file.write(json.dumps(figures, indent=1) + "\n")

@@ -36,8 +36,8 @@ from vqvae_tf.runtime.adam import Adam
 from vqvae_tf.tasks.pictures import recipe as pictures, training
 from vqvae_tf.training import averaging
 from vqvae_tf.utils import units
+from vqvae_tf.utils.code_levels import from_arrays
 from vqvae_tf.utils.code_sizes import as_argument
-from vqvae_tf.utils.files import write_atomically
 from vqvae_tf.utils.paths import expand
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "docs/priors"
@@ -101,7 +101,7 @@ def codes_of(preset, config, arguments):
 
 def _training_codes(preset, config, images):
     arrays = training.encode(config, preset.autoencoder, images)
-    return arrays["codes"], arrays.get("labels")
+    return from_arrays(arrays), arrays.get("labels")
 
 
 def _in_order(preset, config, images):
@@ -114,7 +114,7 @@ def _in_order(preset, config, images):
     if config.data.num_classes:
         labels = np.concatenate([each["global"] for each in contexts])
         labels = labels.argmax(axis=-1)[:count]
-    return codes[:count], labels
+    return tf.nest.map_structure(lambda own: own[:count], codes), labels
 
 
 def context_of(config, labels):
@@ -312,8 +312,7 @@ def main():
             path = folder / f"{arguments.preset}-{row}-{seed}.json"
             if not path.exists():
                 found = run(row, seed, preset, config, parts, arguments)
-                with write_atomically(path) as name, open(name, "w") as file:
-                    file.write(json.dumps(found, indent=1) + "\n")
+                command.write(path, found)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,6 @@ from vqvae_tf.encoding.arrays import encode_array
 from vqvae_tf.quantizers import usage
 from vqvae_tf.runtime.adam import Adam
 from vqvae_tf.utils import units
-from vqvae_tf.utils.files import write_atomically
 from vqvae_tf.utils.paths import expand
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "docs/quantizer_family"
@@ -321,11 +320,6 @@ def _line(row, found, cost):
     return f"| {' | '.join(cells)} |"
 
 
-def write(path, figures):
-    with write_atomically(path) as name, open(name, "w") as file:
-        file.write(json.dumps(figures, indent=1) + "\n")
-
-
 def parsed():
     parser = command.parser(
         __doc__, data_dir=None, rows="all", seeds="0", steps=4000
@@ -357,7 +351,7 @@ def main():
     else:
         folder.mkdir(parents=True, exist_ok=True)
         if arguments.speed:
-            write(folder / "speed.json", speeds(rows, arguments))
+            command.write(folder / "speed.json", speeds(rows, arguments))
             return
         for seed in map(int, arguments.seeds.split(",")):
             for row in rows:
@@ -366,7 +360,7 @@ def main():
                     keras.backend.clear_session()
                     figures = run(row, seed, arguments)
                     print(figures, flush=True)
-                    write(path, figures)
+                    command.write(path, figures)
 
 
 if __name__ == "__main__":

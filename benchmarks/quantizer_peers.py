@@ -23,7 +23,6 @@ import tensorflow as tf
 import timing
 
 from vqvae_tf import quantizers
-from vqvae_tf.utils.files import write_atomically
 
 FILE = pathlib.Path(__file__).resolve().parents[1] / "docs/quantizer_speed.json"
 N, K, D = 65_536, 1_024, 64
@@ -239,9 +238,7 @@ def _number(value):
 def keep(row, figures):
     """Writes the figures of one row beside those of the others."""
     found = json.loads(FILE.read_text()) if FILE.exists() else {}
-    text = json.dumps({**found, row: figures}, indent=1) + "\n"
-    with write_atomically(FILE) as name, open(name, "w") as file:
-        file.write(text)
+    command.write(FILE, {**found, row: figures})
 
 
 def main():

@@ -25,7 +25,6 @@ import tensorflow as tf
 import vqvae_tf as vq
 from vqvae_tf import data
 from vqvae_tf.quantizers import ResidualQuantizer, VectorQuantizerEMA, usage
-from vqvae_tf.utils.files import write_atomically
 from vqvae_tf.utils.paths import expand
 
 FILE = pathlib.Path(__file__).resolve().parents[1] / "docs/semantic_ids.json"
@@ -271,8 +270,7 @@ def main():
         found = items(arguments.preset, arguments.data_dir, arguments.split)
         seeds = [int(seed) for seed in arguments.seeds.split(",")]
         runs = [run(arguments, seed, *found) for seed in seeds]
-        with write_atomically(path) as name, open(name, "w") as file:
-            file.write(json.dumps(runs, indent=1) + "\n")
+        command.write(path, runs)
     print(table(json.loads(path.read_text())))
 
 

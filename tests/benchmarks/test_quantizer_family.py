@@ -37,7 +37,7 @@ def test_a_run(few_pictures, tmp_path):
     assert 0 < found["prior_bits_per_position"] < 20
     assert found["mse_over_variance"] > 0.01
     for seed, error in enumerate((0.1, 0.3)):
-        family.write(
+        family.command.write(
             family.path_of(tmp_path, row, seed),
             {**found, "seed": seed, "mse_over_variance": error},
         )

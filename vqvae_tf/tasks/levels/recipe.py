@@ -5,7 +5,7 @@ import copy
 from ml_collections import ConfigDict
 
 from vqvae_tf import models, networks, quantizers
-from vqvae_tf.densities import CodeChain, ConditionalDensity
+from vqvae_tf.densities import CodeChain, ConditionalDensity, DensityModel
 from vqvae_tf.models import HierarchicalVQVAE
 from vqvae_tf.models.level_priors import context_options
 from vqvae_tf.recipes import building, registry, rules, schema
@@ -86,29 +86,44 @@ def make_prior(config: ConfigDict) -> CodeChain:
     and what a level sees of those above it.
     """
     model = make_autoencoder(config)
-    factors, found = model.downsamplings(), []
-    every = copy.deepcopy(config.prior.to_dict())["densities"]
-    for i, (name, quantizer) in enumerate(model.quantizers().items()):
-        options = {
-            "num_embeddings": as_argument(quantizer.num_codes),
-            "num_codebooks": quantizer.num_codebooks,
-            "event_shape": [n // factors[name] for n in model.event_shape[:2]],
-            "global_channels": config.data.num_classes,
-            **every[i],
-        }
-        network = None
-        if i:
-            network = building.make(
-                config,
-                "upper_codes",
-                **context_options(name, model.quantizers(), factors),
-            )
-            options["local_channels"] = network.hidden_channels
-        density = building.made("prior", options.pop("name"), options)
-        if network is not None:
-            density = ConditionalDensity(network, density)
-        found.append(density)
-    return building.make(config, "prior", densities=found)
+    names = list(model.quantizers())
+    densities = [make_density(config, model, name) for name in names]
+    return building.make(config, "prior", densities=densities)
+
+
+def make_density(
+    config: ConfigDict,
+    model: HierarchicalVQVAE,
+    level: str,
+    sees_above: bool = True,
+) -> DensityModel:
+    """Makes the density of a level.
+
+    Args:
+        config: a recipe.
+        model: its autoencoder.
+        level: the level's name.
+        sees_above: whether it is given the codes above, if there are any.
+    """
+    quantizers, factors = model.quantizers(), model.downsamplings()
+    number, quantizer = list(quantizers).index(level), quantizers[level]
+    options = {
+        "num_embeddings": as_argument(quantizer.num_codes),
+        "num_codebooks": quantizer.num_codebooks,
+        "event_shape": [n // factors[level] for n in model.event_shape[:2]],
+        "global_channels": config.data.num_classes,
+        **copy.deepcopy(config.prior.to_dict())["densities"][number],
+    }
+    network = None
+    if number and sees_above:
+        network = building.make(
+            config,
+            "upper_codes",
+            **context_options(level, quantizers, factors),
+        )
+        options["local_channels"] = network.hidden_channels
+    density = building.made("prior", options.pop("name"), options)
+    return density if network is None else ConditionalDensity(network, density)
 
 
 KIND = registry.Kind(
