@@ -47,6 +47,7 @@ def test_snippets_of_models_run():
     assert names["codes"].shape == (8, 8, 8)
     assert names["pictures"].shape == (8, 32, 32, 3)
     assert names["samples"].shape == (4, 32, 32, 3)
+    assert names["from_levels"].shape == (4, 32, 32, 3)
     assert names["futures"].shape == (8, 2, 84, 84, 3)
     assert names["likely"].shape == (4, 10, 84, 84, 3)
     assert names["another"].shape == (4, 84, 84, 3)

@@ -295,7 +295,7 @@ def test_what_every_member_is_called_and_logs(words):
     config = member(words)
     assert cards.summary(config, False).startswith(f"{words} 16x16 pictures")
     model, images = building.make_autoencoder(config), small.pictures(4)
-    check_logged(model, pictures._logged(model, tf.constant(images)))
+    check_logged(model, pictures.logged(model, tf.constant(images)))
 
 
 @pytest.mark.slow

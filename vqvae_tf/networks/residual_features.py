@@ -34,7 +34,7 @@ class ResidualFeatures(Configured, Composite):
         training: bool, whether to drop.
 
     Returns:
-        float32 `[batch, stage_channels[-1]]`.
+        `[batch, stage_channels[-1]]`.
 
     Example:
 
@@ -108,8 +108,10 @@ class ResidualFeatures(Configured, Composite):
         x = self.conv_in(inputs)
         for block in self.blocks:
             x = block(x, training=training)
-        x = keras.ops.silu(self.norm(x))
-        return keras.ops.mean(keras.ops.cast(x, "float32"), axis=(1, 2))
+        x = keras.ops.cast(keras.ops.silu(self.norm(x)), "float32")
+        return keras.ops.cast(
+            keras.ops.mean(x, axis=(1, 2)), self.compute_dtype
+        )
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]

@@ -78,7 +78,7 @@ def make_autoencoder(config: ConfigDict) -> keras.Model:
 
 def make_prior(config: ConfigDict) -> keras.Model | None:
     """Builds the recipe's prior with its variables; None if it has none."""
-    if config.prior.name is None:
+    if "prior" not in config or config.prior.name is None:
         return None
     prior = registry.of(config).make_prior(config)
     prior.build()

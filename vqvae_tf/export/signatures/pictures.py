@@ -148,14 +148,21 @@ class CodeEndpoints(PictureEndpoints):
         """Returns the codes of pictures, uint8 `[B, H, W, 3]`."""
         return to_arrays(self.autoencoder.encode(self.images(images)))
 
-    def decode(self, **codes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns `images`, uint8 `[B, H, W, 3]`, of int32 `[B, h, w]`."""
-        factors = self.factors()
+    def decode(
+        self, codes: tf.Tensor | None = None, **levels: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Returns `images`, uint8 `[B, H, W, 3]`, of int32 `[B, h, w]`.
+
+        Args:
+            codes: those of a model with one grid.
+            levels: `codes_LEVEL` of another one.
+        """
+        factors, given = self.factors(), levels or {"codes": codes}
         found = {
             name: self.checked_codes(
                 name, own, self.quantizers[name], factor=factors[name]
             )
-            for name, own in codes.items()
+            for name, own in given.items()
         }
         return as_images(self.autoencoder.decode(from_arrays(found)))
 

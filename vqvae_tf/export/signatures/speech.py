@@ -276,8 +276,10 @@ class SpeechEndpoints(Endpoints):
 
     # Inputs -------------------------------------------------------------------
 
-    def decoded_within(self, positions: tf.Tensor) -> Condition:
-        samples = positions * self.factor
+    def decoded_within(
+        self, positions: tf.Tensor, factor: int | None = None
+    ) -> Condition:
+        samples = positions * (factor or self.factor)
         return self.within("max_samples", samples, "samples of waveforms")
 
     def _waveform(self, waveform, sample_rate):
