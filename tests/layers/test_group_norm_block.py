@@ -51,10 +51,10 @@ def test_dropout_is_for_training_alone():
 @pytest.mark.slow
 def test_all_of_a_layer():
     run_layer_test(
-        GroupNormBlock,
-        dict(channels=8, strides=2, num_groups=4),
+        lambda **kwargs: GroupNormBlock(8, 2, num_groups=4, **kwargs),
         np.random.default_rng(0).normal(size=[2, 8, 8, 4]).astype(np.float32),
         (2, 4, 4, 8),
+        float32_state="/norm_",
     )
 
 

@@ -123,7 +123,7 @@ def run_layer_test(
         output_shape: of the output for these inputs.
         differentiable: whether inputs have a gradient.
         float32_state: whether the layer's variables are float32 under every
-            policy.
+            policy, or a word in the paths of those that are.
         rtol: between eager mode, graph and XLA.
     """
     keras.utils.set_random_seed(1)
@@ -183,9 +183,12 @@ def _check_layer_policy(make, policy, inputs, output_shape, float32_state):
     outputs = layer(inputs)
     assert tuple(outputs.shape) == tuple(output_shape)
     assert_finite(outputs, policy)
-    narrow = policy == "bfloat16" and not float32_state
     for variable in layer.weights:
         if "float" in variable.dtype:
+            wide = float32_state
+            if isinstance(wide, str):
+                wide = wide in variable.path
+            narrow = policy == "bfloat16" and not wide
             expected = "bfloat16" if narrow else "float32"
             assert variable.dtype == expected, variable.path
     assert_config_round_trip(layer)
