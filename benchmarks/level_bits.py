@@ -25,6 +25,7 @@ import priors
 import vqvae_tf as vq
 from vqvae_tf import data, recipes
 from vqvae_tf.densities import CodeChain
+from vqvae_tf.evaluation.levels import others_of
 from vqvae_tf.evaluation.statistics import half_interval
 from vqvae_tf.runtime.adam import Adam
 from vqvae_tf.tasks.levels import recipe
@@ -84,9 +85,7 @@ def run(level, seed, sees_above, model, config, parts, arguments):
 
 def _of_others(context, codes):
     """Returns a context with the upper codes of other pictures."""
-    order = np.random.default_rng(0).permutation(len(codes["top"]))
-    place = np.empty_like(order)
-    place[order] = np.roll(order, 1)
+    place = others_of(len(codes["top"]))
     return {k: v[place] if k in codes else v for k, v in context.items()}
 
 

@@ -296,7 +296,7 @@ def decoded(
 def decode_arrays(
     model: keras.Model, arrays: dict[str, np.ndarray]
 ) -> np.ndarray:
-    """Decodes named arrays of latents or codes; see `array_names`.
+    """Decodes named arrays of latents or codes; see `array_names_of`.
 
     Args:
         model: a preset's.

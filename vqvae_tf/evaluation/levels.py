@@ -69,7 +69,7 @@ def evaluate(
         for x, _, count in batches
     ]
     codes = {k: np.concatenate([part[k] for part in parts]) for k in names}
-    other = _others(len(codes["top"]), seed)
+    other = others_of(len(codes["top"]), seed)
     step = _step(autoencoder, prior, names)
     alone = {name: Distortion() for name in names}
     others = {name: Distortion() for name in names}
@@ -98,8 +98,16 @@ def evaluate(
     return figures
 
 
-def _others(count, seed):
-    """Returns for each example another one, drawn at random."""
+def others_of(count: int, seed: int = 0) -> np.ndarray:
+    """Returns for each example another one, drawn at random.
+
+    Args:
+        count: the number of examples.
+        seed: of the draw.
+
+    Returns:
+        int64 `[count]`; every example occurs once.
+    """
     order = np.random.default_rng(seed).permutation(count)
     found = np.empty(count, np.int64)
     found[order] = np.roll(order, 1)

@@ -142,10 +142,9 @@ class VQVAE(EncoderDecoder, CodeModel):
                 "(and a last axis for several codebooks). Received: codes of "
                 f"shape {tuple(tf.convert_to_tensor(codes).shape)}."
             )
-        return local if mask is None else self._blanked(local, mask)
-
-    def _blanked(self, local, mask):
-        return local * self.latent_mask(mask)[..., tf.newaxis]
+        if mask is not None:
+            local *= self.latent_mask(mask)[..., tf.newaxis]
+        return local
 
     def get_metrics_result(self) -> dict[str, tf.Tensor]:
         return without_prefix(super().get_metrics_result(), self.quantizer)

@@ -3,7 +3,6 @@
 import json
 import os
 
-import keras
 import numpy as np
 
 from vqvae_tf import presets
@@ -70,19 +69,13 @@ def _check_same_rows(arrays, names, source):
         )
 
 
-def array_names(model: keras.Model) -> list[str]:
-    """Returns the names of the arrays of a model's latents in an npz file.
+def array_names_of(preset: str | os.PathLike) -> list[str]:
+    """Returns the names of the arrays of a preset's latents in an npz file.
 
     They are "latents" for an `Autoencoder`, whose latents are floats, else
-    "codes", or "codes_LEVEL" of each level of a `HierarchicalVQVAE`.
+    "codes", or "codes_LEVEL" of each level of a `HierarchicalVQVAE`. Only the
+    preset's configuration is read.
     """
-    if isinstance(model.autoencoder, Autoencoder):
-        return ["latents"]
-    return [code_levels.array_name(k) for k in model.autoencoder.quantizers()]
-
-
-def array_names_of(preset: str | os.PathLike) -> list[str]:
-    """Returns `array_names` of a preset, using only its configuration."""
     config = _config(preset)
     name = config.get("class_name")
     if name == Autoencoder.__name__:
