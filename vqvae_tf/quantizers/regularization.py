@@ -122,7 +122,9 @@ class Diversity(CodebookRegularizer):
         norms = tf.reduce_sum(codebooks**2, axis=-1)[:, tf.newaxis]
         scores = 2.0 * tf.matmul(z, codebooks, transpose_b=True) - norms
         p = tf.nn.softmax(scores / self.temperature)
-        sums = tf.einsum("gnk,n->gk", p, weights)
+        # An einsum would transpose all N * K probabilities first.
+        rows = tf.tile(weights[tf.newaxis, tf.newaxis], [p.shape[0], 1, 1])
+        sums = tf.squeeze(tf.matmul(rows, p), axis=1)
         sums, total = replicas.sum_over_replicas([sums, tf.reduce_sum(weights)])
         mean = tf.math.divide_no_nan(sums, total)
         entropy = -tf.reduce_sum(tf.math.xlogy(mean, mean), axis=-1)
