@@ -36,7 +36,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 
 # The others need data: docs/results.md, docs/encoding.md.
-BENCHMARKS := quantizer quantizer_peers train_step pixel_cnn_sampling \
+BENCHMARKS := quantizer quantizer_peers train_step code_sampling \
   wavenet_sampling dilated_convolution input_pipeline import_time \
   preset_load saved_model
 # Where PyTorch's builds for CPUs are; empty for the usual package index alone.

@@ -12,7 +12,8 @@ pictures is left out, and the weights with the fewest bits on these are
 measured on the test split once. --block is how many pictures in a row stay
 together in that division: those of an episode. A run writes
 docs/priors/PRESET-ROW-SEED.json with its curve; runs whose file exists are
-skipped. Nothing should run beside it.
+skipped. --keep=FOLDER also saves the priors, PRESET-ROW-SEED.keras, for
+prior_samples.py. Nothing should run beside it.
 """
 
 import functools
@@ -227,7 +228,7 @@ def made(row, config, preset, seed):
 
 
 def run(row, seed, preset, config, parts, arguments):
-    """Trains and measures one prior; returns its figures."""
+    """Trains and measures one prior; returns its figures, and the prior."""
     prior = made(row, config, preset, seed)
     contexts = {k: context_of(config, v[1]) for k, v in parts.items()}
     batches = functools.partial(
@@ -249,7 +250,7 @@ def run(row, seed, preset, config, parts, arguments):
     budget = Budget(60 * arguments.minutes, rate)
     curve = fitted(prior, batches, budget, look)
     test = bits(codes["test"], contexts["test"]) / each
-    return {
+    figures = {
         "preset": arguments.preset,
         "row": row,
         "seed": seed,
@@ -263,6 +264,7 @@ def run(row, seed, preset, config, parts, arguments):
         "processor": command.processor(),
         "curve": curve,
     }
+    return figures, prior
 
 
 def table(folder):
@@ -296,6 +298,7 @@ def main():
         minutes=60.0,
         block=1,
         folder=str(FOLDER),
+        keep="",
     )
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
@@ -311,7 +314,11 @@ def main():
         for row in arguments.rows.split(";"):
             path = folder / f"{arguments.preset}-{row}-{seed}.json"
             if not path.exists():
-                found = run(row, seed, preset, config, parts, arguments)
+                found, prior = run(row, seed, preset, config, parts, arguments)
+                if arguments.keep:
+                    kept = expand(arguments.keep) / f"{path.stem}.keras"
+                    kept.parent.mkdir(parents=True, exist_ok=True)
+                    prior.save(kept)
                 command.write(path, found)
 
 

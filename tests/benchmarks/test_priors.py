@@ -45,7 +45,8 @@ def test_a_run(row, monkeypatch, tmp_path):
     parts = {name: part for name in ("train", "validation", "test")}
     monkeypatch.setattr(priors, "EPOCH", 4)
     arguments = types.SimpleNamespace(preset="toy", minutes=0.03)
-    found = priors.run(row, 0, preset, config, parts, arguments)
+    found, prior = priors.run(row, 0, preset, config, parts, arguments)
+    assert prior.count_params() == found["parameters"]
     assert found["steps"] >= 1 and found["parameters"] > 1000
     validation = [point["validation"] for point in found["curve"]]
     assert found["validation_bits"] == min(validation)

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from support.harness import run_density_test, run_two_replica_test
+
 CONDITIONAL = {
     "global_channels": 4,
     "local_channels": 6,
@@ -13,21 +15,21 @@ CONDITIONAL = {
 }
 
 
-def perturbed(density, scale=0.2):
+def perturbed(density, scale=0.2, seed=7):
     """Builds a density with weights and biases larger than at the start."""
     density.build()
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(seed)
     for v in density.trainable_variables:
         v.assign(v + scale * rng.normal(size=v.shape))
     return density
 
 
-def random_codes(density, batch, grid=None):
+def random_codes(density, batch, grid=None, seed=0):
     """Returns codes int32 `[batch, *grid]`, or with an axis of codebooks."""
     groups = density.num_codebooks
     shape = [batch, *(grid or density.event_shape)]
     shape += [groups] if groups > 1 else []
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     return rng.integers(0, min(density.num_codes), shape, dtype=np.int32)
 
 
@@ -44,6 +46,55 @@ def random_context(density, batch, grid=None):
         shape = [batch, *sizes, density.local_channels]
         context["local"] = rng.normal(size=shape).astype(np.float32)
     return context
+
+
+def check_contract(make, maskable=True, **options):
+    """Runs `harness.run_density_test` on random codes and contexts.
+
+    Args:
+        make: makes a density from options, and those of a layer.
+        maskable: whether `log_prob` of masked positions can be left out.
+        **options: of the density.
+    """
+    density = make(**options)
+    codes = random_codes(density, 4)
+    context = random_context(density, 4)
+    shape = codes.shape if context else (1, *codes.shape[1:])
+    mask = np.random.default_rng(2).integers(0, 2, [4, *density.event_shape])
+    run_density_test(
+        lambda **kwargs: make(**options, **kwargs),
+        codes,
+        context or None,
+        shape,
+        mask.astype(bool) if maskable else None,
+    )
+
+
+def check_replicas(make):
+    """Two replicas train as one device, with dropout and both contexts."""
+
+    def compiled():
+        density = make(scale=0.1, dropout=0.1, **CONDITIONAL)
+        density.compile(keras.optimizers.SGD(0.05))
+        return density
+
+    density = make(**CONDITIONAL)
+    batch = random_codes(density, 4), random_context(density, 4)
+    dataset = tf.data.Dataset.from_tensor_slices(batch).batch(4)
+    run_two_replica_test(compiled, dataset)
+
+
+def check_exported_sampler(density, folder, grids=((4, 4), (8, 6))):
+    """A SavedModel draws what the density draws, of any batch and grid."""
+    draw = exported_sampler(density, folder)
+    for grid, batch, temperature in zip(grids, (3, 1), (0.9, 0.0)):
+        context = random_context(density, 1, grid)
+        context = {k: tf.constant(v) for k, v in context.items()}
+        expected = density.sample(
+            batch, context, temperature=temperature, seed=9
+        )
+        received = draw(batch, temperature, 9, context)
+        np.testing.assert_array_equal(received, expected)
 
 
 def check_sees_all_of_the_past(density):

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from support import densities_harness as harness
 from support.densities_harness import CONDITIONAL
-from support.harness import run_density_test, run_two_replica_test
 from support.naive_sampling import NaiveSampler
 from vqvae_tf.densities.autoregressive.code_transformer import CodeTransformer
 
@@ -80,42 +79,17 @@ def test_samples_equal_those_of_a_forward_pass_each():
     ],
 )
 def test_harness(options):
-    density = small(**options)
-    codes = harness.random_codes(density, 4)
-    context = harness.random_context(density, 4)
-    mask = np.random.default_rng(2).integers(0, 2, [4, *GRID]).astype(bool)
-    shape = codes.shape if context else (1, *codes.shape[1:])
-    run_density_test(
-        lambda **kwargs: small(**options, **kwargs),
-        codes,
-        context or None,
-        shape,
-        mask,
-    )
+    harness.check_contract(small, **options)
 
 
 @pytest.mark.slow
 def test_two_replicas_train_as_one_device():
-    def make():
-        density = small(scale=0.1, dropout=0.1, **CONDITIONAL)
-        density.compile(keras.optimizers.SGD(0.05))
-        return density
-
-    density = small(**CONDITIONAL)
-    codes = harness.random_codes(density, 4)
-    batch = (codes, harness.random_context(density, 4))
-    dataset = tf.data.Dataset.from_tensor_slices(batch).batch(4)
-    run_two_replica_test(make, dataset)
+    harness.check_replicas(small)
 
 
 def test_exported_sampler(tmp_path):
     density = small(num_codebooks=2, **CONDITIONAL)
-    draw = harness.exported_sampler(density, tmp_path)
-    for batch, grid in [(1, (4, 4)), (3, (8, 6))]:
-        context = harness.random_context(density, 1, grid)
-        context = {k: tf.constant(v) for k, v in context.items()}
-        expected = density.sample(batch, context, temperature=0.9, seed=9)
-        np.testing.assert_array_equal(draw(batch, 0.9, 9, context), expected)
+    harness.check_exported_sampler(density, tmp_path)
 
 
 def test_learned_positions_are_of_the_grid_or_of_smaller_ones():

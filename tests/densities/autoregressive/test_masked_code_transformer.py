@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from support import densities_harness as harness
 from support.densities_harness import CONDITIONAL, dependence
-from support.harness import run_density_test, run_two_replica_test
 from vqvae_tf.densities.autoregressive.masked_code_transformer import (
     MaskedCodeTransformer,
 )
@@ -298,40 +297,18 @@ def test_learns_codes_that_are_a_function_of_the_class():
     ],
 )
 def test_harness(options):
-    density = small(**options)
-    codes = harness.random_codes(density, 4)
-    context = harness.random_context(density, 4)
-    shape = codes.shape if context else (1, *codes.shape[1:])
-    run_density_test(
-        lambda **kwargs: small(**options, **kwargs),
-        codes,
-        context or None,
-        shape,
-    )
+    harness.check_contract(small, maskable=False, **options)
 
 
 @pytest.mark.slow
 def test_two_replicas_train_as_one_device():
-    def make():
-        density = small(scale=0.1, dropout=0.1, **CONDITIONAL)
-        density.compile(keras.optimizers.SGD(0.05))
-        return density
-
-    density = small(**CONDITIONAL)
-    codes = harness.random_codes(density, 4)
-    batch = (codes, harness.random_context(density, 4))
-    dataset = tf.data.Dataset.from_tensor_slices(batch).batch(4)
-    run_two_replica_test(make, dataset)
+    harness.check_replicas(small)
 
 
 @pytest.mark.slow  # the causal Transformer's test shows what they share
 def test_exported_sampler(tmp_path):
     density = small(num_codebooks=2, **CONDITIONAL)
-    draw = harness.exported_sampler(density, tmp_path)
-    context = harness.random_context(density, 1, (4, 4))
-    context = {k: tf.constant(v) for k, v in context.items()}
-    expected = density.sample(3, context, temperature=0.9, seed=9)
-    np.testing.assert_array_equal(draw(3, 0.9, 9, context), expected)
+    harness.check_exported_sampler(density, tmp_path, [(4, 4)])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from support.densities_harness import dependence
+from support.densities_harness import (
+    dependence,
+    perturbed,
+    random_codes,
+    random_context,
+)
 from support.harness import check_saving_after_fit
 from vqvae_tf.densities.autoregressive.pixel_cnn import PixelCNN
 from vqvae_tf.densities.autoregressive.pixel_cnn_layer import GatedLayer
@@ -27,33 +32,7 @@ def small(num_codebooks=1, num_embeddings=5, **kwargs):
         **kwargs,
     }
     density = PixelCNN(num_embeddings, num_codebooks=num_codebooks, **config)
-    density.build()
-    rng = np.random.default_rng(7)
-    for v in density.trainable_variables:
-        v.assign(v + 0.2 * rng.normal(size=v.shape))
-    return density
-
-
-def random_codes(density, batch, grid=None, seed=0):
-    groups = density.num_codebooks
-    shape = [batch, *(grid or density.event_shape)]
-    shape += [groups] if groups > 1 else []
-    rng = np.random.default_rng(seed)
-    return rng.integers(0, density.num_embeddings, shape, dtype=np.int32)
-
-
-def random_context(density, batch, grid=None):
-    rng = np.random.default_rng(1)
-    factor = density.local_upsampling
-    sizes = [size // factor for size in grid or density.event_shape]
-    context = {}
-    if density.global_channels:
-        shape = [batch, density.global_channels]
-        context["global"] = rng.normal(size=shape).astype(np.float32)
-    if density.local_channels:
-        shape = [batch, *sizes, density.local_channels]
-        context["local"] = rng.normal(size=shape).astype(np.float32)
-    return context
+    return perturbed(density)
 
 
 # Causality, by gradient -------------------------------------------------------

@@ -8,17 +8,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from support.densities_harness import exported_sampler
+from support.densities_harness import (
+    CONDITIONAL,
+    check_cached_equals_naive,
+    check_exported_sampler,
+    perturbed,
+    random_codes,
+    random_context,
+)
 from support.naive_sampling import NaiveSampler
 from vqvae_tf.densities.autoregressive.pixel_cnn import PixelCNN
 from vqvae_tf.densities.filtering import filter_logits
 
 SIZE = 8
-CONDITIONAL = {
-    "global_channels": 4,
-    "local_channels": 6,
-    "local_upsampling": 2,
-}
 
 
 def small(num_codebooks=1, num_embeddings=6, scale=0.3, **kwargs):
@@ -31,31 +33,12 @@ def small(num_codebooks=1, num_embeddings=6, scale=0.3, **kwargs):
         **kwargs,
     }
     density = PixelCNN(num_embeddings, num_codebooks=num_codebooks, **config)
-    density.build()
-    rng = np.random.default_rng(3)
-    for v in density.trainable_variables:
-        v.assign(v + scale * rng.normal(size=v.shape))
-    return density
-
-
-def random_context(batch, grid=(SIZE, SIZE)):
-    rng = np.random.default_rng(1)
-    local = [batch, grid[0] // 2, grid[1] // 2, 6]
-    return {
-        "global": tf.constant(rng.normal(size=[batch, 4]), tf.float32),
-        "local": tf.constant(rng.normal(size=local), tf.float32),
-    }
+    return perturbed(density, scale, seed=3)
 
 
 def shape_of(density, batch, grid=(SIZE, SIZE)):
     groups = density.num_codebooks
     return (batch, *grid, groups) if groups > 1 else (batch, *grid)
-
-
-def random_codes(density, batch, grid=(SIZE, SIZE)):
-    rng = np.random.default_rng(0)
-    shape = shape_of(density, batch, grid)
-    return rng.integers(0, density.num_embeddings, shape, dtype=np.int32)
 
 
 # Cached equals naive ----------------------------------------------------------
@@ -65,19 +48,7 @@ def random_codes(density, batch, grid=(SIZE, SIZE)):
 @pytest.mark.parametrize("num_codebooks", [1, 3])
 def test_cached_logits_equal_naive_ones(num_codebooks, jit_compile):
     density = small(num_codebooks, num_layers=4, **CONDITIONAL)
-    grid = (6, 10)
-    codes = random_codes(density, 2, grid)
-    context = random_context(2, grid)
-    naive = tf.function(
-        density.logits, jit_compile=jit_compile, autograph=False
-    )
-    cached = tf.function(
-        density._cached_logits, jit_compile=jit_compile, autograph=False
-    )
-    expected = naive(codes, context)
-    assert np.std(expected) > 0.5
-    result = cached(codes, context)
-    np.testing.assert_allclose(result, expected, atol=1e-5, rtol=0)
+    check_cached_equals_naive(density, (6, 10), jit_compile)
 
 
 def test_cached_logits_equal_naive_ones_in_a_deep_net():
@@ -103,7 +74,7 @@ def test_cached_samples_equal_naive_ones_for_20_seeds(
     num_codebooks, jit_compile
 ):
     density = small(num_codebooks, **CONDITIONAL)
-    context = random_context(2)
+    context = random_context(density, 2)
     repeated = {k: tf.concat([v] * 20, axis=0) for k, v in context.items()}
     naive = NaiveSampler(density, repeated, jit_compile=jit_compile)
     cached = tf.function(
@@ -128,7 +99,7 @@ def test_filtered_samples_equal_naive_ones():
 
 def test_eager_graph_xla_and_batches_agree():
     density = small(2, **CONDITIONAL)
-    context = random_context(3)
+    context = random_context(density, 3)
     eager = density.sample(context=context, seed=4)
     assert eager.dtype == tf.int32
     assert eager.shape == (3, SIZE, SIZE, 2)
@@ -157,7 +128,7 @@ def test_statelessness_and_fresh_seeds():
 
 def test_repeated_eager_calls_reuse_the_graph():
     density = small(**CONDITIONAL)
-    context = random_context(1)
+    context = random_context(density, 1)
     for i in range(5):
         density.sample(1 + i, context, seed=i, temperature=0.1 * i)
     (graph,) = density._graphs._made.values()
@@ -170,7 +141,7 @@ def test_other_options_do_not_trace_another_graph():
     for i, (top_k, top_p) in enumerate(
         itertools.product([None, 1, 3, 9], [None, 0.2, 0.7, 1.0])
     ):
-        context = random_context(1 + i % 3)
+        context = random_context(density, 1 + i % 3)
         options = {"top_k": top_k, "top_p": top_p, "temperature": 0.1 * i}
         codes = density.sample(context=context, seed=i, **options)
         if i in (5, 14):  # what one graph draws is what each would have
@@ -194,7 +165,7 @@ def test_graphs_of_other_grids_make_room():
 
 def test_cached_logits_in_bfloat16():
     density = small(2, scale=0.1, dtype="mixed_bfloat16", **CONDITIONAL)
-    context = random_context(2)
+    context = random_context(density, 2)
     codes = density.sample(context=context, seed=1)
     assert codes.dtype == tf.int32
     logits = density.logits(codes, context)
@@ -344,14 +315,15 @@ def test_completion_conditions_on_all_that_was_before():
 
 def test_num_samples_and_grids():
     density = small(**CONDITIONAL)
-    assert density.sample(context=random_context(3)).shape[0] == 3
-    one = random_context(1)
+    assert density.sample(context=random_context(density, 3)).shape[0] == 3
+    one = random_context(density, 1)
     samples = density.sample(4, one, seed=0)
     assert samples.shape == (4, SIZE, SIZE)
     repeated = {k: tf.repeat(v, 4, axis=0) for k, v in one.items()}
     np.testing.assert_array_equal(density.sample(4, repeated, seed=0), samples)
     grid = (4, 6)
-    assert density.sample(context=random_context(2, grid)).shape == (2, *grid)
+    context = random_context(density, 2, grid)
+    assert density.sample(context=context).shape == (2, *grid)
     density = small()
     assert density.sample().shape == (1, SIZE, SIZE)
     assert density.sample(2, event_shape=grid).shape == (2, *grid)
@@ -359,14 +331,7 @@ def test_num_samples_and_grids():
 
 def test_saved_model_with_dynamic_arguments(tmp_path):
     density = small(2, **CONDITIONAL)
-    draw = exported_sampler(density, tmp_path)
-    for batch, temperature, grid in [(1, 0.0, (4, 4)), (3, 0.9, (8, 6))]:
-        context = random_context(1, grid)
-        expected = density.sample(
-            batch, context, temperature=temperature, seed=9
-        )
-        received = draw(batch, temperature, 9, context)
-        np.testing.assert_array_equal(received, expected)
+    check_exported_sampler(density, tmp_path)
 
 
 # Errors -----------------------------------------------------------------------
@@ -421,6 +386,7 @@ def test_errors(arguments, message):
 
 
 def test_batches_of_the_context_must_fit():
+    density = small(**CONDITIONAL)
     with pytest.raises(ValueError, match="must have a batch of 1 or of") as e:
-        small(**CONDITIONAL).sample(3, random_context(2))
+        density.sample(3, random_context(density, 2))
     assert "Received: " in str(e.value)
