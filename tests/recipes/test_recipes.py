@@ -2,8 +2,10 @@
 
 import pathlib
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from support import small
 from support.levels import LARGE
@@ -180,6 +182,27 @@ def test_learning_rate_warms_up_and_decays():
     rates = [float(schedule(step)) for step in (0, 5, 10, 55, 100)]
     expected = [0, 5e-3, 1e-2, (1e-2 + 1e-4) / 2, 1e-4]
     np.testing.assert_allclose(rates, expected, rtol=1e-5)
+
+
+def test_kernels_decay_apart_from_the_gradient():
+    """Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2."""
+    training = small.recipe().training
+    training.update(
+        steps=100, warmup_steps=0, learning_rate=0.1, weight_decay=0.5
+    )
+    names = "kernel", "depthwise_kernel", "bias", "embeddings", "log_scale"
+    weights = [keras.Variable([2.0, -4.0], name=name) for name in names]
+    optimizer = building.make_optimizer(training)
+    # No gradient, then Adam's first step, of the rate, beside the decay.
+    optimizer.apply([tf.zeros(2)] * 5, weights)
+    for weight in weights[:2]:
+        np.testing.assert_allclose(weight, [1.9, -3.8], rtol=1e-5)
+    for weight in weights[2:]:
+        np.testing.assert_array_equal(weight, [2.0, -4.0])
+    optimizer = building.make_optimizer(training)
+    optimizer.apply([tf.constant([3.0, -3.0])], weights[:1])
+    decayed = np.array([1.9, -3.8]) * (1 - 0.5 * 0.1)
+    np.testing.assert_allclose(weights[0], decayed - [0.1, -0.1], rtol=1e-5)
 
 
 def test_speech_of_two_codebooks():

@@ -30,6 +30,7 @@ BAD = {
     "training.final_learning_rate": ((math.nan, -1.0), "at least 0"),
     "training.warmup_steps": ((-1,), "at least 0"),
     "training.clip_norm": ((0.0, math.nan, -1.0), "above 0, or None"),
+    "training.weight_decay": ((-1.0, math.nan), "at least 0, or None"),
     "training.steps_per_epoch": ((0,), "at least 1"),
     "training.checkpoint_minutes": ((math.nan, -1.0), "at least 0"),
     "prior_training.steps": ((0,), "at least 1"),

@@ -176,13 +176,14 @@ def test_keras_own_meaning_holds_where_nothing_is_set():
     assert_equal(values(model), weights, rtol=0)
 
 
-def test_averages_of_bfloat16_weights_are_refused_first(tmp_path):
+@pytest.mark.parametrize("key", ["ema_momentum", "weight_decay"])
+def test_changes_that_bfloat16_rounds_away_are_refused_first(key, tmp_path):
     """Before the autoencoder is trained, which has none."""
     small.write_data(tmp_path)
     config = small.recipe(num_classes=2)
     config.dtype_policy = "bfloat16"
-    config.prior_training.ema_momentum = 0.9
-    message = "would not move.*prior_training.ema_momentum=0.9"
+    config.prior_training[key] = 0.9
+    message = f"would not move.*prior_training.{key}=0.9"
     with pytest.raises(ValueError, match=message):
         run.train(config, tmp_path / "work", str(tmp_path))
 

@@ -11,6 +11,9 @@ from vqvae_tf.runtime.adam import Adam
 from vqvae_tf.utils.code_sizes import as_argument
 from vqvae_tf.utils.messages import first_line
 
+# Matches names of variables that are no kernels.
+_NO_KERNEL = r"^(?!.*kernel)"
+
 
 def make(
     config: ConfigDict, section: str, **overrides: object
@@ -126,7 +129,9 @@ def make_optimizer(training: ConfigDict) -> keras.optimizers.Optimizer:
     """Returns Adam with a linear warm-up and a cosine decay.
 
     With `ema_momentum` it also keeps moving averages of the weights, which
-    `training.averaging` puts in place.
+    `training.averaging` puts in place. `weight_decay` is decoupled from the
+    gradient (arXiv:1711.05101) and of kernels alone: biases, norms, embeddings
+    and learned scales keep their size.
     """
     # Keras computes in the dtype of the weights. In bfloat16 0.999 rounds to 1,
     # so that the bias correction would make every step 0.
@@ -140,11 +145,14 @@ def make_optimizer(training: ConfigDict) -> keras.optimizers.Optimizer:
         warmup_steps=training.warmup_steps,
     )
     momentum = training.ema_momentum
-    return Adam(
+    optimizer = Adam(
         schedule,
         beta_2=beta_2,
+        weight_decay=training.weight_decay or None,
         global_clipnorm=training.clip_norm,
         use_ema=momentum is not None,
         ema_momentum=momentum or 0.0,
         ema_of_run=True,
     )
+    optimizer.exclude_from_weight_decay(var_names=[_NO_KERNEL])
+    return optimizer

@@ -114,6 +114,7 @@ _TRAINING = {
     "warmup_steps": COUNT,
     "final_learning_rate": real(0),
     "clip_norm": real(above=0).or_none(),
+    "weight_decay": real(0).or_none(),
     "ema_momentum": real(above=0, below=1).or_none(),
     "steps_per_epoch": SIZE,
     "checkpoint_minutes": real(0),

@@ -106,6 +106,8 @@ def training(**items: object) -> ConfigDict:
         warmup_steps=100,
         final_learning_rate=1e-5,
         clip_norm=None,
+        # The share of a kernel's size that a step takes off, over its rate.
+        weight_decay=None,
         # Of the weights' moving averages, which are used after the last step.
         ema_momentum=None,
         steps_per_epoch=500,

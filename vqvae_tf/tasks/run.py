@@ -114,23 +114,19 @@ def _with_policy(config, workdir):
     # A copy, which can be changed even if the original is frozen.
     config = ConfigDict(config).copy_and_resolve_references()
     config.dtype_policy = policy
-    _check_averages(config)
+    if policy == "bfloat16":
+        _check_small_changes(config)
     return config
 
 
-def _check_averages(config):
-    """Raises ValueError for averages of weights in bfloat16."""
-    averaged = [
-        name
-        for name, section in config.items()
-        if isinstance(section, ConfigDict)
-        and section.get("ema_momentum") is not None
-    ]
-    if averaged and config.dtype_policy == "bfloat16":
-        raise ValueError(
-            "Averages of weights in bfloat16 would not move, since small "
-            "differences are rounded away. Received: dtype_policy "
-            f'"bfloat16", {averaged[0]}.ema_momentum='
-            f"{config[averaged[0]].ema_momentum}. Use "
-            '"mixed_bfloat16", or ema_momentum=None.'
-        )
+def _check_small_changes(config):
+    """Raises ValueError for what changes bfloat16 weights by too little."""
+    for name, section in config.items():
+        for key in ("ema_momentum", "weight_decay"):
+            if isinstance(section, ConfigDict) and section.get(key):
+                raise ValueError(
+                    "Averages of weights in bfloat16, and weights that decay, "
+                    "would not move, since small differences are rounded "
+                    f'away. Received: dtype_policy "bfloat16", {name}.{key}='
+                    f'{section[key]}. Use "mixed_bfloat16", or {key}=None.'
+                )
