@@ -10,6 +10,9 @@ import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+# Where figures are kept.
+DOCS = pathlib.Path(__file__).resolve().parents[1] / "docs"
+
 
 def parser(text: str, **options) -> argparse.ArgumentParser:
     """Returns a parser that shows `text` as it is.

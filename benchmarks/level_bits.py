@@ -15,7 +15,6 @@ should run beside it.
 
 import functools
 import json
-import pathlib
 
 import command
 import keras
@@ -31,7 +30,7 @@ from vqvae_tf.runtime.adam import Adam
 from vqvae_tf.tasks.levels import recipe
 from vqvae_tf.utils.paths import expand
 
-FOLDER = pathlib.Path(__file__).resolve().parents[1] / "docs/levels"
+FOLDER = command.DOCS / "levels"
 
 
 def contexts_of(config, codes, labels, level, sees_above):

@@ -12,7 +12,6 @@ pictures whose lower half or middle it has completed.
 """
 
 import json
-import pathlib
 import statistics
 import time
 
@@ -30,7 +29,7 @@ from vqvae_tf.tasks.pictures import recipe as pictures
 from vqvae_tf.tasks.pictures.sheets import readable, sample_sheet
 from vqvae_tf.utils.paths import expand
 
-FOLDER = pathlib.Path(__file__).resolve().parents[1] / "docs/prior_samples"
+FOLDER = command.DOCS / "prior_samples"
 BATCH, RUNS = 50, 3
 COMPLETED = 8  # pictures of a sheet
 

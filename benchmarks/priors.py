@@ -19,7 +19,6 @@ prior_samples.py. Nothing should run beside it.
 import functools
 import json
 import math
-import pathlib
 import time
 
 import command
@@ -41,7 +40,7 @@ from vqvae_tf.utils.code_levels import from_arrays
 from vqvae_tf.utils.code_sizes import as_argument
 from vqvae_tf.utils.paths import expand
 
-FOLDER = pathlib.Path(__file__).resolve().parents[1] / "docs/priors"
+FOLDER = command.DOCS / "priors"
 # One of so many blocks of training pictures chooses the weights.
 SHARE = 20
 EPOCH = 100  # steps between two looks at these

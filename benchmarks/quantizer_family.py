@@ -15,7 +15,6 @@ of the test pictures chooses anything.
 """
 
 import json
-import pathlib
 import resource
 import subprocess
 import sys
@@ -34,7 +33,7 @@ from vqvae_tf.runtime.adam import Adam
 from vqvae_tf.utils import units
 from vqvae_tf.utils.paths import expand
 
-FOLDER = pathlib.Path(__file__).resolve().parents[1] / "docs/quantizer_family"
+FOLDER = command.DOCS / "quantizer_family"
 BATCH, DIM = 32, 64
 # Enough for an order, not for the best figure: the prior sees each grid once.
 PRIOR_STEPS, PRIOR_BATCH, PRIOR_CHANNELS = 1000, 32, 32

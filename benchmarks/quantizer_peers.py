@@ -13,7 +13,6 @@ compute the same is what tests/quantizers/test_peers.py shows.
 
 import json
 import math
-import pathlib
 import statistics
 
 import command
@@ -24,7 +23,7 @@ import timing
 
 from vqvae_tf import quantizers
 
-FILE = pathlib.Path(__file__).resolve().parents[1] / "docs/quantizer_speed.json"
+FILE = command.DOCS / "quantizer_speed.json"
 N, K, D = 65_536, 1_024, 64
 COMMITMENT = peers.COMMITMENT_COST
 LEVELS = (8, 5, 5, 5)  # 1,000 codes, as in the paper

@@ -14,7 +14,6 @@ each of --seeds, and docs/semantic_ids.json gets an entry for each.
 
 import collections
 import json
-import pathlib
 import time
 
 import command
@@ -27,7 +26,7 @@ from vqvae_tf import data
 from vqvae_tf.quantizers import ResidualQuantizer, VectorQuantizerEMA, usage
 from vqvae_tf.utils.paths import expand
 
-FILE = pathlib.Path(__file__).resolve().parents[1] / "docs/semantic_ids.json"
+FILE = command.DOCS / "semantic_ids.json"
 SPLITS = {"train": "train[:45000]", "validation": "train[45000:]"}
 SIDE = 2  # latents are averaged over SIDE x SIDE parts of a picture
 
