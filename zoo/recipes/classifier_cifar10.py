@@ -11,10 +11,12 @@ def get_config():
     config.name = "classifier_cifar10"
     # Crops of pictures that are enlarged by up to a quarter.
     config.data.update(image_size=32, num_classes=10, resize_range=(32, 40))
-    config.network.update(stage_channels=(32, 64, 128), dropout=0.1)
+    config.network.update(
+        stage_channels=(32, 64, 128), first_stride=2, dropout=0.1
+    )
     config.classifier.update(name="PictureClassifier", label_smoothing=0.1)
     config.training.update(
-        steps=8_000,
+        steps=7_000,
         batch_size=64,
         learning_rate=2e-3,
         clip_norm=1.0,

@@ -22,7 +22,7 @@ def get_config():
     config.network.update(
         stage_channels=(32, 64, 96, 128), first_stride=4, dropout=0.2
     )
-    config.training.update(steps=6_000, batch_size=32)
+    config.training.update(steps=4_500, batch_size=32)
     config.card.update(
         summary="A small residual network that names 50 classes of fruit and "
         "vegetables, in whose 128 features sets of 128x128 photos can be "
