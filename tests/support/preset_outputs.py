@@ -13,6 +13,7 @@ import sys
 import numpy as np
 
 from vqvae_tf import presets, recipes
+from vqvae_tf.models import PictureClassifier
 from vqvae_tf.samples.clips import sample_clips
 from vqvae_tf.samples.voices import sample_voices
 from vqvae_tf.tasks.card_samples import known_images
@@ -27,6 +28,12 @@ def answers(name, count):
         found = _speech(model, count)
     elif name.startswith("video"):
         found = _video(model, count)
+    elif isinstance(model, PictureClassifier):
+        images = _images(name, count)
+        found = {
+            "features": model.features(images),
+            "probabilities": model.probabilities(images),
+        }
     elif model.prior is not None:
         found = _generator(model, _images(name, count))
     else:

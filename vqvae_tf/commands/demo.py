@@ -15,7 +15,7 @@ from vqvae_tf.evaluation import pictures as evaluation
 from vqvae_tf.evaluation.figures import table
 from vqvae_tf.export.saved_model import export
 from vqvae_tf.media import sheets
-from vqvae_tf.models import LatentGenerator, VideoGenerator
+from vqvae_tf.models import LatentGenerator, PictureClassifier, VideoGenerator
 from vqvae_tf.samples.clips import known_frames, sample_clips
 from vqvae_tf.samples.photos import sample_pictures
 from vqvae_tf.tasks import speech, two_levels, video
@@ -95,6 +95,8 @@ def _sample(output, outputs):
             continue
         start = time.monotonic()
         model = presets.load(name)
+        if isinstance(model, PictureClassifier):
+            continue  # it makes no pictures
         if previews.can_sample(model):
             file, sheet, said = _samples_of(name, model)
         else:
