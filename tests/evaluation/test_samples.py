@@ -194,6 +194,11 @@ def test_accuracy_by_hand():
     assert figures["accuracy"] == pytest.approx(right.mean())
     bits = -np.log2(p[np.arange(8), labels]).mean()
     assert figures["class_bits"] == pytest.approx(bits, rel=1e-5)
+    assert "group_accuracy" not in figures
+    # Where all classes are of one group, no name is wrong.
+    same = evaluation.accuracy(by_red, found, groups=[4] * p.shape[-1])
+    assert same["group_accuracy"] == 1.0
+    assert same["accuracy"] == figures["accuracy"] < 1.0
 
 
 # Networks ---------------------------------------------------------------------

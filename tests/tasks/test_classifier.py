@@ -49,6 +49,13 @@ def test_what_was_trained(folder):
     assert "A classifier of 16x16 pictures into 2 classes" in text
 
 
+def test_classes_without_a_group_are_refused():
+    config = recipe()
+    config.data.class_groups = [0, 1, 1]
+    with pytest.raises(ValueError, match="class_groups must have a number"):
+        recipes.check_recipe(config)
+
+
 def test_its_figures_are_measured_again(folder, capsys):
     words = [folder / "run" / "preset", f"--data_dir={folder}"]
     assert run("evaluate", *words) == 0

@@ -251,6 +251,7 @@ def accuracy(
     probabilities: Callable[[tf.Tensor], tf.Tensor],
     batches: Iterable,
     progress: bool = False,
+    groups: Sequence[int] | None = None,
 ) -> dict[str, float]:
     """Measures a classifier on data, each example counted once.
 
@@ -258,30 +259,37 @@ def accuracy(
         probabilities: maps pictures to float32 `[batch, classes]`.
         batches: as for `statistics.examples`, with one-hot classes.
         progress: show a progress bar, where stderr is a terminal.
+        groups: as for `evaluate`.
 
     Returns:
         A dict: `examples`; `accuracy`, the share of right names, and
         `accuracy_error`, half of its 95 % interval; `class_bits`, the mean of
-        -log2 of the probability of the right class.
+        -log2 of the probability of the right class; with groups
+        `group_accuracy`, the share of names of the right group.
     """
-    right, bits = [], []
+    right, bits, of_group = [], [], []
     for x, context, count in examples(batches, progress):
         found = np.asarray(probabilities(x), np.float64)[:count]
         labels = context["global"].numpy()[:count].argmax(-1)
-        right.append(found.argmax(-1) == labels)
+        right.append(_named_rightly(found, labels, None))
+        of_group.append(_named_rightly(found, labels, groups))
         of_label = found[np.arange(count), labels]
         bits.append(-np.log2(np.maximum(of_label, 1e-30)))
     right, bits = np.concatenate(right), np.concatenate(bits)
-    return {
+    figures = {
         "examples": len(right),
         "accuracy": float(right.mean()),
         "accuracy_error": half_interval(right),
         "class_bits": float(bits.mean()),
     }
+    if groups is not None:
+        figures["group_accuracy"] = float(np.concatenate(of_group).mean())
+    return figures
 
 
 CLASSIFIER_FIGURES = (
     Figure("accuracy", "classes named rightly", "", 4, 3e-3),
     Figure("accuracy_error", "half of its 95 % interval", "", 4, 1e-3),
+    Figure("group_accuracy", "kinds named rightly", "", 4, 3e-3),
     Figure("class_bits", "-log2 of the right class", "bits", 3, 1e-2),
 )

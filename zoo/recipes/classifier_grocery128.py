@@ -8,6 +8,13 @@ each class.
 
 from vqvae_tf.recipes import find_recipe, read_recipe
 
+# The kind of each class, of 34: classes of apples are one kind, for example.
+KINDS = [
+    *(0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14),
+    *(15, 15, 15, 15, 16, 17, 18, 19, 20, 21, 22, 23, 23, 23),
+    *(24, 24, 24, 24, 25, 26, 27, 28, 28, 28, 29, 30, 31, 32, 32, 32, 33),
+]
+
 
 def get_config():
     config = read_recipe(find_recipe("classifier_cifar10"))
@@ -18,6 +25,7 @@ def get_config():
         num_classes=50,
         resize_range=(128, 176),
         resize_filter="random",
+        class_groups=KINDS,
     )
     config.network.update(
         stage_channels=(32, 64, 96, 128), first_stride=4, dropout=0.2

@@ -12,8 +12,13 @@ from vqvae_tf.recipes import find_recipe, read_recipe
 def get_config():
     config = read_recipe(find_recipe("vqvae2_cifar10"))
     config.name = "vqvae2_grocery128"
+    classifier = read_recipe(find_recipe("classifier_grocery128"))
     config.data.update(
-        source="folder", image_size=128, num_classes=50, resize_range=(128, 160)
+        source="folder",
+        image_size=128,
+        num_classes=50,
+        resize_range=(128, 160),
+        class_groups=classifier.data.class_groups,
     )
     config.training.update(
         steps=20_000, batch_size=8, crop_size=64, learning_rate=6e-4

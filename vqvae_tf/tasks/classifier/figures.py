@@ -17,4 +17,6 @@ def measure(
     """Measures a classifier; see `tasks.measure` and `samples.accuracy`."""
     batches = eval_batches(description, description["eval_split"], data_dir)
     network = of_classifier(model, "the classifier")
-    return evaluation.accuracy(network.probabilities, batches, progress)
+    return evaluation.accuracy(
+        network.probabilities, batches, progress, description["class_groups"]
+    )

@@ -30,6 +30,7 @@ def check(config: ConfigDict) -> None:
             f"{config.classifier.name!r}, data.num_classes="
             f"{config.data.num_classes!r}."
         )
+    pictures.check_groups(config)
 
 
 def make_autoencoder(config: ConfigDict) -> PictureClassifier:

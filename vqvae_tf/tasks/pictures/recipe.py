@@ -121,6 +121,12 @@ def check_samples(config: ConfigDict) -> None:
             f"Received: data.feature_network={options.feature_network!r} "
             "without prior.name."
         )
+    check_groups(config)
+
+
+def check_groups(config: ConfigDict) -> None:
+    """Raises ValueError unless every class has a group, if any has."""
+    options = config.data
     groups = options.class_groups
     if groups is not None and len(groups) != options.num_classes:
         raise ValueError(
