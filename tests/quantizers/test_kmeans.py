@@ -304,6 +304,27 @@ def test_each_stage_of_a_residual_quantizer_clusters_what_is_left():
     assert left[2] < 0.7 * left[1] < 0.7**2 * left[0]
 
 
+@pytest.mark.parametrize("beam_size", [1, 2])
+def test_a_stage_gathers_once_those_before_it_have_their_codebooks(beam_size):
+    """Of an initial codebook they would leave whole latents."""
+    x = latents(64 * K)
+    size = KMeans().size(K)
+    batches = np.split(x, 64 * K // (size // 4))
+    stage = VectorQuantizerEMA(K, D, initialization="kmeans", decay=0.999)
+    layer = ResidualQuantizer(stage, 3, beam_size=beam_size)
+    started = []
+    for batch in batches[:12]:
+        layer(batch, training=True)
+        started.append([bool(each.has_started()) for each in layer.stages])
+    # Each gathers four batches, from the step on that the one before began.
+    assert [row.count(True) for row in zip(*started)] == [9, 6, 3]
+    left = [
+        np.mean((x - layer.decode(layer.encode(x)[:, : n + 1])) ** 2)
+        for n in range(3)
+    ]
+    assert left[2] < 0.8 * left[1] < 0.8**2 * left[0]
+
+
 # Options ----------------------------------------------------------------------
 
 

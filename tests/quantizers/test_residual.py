@@ -7,10 +7,12 @@ import tensorflow as tf
 
 from support import quantizer_oracle as oracle, small
 from support.harness import saved_and_loaded, two_replicas
-from support.quantizer_harness import run_quantizer_test
+from support.quantizer_harness import check_replicas, run_quantizer_test
 from vqvae_tf.quantizers import (
+    BSQ,
     FSQ,
     LFQ,
+    GroupedQuantizer,
     ResidualQuantizer,
     SimVQ,
     VectorQuantizer,
@@ -51,11 +53,10 @@ def by_hand(layer, x):
     return np.stack(codes, -1), rests, sums[1:]
 
 
-def maker(cls, **arguments):
+def maker(cls, dropout=0.0, **arguments):
     def make(**kwargs):
-        options = {k: kwargs.pop(k) for k in ("dropout",) if k in kwargs}
         stage = cls(**arguments, dtype=kwargs.get("dtype"))
-        return ResidualQuantizer(stage, N, **options, **kwargs)
+        return ResidualQuantizer(stage, N, dropout, **kwargs)
 
     return make
 
@@ -207,6 +208,33 @@ def test_stages_that_are_dropped_count_nothing_and_learn_nothing():
         assert used <= set(np.asarray(codes)[..., i].ravel())
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_loss_of_a_stage_is_a_mean_over_all_examples(masked):
+    """Not over those that keep it, of which a few would count much."""
+    layer = spread(residual(dropout=1.0))
+    x = latents(20)[:, tf.newaxis]
+    mask = np.arange(20) % 3 > 0 if masked else np.ones(20, bool)
+    given = dict(mask=mask) if masked else {}
+    _, codes = layer(x, training=True, return_codes=True, **given)
+    codes, expected = np.asarray(codes)[:, 0], 0.0
+    rest = np.float64(x)[:, 0]
+    for i, stage in enumerate(layer.stages):
+        kept = codes[:, i] >= 0
+        found = np.float64(stage.codebook)[np.maximum(codes[:, i], 0)]
+        squares = np.mean((rest - found) ** 2, axis=-1)
+        expected += 1.25 * np.sum(squares * kept * mask) / np.sum(mask)
+        rest = rest - found * kept[:, None]
+    np.testing.assert_allclose(tf.add_n(layer.losses), expected, rtol=1e-5)
+
+
+def test_a_frozen_layer_drops_nothing():
+    layer = spread(residual(dropout=1.0))
+    layer.trainable = False
+    x = latents(9)[:, tf.newaxis]
+    _, codes = layer(x, training=True, return_codes=True)
+    assert np.all(codes >= 0)
+
+
 def test_two_replicas_drop_what_one_does():
     one, two = residual(dropout=0.7), None
     spread(one)
@@ -220,15 +248,29 @@ def test_two_replicas_drop_what_one_does():
             context = tf.distribute.get_replica_context()
             first = context.replica_id_in_sync_group == 0
             part = x[:5] if first else x[5:]
-            return two(part, training=True, return_codes=True)[1]
+            _, codes = two(part, training=True, return_codes=True)
+            return codes, tf.add_n(two.losses)
 
         return two_replicas().run(run)
 
     for _ in range(2):
         _, expected = one(x, training=True, return_codes=True)
-        parts = two_replicas().experimental_local_results(on_both(x))
+        parts, losses = (
+            two_replicas().experimental_local_results(each)
+            for each in on_both(x)
+        )
         np.testing.assert_array_equal(np.concatenate(parts), expected)
         assert np.any(expected < 0)
+        loss = tf.add_n(one.losses)
+        np.testing.assert_allclose(np.mean(losses), loss, rtol=1e-5)
+
+
+def test_two_replicas_that_drop_stages_learn_as_one_does():
+    """Other numbers of examples keep a stage on each of them."""
+    make = maker(
+        VectorQuantizerEMA, dropout=1.0, num_embeddings=K, embedding_dim=D
+    )
+    check_replicas(make, tf.reshape(latents(60), [10, 6, D]))
 
 
 # Stages -----------------------------------------------------------------------
@@ -270,6 +312,32 @@ def test_stages_of_several_kinds():
 def test_stages_that_are_refused(stages, count, message):
     with pytest.raises(ValueError, match=message):
         ResidualQuantizer(stages, count)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [ResidualQuantizer, lambda parts: GroupedQuantizer(parts)],
+    ids=["stages", "groups"],
+)
+def test_one_quantizer_twice_is_refused(make):
+    stage = VectorQuantizer(K, D)
+    with pytest.raises(ValueError, match="the same one twice.*shared=True"):
+        make([stage, VectorQuantizer(K, D), stage])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **options: FSQ([8, 8], **options),
+        lambda **options: LFQ(4, **options),
+        lambda **options: BSQ(4, **options),
+        lambda **options: SimVQ(8, 4, **options),
+    ],
+)
+def test_groups_of_what_has_one_codebook_are_made_by_another_layer(make):
+    with pytest.raises(ValueError, match=r"Use GroupedQuantizer\("):
+        make(num_codebooks=2)
+    assert make(num_codebooks=1).num_codebooks == 1
 
 
 def test_a_model_with_it_is_trained_saved_and_sampled():

@@ -66,7 +66,7 @@ def run_quantizer_test(
     _check_saving(make, layer, x)
     for policy in POLICIES:
         _check_policy(make, policy, x, identity_gradient)
-    _check_replicas(make, x)
+    check_replicas(make, x)
 
 
 def _plain(value):
@@ -346,7 +346,7 @@ def _functional(layer, inputs):
 # Replicas ---------------------------------------------------------------------
 
 
-def _check_replicas(make, x):
+def check_replicas(make, x):
     """Two replicas with half a batch each are one with all of it."""
     strategy, half = two_replicas(), len(x) // 2
     one = make()

@@ -94,6 +94,11 @@ class CodebookSteps(Quantizer):
             self._gather(z, weights, num_stages)
         return candidates
 
+    def has_started(self) -> bool | tf.Tensor:
+        if not self._clusters or not self.trainable:
+            return True
+        return self.num_gathered >= self.gathered.shape[1]
+
     def _candidates(self, z, weights):
         z, weights = self._pooled(tf.stop_gradient(z), weights)
         seed = self._seed_of_step()

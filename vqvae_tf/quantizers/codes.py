@@ -82,6 +82,9 @@ class Codes:
         quantized = tf.reshape(quantized, shape)
         return of_shape(quantized, codes.shape[:-1] + (self.channels,))
 
+    # Whether a code of -1 leaves out its codebook, not the whole position.
+    leaves_out_codes = False
+
     def vectors(self, codes: tf.Tensor) -> tf.Tensor:
         """Returns the latents `[N, channels]` of codes, int32 `[G, N]`.
 

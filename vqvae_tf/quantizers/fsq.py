@@ -9,11 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.quantizers.base import Quantizer
+from vqvae_tf.quantizers.parts import check_implied, check_one_codebook
 from vqvae_tf.utils.checks import check_choice, check_positive
 
 # How latents are scaled before tanh: 2 sigmoid(1.6 z) - 1 is tanh(0.8 z).
 _BOUNDS = {"tanh": 1.0, "sigmoid": 0.8}
-# Codes are counted in float32, which is exact up to here.
+# The usage metric has a number for each code.
 MAX_CODES = 2**24
 
 
@@ -27,11 +28,14 @@ class FSQ(Quantizer):
 
     With h = (L - 1)(1 + 1e-3) / 2 and o = 1/2 for even L, else 0:
 
-        b = h tanh(z + atanh(o / h)) - o        (arXiv:2309.15505, section 3.1)
+        b = h tanh(z + atanh(o / h)) - o
         quantized = round(b) / floor(L / 2)
 
-    so a latent of 0 becomes 0, and an even L has one value more below 0 than
-    above. `symmetric=True` spaces the levels evenly over [-1, 1] instead:
+    is section 3.1 of arXiv:2309.15505 with the margin and the shift of its
+    listing, which has 1 - 1e-3 and tan: as vector-quantize-pytorch corrects
+    them, all L levels can be reached. A latent of 0 becomes 0, and an even L
+    has one value more below 0 than above. `symmetric=True` spaces the levels
+    evenly over [-1, 1] instead:
 
         b = (L - 1)(tanh(z) + 1) / 2,   quantized = 2 round(b) / (L - 1) - 1
 
@@ -85,6 +89,7 @@ class FSQ(Quantizer):
         bound: str = "tanh",
         **kwargs: Any,
     ) -> None:
+        check_one_codebook("FSQ", kwargs)
         self.levels = _check_levels(levels, symmetric)
         super().__init__(math.prod(self.levels), len(self.levels), **kwargs)
         self.symmetric = bool(symmetric)
@@ -169,6 +174,7 @@ class FSQ(Quantizer):
     @property
     def codebook(self) -> tf.Tensor:
         """All quantized vectors, float32 `[K, channels]`."""
+        check_implied(self)
         return self.decode(tf.range(self.num_embeddings))
 
     def _channels_explained(self):

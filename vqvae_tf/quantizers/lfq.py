@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.gradients import mean_squares
+from vqvae_tf.quantizers.parts import check_implied, check_one_codebook
 from vqvae_tf.runtime import replicas
 from vqvae_tf.utils.checks import (
     check_not_negative,
@@ -14,7 +15,7 @@ from vqvae_tf.utils.checks import (
     check_positive,
 )
 
-# Codes are counted in float32, which is exact up to 2^24.
+# The usage metric has a number for each code.
 MAX_BITS = 24
 _TEMPERATURES = (1e-6, 1e6)
 
@@ -46,8 +47,8 @@ class LFQ(Quantizer):
         commitment_cost: float, 0.25 by default.
 
     Attributes:
-        codebook: the corners in the order of their codes, float32 `[2^L, L]`.
-            The first channel is the most significant bit.
+        codebook: the corners in the order of their codes, float32 `[2^L, L]`,
+            for up to 20 bits. The first channel is the most significant bit.
         channels: L.
         num_embeddings: K = 2^L.
 
@@ -80,6 +81,7 @@ class LFQ(Quantizer):
         commitment_cost: float = 0.25,
         **kwargs: Any,
     ) -> None:
+        check_one_codebook(type(self).__name__, kwargs)
         bits = check_positive("num_bits", num_bits)
         check_number("num_bits", bits, 1, MAX_BITS, f"in 1..{MAX_BITS}")
         super().__init__(2**bits, bits, **kwargs)
@@ -145,6 +147,7 @@ class LFQ(Quantizer):
     @property
     def codebook(self) -> tf.Tensor:
         """All quantized vectors, float32 `[K, L]`."""
+        check_implied(self)
         return self.decode(tf.range(self.num_embeddings))
 
     def _channels_explained(self):

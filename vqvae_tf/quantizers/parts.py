@@ -8,6 +8,8 @@ import keras
 from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.utils.checks import check_positive
 
+MOST_IMPLIED = 2**20
+
 
 def parts_of(
     name: str,
@@ -46,7 +48,40 @@ def parts_of(
             f"{count_name} is for a single quantizer; a list has as many as it "
             f"has. Received: {len(parts)} with {count_name}={count}."
         )
+    if len({id(part) for part in parts}) < len(parts):
+        raise ValueError(
+            f"{name} must be different quantizers. Received: the same one "
+            f"twice, in {[part.name for part in parts]}. Give it once with "
+            f"{count_name}, to have copies; a ResidualQuantizer can also have "
+            "one codebook for all, with shared=True."
+        )
     return parts
+
+
+def check_implied(quantizer: Quantizer) -> None:
+    """Raises ValueError if an implied codebook is too large to be written."""
+    if quantizer.num_embeddings > MOST_IMPLIED:
+        raise ValueError(
+            "A codebook that is implied is only written out for up to "
+            f"{MOST_IMPLIED:,} codes. Received: a {type(quantizer).__name__} "
+            f"of {quantizer.num_embeddings:,}. Use decode(codes) for the "
+            "vectors of some codes."
+        )
+
+
+def check_one_codebook(quantizer: str, options: dict[str, Any]) -> None:
+    """Raises ValueError for `num_codebooks` of what has one codebook alone.
+
+    Args:
+        quantizer: the class's name.
+        options: further arguments of its constructor.
+    """
+    if options.get("num_codebooks", 1) != 1:
+        raise ValueError(
+            f"{quantizer} has one codebook. Received: num_codebooks="
+            f"{options['num_codebooks']!r}. Use GroupedQuantizer({quantizer}"
+            "(...), num_groups) for groups of channels."
+        )
 
 
 def copied(quantizer: Quantizer, number: int) -> Quantizer:

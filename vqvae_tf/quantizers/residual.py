@@ -35,6 +35,12 @@ class ResidualQuantizer(Quantizer):
     takes them: `decode(codes[..., :n])`. Training with `dropout` makes such
     prefixes good: the bit rate can then be chosen after training.
 
+    Stages need vectors that can become as small as what is left: a codebook
+    of any kind but `distance="cosine"`, whose vectors all have norm 1. FSQ, LFQ
+    and BSQ have vectors of one size as well, and gain little from a second
+    stage. Where k-means gathers latents of several batches, a stage begins once
+    those before it have their codebooks.
+
     Each stage chooses the nearest vector, though another one may leave a rest
     that later stages describe better. With `beam_size` B the best B sums of
     each latent are kept from stage to stage, and the codes are those of the
@@ -60,8 +66,9 @@ class ResidualQuantizer(Quantizer):
             seeds of their own.
         dropout: float in [0, 1], 0 by default: the probability that an example
             is trained with its first n stages only, n uniform in 1..N. The
-            codes of the others are then -1. SoundStream uses 1, the Descript
-            audio codec 0.5.
+            codes of the others are then -1, and their losses 0: that of a
+            stage is a mean over all examples. Not if the layer is frozen.
+            SoundStream uses 1, the Descript audio codec 0.5.
         seed: int, for `dropout`; 0 by default.
         gradient: from the sum of all stages to z, as for `VectorQuantizer`;
             that of the stages themselves is not used.
@@ -131,7 +138,7 @@ class ResidualQuantizer(Quantizer):
     ) -> None:
         if shared:
             stages = check_shared(stages, num_quantizers)
-        stages = _stages(stages, num_quantizers)
+        stages = _stages(stages, num_quantizers, shared)
         first = stages[0]
         sizes = [stage.num_embeddings for stage in stages]
         super().__init__(sizes, first.channels, len(stages), **kwargs)
@@ -168,7 +175,8 @@ class ResidualQuantizer(Quantizer):
         training: bool | None,
         examples: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None, tf.Tensor]:
-        kept = self._kept(z, examples) if training and self.dropout else None
+        learns = bool(training) and self.trainable
+        kept = self._kept(z, examples) if learns and self.dropout else None
         stage_weights = _weights_of_stages(weights, kept, len(self.stages))
         beam = shared = None
         if self.shared:
@@ -180,6 +188,9 @@ class ResidualQuantizer(Quantizer):
         rest, total, codes, counts, losses = z, 0.0, [], [], []
         for i, (stage, own) in enumerate(zip(self.stages, stage_weights)):
             part = stage.to_search_space(rest)
+            share = 1.0 if kept is None else _share(own, weights)
+            if training and shared is None:
+                own = self._once_started(own, i, z)
             code, prepared = (None, None) if beam is None else beam[i]
             if shared is not None:
                 results = shared.quantize(part, own, code)
@@ -196,7 +207,7 @@ class ResidualQuantizer(Quantizer):
             rest = rest - tf.stop_gradient(found)
             codes.append(code)
             counts.append(count)
-            losses.append(loss)
+            losses.append(share * loss)
         if shared is not None:
             shared.learn()
         if self._counts(training):
@@ -209,8 +220,7 @@ class ResidualQuantizer(Quantizer):
     def _kept(self, z, examples):
         """Returns which stages count, float32 `[stages, N]` of 0 and 1."""
         seed = random.fold_in(random.make_seed(self.seed), self.drawn)
-        if self.trainable:
-            self.drawn.assign_add(1)
+        self.drawn.assign_add(1)
         u = random.uniform_rows(
             [examples, 2], seed, replicas.first_row(examples)
         )
@@ -222,6 +232,20 @@ class ResidualQuantizer(Quantizer):
         stages = tf.range(count)[:, tf.newaxis]
         return tf.cast(stages < kept[tf.newaxis], tf.float32)
 
+    def _once_started(self, weights, number, z):
+        """Returns a stage's weights: 0 until all before it have started.
+
+        What they leave of a latent before is no rest, and k-means of the stage
+        would gather whole latents.
+        """
+        started = [stage.has_started() for stage in self.stages[:number]]
+        started = [each for each in started if each is not True]
+        if not started:
+            return weights
+        if weights is None:
+            weights = tf.ones(tf.shape(z)[:1])
+        return weights * tf.cast(tf.reduce_all(started), tf.float32)
+
     def _beam_search(self, z, weights, training=None, kept=None):
         """Returns of each stage its codes `[1, N]`, and what it prepared."""
         beams, prepared = Beams(tf.stop_gradient(z), self.beam_size), []
@@ -229,7 +253,8 @@ class ResidualQuantizer(Quantizer):
             state = None
             if training and stage.trainable and not self.shared:
                 best = stage.to_search_space(beams.rests[:, 0])
-                state = stage.prepare(best, weights[i])
+                own = self._once_started(weights[i], i, z)
+                state = stage.prepare(best, own)
             prepared.append(state)
             every = tf.range(stage.num_embeddings)[tf.newaxis]
             table = tf.stop_gradient(stage.vectors(every))
@@ -252,6 +277,8 @@ class ResidualQuantizer(Quantizer):
         return tf.concat(codes, axis=0)
 
     # Codes to latents -------------------------------------------------------
+
+    leaves_out_codes = True
 
     def look_up(self, codes: tf.Tensor) -> tf.Tensor:
         codes = tf.split(codes, len(self.stages))
@@ -315,9 +342,10 @@ class ResidualQuantizer(Quantizer):
         return cls(**{**config, "stages": stages})
 
 
-def _stages(stages, count):
+def _stages(stages, count, shared):
     """Returns the list of stages, after checks."""
-    stages = parts_of("stages", stages, "num_quantizers", count)
+    if not shared:
+        stages = parts_of("stages", stages, "num_quantizers", count)
     sizes = {(stage.channels, stage.num_codebooks) for stage in stages}
     if len(sizes) > 1 or stages[0].num_codebooks > 1:
         raise ValueError(
@@ -351,6 +379,18 @@ def _check_single(stages):
                 f"Received: {stage.name}, which {kind}. Use stages without "
                 "stages, groups and sampling, or beam_size=1."
             )
+
+
+def _share(own, weights):
+    """Returns the share of all weights that is left to a stage.
+
+    A stage's loss is a mean over the latents that it quantizes; times this, it
+    is over all of the batch, so that few latents do not count more.
+    """
+    whole = tf.cast(tf.size(own), tf.float32)
+    if weights is not None:
+        whole = tf.reduce_sum(weights)
+    return tf.math.divide_no_nan(tf.reduce_sum(own), whole)
 
 
 def _weights_of_stages(weights, kept, count):

@@ -26,6 +26,13 @@ class Shareable:
         """
         return self.search(tf.stop_gradient(z))
 
+    def has_started(self) -> bool | tf.Tensor:
+        """Returns whether the codebook has its initial values.
+
+        True by default; False while latents for them are gathered.
+        """
+        return True
+
     def prepare_shared(
         self, z: tf.Tensor, weights: tf.Tensor | None, num_stages: int
     ) -> Any:

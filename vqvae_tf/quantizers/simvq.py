@@ -12,6 +12,7 @@ from vqvae_tf.quantizers.gradients import (
     mean_squares,
     with_finite_gradient,
 )
+from vqvae_tf.quantizers.parts import check_one_codebook
 from vqvae_tf.utils.checks import check_not_negative, check_positive, check_seed
 
 
@@ -65,6 +66,7 @@ class SimVQ(Quantizer):
         gradient: str = "straight_through",
         **kwargs: Any,
     ) -> None:
+        check_one_codebook("SimVQ", kwargs)
         dim = check_positive("embedding_dim", embedding_dim)
         super().__init__(num_embeddings, dim, **kwargs)
         self.embedding_dim = dim
