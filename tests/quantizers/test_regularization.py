@@ -139,6 +139,21 @@ def test_the_layer_adds_them():
     np.testing.assert_allclose(layer.losses[0], expected, 1e-6)
 
 
+@pytest.mark.parametrize("cls", [VectorQuantizer, VectorQuantizerEMA])
+def test_they_see_the_codebook_before_the_step(cls):
+    options = dict(regularizers=Diversity(1.0, 0.5), commitment_cost=0.0)
+    if cls is VectorQuantizerEMA:
+        options["decay"] = 0.0  # moves at once
+    layer = cls(K, D, **options)
+    layer.build((None, D))
+    layer.set_codebook(values(K, D, seed=3))
+    x = tf.constant(values(20, D, seed=4), tf.float32)
+    layer(x, training=False)
+    expected = sum(layer.losses)
+    layer(x, training=True)
+    np.testing.assert_allclose(sum(layer.losses), expected, rtol=1e-6)
+
+
 def test_a_latent_that_is_not_finite_gives_the_codebook_no_gradient():
     x = values(N, D)
     x[3, 1] = np.nan

@@ -272,13 +272,14 @@ class Quantizer(Codes, Shareable, ReplicaLosses):
         """
         if quantized is None:
             quantized = self.look_up(codes)
-        counts = None
+        # Before the codebook moves: a loss may look at it.
+        loss, counts = self.loss(z, quantized, codes, weights), None
         if self._counts(training):
             counts = lookup.code_counts(codes, self.num_embeddings, weights)
             if learns and training and self.trainable:
                 self.learn(z, codes, counts, weights, prepared)
             self.usage_metric.update_state(counts)
-        return quantized, codes, counts, self.loss(z, quantized, codes, weights)
+        return quantized, codes, counts, loss
 
     def _counts(self, training):
         # A graph without `training` is for inference, such as an export, where
