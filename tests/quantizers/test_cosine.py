@@ -1,5 +1,6 @@
 """Codebooks of directions: the cosine distance."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -61,6 +62,22 @@ def test_averages_are_of_directions():
     )
     layer(x, training=True)
     np.testing.assert_allclose(layer.codebook, expected, 1e-4, 1e-5)
+
+
+def test_a_step_turns_directions_a_little():
+    """Those of vectors as short as 1 / K would turn by any angle."""
+    layer = VectorQuantizer(512, 8, distance="cosine")
+    layer.build((None, 8))
+    before = layer.codebook.numpy()
+    optimizer = keras.optimizers.Adam(1e-3)
+    x = latents(8)
+    with tf.GradientTape() as tape:
+        layer(x, training=True)
+        loss = tf.add_n(layer.losses)
+    weights = layer.trainable_variables
+    optimizer.apply(tape.gradient(loss, weights), weights)
+    cosines = np.sum(before * layer.codebook, axis=-1)
+    assert np.all(cosines > 0.99) and np.any(cosines < 1 - 1e-7)
 
 
 def test_a_latent_of_0_has_a_code():

@@ -75,7 +75,9 @@ class VectorQuantizer(LearnedCodebook):
             and quantized latents have norm 1. With few channels, say 8, it
             keeps many codes in use (arXiv:2110.04627, section 3.2).
         initialization: of the codebook, in the first training steps.
-            "uniform", the default: U(-1/K, 1/K). "data": the latents of the
+            "uniform", the default: U(-1/K, 1/K); for a codebook of directions
+            that is trained by gradient, N(0, 1/d), since a step turns short
+            vectors by any angle. "data": the latents of the
             first training batch (of all replicas). None is used twice, so with
             fewer than K of them some codes keep their random values. "kmeans",
             or a `KMeans` with options of its own: centroids of the latents of
@@ -92,6 +94,8 @@ class VectorQuantizer(LearnedCodebook):
             distinct directions, or your own `CodebookRegularizer`.
         sampling: None, the default, for the nearest code always; or
             `SoftmaxSampling` or `GumbelSoftmax`, which draw codes in training.
+            Not with `gradient="rotation"`, which diverges where the code is far
+            from its latent.
 
     Attributes:
         codebook: float32 `[K, D]`, or `[G, K, D]` with several codebooks; of
@@ -179,6 +183,12 @@ class VectorQuantizer(LearnedCodebook):
         super().build(input_shape)
         if self.sampling is not None:
             self.draws = self._add_state("draws", (), "zeros", dtype="int32")
+
+    def _initializer(self):
+        if self.distance == "euclidean" or not self._trains_codebook:
+            return super()._initializer()
+        size = (self.codebook_dim or self.embedding_dim) ** -0.5
+        return keras.initializers.RandomNormal(0.0, size, self.seed)
 
     def _scaled(self, vectors):
         if self.distance == "euclidean":
