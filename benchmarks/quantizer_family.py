@@ -303,7 +303,9 @@ def table(folder):
 def _line(row, found, cost):
     def mean(key, digits):
         values = [each[key] for each in found]
-        spread = f" ± {np.std(values):.{digits}f}" if len(values) > 1 else ""
+        spread = ""
+        if len(values) > 1:
+            spread = f" ± {np.std(values, ddof=1):.{digits}f}"
         return f"{np.mean(values):.{digits}f}{spread}"
 
     cells = [

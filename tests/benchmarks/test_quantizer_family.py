@@ -42,7 +42,7 @@ def test_a_run(few_pictures, tmp_path):
             {**found, "seed": seed, "mse_over_variance": error},
         )
     line = family.table(tmp_path).splitlines()[2]
-    assert line.startswith(f"| {row} | 12.0 | 0.2000 ± 0.1000 |")
+    assert line.startswith(f"| {row} | 12.0 | 0.2000 ± 0.1414 |")
 
 
 def test_the_error_is_that_of_the_pictures(few_pictures):

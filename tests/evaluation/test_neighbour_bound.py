@@ -104,3 +104,20 @@ def test_a_learned_prior_counts():
 def test_refusals(number, message):
     with pytest.raises(ValueError, match=message):
         neighbour_bound(tiny(5), tf.zeros([1, 4, 4, 3], tf.uint8), number)
+
+
+@pytest.mark.parametrize(
+    "quantizer",
+    [
+        vq.quantizers.FSQ((4, 4)),
+        vq.quantizers.ResidualQuantizer(vq.VectorQuantizer(4, 3), 2),
+    ],
+)
+def test_other_quantizers_are_refused(quantizer):
+    model = vq.VQVAE(
+        vq.Encoder(quantizer.channels, **small.SMALL),
+        quantizer,
+        vq.FactorizedDensity(vq.Decoder(3, **small.SMALL), vq.Gaussian()),
+    )
+    with pytest.raises(ValueError, match="data.neighbour_pictures=0"):
+        neighbour_bound(model, small.pictures(1))

@@ -77,6 +77,12 @@ def test_encode_and_decode(name, tmp_path):
     expected = model.decode(codes).numpy().astype(int)
     assert np.abs(decoded.numpy().astype(int) - expected).max() <= 1
     _check_refused(signatures, quantizer, codes.numpy())
+    if quantizer.leaves_out_codes:
+        fewer = codes.numpy()
+        fewer[..., 1:] = -1
+        decoded = signatures["decode"](codes=tf.constant(fewer))["images"]
+        expected = model.decode(codes[..., :1]).numpy().astype(int)
+        assert np.abs(decoded.numpy().astype(int) - expected).max() <= 1
 
 
 def test_a_prior_of_several_sizes(tmp_path):
@@ -98,7 +104,7 @@ def test_a_prior_of_several_sizes(tmp_path):
 def _check_refused(signatures, quantizer, codes):
     """A code that its codebook does not have, of each codebook."""
     for book, size in enumerate(quantizer.num_codes):
-        for wrong in (-1, size):
+        for wrong in (-2 if quantizer.leaves_out_codes else -1, size):
             given = codes.reshape(-1, quantizer.num_codebooks).copy()
             given[0, book] = wrong
             given = tf.constant(given.reshape(codes.shape))

@@ -59,7 +59,7 @@ def neighbour_bound(
         `neighbours`, the log of the sum.
 
     Raises:
-        ValueError: for `num_nearest` of K or more.
+        ValueError: for `num_nearest` of K or more, and for another quantizer.
 
     Example:
 
@@ -71,6 +71,7 @@ def neighbour_bound(
     """
     autoencoder, prior = model.autoencoder, model.prior
     values = autoencoder.quantizer.num_embeddings
+    _check_quantizer(autoencoder.quantizer)
     num_nearest = check_positive("num_nearest", num_nearest)
     if num_nearest >= values:
         raise ValueError(
@@ -95,6 +96,22 @@ def neighbour_bound(
         total = top + math.log(np.exp(terms - top).sum())  # log sum exp
         found["neighbours"].append(total)
     return {name: np.array(values) for name, values in found.items()}
+
+
+def _check_quantizer(quantizer):
+    """Raises ValueError unless codes are rows of codebooks of one size."""
+    if len(set(quantizer.num_codes)) == 1 and hasattr(quantizer, "codebook"):
+        z = quantizer.to_search_space(tf.zeros([1, quantizer.channels]))
+        groups = quantizer.num_codebooks
+        if len(z.shape) == 3 and z.shape[0] == groups:
+            each = quantizer.num_embeddings * z.shape[-1]
+            if np.size(quantizer.codebook) in (each, groups * each):
+                return
+    raise ValueError(
+        "Neighbours of codes are those in the codebooks of a VectorQuantizer. "
+        f"Received: a model with a {type(quantizer).__name__}; for recipes, "
+        "set data.neighbour_pictures=0."
+    )
 
 
 def _log_joint(autoencoder, prior, x, codes):

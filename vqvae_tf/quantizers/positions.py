@@ -29,7 +29,8 @@ def _check_mask_shape(mask, latents):
     """Raises ValueError unless a mask is `[batch]` or `[batch, ...]`."""
     positions = latents[:-1]
     fits = 1 <= len(mask) <= len(positions) and all(
-        None in pair or pair[0] in (1, pair[1]) for pair in zip(mask, positions)
+        None in (own, size) or own == size or (number and own == 1)
+        for number, (own, size) in enumerate(zip(mask, positions))
     )
     if not fits:
         raise ValueError(

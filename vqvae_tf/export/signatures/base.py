@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.export.signatures.bounds import Bounds, product, within
+from vqvae_tf.quantizers.codes import NO_CODE
 from vqvae_tf.utils.code_sizes import as_argument
 from vqvae_tf.utils.tensor_checks import Condition, checked
 
@@ -168,7 +169,8 @@ class Endpoints:
         Args:
             name: the input's.
             codes: int32 `[B, *grid]`, with a last axis G for G > 1 codebooks.
-            quantizer: the codes' quantizer.
+            quantizer: the codes' quantizer; of stages, codes may be -1, which
+                leaves out a stage.
             kind: the noun for one example.
             factor: the ratio of the data's sizes to those of the codes; by
                 default that of the autoencoder.
@@ -186,7 +188,12 @@ class Endpoints:
                 f"Received: {name} of shape",
                 shape,
             ),
-            *range_checks(name, codes, as_argument(quantizer.num_codes)),
+            *range_checks(
+                name,
+                codes,
+                as_argument(quantizer.num_codes),
+                least=NO_CODE if quantizer.leaves_out_codes else 0,
+            ),
         )
 
     def checked_count(
@@ -297,7 +304,7 @@ def finite_check(name: str, values: tf.Tensor) -> Condition:
 
 
 def range_checks(
-    name: str, values: tf.Tensor, size: int | Sequence[int]
+    name: str, values: tf.Tensor, size: int | Sequence[int], least: int = 0
 ) -> tuple:
     """Returns the checks that int32 values are in 0..size-1.
 
@@ -306,15 +313,17 @@ def range_checks(
         values: int32 of any shape.
         size: the number of values, or one number for each entry of the last
             axis, the codebooks.
+        least: -1 if that may stand for no value.
     """
     most, axes = np.subtract(size, 1).tolist(), None
     each = ""
     if np.ndim(size):
         each, axes = " of each codebook", list(range(len(values.shape) - 1))
-    expected = f"Expected {name} in 0..{most}{each}. Received: {name}"
+    none = " or -1 for none" if least < 0 else ""
+    expected = f"Expected {name} in 0..{most}{each}{none}. Received: {name}"
     low, high = tf.reduce_min(values, axes), tf.reduce_max(values, axes)
     return (
-        (values >= 0, f"{expected} down to", low),
+        (values >= least, f"{expected} down to", low),
         (values < size, f"{expected} up to", high),
     )
 
