@@ -45,8 +45,9 @@ def oracle(z, levels, symmetric, bound):
     [
         dict(levels=[8, 5, 5]),
         dict(levels=[4, 3], symmetric=True, bound="sigmoid"),
+        dict(levels=[5, 4], channels=6),
     ],
-    ids=["paper", "symmetric"],
+    ids=["paper", "symmetric", "projected"],
 )
 def test_harness(options):
     run_quantizer_test(
@@ -71,6 +72,25 @@ def test_it_is_the_papers(levels, symmetric, bound):
     expected, expected_codes = oracle(z, levels, symmetric, bound)
     np.testing.assert_array_equal(codes, expected_codes)
     np.testing.assert_allclose(quantized, expected, 1e-6, 1e-7)
+
+
+def test_other_channels_are_projected_to_the_levels_and_back():
+    layer = FSQ([8, 5], channels=6, seed=3)
+    z = np.random.default_rng(0).normal(0, 2, [500, 6])
+    quantized, codes = layer(tf.constant(z, tf.float32), return_codes=True)
+
+    def mapped(project, x):
+        return x @ np.float64(project.kernel[0]) + np.float64(project.bias[0])
+
+    expected, expected_codes = oracle(
+        mapped(layer.project_in, z), [8, 5], False, "tanh"
+    )
+    np.testing.assert_array_equal(codes, expected_codes)
+    expected = mapped(layer.project_out, expected)
+    np.testing.assert_allclose(quantized, expected, 1e-5, 1e-6)
+    np.testing.assert_allclose(layer.codebook[codes[0]], quantized[0], 1e-5)
+    assert len(layer.trainable_variables) == 4
+    assert "channels" not in FSQ([8, 5]).get_config()
 
 
 @forms

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.parts import check_implied, check_one_codebook
-from vqvae_tf.utils.checks import check_choice, check_positive
+from vqvae_tf.quantizers.projection import GroupProjection
+from vqvae_tf.utils.checks import check_choice, check_positive, check_seed
 
 # How latents are scaled before tanh: 2 sigmoid(1.6 z) - 1 is tanh(0.8 z).
 _BOUNDS = {"tanh": 1.0, "sigmoid": 0.8}
@@ -51,17 +52,19 @@ class FSQ(Quantizer):
         bound: "tanh", the default, or "sigmoid" for 2 sigmoid(1.6 z) - 1 =
             tanh(0.8 z) in its place, which spreads normal latents more evenly
             over the levels (iFSQ).
+        channels: int or None, the default, for as many as there are levels.
+            Another number is projected to these by a learned linear map, and
+            back by another after rounding.
+        seed: int, of the initial values of these maps; 0 by default.
 
     Attributes:
         codebook: the quantized vectors of all codes in order, float32
             `[K, channels]`.
-        channels: the number of levels.
+        channels: of the latents.
         num_embeddings: K, the product of the levels.
 
     Call arguments:
-        latents: float `[batch, ..., channels]`, of rank 2 or more. Put a Dense
-            or 1x1 convolution with `len(levels)` outputs before the layer, and
-            one that returns to the decoder's width after it.
+        latents: float `[batch, ..., channels]`, of rank 2 or more.
         training, mask, return_codes: as for `Quantizer`, as are the returns.
 
     Raises:
@@ -77,6 +80,11 @@ class FSQ(Quantizer):
     >>> quantized.shape, codes.shape
     (TensorShape([16, 8, 8, 4]), TensorShape([16, 8, 8]))
 
+    In the place of a codebook of 64 channels:
+
+    >>> FSQ(levels=(8, 5, 5, 5), channels=64)(tf.ones([2, 64])).shape
+    TensorShape([2, 64])
+
     References:
         Mentzer et al. 2023, Finite Scalar Quantization: VQ-VAE Made Simple,
         arXiv:2309.15505.
@@ -87,11 +95,24 @@ class FSQ(Quantizer):
         levels: Sequence[int],
         symmetric: bool = False,
         bound: str = "tanh",
+        channels: int | None = None,
+        seed: int = 0,
         **kwargs: Any,
     ) -> None:
         check_one_codebook("FSQ", kwargs)
         self.levels = _check_levels(levels, symmetric)
-        super().__init__(math.prod(self.levels), len(self.levels), **kwargs)
+        size = len(self.levels) if channels is None else channels
+        super().__init__(math.prod(self.levels), size, **kwargs)
+        self.seed = check_seed(seed)
+        self.projects = channels is not None
+        if self.projects:
+            own = len(self.levels)
+            self.project_in = GroupProjection(
+                1, self.channels, own, self.seed, name="project_in"
+            )
+            self.project_out = GroupProjection(
+                1, own, self.channels, self.seed + 1, name="project_out"
+            )
         self.symmetric = bool(symmetric)
         self.bound = check_choice("bound", bound, _BOUNDS)
         # One channel a row, since rows are long and channels are few. The first
@@ -100,6 +121,12 @@ class FSQ(Quantizer):
         places = np.cumprod([1, *self.levels[:-1]], dtype=np.int64)
         self._places = places.astype(np.int32).reshape(-1, 1, 1)
 
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        super().build(input_shape)
+        if self.projects:
+            self.project_in.build((1, None, self.channels))
+            self.project_out.build((1, None, len(self.levels)))
+
     def to_search_space(self, z: tf.Tensor) -> tf.Tensor:
         """Bounds latents so that rounding them gives one of the levels.
 
@@ -107,8 +134,10 @@ class FSQ(Quantizer):
             z: float32 `[N, channels]`.
 
         Returns:
-            float32 `[channels, N, 1]`.
+            float32 `[len(levels), N, 1]`.
         """
+        if self.projects:
+            z = self.project_in(z[tf.newaxis])[0]
         z = tf.transpose(z)[..., tf.newaxis]
         scale = _BOUNDS[self.bound]
         if self.symmetric:
@@ -151,7 +180,10 @@ class FSQ(Quantizer):
             quantized = 2.0 * quantized / steps - 1.0
         else:
             quantized = quantized / (self._sizes // 2).astype(np.float32)
-        return tf.transpose(quantized[..., 0])
+        quantized = tf.transpose(quantized[..., 0])
+        if self.projects:
+            quantized = self.project_out(quantized[tf.newaxis])[0]
+        return quantized
 
     def _digits(self, z):
         """The level of each channel, int32 in 0..L-1, shaped like z."""
@@ -178,15 +210,21 @@ class FSQ(Quantizer):
         return self.decode(tf.range(self.num_embeddings))
 
     def _channels_explained(self):
+        if self.projects:
+            return f"channels = {self.channels}"
         return f"len(levels) = {self.channels}"
 
     def get_config(self) -> dict[str, Any]:
-        return {
+        config = {
             **super().get_config(),
             "levels": list(self.levels),
             "symmetric": self.symmetric,
             "bound": self.bound,
         }
+        # Written only where needed: older versions do not know these keys.
+        if self.projects:
+            config.update(channels=self.channels, seed=self.seed)
+        return config
 
 
 def _check_levels(levels, symmetric):
