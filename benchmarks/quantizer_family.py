@@ -88,6 +88,9 @@ ROWS = {
     "EMA factorized 4096": lambda seed: _ema(4096, seed, **_FACTORIZED),
     "EMA 8 channels 4096": lambda seed: _ema(4096, seed, dim=8),
     **_both_sizes("EMA cosine 8 channels", _ema, **_COSINE),
+    "gradient cosine 8 channels 4096": lambda seed: _gradient(
+        4096, seed, **_COSINE
+    ),
     "EMA sampled 4096": lambda seed: _ema(
         4096, seed, sampling=quantizers.SoftmaxSampling(0.1)
     ),
