@@ -8,7 +8,7 @@ graph, theirs as their users run it. N=65,536 latents of D=64 channels, or as
 many as the bits of a quantizer without codebook, and K=1,024 codes. Times are
 taken in turn, each quantizer in a process of its own, and peak memory in
 another; with --keep, docs/quantizer_speed.json keeps the figures. That both
-compute the same is what tests/quantizers/test_peers.py shows.
+compute the same is what tests/quantizers/test_peers*.py show.
 """
 
 import json
