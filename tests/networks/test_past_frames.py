@@ -11,18 +11,19 @@ from support.harness import (
     assert_config_round_trip,
 )
 from vqvae_tf import PastFrames
+from vqvae_tf.utils.code_sizes import first_rows
 
 K, P, CHANNELS = 8, 2, 6
 NO_ACTIONS = dict(num_actions=None, action_size=None)
 VECTORS = dict(num_actions=None, action_size=3)
 
 
-def make(**kwargs):
+def make(num_embeddings=K, **kwargs):
     """A small network with weights and biases larger than at the start."""
     keras.utils.set_random_seed(7)
     sizes = dict(embedding_dim=3, hidden_channels=CHANNELS, kernel_size=3)
     options = dict(num_actions=5, num_residual_layers=1, seed=1)
-    network = PastFrames(K, P, **{**sizes, **options, **kwargs})
+    network = PastFrames(num_embeddings, P, **{**sizes, **options, **kwargs})
     network.build()
     rng = np.random.default_rng(1)
     for v in network.trainable_variables:
@@ -65,10 +66,13 @@ def by_hand(network, past, vector=None):
     """The network in NumPy; `vector` is the action as `of_action` sees it."""
     table = network.embedding.embeddings.numpy().astype(np.float64)
     grid = np.meshgrid(
-        *(np.linspace(-1, 1, size) for size in past.shape[2:]), indexing="ij"
+        *(np.linspace(-1, 1, size) for size in past.shape[2:4]), indexing="ij"
     )
     grid = np.broadcast_to(np.stack(grid, -1), [len(past), *grid[0].shape, 2])
-    x = [*np.moveaxis(table[past], 1, 0), grid]
+    if past.ndim > 4:  # the codebooks' tables lie one below the other
+        past = past + first_rows(network.num_embeddings)
+    embedded = table[past].reshape([*past.shape[:4], -1])
+    x = [*np.moveaxis(embedded, 1, 0), grid]
     x = convolved(network.conv_in, np.concatenate(x, axis=-1))
     added = 0.0
     if vector is not None:
@@ -119,6 +123,45 @@ def test_by_hand(layers, kernel_size):
             1e-4,
             1e-5,
         )
+
+
+# Several codebooks ------------------------------------------------------------
+
+
+SIZES = (8, 3)
+
+
+def several_maps(batch=3):
+    rng = np.random.default_rng(0)
+    return rng.integers(0, SIZES, [batch, P, 4, 5, 2], dtype=np.int32)
+
+
+def test_several_codebooks_by_hand():
+    network, past = make(SIZES, **NO_ACTIONS), several_maps()
+    assert network.num_embeddings == [8, 3] and network.num_codes == (8, 3)
+    assert network.embedding.embeddings.shape == (11, 3)
+    received = local(network, past)
+    assert received.shape == (3, 4, 5, CHANNELS)
+    np.testing.assert_allclose(received, by_hand(network, past), 1e-4, 1e-5)
+    spec = network.context_signature()
+    assert spec["past"].shape.as_list() == [None, P, None, None, 2]
+    graph = tf.function(lambda c: network(c)["local"], input_signature=[spec])
+    np.testing.assert_allclose(graph({"past": past}), received, 1e-4, 1e-5)
+
+
+def test_several_codebooks_are_saved():
+    network, past = make(SIZES), several_maps()
+    copy = assert_config_round_trip(network)
+    if not copy.built:
+        copy.build()
+    copy.set_weights(network.get_weights())
+    np.testing.assert_array_equal(local(copy, past), local(network, past))
+
+
+def test_one_codebook_in_a_list_is_a_number():
+    network = make([K])
+    assert network.get_config()["num_embeddings"] == K
+    np.testing.assert_array_equal(local(network, maps()), local(make(), maps()))
 
 
 # Properties -------------------------------------------------------------------
@@ -321,6 +364,16 @@ def test_number_of_parameters():
             "Received: num_actions=5, action_size=3",
         ),
         (lambda: PastFrames(0, 2), "num_embeddings must be .* Received: 0"),
+        (
+            lambda: local(make(SIZES), maps()),
+            r"shape \[batch, 2, height, width, 2\].*shape \(3, 2, 4, 5\)",
+        ),
+        (
+            lambda: local(make(SIZES), several_maps() + [0, 1]),
+            r"codebook 1 must be in 0..2. Received: codes in 1..3",
+        ),
+        (lambda: PastFrames([8, 0], 2), "num_embeddings must be .* 0"),
+        (lambda: PastFrames([], 2), "num_embeddings must .* Received: "),
         (lambda: PastFrames(8, 0), "num_past must be .* Received: 0"),
     ],
 )

@@ -1,8 +1,10 @@
 """A network that conditions the next frame's codes on past frames."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.layers.configured import Configured
@@ -14,6 +16,7 @@ from vqvae_tf.layers.residual import ResidualBlock
 from vqvae_tf.runtime.freezing import Composite
 from vqvae_tf.utils import tensor_checks
 from vqvae_tf.utils.checks import check_positive, check_share
+from vqvae_tf.utils.code_sizes import check_code_sizes
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -26,7 +29,8 @@ class PastFrames(Configured, Composite):
     the same network also works without actions.
 
     Args:
-        num_embeddings: int, K; codes are in 0..K-1.
+        num_embeddings: int, K; codes are in 0..K-1. For codes of G > 1
+            codebooks a list, the K of each.
         num_past: int, P, the number of past frames.
         num_actions: int, actions are integers 0..num_actions-1; or None.
         action_size: int, actions are vectors of this size; or None. With
@@ -43,9 +47,9 @@ class PastFrames(Configured, Composite):
 
     Call arguments:
         context: a dict with `"past"`, integers `[batch, P, height, width]`,
-            the oldest frame first, and optionally `"action"`, integers
-            `[batch]` or floats `[batch, action_size]`, taken at the last
-            frame.
+            with a last axis G for a list, the oldest frame first; and
+            optionally `"action"`, integers `[batch]` or floats `[batch,
+            action_size]`, taken at the last frame.
         training: bool, whether to apply action dropout.
 
     Returns:
@@ -61,11 +65,18 @@ class PastFrames(Configured, Composite):
     >>> past = tf.zeros([2, 6, 21, 21], tf.int32)
     >>> network({"past": past, "action": tf.constant([4, 5])})["local"].shape
     TensorShape([2, 21, 21, 128])
+
+    Of codes of two codebooks, such as those of a `ResidualQuantizer`:
+
+    >>> network = PastFrames([512, 64], num_past=6)
+    >>> past = tf.zeros([2, 6, 21, 21, 2], tf.int32)
+    >>> network({"past": past})["local"].shape
+    TensorShape([2, 21, 21, 128])
     """
 
     def __init__(
         self,
-        num_embeddings: int,
+        num_embeddings: int | Sequence[int],
         num_past: int,
         num_actions: int | None = None,
         action_size: int | None = None,
@@ -79,7 +90,12 @@ class PastFrames(Configured, Composite):
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"autocast": False, **kwargs})
-        self.num_embeddings = check_positive("num_embeddings", num_embeddings)
+        count = len(num_embeddings) if np.iterable(num_embeddings) else 1
+        self.num_codes = check_code_sizes(num_embeddings, max(count, 1))
+        # A list only if codes have an axis of codebooks.
+        self.num_embeddings = (
+            list(self.num_codes) if count > 1 else self.num_codes[0]
+        )
         self.num_past = check_positive("num_past", num_past)
         if num_actions is not None and action_size is not None:
             raise ValueError(
@@ -134,10 +150,20 @@ class PastFrames(Configured, Composite):
         # One more for an unknown action.
         return size + 1 if size else 0
 
+    @property
+    def _embedded_channels(self):
+        """Channels of the embedded maps of all past frames."""
+        return self.num_past * len(self.num_codes) * self.embedding_dim
+
+    @property
+    def _past_shape(self):
+        groups = [len(self.num_codes)] if len(self.num_codes) > 1 else []
+        return [None, self.num_past, None, None, *groups]
+
     def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         if not self.embedding.built:
             self.embedding.build(None)
-        channels = self.num_past * self.embedding_dim + 2
+        channels = self._embedded_channels + 2
         self.conv_in.build((None, None, None, channels))
         for block in self.blocks:
             block.build((None, None, None, self.hidden_channels))
@@ -155,14 +181,13 @@ class PastFrames(Configured, Composite):
         x = tf.cast(self.embedding(past), tf.float32)
         x = tf.transpose(x, [0, 2, 3, 1, 4])
         sizes = tf.shape(x)
-        channels = self.num_past * self.embedding_dim
-        x = tf.reshape(x, [*tf.unstack(sizes[:3]), channels])
+        x = tf.reshape(x, [*tf.unstack(sizes[:3]), self._embedded_channels])
         x = tf.concat([x, _coordinates(x)], axis=-1)
         x = self.conv_in(tf.cast(x, self.compute_dtype))
         # Without blocks the action is added once.
         for i, block in enumerate(self.blocks or [tf.identity]):
             x = block(x if action is None else x + action[i])
-        x.set_shape([None, *past.shape[2:], self.hidden_channels])
+        x.set_shape([None, *past.shape[2:4], self.hidden_channels])
         return {"local": tf.nn.relu(x)}
 
     def _embedded_action(self, action, batch, training):
@@ -206,8 +231,7 @@ class PastFrames(Configured, Composite):
 
     def context_signature(self) -> dict:
         """Returns the specs of a context; see `StepModel.export_signature`."""
-        past = [None, self.num_past, None, None]
-        found = {"past": tf.TensorSpec(past, tf.int32)}
+        found = {"past": tf.TensorSpec(self._past_shape, tf.int32)}
         if self.num_actions is not None:
             found["action"] = tf.TensorSpec([None], tf.int32)
         elif self.action_size is not None:
@@ -241,15 +265,17 @@ class PastFrames(Configured, Composite):
                 f"{self.num_past} frames. Received: none."
             )
         past = tensor_checks.as_tensor('context["past"]', past)
-        if len(past.shape) != 4 or past.shape[1] not in (None, self.num_past):
+        expected = self._past_shape
+        if not past.shape.is_compatible_with(expected):
+            axes = ["batch", self.num_past, "height", "width", *expected[4:]]
             raise ValueError(
-                f'context["past"] must have shape [batch, {self.num_past}, '
-                "height, width], the code maps of the past frames. Received: "
-                f"shape {tuple(past.shape)}."
+                f'context["past"] must have shape [{", ".join(map(str, axes))}'
+                "], the code maps of the past frames. Received: shape "
+                f"{tuple(past.shape)}."
             )
         if tensor_checks.known(past):
             self.embedding.check(past)
-        return tf.ensure_shape(past, [None, self.num_past, None, None])
+        return tf.ensure_shape(past, expected)
 
 
 def _coordinates(x):
