@@ -11,6 +11,7 @@ from support.harness import (
     assert_same_variables,
     saved_and_loaded,
 )
+from support.video import by_loop, clips, some_actions
 from vqvae_tf import (
     VQVAE,
     ConditionalDensity,
@@ -20,19 +21,8 @@ from vqvae_tf import (
     VideoGenerator,
 )
 from vqvae_tf.presets import PresetError
-from vqvae_tf.runtime import random
 
 SIZE = small.SIZE
-
-
-def clips(batch=2, time=3):
-    """Pictures as video, uint8 [batch, time, 16, 16, 3]."""
-    images = small.pictures(batch + time - 1)
-    return np.stack([images[t : t + batch] for t in range(time)], axis=1)
-
-
-def some_actions(*shape):
-    return np.arange(np.prod(shape), dtype=np.int32).reshape(shape) % 5
 
 
 def make(**kwargs):
@@ -63,20 +53,6 @@ def of_vectors():
 @pytest.fixture(scope="module")
 def start(video):
     return video.encode(clips()).numpy()
-
-
-def by_loop(video, codes, actions, number, seed, **options):
-    """A rollout frame by frame, from the prior's own samples."""
-    past, drawn = np.asarray(codes)[:, -video.num_past :], []
-    for t in range(number):
-        context = {"past": past}
-        if actions is not None:
-            context["action"] = actions[:, t]
-        seed_of_frame = random.fold_in(random.make_seed(seed), t)
-        new = video.prior.sample(context=context, seed=seed_of_frame, **options)
-        drawn.append(new.numpy())
-        past = np.concatenate([past[:, 1:], drawn[-1][:, None]], axis=1)
-    return np.stack(drawn, axis=1)
 
 
 # Codes ------------------------------------------------------------------------
@@ -425,17 +401,17 @@ def test_parts_that_do_not_fit(video):
             ConditionalDensity(keras.layers.Dense(3), small.prior()),
             "Received: ConditionalDensity with the network Dense",
         ),
-        (of(9), "8 of them, in one codebook. Received: 9 codes in 1"),
-        (of(8, num_codebooks=2), "Received: 8 codes in 2"),
+        (of(9), "num_embeddings=8. Received: .*num_embeddings=9. Make it"),
+        (of(8, num_codebooks=2), "Received: .* with num_codebooks=2"),
         (
             ConditionalDensity(
                 PastFrames(9, 2, hidden_channels=8),
                 PixelCNN(8, (4, 4), local_channels=8),
             ),
-            "Expected 8 codes that the network .* Received: 9",
+            "embed .* num_embeddings=8. Received: .* num_embeddings=9",
         ),
     ]:
         with pytest.raises(ValueError, match=message):
             VideoGenerator(video.autoencoder, prior)
-    with pytest.raises(ValueError, match="1 codebook .* Received: 3"):
+    with pytest.raises(ValueError, match="num_codebooks=3. Received: .*=1"):
         VideoGenerator(small.autoencoder(num_codebooks=3), of(8))

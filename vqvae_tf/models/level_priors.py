@@ -8,7 +8,10 @@ from vqvae_tf.networks.upper_codes import UpperCodes
 
 
 def sizes_of(quantizer: keras.layers.Layer) -> int | list[int]:
-    """Returns `num_embeddings` of a `CodeEmbedding` of a quantizer's codes."""
+    """Returns `num_embeddings` of a `CodeEmbedding` of a quantizer's codes.
+
+    That of networks with one, too: `UpperCodes` (of each level), `PastFrames`.
+    """
     if quantizer.num_codebooks == 1:
         return quantizer.num_embeddings
     return list(quantizer.num_codes)

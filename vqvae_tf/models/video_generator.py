@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from vqvae_tf.densities.conditioning import size_of
 from vqvae_tf.densities.sampling import Sampling, takes_sampling
+from vqvae_tf.models.code_model import check_prior_of
+from vqvae_tf.models.level_priors import sizes_of
 from vqvae_tf.runtime import random
 from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.runtime.step import StepModel
@@ -25,9 +27,10 @@ class VideoGenerator(StepModel):
     separately, each with its own `fit`.
 
     Args:
-        autoencoder: a `VQVAE` of frames.
+        autoencoder: a `VQVAE` of frames, with any quantizer.
         prior: p(next codes | codes of the past frames, action), a
-            `ConditionalDensity` of a `PastFrames` network and a `PixelCNN`.
+            `ConditionalDensity` of a `PastFrames` network and a `PixelCNN`,
+            both of as many codebooks as the quantizer has.
 
     Raises:
         ValueError: if the prior is not a density of the autoencoder's codes,
@@ -83,15 +86,16 @@ class VideoGenerator(StepModel):
             frames: `[batch, time, height, width, channels]` in 0..255.
 
         Returns:
-            int32 `[batch, time, *grid]`.
+            int32 `[batch, time, *grid]`, with a last axis G for G > 1
+            codebooks.
         """
         frames = self._check_frames(frames)
         return _each(self.autoencoder.encode, frames)
 
     def decode(self, codes: tf.Tensor | np.ndarray) -> tf.Tensor:
-        """Returns frames uint8 for codes `[batch, time, *grid]`."""
+        """Returns frames uint8 for codes of the shape that `encode` returns."""
         codes = tensor_checks.as_tensor("Codes", codes)
-        _check_codes(codes)
+        self._check_codes(codes)
         return _each(self.autoencoder.decode, codes)
 
     def reconstruct(self, frames: tf.Tensor | np.ndarray) -> tf.Tensor:
@@ -154,7 +158,7 @@ class VideoGenerator(StepModel):
         """Continues the given codes, int32 `[batch, time, *grid]`.
 
         Other arguments as for `rollout`; returns int32 `[batch * F,
-        num_frames, *grid]`.
+        num_frames, *grid]`. Both have a last axis G for G > 1 codebooks.
         """
         sampling = sampling.checked()
         if sampling.given is not None:
@@ -167,7 +171,9 @@ class VideoGenerator(StepModel):
         past = self._check_context(codes, "codes")[:, -self.num_past :]
         if not self.built:
             self.build()
-        past = tensor_checks.whole_numbers(past, self.prior.num_embeddings)
+        past = tensor_checks.whole_numbers(
+            past, self.autoencoder.quantizer.num_codes
+        )
         actions, num_frames = self._check_actions(actions, num_frames, past)
         num_frames = tensor_checks.count("num_frames", num_frames)
         if actions is not None:
@@ -215,7 +221,7 @@ class VideoGenerator(StepModel):
             next_frame,
             [tf.constant(0), past, drawn],
         )
-        return tf.einsum("tbhw->bthw", drawn.stack())
+        return tf.einsum("tb...->bt...", drawn.stack())
 
     # Checks -----------------------------------------------------------------
 
@@ -239,7 +245,7 @@ class VideoGenerator(StepModel):
         if name == "context_frames":
             self._check_frames(values)
         else:
-            _check_codes(values)
+            self._check_codes(values)
         time = values.shape[1]
         if time is not None and time < self.num_past:
             raise ValueError(
@@ -248,6 +254,17 @@ class VideoGenerator(StepModel):
                 "frames. Give a longer clip."
             )
         return values
+
+    def _check_codes(self, codes):
+        quantizer = self.autoencoder.quantizer
+        groups = quantizer.codes_shape((quantizer.channels,))
+        shape = [None] * 4 + list(groups)
+        if not codes.shape.is_compatible_with(shape):
+            axes = ["batch", "time", "height", "width", *map(str, groups)]
+            raise ValueError(
+                f"Codes of video must have shape [{', '.join(axes)}]. "
+                f"Received: codes of shape {tuple(codes.shape)}."
+            )
 
     def _check_actions(self, actions, num_frames, past):
         """Returns actions as a tensor, or None, and the number of frames."""
@@ -308,14 +325,6 @@ class VideoGenerator(StepModel):
         )
 
 
-def _check_codes(codes):
-    if len(codes.shape) != 4:
-        raise ValueError(
-            "Codes of video must have shape [batch, time, height, width]. "
-            f"Received: codes of shape {tuple(codes.shape)}."
-        )
-
-
 def _each(function, values):
     """Applies a function of `[batch, ...]` to `[batch, time, ...]`."""
     sizes = [size_of(values, axis) for axis in range(len(values.shape))]
@@ -335,23 +344,16 @@ def _check_fit(autoencoder, prior):
             f"Received: {type(prior).__name__} with the network "
             f"{type(network).__name__}."
         )
-    expected = autoencoder.quantizer.num_embeddings
-    if prior.num_embeddings != expected or prior.num_codebooks != 1:
+    quantizer = autoencoder.quantizer
+    check_prior_of(prior, quantizer)
+    expected = sizes_of(quantizer)
+    received = getattr(network, "num_embeddings", expected)
+    if np.iterable(received):
+        received = list(received)
+    if received != expected:
         raise ValueError(
-            f"The prior must be over the autoencoder's codes: {expected} of "
-            f"them, in one codebook. Received: {prior.num_embeddings} codes in "
-            f"{prior.num_codebooks} codebooks."
+            "The network of past frames must embed the autoencoder's codes, "
+            f"with num_embeddings={expected}. Received: a "
+            f"{type(network).__name__} with num_embeddings={received}. Make it "
+            f"with num_embeddings={expected}."
         )
-    others = {
-        "codebook of the autoencoder": (
-            autoencoder.quantizer.num_codebooks,
-            1,
-        ),
-        "codes that the network of past frames embeds": (
-            getattr(network, "num_embeddings", expected),
-            expected,
-        ),
-    }
-    for what, (received, wanted) in others.items():
-        if received != wanted:
-            raise ValueError(f"Expected {wanted} {what}. Received: {received}.")
