@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from support import small
+from support import small, video as videos
 from vqvae_tf import data
 from vqvae_tf.evaluation import video as video_evaluation
 
@@ -221,6 +221,38 @@ def test_rollouts(video, frames, coded):
     )
     assert all(value.shape == (STEPS,) for value in found.values())
     assert len(found) == 6
+
+
+def test_rollouts_of_several_codebooks(frames):
+    """The share of correct codes is that of all codebooks."""
+    video = videos.model("residual")
+    codes = video.encode(frames.values[None])[0].numpy()
+    coded = frames.with_values(codes.astype(np.uint8))
+    bits = video_evaluation.next_frame_bits(video, coded, progress=False)
+    np.testing.assert_allclose(
+        bits, direct_bits(video, coded, coded.actions), rtol=1e-5
+    )
+    starts = frames.clip_starts(2 + STEPS)[:3]
+    found = video_evaluation.rollouts(
+        video, frames, coded, starts, STEPS, progress=False
+    )
+    assert all(value.shape == (STEPS,) for value in found.values())
+    past = np.stack([codes[s : s + 2] for s in starts])
+    actions = np.stack([coded.actions[s + 1 : s + 4] for s in starts])
+    truth = np.stack([codes[s + 2 : s + 5] for s in starts])
+    greedy = video.rollout_codes(past, actions, temperature=0).numpy()
+    np.testing.assert_allclose(
+        found["accuracy_greedy"], np.mean(greedy == truth, (0, 2, 3, 4))
+    )
+    np.testing.assert_allclose(
+        found["accuracy_repeat"],
+        np.mean(past[:, 1:] == truth, axis=(0, 2, 3, 4)),
+    )
+    drawn = video.rollout_codes(past, actions, num_futures=8, seed=0).numpy()
+    right = drawn == truth.repeat(8, axis=0)
+    np.testing.assert_allclose(
+        found["accuracy_samples"], np.mean(right, axis=(0, 2, 3, 4))
+    )
 
 
 class Panning:

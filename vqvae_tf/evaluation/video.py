@@ -276,7 +276,9 @@ def _compare(video, frames, coded, starts, steps, seed):
         "error_mean": _error(pictures.mean(axis=1), pixels),
         "error_repeat": _error(still, pixels),
         "accuracy_greedy": _accuracy(greedy.numpy(), truth),
-        "accuracy_samples": _accuracy(drawn, truth[:, None]).mean(axis=0),
+        "accuracy_samples": np.mean(
+            [_accuracy(drawn[:, i], truth) for i in range(SAMPLES)], axis=0
+        ),
         "accuracy_repeat": _accuracy(last, truth),
     }
 
@@ -287,7 +289,9 @@ def _error(pictures, truth):
 
 
 def _accuracy(codes, truth):
-    return (codes == truth).mean(axis=(-2, -1)).sum(axis=0)
+    """Returns sums over clips `[clips, steps, *grid]` of correct shares."""
+    grid = tuple(range(2, truth.ndim))
+    return (codes == truth).mean(axis=grid).sum(axis=0)
 
 
 def turning_starts(
@@ -333,7 +337,8 @@ def opposite_turns(
 
     Args:
         video: a `VideoGenerator`.
-        past: codes `[starts, num_past, *grid]`.
+        past: codes `[starts, num_past, *grid]`, with a last axis G for G > 1
+            codebooks.
         left, right: the two actions.
         steps: frames to roll out.
         seed: of the rollouts.
