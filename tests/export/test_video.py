@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from support import small
+from support import small, video as videos
 from support.export_harness import (
     call,
     kinds_of_outputs,
@@ -16,18 +16,9 @@ from support.export_harness import (
     run_warmup_test,
     session_of,
 )
+from support.video import clips, some_actions
 from vqvae_tf.export.saved_model import export
 from vqvae_tf.export.signatures import endpoints
-
-
-def clips(batch=2, time=3):
-    """Pictures as video, uint8 [batch, time, 16, 16, 3]."""
-    images = small.pictures(batch + time - 1)
-    return np.stack([images[t : t + batch] for t in range(time)], axis=1)
-
-
-def some_actions(*shape):
-    return np.arange(np.prod(shape), dtype=np.int32).reshape(shape) % 5
 
 
 def answers(video, frames, actions, temperature, seed):
@@ -138,6 +129,28 @@ def test_continuous_actions():
     actions = np.where(actions == 1, np.float32("nan"), actions)
     inputs["actions"] = actions
     run_refusal_test(signatures, "rollout", inputs, "finite numbers", "[1]")
+
+
+def test_codes_of_several_codebooks():
+    video = videos.model("residual")
+    served = endpoints(video)
+    signatures = served.signatures()
+    assert served.examples()["decode"]["codes"].shape == (1, 1, 4, 4, 2)
+    frames = clips()
+    codes = call(signatures, "encode", {"frames": frames})["codes"]
+    np.testing.assert_array_equal(codes, video.encode(frames))
+    np.testing.assert_array_equal(
+        call(signatures, "decode", {"codes": codes})["frames"],
+        video.decode(codes),
+    )
+    inputs = valid_inputs("rollout")
+    np.testing.assert_array_equal(
+        call(signatures, "rollout", inputs)["frames"],
+        video.rollout(frames, inputs["actions"], seed=0),
+    )
+    inputs = codes_of(1, 2, 4, 4, 2, value=4)
+    expected = "in 0..[7, 3] of each codebook"
+    run_refusal_test(signatures, "decode", inputs, expected, "[4 4]")
 
 
 def test_without_actions():

@@ -17,8 +17,8 @@ from vqvae_tf.utils.tensor_checks import checked
 class VideoEndpoints(Endpoints):
     """The signatures of a model of video.
 
-    Below, B clips of T frames of H x W pixels have codes on grids of h x w.
-    All sizes are free.
+    Below, B clips of T frames of H x W pixels have codes on grids of h x w,
+    with a last axis G for G > 1 codebooks. All sizes are free.
 
     Args:
         generator: a `VideoGenerator`, built and in float32.
@@ -39,7 +39,7 @@ class VideoEndpoints(Endpoints):
         frames = ([None, None, None, None, self.channels], tf.uint8)
         self.specs |= {
             "frames": frames,
-            "codes": ([None, None, None, None], tf.int32),
+            "codes": ([None, None, None, None, *self.groups], tf.int32),
             "context_frames": frames,
             "actions": ([None, None, *self._action], dtype),
             "num_frames": ([], tf.int32),
@@ -68,7 +68,7 @@ class VideoEndpoints(Endpoints):
         return {
             **super().example_values(),
             "frames": clip[:, :1],
-            "codes": np.zeros([1, 1, *grid], np.int32),
+            "codes": np.zeros([1, 1, *grid, *self.groups], np.int32),
             "context_frames": clip,
             "actions": np.zeros([1, 1, *self._action], dtype),
             "num_frames": np.int32(1),
