@@ -42,7 +42,7 @@ BAD = {
     "marginals.weight": ((-1.0, math.nan), "at least 0"),
     "quantizer.decay": ((-0.1, 1.5, math.nan), "at least 0 and at most 1"),
     "quantizer.commitment_cost": ((-1.0, math.inf), "at least 0"),
-    "quantizer.num_embeddings": ((0, 2.5), "at least 1"),
+    "quantizer.num_embeddings": ((0, 2.5, [8, 0]), "at least 1"),
     "quantizer.restart_after": ((0,), "or None"),
     "quantizer.restart_below": ((0.0, -1.0, math.nan), "above 0, or None"),
     "quantizer.accumulation_steps": ((0, 1.5), "at least 1"),

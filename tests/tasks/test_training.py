@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from support import small
+from support import small, video as videos
 from support.tfds_sets import write_clips
 from vqvae_tf import (
     LatentGenerator,
@@ -143,6 +143,31 @@ def test_preset(run, folder, tmp_path):
     assert expected[kind] <= set(figures)
 
 
+@pytest.mark.parametrize(
+    "kind", [pytest.param("codes", marks=pytest.mark.slow), "video"]
+)
+def test_a_base_of_several_codebooks(kind, folder, tmp_path):
+    videos.autoencoder("residual").save_to_preset(
+        tmp_path / "base", metadata={"data": {"image_size": small.SIZE}}
+    )
+    config = RECIPES[kind](folder)
+    config.base = str(tmp_path / "base")
+    sizes = {"num_embeddings": [8, 4]}
+    with config.unlocked(), config.ignore_type():
+        if kind == "video":
+            config.context.update(sizes)
+        else:
+            config.preprocess.update(sizes)
+            config.decoder.update(sizes, num_codebooks=2)
+    model = training.train(config, tmp_path / "run", str(folder))
+    codes = model.prior if kind == "video" else model.prior.autoencoder.decoder
+    assert codes.num_codes == (8, 4)
+    publishing.publish(config, model, tmp_path / "preset", str(folder))
+    metadata = presets.verify(tmp_path / "preset")
+    assert all(np.isfinite(v) for v in metadata["metrics"].values())
+    assert type(presets.load(tmp_path / "preset")) is type(model)
+
+
 def test_a_base_of_other_codes_is_refused(folder, tmp_path):
     config = recipe_of_codes(folder)
     config.decoder.num_embeddings = 16
@@ -157,7 +182,10 @@ def test_a_base_of_other_codes_is_refused(folder, tmp_path):
 
 
 def test_a_base_of_more_codebooks_is_refused():
-    message = r"num_codes=\(8, 8\). Received: .*num_codes=\(8,\)"
+    message = (
+        r"num_codes=\(8, 8\). Received: .*num_codes=\(8,\). A network .*"
+        r"needs num_embeddings=\[8, 8\]; a density .* num_codebooks=2"
+    )
     with pytest.raises(ValueError, match=message):
         base_model.check_base(small.autoencoder(2), small.prior())
 

@@ -42,6 +42,14 @@ class Rule:
             lambda v: isinstance(v, list | tuple) and all(map(self.holds, v)),
         )
 
+    def or_each(self) -> "Rule":
+        """Returns a rule that also accepts lists of valid items."""
+        each = self.each()
+        return Rule(
+            f"{self.text}, or {each.text}",
+            lambda v: self.holds(v) or each.holds(v),
+        )
+
 
 def whole(low: int, high: int = 2**31 - 1) -> Rule:
     """Returns a rule for integers in [low, high], by default up to int32's."""
@@ -149,7 +157,7 @@ _MAY_BE_NONE = (
 # Arguments of the parts' classes, by the last word of the key.
 _ARGUMENTS = {
     **dict.fromkeys(
-        "num_embeddings num_codebooks num_values num_components num_levels "
+        "num_codebooks num_values num_components num_levels "
         "num_past num_mels num_probes num_samples num_stacks num_layers "
         "embedding_dim output_channels hidden_channels head_channels "
         "skip_channels picture_size grid_size kernel_size first_kernel_size "
@@ -158,6 +166,8 @@ _ARGUMENTS = {
         "accumulation_steps".split(),
         SIZE,
     ),
+    # A list has one number for each codebook.
+    "num_embeddings": SIZE.or_each(),
     **dict.fromkeys(_MAY_BE_NONE, SIZE.or_none()),
     **dict.fromkeys(
         "num_downsamples num_upsamples num_residual_layers "

@@ -5,7 +5,9 @@ from ml_collections import ConfigDict
 
 from vqvae_tf import presets
 from vqvae_tf.models import VQVAE
+from vqvae_tf.models.level_priors import sizes_of
 from vqvae_tf.recipes import classes
+from vqvae_tf.utils.code_sizes import as_argument
 
 
 def check_named(config: ConfigDict, section: str) -> None:
@@ -53,14 +55,17 @@ def check_base(base: keras.Model, model: keras.Model) -> None:
         base: a `VQVAE` of pictures.
         model: a density of codes, or an autoencoder whose decoder is one.
     """
-    density = getattr(model, "decoder", model)
+    density, quantizer = getattr(model, "decoder", model), base.quantizer
     for name in ("num_embeddings", "num_codes"):
-        expected = getattr(base.quantizer, name)
+        expected = getattr(quantizer, name)
         received = getattr(density, name)
         if received != expected:
             raise ValueError(
                 f"The base has codes of {name}={expected}. Received: a recipe "
-                f"for {name}={received}."
+                f"for {name}={received}. A network that takes these codes "
+                f"needs num_embeddings={sizes_of(quantizer)}; a density of "
+                f"them needs num_embeddings={as_argument(quantizer.num_codes)} "
+                f"and num_codebooks={quantizer.num_codebooks}."
             )
     grid = tuple(size // base.downsampling for size in base.event_shape[:2])
     if tuple(density.event_shape) != grid:

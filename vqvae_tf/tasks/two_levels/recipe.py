@@ -38,12 +38,13 @@ def make_autoencoder(config: ConfigDict) -> VQVAE:
     decoder = building.make(
         config, "decoder", local_channels=quantizer.channels
     )
+    books = decoder.num_codebooks
     return VQVAE(
         encoder=building.make(config, "encoder"),
         quantizer=quantizer,
         decoder=decoder,
         preprocess=building.make(config, "preprocess"),
-        event_shape=decoder.event_shape,
+        event_shape=(*decoder.event_shape, *([books] if books > 1 else [])),
     )
 
 

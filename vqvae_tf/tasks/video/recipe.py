@@ -9,6 +9,7 @@ from vqvae_tf.evaluation.video import STEPS
 from vqvae_tf.recipes import building, registry, rules, schema
 from vqvae_tf.tasks import base_model
 from vqvae_tf.tasks.pictures import recipe as pictures
+from vqvae_tf.utils.code_sizes import as_argument
 
 
 def defaults() -> ConfigDict:
@@ -35,10 +36,12 @@ def check(config: ConfigDict) -> None:
 def make_prior(config: ConfigDict) -> densities.ConditionalDensity:
     """Makes the prior of the next frame, with the network of past frames."""
     network = building.make(config, "context")
+    sizes = np.atleast_1d(network.num_embeddings).tolist()
     density = building.make(
         config,
         "prior",
-        num_embeddings=network.num_embeddings,
+        num_embeddings=as_argument(sizes),
+        num_codebooks=len(sizes),
         local_channels=network.hidden_channels,
     )
     return densities.ConditionalDensity(
