@@ -237,7 +237,7 @@ class SpeechVQVAE(VQVAE):
                 a multiple of `stride`.
 
         Returns:
-            int32 `[batch, ceil(time / stride)]`.
+            int32 `[batch, n]`, or `[batch, n, G]`, n = ceil(time / stride).
 
         Raises:
             ValueError: for the wrong rank, integers, or values outside [-1, 1].
@@ -264,7 +264,7 @@ class SpeechVQVAE(VQVAE):
         """Decodes codes to waveforms in the voice of a speaker.
 
         Args:
-            codes: integers `[batch, n]`.
+            codes: integers `[batch, n]`, or `[batch, n, G]`.
             context: `{"global": one-hot speakers [batch, S]}`, or None.
             speaker: instead of the context: a name, a number, or a list with
                 one for each row.
@@ -288,8 +288,8 @@ class SpeechVQVAE(VQVAE):
         local = self.quantizer.decode(codes)
         if len(local.shape) != 3:
             raise ValueError(
-                "Codes of speech must have shape [batch, n]. Received: codes "
-                f"of shape {tuple(codes.shape)}."
+                "Codes of speech must have shape [batch, n], or [batch, n, G] "
+                f"of G > 1 codebooks. Received: shape {tuple(codes.shape)}."
             )
         length = self._checked_length(length, codes.shape[1])
         given = speakers.context_of(

@@ -210,8 +210,13 @@ def reconstruction_sheet(
 
 
 def code_sheet(prior: keras.Model, count: int = 8) -> np.ndarray:
-    """Draws samples of the prior: a sequence a row, codes as grey levels."""
+    """Draws samples of the prior, codes as grey levels.
+
+    A sequence is a row, or one for each codebook, the first on top.
+    """
     codes = prior.sample(count, seed=0).numpy()
-    levels = codes * (255.0 / (prior.num_embeddings - 1))
-    picture = levels.astype(np.uint8)[..., np.newaxis]
+    codes = codes.reshape([*codes.shape[:2], prior.num_codebooks])
+    levels = codes * (255.0 / (np.array(prior.num_codes) - 1))
+    rows = levels.astype(np.uint8).transpose([0, 2, 1])
+    picture = rows.reshape([-1, codes.shape[1], 1])
     return sheets.enlarge(picture, 4)
