@@ -80,3 +80,19 @@ def mean_squares(difference: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
     return tf.math.divide_no_nan(
         tf.reduce_sum(squares * weights), tf.reduce_sum(weights)
     )
+
+
+def share_of(own: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+    """Returns the share of all weights that is left to some latents.
+
+    Times this, a loss that is a mean over these latents is one over all of the
+    batch, so that few of them do not count more.
+
+    Args:
+        own: float32 `[N]`, the weights that are left.
+        weights: float32 `[N]`, or None for 1.
+    """
+    whole = tf.cast(tf.size(own), tf.float32)
+    if weights is not None:
+        whole = tf.reduce_sum(weights)
+    return tf.math.divide_no_nan(tf.reduce_sum(own), whole)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from vqvae_tf.quantizers.base import Quantizer
 from vqvae_tf.quantizers.beam import Beams, in_order
 from vqvae_tf.quantizers.codes import NO_CODE, check_range
-from vqvae_tf.quantizers.gradients import check_gradient
+from vqvae_tf.quantizers.gradients import check_gradient, share_of
 from vqvae_tf.quantizers.parts import from_configs, parts_of, to_configs
 from vqvae_tf.quantizers.sharing import SharedStep, check_shared
 from vqvae_tf.quantizers.usage import joined
@@ -188,7 +188,7 @@ class ResidualQuantizer(Quantizer):
         rest, total, codes, counts, losses = z, 0.0, [], [], []
         for i, (stage, own) in enumerate(zip(self.stages, stage_weights)):
             part = stage.to_search_space(rest)
-            share = 1.0 if kept is None else _share(own, weights)
+            share = 1.0 if kept is None else share_of(own, weights)
             if training and shared is None:
                 own = self._once_started(own, i, z)
             code, prepared = (None, None) if beam is None else beam[i]
@@ -379,18 +379,6 @@ def _check_single(stages):
                 f"Received: {stage.name}, which {kind}. Use stages without "
                 "stages, groups and sampling, or beam_size=1."
             )
-
-
-def _share(own, weights):
-    """Returns the share of all weights that is left to a stage.
-
-    A stage's loss is a mean over the latents that it quantizes; times this, it
-    is over all of the batch, so that few latents do not count more.
-    """
-    whole = tf.cast(tf.size(own), tf.float32)
-    if weights is not None:
-        whole = tf.reduce_sum(weights)
-    return tf.math.divide_no_nan(tf.reduce_sum(own), whole)
 
 
 def _weights_of_stages(weights, kept, count):
