@@ -5,10 +5,11 @@
 
 Forward, gradient of latents and parameters, update of the codebook; ours as a
 graph, theirs as their users run it. N=65,536 latents of D=64 channels, or as
-many as the bits of a quantizer without codebook, and K=1,024 codes. Times are
-taken in turn, each quantizer in a process of its own, and peak memory in
-another; with --keep, docs/quantizer_speed.json keeps the figures. That both
-compute the same is what tests/quantizers/test_peers*.py show.
+many as the bits of a quantizer without codebook, and K=1,024 codes. Of random
+projections, which learn nothing, the codes alone are computed. Times are taken
+in turn, each quantizer in a process of its own, and peak memory in another;
+with --keep, docs/quantizer_speed.json keeps the figures. That both compute the
+same is what tests/quantizers/test_peers*.py show.
 """
 
 import json
@@ -113,12 +114,30 @@ ROWS = {
         lambda: quantizers.LFQ(BITS),
         lambda: _torch("LFQ", codebook_size=K, dim=BITS),
     ),
+    "BSQ": (
+        BITS,
+        lambda: quantizers.BSQ(BITS),
+        lambda: _torch("LFQ", codebook_size=K, dim=BITS, spherical=True),
+    ),
     "SimVQ": (
         D,
         lambda: quantizers.SimVQ(K, D),
         lambda: _torch("SimVQ", dim=D, codebook_size=K, rotation_trick=False),
     ),
+    "random projection": (
+        D,
+        lambda: quantizers.RandomProjectionQuantizer(K, D),
+        lambda: _torch(
+            "RandomProjectionQuantizer",
+            dim=D,
+            codebook_size=K,
+            codebook_dim=16,
+            norm=False,
+        ),
+    ),
 }
+# Rows of which the codes alone are computed.
+ENCODED = {"random projection"}
 
 
 def arrays(channels):
@@ -135,6 +154,9 @@ def our_step(row):
     layer = make()
     layer.build((None, channels))
     latents, weights = map(tf.constant, arrays(channels))
+    if row in ENCODED:
+        encode = tf.function(layer.encode, autograph=False)
+        return lambda: encode(latents).numpy()
 
     @tf.function(autograph=False)
     def step(latents, weights):
@@ -159,6 +181,10 @@ def their_step(row):
     latents, weights = map(torch.from_numpy, arrays(channels))
     latents, weights = latents[None].requires_grad_(), weights[None]
 
+    def codes():
+        with torch.no_grad():
+            return module(latents).numpy()
+
     def step():
         module.zero_grad()
         latents.grad = None
@@ -169,7 +195,7 @@ def their_step(row):
         loss.backward()
         return latents.grad.numpy()
 
-    return step
+    return codes if row in ENCODED else step
 
 
 SIDES = {"ours": our_step, "theirs": their_step}
