@@ -9,9 +9,9 @@
 The same encoder, decoder, steps and data for all; grids are 8x8. A run writes
 docs/quantizer_family/ROW-SEED.json; runs whose file exists are skipped, so that
 the table can be made in several sittings. --speed measures a few steps of each
-row, each in a process of its own, and writes speed.json: only run it with
-nothing beside it. The encoder, the prior and the measures are fixed; no figure
-of the test pictures chooses anything.
+row, each in a process of its own, and writes speed.json: only run it, for all
+rows, with nothing beside it. The encoder, the prior and the measures are fixed;
+no figure of the test pictures chooses anything.
 """
 
 import json

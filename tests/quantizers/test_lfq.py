@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from support.harness import two_replicas
 from support.quantizer_harness import run_quantizer_test
-from vqvae_tf.quantizers import BSQ, LFQ
+from vqvae_tf.quantizers import BSQ, FSQ, LFQ
 
 CLASSES = pytest.mark.parametrize("cls", [LFQ, BSQ])
 
@@ -175,3 +175,14 @@ def test_many_bits_need_no_table_of_probabilities():
 def test_what_is_refused(cls, options, message):
     with pytest.raises(ValueError, match=message):
         cls(**options)
+
+
+@pytest.mark.parametrize(
+    "layer, size", [(LFQ(21), 2**21), (BSQ(21), 2**21), (FSQ([11] * 6), 11**6)]
+)
+def test_an_implied_codebook_is_written_out_only_if_it_is_small(layer, size):
+    message = f"up to 1,048,576 codes.*of {size:,}. Use decode"
+    with pytest.raises(ValueError, match=message):
+        _ = layer.codebook
+    # The vectors of single codes are.
+    assert layer.decode([0, size - 1]).shape == (2, layer.channels)

@@ -413,7 +413,9 @@ def test_numbers_of_numpy_and_tensors_are_kept_as_pythons():
     assert layer.decode(np.zeros([2, 3], np.int64)).shape == [2, 3, 4]
 
 
-@pytest.mark.parametrize("shape", [(3, 2, 1), (2,), (), (3, 3), (1, 3, 2)])
+@pytest.mark.parametrize(
+    "shape", [(3, 2, 1), (2,), (), (3, 3), (1, 3, 2), (1,), (1, 2)]
+)
 def test_a_mask_of_another_shape_is_refused(shape):
     layer = VectorQuantizer(8, 4)
     with pytest.raises(ValueError, match="A mask of latents"):
