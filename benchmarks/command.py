@@ -49,3 +49,21 @@ def write(path: pathlib.Path, figures: object) -> None:
 
     with write_atomically(path) as name, open(name, "w") as file:
         file.write(json.dumps(figures, indent=1) + "\n")
+
+
+def folder_of_runs(arguments, table) -> pathlib.Path | None:
+    """Returns the folder of --folder, which is made if it is missing.
+
+    Args:
+        arguments: with `folder` and `table`.
+        table: returns the table of a folder's runs. With --table that is
+            printed instead, and None returned.
+    """
+    from vqvae_tf.utils.paths import expand
+
+    folder = expand(arguments.folder)
+    if arguments.table:
+        print(table(folder))
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

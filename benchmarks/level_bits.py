@@ -28,7 +28,6 @@ from vqvae_tf.evaluation.levels import others_of
 from vqvae_tf.evaluation.statistics import half_interval
 from vqvae_tf.runtime.adam import Adam
 from vqvae_tf.tasks.levels import recipe
-from vqvae_tf.utils.paths import expand
 
 FOLDER = command.DOCS / "levels"
 
@@ -134,11 +133,9 @@ def main():
     )
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
-    folder = expand(arguments.folder)
-    if arguments.table:
-        print(table(folder))
+    folder = command.folder_of_runs(arguments, table)
+    if folder is None:
         return
-    folder.mkdir(parents=True, exist_ok=True)
     preset = vq.LatentGenerator.from_preset(arguments.preset)
     if not isinstance(preset.prior, CodeChain):
         raise SystemExit(f"{arguments.preset} has no levels.")

@@ -144,11 +144,9 @@ def parsed():
 
 def main():
     arguments = parsed()
-    folder = expand(arguments.folder)
-    if arguments.table:
-        print(table(folder))
+    folder = command.folder_of_runs(arguments, table)
+    if folder is None:
         return
-    folder.mkdir(parents=True, exist_ok=True)
     preset = vq.LatentGenerator.from_preset(arguments.preset)
     config = recipes.read_recipe(recipes.find_recipe(arguments.preset))
     network = find_network(arguments.network)

@@ -301,11 +301,9 @@ def main():
     )
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
-    folder = expand(arguments.folder)
-    if arguments.table:
-        print(table(folder))
+    folder = command.folder_of_runs(arguments, table)
+    if folder is None:
         return
-    folder.mkdir(parents=True, exist_ok=True)
     preset = vq.LatentGenerator.from_preset(arguments.preset)
     config = recipes.read_recipe(recipes.find_recipe(arguments.preset))
     parts = codes_of(preset, config, arguments)

@@ -307,14 +307,12 @@ def parsed():
 
 def main():
     arguments = parsed()
-    folder = expand(arguments.folder)
-    if arguments.table:
-        print(table(folder))
-        return
     if arguments.plot:
-        plot(folder, expand(arguments.plot))
+        plot(expand(arguments.folder), expand(arguments.plot))
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = command.folder_of_runs(arguments, table)
+    if folder is None:
+        return
     for seed in map(int, arguments.seeds.split(",")):
         for row in arguments.rows.split(";"):
             path = path_of(folder, f"{arguments.name}-{row}", seed)
