@@ -20,6 +20,9 @@ BUILT_IN = {
     "beta_vae_shapes": (
         "f0518f4f946546b8f580c5192f47f257e69d9f1082c4665aaca580ed3404aec0"
     ),
+    "classifier_grocery128": (
+        "54cdbe69687ecf133b7573dd630a977eb859a1754252849a1610620fe30be0b0"
+    ),
     "dae_mnist": (
         "aadd06b633d78d7a6c68c5b00e4cbd3b29377410008866db8ebceb227a96ab2f"
     ),
