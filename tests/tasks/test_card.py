@@ -12,6 +12,8 @@ from vqvae_tf.data.decoding import RESIZE_FILTER
 from vqvae_tf.evaluation import figures as figure_table
 from vqvae_tf.media import sheets
 from vqvae_tf.tasks import card as cards
+from vqvae_tf.tasks.pictures import sheets as previews
+from vqvae_tf.tasks.pictures.card import samples_text
 from vqvae_tf.tasks.pictures.sheets import sample_sheet
 
 FIGURES = {"examples": 4, "psnr": 26.0, "usage": 1.0, "mse": 163.3}
@@ -142,6 +144,24 @@ def test_sample_sheet_has_a_column_for_each_class():
     assert sheet.shape == (4 * (4 * 18 + 2), 4 * (2 * 18 + 2), 3)
     again = sample_sheet(generator, seed=1)
     np.testing.assert_array_equal(sheet, again)
+
+
+def test_sample_sheet_of_many_classes(monkeypatch):
+    monkeypatch.setattr(previews, "COLUMNS", 2)
+    generator = small.generator(num_classes=15)
+    sheet = sample_sheet(generator, seed=1)
+    # Of 15 classes ten, two a row.
+    labels = [0, 1, 3, 4, 6, 7, 9, 10, 12, 13]
+    context = {"global": np.eye(15, dtype=np.float32)[labels]}
+    draws = generator.sample(10, context=context, seed=1)
+    expected = sheets.enlarge(sheets.grid(draws, 2), 4)
+    np.testing.assert_array_equal(sheet, expected)
+
+
+def test_cards_say_how_samples_were_drawn():
+    assert "prior and decoded.\n" in samples_text()
+    assert "decoded, one column per class." in samples_text(10)
+    assert "at temperature 0.9 and decoded, by class" in samples_text(50, 0.9)
 
 
 def test_sample_sheet_of_one_class():

@@ -107,10 +107,14 @@ def _sample(output, outputs):
 
 def _samples_of(name, model):
     said = "drawn from the prior"
-    if model.prior is not None and model.prior.global_channels:
-        said += ", a column for each class"
+    classes = model.prior and model.prior.global_channels
+    if classes:
+        columns = classes <= previews.COLUMNS
+        said += ", a column for each class" if columns else ", by class"
     said += REMARKS.get(name, "")
-    return f"samples_{name}.png", previews.sample_sheet(model, seed=1), said
+    temperature = recipes.load_recipe(name).data.get("drawn_temperature", 1.0)
+    sheet = previews.sample_sheet(model, seed=1, temperature=temperature)
+    return f"samples_{name}.png", sheet, said
 
 
 def _reconstructions_of(name, model):

@@ -45,7 +45,9 @@ def shown(config: ConfigDict, has_prior: bool, built_in: bool) -> str:
 all its codes, and from those of one level alone, the top first.{other}
 """
     if has_prior:
-        text += pictures.samples_text(config.data.num_classes)
+        text += pictures.samples_text(
+            config.data.num_classes, config.data.drawn_temperature
+        )
         text += pictures.distances_text(config)
     return text
 
@@ -70,7 +72,9 @@ def draw(
     )
     files = {SHEET: level_sheet(model, images[:6])}
     if can_sample(model):
-        files["samples.png"] = sample_sheet(model)
+        files["samples.png"] = sample_sheet(
+            model, temperature=config.data.drawn_temperature
+        )
     return files
 
 

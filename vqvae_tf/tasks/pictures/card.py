@@ -37,7 +37,9 @@ def shown(config: ConfigDict, has_prior: bool, built_in: bool) -> str:
 reconstruction.{other}
 """
     if has_prior:
-        text += samples_text(config.data.num_classes)
+        text += samples_text(
+            config.data.num_classes, config.data.drawn_temperature
+        )
         text += distances_text(config)
     return text
 
@@ -54,13 +56,19 @@ other networks, and of other numbers of samples, are no comparison.
 """
 
 
-def samples_text(num_classes: int | None) -> str:
+def samples_text(
+    num_classes: int | None = None, temperature: float = 1.0
+) -> str:
     """Returns the part of the card with samples, of each class if any."""
-    columns = ", one column per class" if num_classes else ""
+    order = ""
+    if num_classes:
+        of_each = num_classes <= sheets.COLUMNS
+        order = ", one column per class" if of_each else ", by class"
+    cooled = f" at temperature {temperature}" if temperature != 1 else ""
     return f"""
 ![samples](samples.png)
 
-Samples: codes drawn from the prior and decoded{columns}.
+Samples: codes drawn from the prior{cooled} and decoded{order}.
 """
 
 
@@ -85,5 +93,7 @@ def draw(
     )
     files = {"reconstructions.png": sheets.reconstruction_sheet(model, images)}
     if sheets.can_sample(model):
-        files["samples.png"] = sheets.sample_sheet(model)
+        files["samples.png"] = sheets.sample_sheet(
+            model, temperature=config.data.drawn_temperature
+        )
     return files

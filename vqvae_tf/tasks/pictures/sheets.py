@@ -11,6 +11,9 @@ from vqvae_tf.models import Autoencoder, LatentGenerator, PictureClassifier
 from vqvae_tf.models.rejection import sample_best
 from vqvae_tf.utils.checks import check_labels, check_positive
 
+# Of sheets of samples; with more classes, not each has one.
+COLUMNS = 10
+
 
 def rows(
     model: keras.Model, images: np.ndarray, seed: int = 0
@@ -53,6 +56,16 @@ def _pixels(inputs):
     return levels.clip(0, 255).astype(np.uint8)
 
 
+def _labels(count, classes):
+    """Returns the classes of a sheet's samples."""
+    if count is not None:
+        return np.arange(count) % classes
+    if classes <= COLUMNS:
+        return np.tile(np.arange(classes), 4)
+    shown = min(classes, 5 * COLUMNS)
+    return np.arange(shown) * classes // shown
+
+
 def can_sample(model: keras.Model) -> bool:
     """Returns whether a model can sample, that is, has a prior."""
     if isinstance(model, Autoencoder):
@@ -85,11 +98,12 @@ def sample_sheet(
     keep: float = 0.25,
     **options: object,
 ) -> np.ndarray:
-    """Draws a sheet of samples, with a column for each class, if any.
+    """Draws a sheet of samples, in the order of their classes, if any.
 
     Args:
         generator: a `LatentGenerator`, or an `Autoencoder` with a prior.
-        count: how many; by default 16, or 4 of each class.
+        count: how many; by default 16, or with up to ten classes a column of 4
+            for each, and with more one of each of 50 classes at most.
         seed: of the samples.
         label: the class to draw, or None for all.
         classifier: of the same classes, to draw more samples and keep the best
@@ -107,13 +121,16 @@ def sample_sheet(
         return readable(sheets.grid(draws), draws.shape[1])
     classes = generator.prior.global_channels
     columns, context = None, None
-    if classes is not None and label is None:
-        columns = min(classes, 10)
-    count = count or 4 * (columns or 4)
-    if classes is not None:
-        labels = np.arange(count) % classes
-        if label is not None:
-            labels = np.full(count, check_labels("label", label, classes))
+    if classes is None:
+        count = count or 16
+    else:
+        if label is None:
+            columns = min(classes, COLUMNS)
+            labels = _labels(count, classes)
+        else:
+            label = check_labels("label", label, classes)
+            labels = np.full(count or 16, label)
+        count = len(labels)
         context = {"global": data.one_hot(labels, classes)}
     if classifier is None:
         draws = generator.sample(count, context=context, seed=seed, **options)

@@ -37,7 +37,7 @@ codes, decoded.
 Each row shows a frame; a draw from its own global codes; draws with one code at
 a time taken from the other frame; and draws with one code at a time set to 0.
 All draws use the same noise.
-{samples_text(None)}"""
+{samples_text()}"""
 
 
 def use_text(name: str, config: ConfigDict, has_prior: bool) -> str:
