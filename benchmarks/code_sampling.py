@@ -52,14 +52,17 @@ def sampler(density, batch, jit_compile):
     return lambda seed: draw(tf.constant(seed))["codes"].numpy()
 
 
-def exported_sampler(density, folder):
+def exported_sampler(density, folder, jit_compile):
     """Returns a function of batch and seed: `sample` of a SavedModel."""
+    sample = density.sample
+    if jit_compile:
+        sample = tf.function(sample, jit_compile=True, autograph=False)
 
     @tf.function(
         input_signature=[tf.TensorSpec([], tf.int32)] * 2, autograph=False
     )
     def draw(num_samples, seed):
-        return {"codes": density.sample(num_samples, seed=seed)}
+        return {"codes": sample(num_samples, seed=seed)}
 
     archive = keras.export.ExportArchive()
     archive.track(density)
@@ -115,12 +118,23 @@ def _mode(jit_compile):
 
 def measure(density, options, folder):
     """Prints all that is compared of one density."""
-    exported = exported_sampler(density, folder)
+    exported = {
+        f"SavedModel{', XLA' if jit_compile else ''}": exported_sampler(
+            density, folder / str(jit_compile), jit_compile
+        )
+        for jit_compile in (False, True)
+    }
     for jit_compile in (False, True):
         cached = sampler(density, options.batch, jit_compile)
         samplers = {"cached": lambda cached=cached: cached(1)}
         if not jit_compile:
-            samplers["SavedModel"] = lambda: exported(options.batch, 1)
+            # The exported ones are compared with the naive graph.
+            samplers.update(
+                {
+                    name: lambda drawn=drawn: drawn(options.batch, 1)
+                    for name, drawn in exported.items()
+                }
+            )
         compare(density, samplers, options, jit_compile)
         real_run(density, options.batch, jit_compile)
 

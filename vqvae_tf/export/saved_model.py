@@ -117,9 +117,10 @@ def export(
             an `Autoencoder`.
         path: the model's folder; its name is the model's name on a server.
         version: a whole number of at least 1; servers use the highest.
-        jit_sampling: for speech only: whether XLA compiles the decoder's steps
-            where the model runs; by default not. They are then several times
-            as fast, but TensorFlow Serving needs a flag (docs/serving.md).
+        jit_sampling: for speech, and for pictures with a prior: whether XLA
+            compiles the steps of the decoder or of `sample` where the model
+            runs; by default not. They are then up to several times as fast,
+            but TensorFlow Serving needs a flag (docs/serving.md).
         max_batch, max_pixels, max_samples: the limits of a request, so that
             none uses up all memory; see `signatures.bounds.Bounds`. By default
             256 examples, 2**23 pixels, 256 drawn pictures or frames, and for
@@ -132,7 +133,8 @@ def export(
         TypeError: for other objects.
         ValueError: for a model of other data, a second level whose codes are
             not global, a prior that needs a local context, an invalid version,
-            jit_sampling without speech, or weights that are not finite.
+            jit_sampling where nothing is drawn in steps, or weights that are
+            not finite.
         FileExistsError: if the version already exists.
 
     Example:

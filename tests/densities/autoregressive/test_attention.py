@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from vqvae_tf.densities.autoregressive import attention
 from vqvae_tf.densities.autoregressive.attention import (
     SelfAttention,
     shares_of,
@@ -57,22 +58,36 @@ def test_large_scores_do_not_overflow():
     np.testing.assert_allclose(result, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("mask, turned", [("causal", True), ("strict", False)])
-def test_a_position_at_a_time_equals_all_at_once(mask, turned):
+def test_a_position_at_a_time_equals_all_at_once(
+    mask, turned, jit_compile, monkeypatch
+):
+    # A block and a part of one.
+    monkeypatch.setattr(attention, "BLOCK", 4)
     layer, queries, keys = made(mask)
     rotation = Rotation(2, 3, 4) if turned else None
     expected = layer(queries, keys, rotate=rotation)
-    steps = layer.steps(BATCH)
-    pairs, results = steps.empty(TIME), []
-    for t in range(TIME):
-        rotate = rotation and (lambda x, t=t: rotation(x, t))
-        if layer.strict:  # a position's own key comes later
-            results.append(steps.attend(pairs, t, queries[:, t], rotate))
-            pairs = steps.add(pairs, t, keys[:, t], rotate)
-        else:
-            pairs = steps.add(pairs, t, keys[:, t], rotate)
-            results.append(steps.attend(pairs, t, queries[:, t], rotate))
-    np.testing.assert_allclose(np.stack(results, 1), expected, atol=1e-5)
+
+    @tf.function(jit_compile=jit_compile, autograph=False)
+    def in_steps():
+        steps = layer.steps(BATCH)
+        blocks, results = steps.no_blocks(TIME), []
+        for t in range(TIME):
+            if t % attention.BLOCK == 0:
+                first, block = t, steps.empty()
+            rotate = rotation and (lambda x, t=t: rotation(x, t))
+            added = steps.add(block, t, keys[:, t], rotate)
+            # A strict layer's own key comes after what it sees.
+            seen = block if layer.strict else added
+            found = steps.attend(blocks, seen, t, queries[:, t], rotate)
+            results.append(found)
+            block = added
+            if t % attention.BLOCK == attention.BLOCK - 1:
+                blocks = steps.join(blocks, block, first)
+        return tf.stack(results, 1)
+
+    np.testing.assert_allclose(in_steps(), expected, atol=1e-5)
 
 
 def test_config():

@@ -8,10 +8,15 @@ import tensorflow as tf
 
 from vqvae_tf.densities.autoregressive.loops import linear
 from vqvae_tf.layers.configured import Configured
+from vqvae_tf.runtime.compilation import is_compiled
 from vqvae_tf.utils.checks import check_choice, check_positive
 
 # Queries that are scored at a time, where each sees only earlier keys.
 _CHUNK = 256
+
+# Positions that are drawn between two changes of the keys and values of all
+# earlier ones.
+BLOCK = 32
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -178,6 +183,10 @@ class SelfAttention(Configured):
 class AttentionSteps:
     """A `SelfAttention` whose keys and values are cached.
 
+    Tensors are copied whole where one entry is replaced, so those of earlier
+    blocks of positions are kept apart from those of the current block, and
+    change only when it ends.
+
     Args:
         attention: a built layer with a mask.
         num_samples: an integer or int32 scalar tensor.
@@ -189,38 +198,51 @@ class AttentionSteps:
         self.layer, self.num_samples = attention, num_samples
         self.to_queries = linear(attention.to_queries, attention.compute_dtype)
         self.to_pairs = linear(attention.to_pairs, attention.compute_dtype)
+        # The start comes before all blocks.
+        self.before = 1 if attention.strict else 0
 
-    def empty(self, positions: int | tf.Tensor) -> list[tf.Tensor]:
-        """Returns the keys and values of no position, and of the start.
+    def no_blocks(self, positions: int | tf.Tensor) -> list[tf.Tensor]:
+        """Returns the keys and values of no earlier block.
 
-        Two tensors `[batch * heads, positions, channels]`, with one more
-        position where the layer is strict.
+        Two tensors `[batch * heads, places, channels]`, with the start first
+        where the layer is strict. `join` adds places; where XLA needs fixed
+        sizes there is room for all positions from the beginning.
         """
+        room = 0
+        if is_compiled():
+            room = (positions + BLOCK - 1) // BLOCK * BLOCK
+        pairs = self._zeros(room)
+        if not self.layer.strict:
+            return pairs
+        start = self.layer.split(self.layer.first_pair(self.num_samples))
+        return [
+            tf.concat([_reshaped(first, [-1, 1], [first.shape[-1]]), rest], 1)
+            for first, rest in zip(start, pairs)
+        ]
+
+    def empty(self) -> list[tf.Tensor]:
+        """Returns the keys and values of a block without positions."""
+        return self._zeros(BLOCK)
+
+    def _zeros(self, places):
         layer = self.layer
         rows = self.num_samples * layer.num_heads
-        channels = (layer.key_channels, layer.value_channels)
-        if not layer.strict:
-            return [
-                tf.zeros([rows, positions, n], layer.compute_dtype)
-                for n in channels
-            ]
-        cache = [
-            tf.zeros([rows, positions + 1, n], layer.compute_dtype)
-            for n in channels
+        return [
+            tf.zeros([rows, places, channels], layer.compute_dtype)
+            for channels in (layer.key_channels, layer.value_channels)
         ]
-        return _added(cache, 0, layer.split(layer.first_pair(self.num_samples)))
 
     def add(
         self,
-        cache: list[tf.Tensor],
+        block: list[tf.Tensor],
         t: tf.Tensor,
         keys: tf.Tensor,
         rotate: Callable[[tf.Tensor], tf.Tensor] | None = None,
     ) -> list[tf.Tensor]:
-        """Adds a position's key and value.
+        """Adds a position's key and value to those of its block.
 
         Args:
-            cache: those of earlier positions.
+            block: those of the block's earlier positions.
             t: the position, int32 scalar.
             keys: `[batch, key_inputs]`.
             rotate: as for the layer's call, at this position; or None.
@@ -228,11 +250,33 @@ class AttentionSteps:
         key, value = self.layer.split(self.layer.heads(self.to_pairs(keys)))
         if rotate is not None:
             key = rotate(key)
-        return _added(cache, t + 1 if self.layer.strict else t, [key, value])
+        here = tf.range(BLOCK)[:, tf.newaxis] == t % BLOCK
+        return [
+            tf.where(here, _reshaped(entry, [-1, 1], [entry.shape[-1]]), array)
+            for array, entry in zip(block, (key, value))
+        ]
+
+    def join(
+        self, blocks: list[tf.Tensor], block: list[tf.Tensor], t: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """Returns the keys and values with those of a block that ends.
+
+        Args:
+            blocks: of earlier blocks.
+            block: of the block.
+            t: its first position, int32 scalar.
+        """
+        if not is_compiled():
+            return [tf.concat(pair, axis=1) for pair in zip(blocks, block)]
+        order = tf.range(tf.shape(blocks[0])[1]) - self.before
+        here = (order // BLOCK == t // BLOCK)[:, tf.newaxis]
+        repeated = [tf.gather(new, order % BLOCK, axis=1) for new in block]
+        return [tf.where(here, *pair) for pair in zip(repeated, blocks)]
 
     def attend(
         self,
-        cache: list[tf.Tensor],
+        blocks: list[tf.Tensor],
+        block: list[tf.Tensor],
         t: tf.Tensor,
         queries: tf.Tensor,
         rotate: Callable[[tf.Tensor], tf.Tensor] | None = None,
@@ -240,34 +284,36 @@ class AttentionSteps:
         """Returns what position t sees, `[batch, heads * value_channels]`.
 
         Args:
-            cache: of the positions that it sees, as from `add`.
+            blocks: keys and values of earlier blocks.
+            block: of the positions of its own block that it sees.
             t: the position, int32 scalar.
             queries: `[batch, query_inputs]`.
             rotate: as for the layer's call, at this position; or None.
         """
-        layer, (keys, values) = self.layer, cache
+        layer, place = self.layer, t % BLOCK
         queries = layer.heads(self.to_queries(queries))
         if rotate is not None:
             queries = rotate(queries)
         queries = _reshaped(
             layer.scaled(queries), [-1, 1], [layer.key_channels]
         )
-        seen = tf.range(tf.shape(keys)[1]) <= t
-        mixed = _attended(queries, keys, values, seen)
+        scores = [
+            tf.matmul(queries, keys, transpose_b=True)
+            for keys in (blocks[0], block[0])
+        ]
+        own = 0 if layer.strict else 1
+        scores[1] = _hidden(scores[1], tf.range(BLOCK) < place + own)
+        if is_compiled():  # there is room for later blocks
+            count = self.before + t - place
+            seen = tf.range(tf.shape(blocks[0])[1]) < count
+            scores[0] = _hidden(scores[0], seen)
+        else:
+            scores[0] = tf.cast(scores[0], tf.float32)
+        shares = _shares(tf.concat(scores, axis=-1), layer.compute_dtype)
+        mixed = tf.matmul(shares[..., :-BLOCK], blocks[1])
+        mixed += tf.matmul(shares[..., -BLOCK:], block[1])
         shape = [layer.num_heads * layer.value_channels]
         return _reshaped(mixed, [self.num_samples], shape)
-
-
-def _added(cache, t, pair):
-    """Returns the cache with a key and a value `[batch, heads, n]` at t."""
-    rows = tf.range(tf.shape(cache[0])[0])
-    places = tf.stack([rows, tf.fill(tf.shape(rows), t)], axis=1)
-    return [
-        tf.tensor_scatter_nd_update(
-            array, places, _reshaped(entry, [-1], [entry.shape[-1]])
-        )
-        for array, entry in zip(cache, pair)
-    ]
 
 
 def _attended(queries, keys, values, seen):
@@ -283,8 +329,16 @@ def shares_of(scores: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
         scores: `[..., positions]`.
         seen: bool, of a shape that broadcasts to that of scores.
     """
-    exact = tf.where(seen, tf.cast(scores, tf.float32), -1e38)
-    return tf.cast(tf.nn.softmax(exact), scores.dtype)
+    return _shares(_hidden(scores, seen), scores.dtype)
+
+
+def _hidden(scores, seen):
+    """Returns scores in float32, without those that are not seen."""
+    return tf.where(seen, tf.cast(scores, tf.float32), -1e38)
+
+
+def _shares(scores, dtype):
+    return tf.cast(tf.nn.softmax(scores), dtype)
 
 
 def flat_grid(x: tf.Tensor) -> tf.Tensor:

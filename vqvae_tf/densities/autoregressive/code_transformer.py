@@ -104,21 +104,32 @@ class _Steps(stepping.Steps):
         self.rotation = density.rotation(*grid)
         self.biases = self.inputs.biases(*grid, *contexts)
 
+    def settled(self):
+        return [
+            layer.attention.no_blocks(self.positions) for layer in self.layers
+        ]
+
     def empty(self):
-        pairs = [layer.attention.empty(self.positions) for layer in self.layers]
+        pairs = [layer.attention.empty() for layer in self.layers]
         return [self.inputs.first(self.num_samples), pairs]
 
-    def features(self, state, t):
+    def features(self, settled, state, t):
         newest, pairs = state
         x = newest + tf.gather(self.biases, t, axis=1)
         rotate = None
         if self.rotation is not None:
             rotate = functools.partial(self.rotation, t=t)
         added = []
-        for layer, kept in zip(self.layers, pairs):
-            x, kept = layer.step(x, kept, t, rotate)
-            added.append(kept)
+        for layer, blocks, block in zip(self.layers, settled, pairs):
+            x, block = layer.step(x, blocks, block, t, rotate)
+            added.append(block)
         return self.norm(x), added
 
     def finish(self, pending, t, newest):
         return [newest, pending]
+
+    def settle(self, settled, state, t):
+        return [
+            layer.attention.join(blocks, block, t)
+            for layer, blocks, block in zip(self.layers, settled, state[1])
+        ]

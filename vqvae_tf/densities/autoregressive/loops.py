@@ -95,10 +95,22 @@ def put(
 
 
 def loop(
-    count: int | tf.Tensor, body: Callable[..., Iterable], variables: list
+    count: int | tf.Tensor,
+    body: Callable[..., Iterable],
+    variables: list,
+    shapes: list | None = None,
 ) -> list:
-    """Runs `body` count times; the variables keep their shapes."""
-    shapes = tf.nest.map_structure(lambda v: v.shape, variables)
+    """Runs `body` while the first variable is less than count.
+
+    Args:
+        count: int32 scalar.
+        body: a function of the variables that returns their next values.
+        variables: nests of tensors.
+        shapes: nests of their static shapes, by default those they begin
+            with, which they then keep.
+    """
+    if shapes is None:
+        shapes = tf.nest.map_structure(lambda v: v.shape, variables)
 
     def checked_body(*variables):
         results = list(body(*variables))
@@ -108,5 +120,6 @@ def loop(
         lambda index, *_: index < count,
         checked_body,
         variables,
+        shape_invariants=shapes,
         maximum_iterations=count,
     )

@@ -157,13 +157,16 @@ class _BlockSteps:
                 _GatedSteps(layer, width) for layer in mixing
             )
 
+    def settled(self):
+        if self.attention is None:
+            return []
+        return self.attention.no_blocks(self.positions)
+
     def empty(self):
         kept = [layer.empty(self.num_samples) for layer in self.residuals]
-        if self.attention is None:
-            return [kept, []]
-        return [kept, [self.attention.empty(self.positions)]]
+        return [kept, [] if self.attention is None else self.attention.empty()]
 
-    def step(self, x, state, t, place, local):
+    def step(self, x, settled, state, t, place, local):
         """Returns outputs, the state, and features of which keys are made."""
         kept, pairs = list(state[0]), state[1]
         for i, layer in enumerate(self.residuals):
@@ -174,7 +177,7 @@ class _BlockSteps:
             return x, [kept, pairs], []
         queries = tf.concat([x, place], axis=-1)
         queries, _ = self.for_queries.step(queries, [], t)
-        seen = self.attention.attend(pairs[0], t, queries)
+        seen = self.attention.attend(settled, pairs, t, queries)
         merged, _ = self.merge.step(x, [], t, extra=seen)
         return merged, [kept, pairs], [x]
 
@@ -184,7 +187,12 @@ class _BlockSteps:
             return pairs
         keys = tf.concat([embedded, *features, place], axis=-1)
         keys, _ = self.for_keys.step(keys, [], t)
-        return [self.attention.add(pairs[0], t, keys)]
+        return self.attention.add(pairs, t, keys)
+
+    def settle(self, settled, state, t):
+        if self.attention is None:
+            return settled
+        return self.attention.join(settled, state[1], t)
 
 
 class SnailSteps(Steps):
@@ -220,6 +228,9 @@ class SnailSteps(Steps):
         ]
         self.after = [_GatedSteps(layer, grid[1]) for layer in density.after]
 
+    def settled(self) -> list[Any]:
+        return [block.settled() for block in self.blocks]
+
     def empty(self) -> list[Any]:
         layer = self.density.first
         codes = self.first.rows.empty(
@@ -227,15 +238,17 @@ class SnailSteps(Steps):
         )
         return [codes, [block.empty() for block in self.blocks]]
 
-    def features(self, state: list, t: tf.Tensor) -> tuple[tf.Tensor, list]:
+    def features(
+        self, settled: list, state: list, t: tf.Tensor
+    ) -> tuple[tf.Tensor, list]:
         codes, states = state
         local = None
         if self.local is not None:
             local = tf.gather(self.local, t, axis=1)
         place, x = self._place(t), self.first.step(codes, t)
         kept, waiting = [], []
-        for block, each in zip(self.blocks, states):
-            x, each, features = block.step(x, each, t, place, local)
+        for block, blocks, each in zip(self.blocks, settled, states):
+            x, each, features = block.step(x, blocks, each, t, place, local)
             kept.append(each)
             waiting.append(features)
         for layer in self.after:
@@ -252,6 +265,12 @@ class SnailSteps(Steps):
             )
         ]
         return [self.first.rows.put(codes, t, newest), states]
+
+    def settle(self, settled: list, state: list, t: tf.Tensor) -> list:
+        return [
+            block.settle(blocks, each, t)
+            for block, blocks, each in zip(self.blocks, settled, state[1])
+        ]
 
     def _place(self, t):
         place = tf.gather(self.places, t)

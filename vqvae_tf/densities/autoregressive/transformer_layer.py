@@ -267,22 +267,23 @@ class TransformerSteps:
     def step(
         self,
         x: tf.Tensor,
-        pairs: tf.Tensor,
+        blocks: list[tf.Tensor],
+        block: list[tf.Tensor],
         t: tf.Tensor,
         rotate: Callable[[tf.Tensor], tf.Tensor] | None,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the outputs at position t, and the pairs with its own.
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Returns the outputs at position t, and the block with its own pair.
 
         Args:
             x: `[batch, channels]`.
-            pairs: see `AttentionSteps.add`.
+            blocks, block: see `AttentionSteps.attend`.
             t: the position, int32 scalar.
             rotate: encodes this position; or None.
         """
         own = self.norms[0](x)
-        pairs = self.attention.add(pairs, t, own, rotate)
-        x += self.mixed(self.attention.attend(pairs, t, own, rotate))
-        return x + self.out(_gelu(self.hidden(self.norms[1](x)))), pairs
+        block = self.attention.add(block, t, own, rotate)
+        x += self.mixed(self.attention.attend(blocks, block, t, own, rotate))
+        return x + self.out(_gelu(self.hidden(self.norms[1](x)))), block
 
 
 def _gelu(x):

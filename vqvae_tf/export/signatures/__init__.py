@@ -28,11 +28,11 @@ def endpoints(
         generator: a `VQVAE` or `HierarchicalVQVAE` of pictures or a
             `SpeechVQVAE`, a `LatentGenerator` with one, a `VideoGenerator` or
             an `Autoencoder`; built, and in float32.
-        jit_sampling: for speech only, see `export`.
+        jit_sampling: for speech and for pictures with a prior, see `export`.
         bounds: the limits of a request, by default `Bounds()`.
 
     Raises:
-        ValueError: for jit_sampling with another model.
+        ValueError: for jit_sampling with a model that draws nothing in steps.
 
     Example:
 
@@ -40,15 +40,17 @@ def endpoints(
     """
     if isinstance(generator.autoencoder, SpeechVQVAE):
         return SpeechEndpoints(generator, bool(jit_sampling), bounds)
-    if jit_sampling is not None:
+    drawn = isinstance(generator, LatentGenerator)
+    if jit_sampling is not None and not drawn:
         raise ValueError(
-            "jit_sampling is for models of speech. Received: "
-            f"jit_sampling={jit_sampling} and a {type(generator).__name__}."
+            "jit_sampling is for models of speech, and of pictures with a "
+            f"prior. Received: jit_sampling={jit_sampling} and a "
+            f"{type(generator).__name__}."
         )
     if isinstance(generator, VideoGenerator):
         return VideoEndpoints(generator, bounds)
     if isinstance(generator, Autoencoder):
         return LatentEndpoints(generator, bounds)
     if isinstance(generator.prior, LatentGenerator):
-        return LevelEndpoints(generator, bounds)
-    return CodeEndpoints(generator, bounds)
+        return LevelEndpoints(generator, bounds, bool(jit_sampling))
+    return CodeEndpoints(generator, bounds, bool(jit_sampling))

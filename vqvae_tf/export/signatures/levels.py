@@ -20,12 +20,16 @@ class LevelEndpoints(CodeEndpoints):
         generator: a `LatentGenerator` whose prior is one as well, with a
             `GlobalEncoder`; built, and in float32.
         bounds: the limits of a request, by default `Bounds()`.
+        jit_sampling: whether XLA compiles `sample` where the model runs.
     """
 
     def __init__(
-        self, generator: keras.Model, bounds: Bounds | None = None
+        self,
+        generator: keras.Model,
+        bounds: Bounds | None = None,
+        jit_sampling: bool = False,
     ) -> None:
-        super().__init__(generator, bounds)
+        super().__init__(generator, bounds, jit_sampling)
         self.above = self.prior.autoencoder
         self._sizes = [size * self.factor for size in self.above.event_shape]
         self._codebooks = self.above.quantizer.num_codebooks

@@ -101,6 +101,7 @@ class CodeEndpoints(PictureEndpoints):
         generator: a `VQVAE` or `HierarchicalVQVAE` of pictures, or a
             `LatentGenerator` with one; built, and in float32.
         bounds: the limits of a request, by default `Bounds()`.
+        jit_sampling: whether XLA compiles `sample` where the model runs.
 
     Example:
 
@@ -109,9 +110,19 @@ class CodeEndpoints(PictureEndpoints):
     """
 
     def __init__(
-        self, generator: keras.Model, bounds: Bounds | None = None
+        self,
+        generator: keras.Model,
+        bounds: Bounds | None = None,
+        jit_sampling: bool = False,
     ) -> None:
         super().__init__(generator, bounds)
+        self.draw = None
+        if self.prior is not None:
+            self.draw = generator.sample
+        if jit_sampling:
+            self.draw = tf.function(
+                generator.sample, jit_compile=True, autograph=False
+            )
         self.num_classes = self.prior and self.prior.global_channels
         self.quantizers = {
             array_name(level): quantizer
@@ -183,7 +194,7 @@ class CodeEndpoints(PictureEndpoints):
                 `[num_samples]`.
         """
         num_samples = self.checked_count(num_samples, *self._finest())
-        images = self.generator.sample(
+        images = self.draw(
             num_samples,
             context=self._context(labels, num_samples),
             **self.drawing(temperature, seed),
