@@ -24,8 +24,8 @@ flags.DEFINE_bool(
 flags.DEFINE_bool(
     "jit_sampling",
     None,
-    "for speech: compile the decoder's steps where the model runs, by default "
-    "not; see docs/serving.md",
+    "for speech, and pictures with a prior: compile what is drawn in steps "
+    "where the model runs, by default not; see docs/serving.md",
 )
 flags.DEFINE_integer("top_k", None, "draw from the k likeliest codes", 1)
 flags.DEFINE_float("top_p", None, "draw from this much probability mass")
