@@ -6,6 +6,7 @@ import pytest
 from support import small
 from support.command_line import refused, run
 from vqvae_tf import PictureClassifier, presets, recipes, tasks
+from vqvae_tf.evaluation.feature_networks import identity
 from vqvae_tf.tasks import card as cards, publish, run as training
 
 
@@ -62,11 +63,28 @@ def test_its_figures_are_measured_again(folder, capsys):
     assert "All figures agree with the card." in capsys.readouterr().out
 
 
-def test_samples_are_measured_in_its_features(folder):
+def judged_by(folder):
+    """Returns a recipe of a generative model."""
     config = small.recipe(num_classes=2)
     config.data.feature_network = str(folder / "run" / "preset")
     config.data.update(drawn_samples=6, drawn_temperature=0.9)
-    config = recipes.check_recipe(config)
+    return recipes.check_recipe(config)
+
+
+def test_figures_belong_to_one_network(folder, tmp_path):
+    config, model = judged_by(folder), small.generator(num_classes=2)
+    publish.publish(config, model, tmp_path / "preset", str(folder))
+    data = presets.verify(tmp_path / "preset")["data"]
+    network = config.data.feature_network
+    assert data["feature_network_sha256"] == identity(network)
+    assert identity("inception_v3") is None
+    data["feature_network_sha256"] = "0" * 64
+    with pytest.raises(presets.PresetError, match="cannot be compared with"):
+        tasks.measure(model, data, str(folder), False)
+
+
+def test_samples_are_measured_in_its_features(folder):
+    config = judged_by(folder)
     model = small.generator(num_classes=2)
     found = tasks.measure(model, cards.describe(config), str(folder), False)
     assert found["samples"] == 6

@@ -62,16 +62,33 @@ def _batched(function, pictures, batch_size):
     return np.concatenate(parts).astype(np.float64)
 
 
-def find_network(name: str | os.PathLike) -> FeatureNetwork:
+def identity(name: str | os.PathLike) -> str | None:
+    """Returns the sha256 of a network's preset; None for Inception.
+
+    Args:
+        name: as for `find_network`.
+
+    Raises:
+        PresetError: for a preset that does not exist.
+    """
+    if str(name) == INCEPTION:
+        return None
+    return presets.sha256(presets.find_preset(name) / presets.METADATA)
+
+
+def find_network(
+    name: str | os.PathLike, sha256: str | None = None
+) -> FeatureNetwork:
     """Returns a feature network.
 
     Args:
         name: the preset of a `PictureClassifier`, or "inception_v3", that of
             the usual FID and KID: Keras' weights, which differ from the
             original ones, so that figures are not those of papers.
+        sha256: the `identity` that it must have; None (default) for any.
 
     Raises:
-        PresetError: for a preset that does not exist.
+        PresetError: for a preset that does not exist, or is another one.
         ValueError: for one of another model, and for one that would have to be
             fetched.
         OSError: if the weights of Inception are neither here nor found by
@@ -83,6 +100,13 @@ def find_network(name: str | os.PathLike) -> FeatureNetwork:
         raise ValueError(
             "A feature network is a preset on this machine: download it first, "
             f"and name its folder. Received: {name}."
+        )
+    if sha256 not in (None, received := identity(name)):
+        raise presets.PresetError(
+            "Figures in features of one network cannot be compared with those "
+            f"of another. Received: the preset {name} with the sha256 "
+            f"{received}, expected {sha256}. Use that version, or measure anew "
+            "what is compared."
         )
     model = presets.load(name)
     if not isinstance(model, PictureClassifier):

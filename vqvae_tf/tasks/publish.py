@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from vqvae_tf import presets, recipes, tasks
 from vqvae_tf.data.decoding import RESIZE_FILTER
+from vqvae_tf.evaluation.feature_networks import identity
 from vqvae_tf.models import LatentGenerator
 from vqvae_tf.runtime.precision import in_float32
 from vqvae_tf.tasks import card as cards
@@ -44,6 +45,8 @@ def publish(
     policy = model.dtype_policy.name
     model = in_float32(model)
     description = cards.describe(config)
+    if network := description.get("feature_network"):
+        description["feature_network_sha256"] = identity(network)
     task = tasks.of(config)
     figures = tasks.measure(model, description, data_dir)
     _check_figures(figures)

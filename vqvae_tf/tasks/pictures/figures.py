@@ -72,7 +72,11 @@ def _of_samples(model, description, data_dir, progress):
     )
     return samples.evaluate(
         model,
-        find_network(description["feature_network"]),
+        find_network(
+            description["feature_network"],
+            # Older presets do not have the key.
+            description.get("feature_network_sha256"),
+        ),
         held_out,
         training,
         description["drawn_samples"],
