@@ -39,3 +39,11 @@ def test_bounds_are_named_after_the_latents():
             known.tolerance,
             known.later,
         )
+
+
+def test_levels_are_listed_from_the_top_down():
+    names = ("bottom", "middle_2", "top", "middle_1")
+    levels = {f"usage_of_{name}": 1.0 for name in names}
+    found = [title for title, _ in figures.table({"usage": 1.0, **levels})]
+    parts = [title.rpartition(": ")[2] for title in found[1:]]
+    assert parts == ["top", "middle 1", "middle 2", "bottom"]

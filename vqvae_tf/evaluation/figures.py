@@ -120,7 +120,7 @@ def _known(figures):
     """Returns `FIGURES`, as they suit the measured model.
 
     A figure of a level of codes, or of another filter, `KEY_of_LEVEL`,
-    follows that of all.
+    follows that of all; levels from the top down, whatever the figures' order.
     """
     known = FIGURES
     if "usage" not in figures:  # not of codes
@@ -129,9 +129,18 @@ def _known(figures):
     for key, figure in known.items():
         found[key] = figure
         prefix = f"{key}_of_"
-        for own in figures:
-            if own.startswith(prefix) and own not in known:
-                part = own.removeprefix(prefix).replace("_", " ")
-                title = f"{figure.title}: {part}"
-                found[own] = dataclasses.replace(figure, key=own, title=title)
+        parts = [
+            own.removeprefix(prefix)
+            for own in figures
+            if own.startswith(prefix) and own not in known
+        ]
+        for part in sorted(parts, key=_from_the_top):
+            own, words = f"{key}_of_{part}", part.replace("_", " ")
+            title = f"{figure.title}: {words}"
+            found[own] = dataclasses.replace(figure, key=own, title=title)
     return found
+
+
+def _from_the_top(level):
+    """A key that sorts levels: the top, those between, the bottom."""
+    return {"top": 0, "bottom": 2}.get(level, 1), level
