@@ -35,6 +35,11 @@ def test_built_in_presets_are_whole(name):
         bits = [figures[f"next_frame_bits{name}"] for name in bits]
         assert bits == sorted(bits)
         assert figures["greedy_psnr"] > figures["repeat_psnr"] + 1
+    elif kind == "levels":
+        files = {"README.md", "samples.png", "levels.png"}
+        assert figures["usage_of_top"] > 0.9 < figures["usage_of_bottom"]
+        other = figures["lower_bits_with_others_of_top"]
+        assert other > 1.1 * figures["prior_bits_per_code_of_bottom"]
     elif kind == "codes":
         files |= {"swaps.png"}
         assert figures["global_usage"] > 0.9

@@ -17,6 +17,7 @@ from vqvae_tf.models import PictureClassifier
 from vqvae_tf.samples.clips import sample_clips
 from vqvae_tf.samples.voices import sample_voices
 from vqvae_tf.tasks.card_samples import known_images
+from vqvae_tf.utils.code_levels import to_arrays
 
 SPEECH = "vqvae_speech8k"
 
@@ -54,7 +55,7 @@ def _generator(model, images):
     many = {"global": classes[: len(images)]} if channels else None
     context = {"global": classes[:1]} if channels else None
     return {
-        "codes": codes,
+        **to_arrays(codes),
         "reconstructions": model.reconstruct(images),
         "log_prob": model.log_prob(images, many),
         "sample": model.sample(1, context, seed=3),

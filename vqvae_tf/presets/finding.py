@@ -44,6 +44,9 @@ BUILT_IN = {
     "video_dmlab84": (
         "da30f7da42d23b9c87cc0d7eef8bc24cbb23add92ee9be3de97cd7555a916a30"
     ),
+    "vqvae2_grocery128": (
+        "dd46b1c814f5b91fb14009cccaea01ee8593bcba295b52ae9fae7b92c750c269"
+    ),
     "vqvae_cifar10": (
         "7a39711e508075655fdd845ff4872dab5019e745789eada5c2383596954aaf5a"
     ),
