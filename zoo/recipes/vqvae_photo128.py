@@ -18,6 +18,8 @@ def get_config():
     config.data.source = "folder"
     config.data.image_size = 128
     config.data.resize_range = (128, 160)
+    # Pictures of users come resized by any filter, and sharper than ours.
+    config.data.resize_filter = "random"
 
     config.encoder.update(
         output_channels=64,
@@ -28,6 +30,7 @@ def get_config():
     config.quantizer.update(
         num_embeddings=512,
         embedding_dim=64,
+        commitment_cost=3.0,
         initialize_from_data=True,
         restart_after=200,
     )
@@ -37,10 +40,11 @@ def get_config():
     )
     # Crops of 64x64 allow four times the steps of 128x128.
     config.training.update(
-        steps=20_000,
+        steps=30_000,
         batch_size=8,
         crop_size=64,
         learning_rate=6e-4,
+        ema_momentum=0.999,
         steps_per_epoch=500,
     )
 
@@ -57,6 +61,7 @@ def get_config():
         steps=1_200,
         batch_size=16,
         learning_rate=2e-3,
+        ema_momentum=0.999,
         encode_passes=24,
         steps_per_epoch=200,
     )
@@ -67,8 +72,7 @@ def get_config():
         "160 pixels, random crops; their source states no licence, so none "
         "is shown here. Figures are for 100 other photos, shorter side "
         "resized to 128 (antialiased, bilinear), centre crop.",
-        training="Autoencoder and prior were trained in bfloat16 on two CPU "
-        "cores.",
+        training="Autoencoder and prior were trained on two CPU cores.",
         limits="857 photos suffice for a decoder, not for a prior: samples "
         "have the texture of photos and no objects. Larger pictures "
         "(multiples of 4) can be encoded and decoded.",
