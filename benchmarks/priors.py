@@ -1,4 +1,4 @@
-"""Trains priors on the codes of a preset for equal minutes, and compares.
+"""Trains priors on the codes of a preset for equal times, and compares.
 
     python benchmarks/priors.py --data_dir=TFDS --preset=vqvae_cifar10 \
         --minutes=60 --rows="PixelCNN;PixelSNAIL"
@@ -6,14 +6,15 @@
         --block=128
     python benchmarks/priors.py --table
 
-All see the same codes, in the same order. The learning rate falls with the
-minutes, as a cosine; weights are averaged (momentum 0.999). One of 20 training
-pictures is left out, and the weights with the fewest bits on these are
-measured on the test split once. --block is how many pictures in a row stay
-together in that division: those of an episode. A run writes
-docs/priors/PRESET-ROW-SEED.json with its curve; runs whose file exists are
-skipped. --keep=FOLDER also saves the priors, PRESET-ROW-SEED.keras, for
-prior_samples.py. Nothing should run beside it.
+All see the same codes, in the same order, for as many minutes of one core, by
+the process's own clock: an hour of one core is half an hour of two. The
+learning rate falls with these minutes, as a cosine; weights are averaged
+(momentum 0.999). One of 20 training pictures is left out, and the weights with
+the fewest bits on these are measured on the test split once. --block is how
+many pictures in a row stay together in that division: those of an episode. A
+run writes docs/priors/PRESET-ROW-SEED.json with its curve; runs whose file
+exists are skipped. --keep=FOLDER also saves the priors, PRESET-ROW-SEED.keras,
+for prior_samples.py.
 """
 
 import functools
@@ -127,7 +128,7 @@ class Budget(keras.callbacks.Callback):
     """Lets the learning rate fall over some seconds of steps, and then stops.
 
     Attributes:
-        spent: seconds in steps so far.
+        spent: seconds of a core in steps so far.
         steps: steps so far.
     """
 
@@ -140,10 +141,10 @@ class Budget(keras.callbacks.Callback):
         warm = min(1.0, (self.steps + 1) / 100)
         left = 0.5 + 0.5 * math.cos(math.pi * min(1.0, self.share))
         self.model.optimizer.learning_rate = self.rate * warm * left
-        self.began = time.perf_counter()
+        self.began = time.process_time()
 
     def on_train_batch_end(self, batch, logs=None):
-        self.spent += time.perf_counter() - self.began
+        self.spent += time.process_time() - self.began
         self.steps += 1
         if self.share >= 1:
             self.model.stop_training = True
