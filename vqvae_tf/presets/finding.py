@@ -20,6 +20,9 @@ BUILT_IN = {
     "beta_vae_shapes": (
         "f0518f4f946546b8f580c5192f47f257e69d9f1082c4665aaca580ed3404aec0"
     ),
+    "classifier_cifar10": (
+        "bf11f819b3d8c7309e3622eff870805ac0e14ef64956d2e9bc4aec4eb05190f9"
+    ),
     "classifier_grocery128": (
         "54cdbe69687ecf133b7573dd630a977eb859a1754252849a1610620fe30be0b0"
     ),
