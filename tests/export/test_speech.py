@@ -213,7 +213,7 @@ def test_compiled_steps_in_another_process(tmp_path):
 
 
 def test_jit_sampling_is_of_speech():
-    with pytest.raises(ValueError, match="jit_sampling is for models of speech"):
+    with pytest.raises(ValueError, match="is for models of speech"):
         endpoints(small.autoencoder(), jit_sampling=True)
 
 

@@ -13,6 +13,7 @@ from vqvae_tf.densities.base import DensityModel
 from vqvae_tf.densities.code_chain import CodeChain
 from vqvae_tf.densities.conditional import ConditionalDensity
 from vqvae_tf.densities.factorized import FactorizedDensity
+from vqvae_tf.densities.layered_gaussian import LayeredGaussian
 from vqvae_tf.densities.likelihoods import (
     Bernoulli,
     Categorical,
@@ -35,6 +36,7 @@ __all__ = [
     "DiscretizedLogisticMixture",
     "FactorizedDensity",
     "Gaussian",
+    "LayeredGaussian",
     "Likelihood",
     "MaskedCodeTransformer",
     "PixelCNN",

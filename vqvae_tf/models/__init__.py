@@ -9,6 +9,7 @@ from vqvae_tf.models.picture_classifier import PictureClassifier
 from vqvae_tf.models.speech_coder import SpeechCoder
 from vqvae_tf.models.speech_fast_decoder import SpeechFastDecoder
 from vqvae_tf.models.speech_vqvae import SpeechVQVAE
+from vqvae_tf.models.td_vae import TDVAE
 from vqvae_tf.models.video_generator import VideoGenerator
 from vqvae_tf.models.vqvae import VQVAE
 
@@ -22,6 +23,7 @@ __all__ = [
     "SpeechCoder",
     "SpeechFastDecoder",
     "SpeechVQVAE",
+    "TDVAE",
     "VQVAE",
     "VideoGenerator",
 ]
