@@ -73,7 +73,8 @@ def get_config():
         "160 pixels, random crops; their source states no licence, so none "
         "is shown here. Figures are for 100 other photos, shorter side "
         "resized to 128 (antialiased, bilinear), centre crop.",
-        training="Autoencoder and prior were trained on two CPU cores.",
+        training="Autoencoder and prior were trained in bfloat16 on two CPU "
+        "cores.",
         limits="857 photos suffice for a decoder, not for a prior: samples "
         "have the texture of photos and no objects. Larger pictures "
         "(multiples of 4) can be encoded and decoded.",
