@@ -11,39 +11,13 @@ from support.harness import (
     run_two_replica_test,
     saved_and_loaded,
 )
+from support.sequences import SIDE, TIME, frames, small
 from vqvae_tf.models import TDVAE
 
-SIDE, TIME = 4, 7
 
-
-def make(event_shape=(SIDE, SIDE, 1), scale=0.3, **options):
-    keras.utils.set_random_seed(0)
-    model = TDVAE(
-        vq.DenseEncoder(6, SIDE, hidden_units=(8,)),
-        keras.layers.LSTM(5, return_sequences=True),
-        vq.FactorizedDensity(
-            vq.DenseDecoder(1, SIDE, hidden_units=(8,)), vq.Bernoulli()
-        ),
-        event_shape=event_shape,
-        seed=3,
-        **{
-            "latent_sizes": (2, 3),
-            "hidden_units": 6,
-            "gaps": [(1, 3)],
-            **options,
-        },
-    )
-    model.build()
-    rng = np.random.default_rng(0)
-    for v in model.trainable_variables:
-        v.assign(v + scale * rng.normal(size=v.shape))
-    return model
-
-
-def frames(batch=4, time=TIME, seed=0):
-    rng = np.random.default_rng(seed)
-    shape = [batch, time, SIDE, SIDE, 1]
-    return 255 * rng.integers(0, 2, shape, dtype=np.uint8)
+def make(scale=0.3, **options):
+    defaults = dict(latent_sizes=(2, 3), hidden_units=6, gaps=[(1, 3)])
+    return small(TDVAE, scale, **{**defaults, **options})
 
 
 def numbers(decoder_sizes=(2,)):
@@ -157,11 +131,11 @@ def test_bound_tightens_and_both_proposals_agree():
         for n in (1, 20)
     )
     many = {
-        proposal: model.log_prob(x, 2, 20_000, proposal=proposal).numpy()
+        proposal: model.log_prob(x, 2, 40_000, proposal=proposal).numpy()
         for proposal in ("smoothing", "belief")
     }
     assert np.all(one < few) and np.all(few < many["smoothing"] + 0.02)
-    np.testing.assert_allclose(many["smoothing"], many["belief"], atol=0.03)
+    np.testing.assert_allclose(many["smoothing"], many["belief"], atol=0.05)
 
 
 def _set_log_scales(density, value):
@@ -179,8 +153,8 @@ def test_rollouts():
     assert drawn.shape == (4, 3, SIDE, SIDE, 1) and drawn.dtype == tf.uint8
     again = model.rollout(x, times=[1, 2, 3], num_futures=2, seed=1)
     np.testing.assert_array_equal(drawn, again)
-    latents = model.rollout_latents(x, times=[2, 5], temperature=0.0, seed=1)
-    other = model.rollout_latents(x, times=[2, 5], temperature=0.0, seed=2)
+    latents = model.rollout_context(x, times=[2, 5], temperature=0.0, seed=1)
+    other = model.rollout_context(x, times=[2, 5], temperature=0.0, seed=2)
     np.testing.assert_array_equal(latents, other)
     b = model.belief(x)[:, -1]
     z = model.belief_density.mode({"global": b})

@@ -5,10 +5,12 @@ from vqvae_tf.models.code_level import CodeLevel
 from vqvae_tf.models.code_model import CodeModel
 from vqvae_tf.models.hierarchical_vqvae import HierarchicalVQVAE
 from vqvae_tf.models.latent_generator import LatentGenerator
+from vqvae_tf.models.next_frame import NextFrameModel
 from vqvae_tf.models.picture_classifier import PictureClassifier
 from vqvae_tf.models.speech_coder import SpeechCoder
 from vqvae_tf.models.speech_fast_decoder import SpeechFastDecoder
 from vqvae_tf.models.speech_vqvae import SpeechVQVAE
+from vqvae_tf.models.state_space import StateSpaceModel
 from vqvae_tf.models.td_vae import TDVAE
 from vqvae_tf.models.video_generator import VideoGenerator
 from vqvae_tf.models.vqvae import VQVAE
@@ -19,10 +21,12 @@ __all__ = [
     "CodeModel",
     "HierarchicalVQVAE",
     "LatentGenerator",
+    "NextFrameModel",
     "PictureClassifier",
     "SpeechCoder",
     "SpeechFastDecoder",
     "SpeechVQVAE",
+    "StateSpaceModel",
     "TDVAE",
     "VQVAE",
     "VideoGenerator",

@@ -1,255 +1,257 @@
-"""The base of models of sequences: frames, their features, beliefs."""
+"""The base of models of sequences: futures, and how likely they are."""
 
-import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.densities.base import blank
-from vqvae_tf.layers.configured import Configured
-from vqvae_tf.layers.preprocessing import CodeEmbedding, PixelScaling
-from vqvae_tf.layers.row_noise import RowNoise
-from vqvae_tf.runtime.roles import check_role
-from vqvae_tf.runtime.step import StepModel, split_weight
+from vqvae_tf.bottlenecks.estimators import log_mean_exp
+from vqvae_tf.models.belief_model import BeliefModel
+from vqvae_tf.models.time_axis import each
+from vqvae_tf.runtime import random
 from vqvae_tf.utils import tensor_checks
+from vqvae_tf.utils.checks import check_positive
 
 
-class SequenceModel(Configured, StepModel):
-    """A model of sequences whose state is computed by a recurrent layer.
+class SequenceModel(BeliefModel):
+    """A model of sequences that continues them.
 
-    `x_t --preprocess--> --encoder--> features --recurrent--> b_t`: the belief
-    b_t depends on x_1, ..., x_t alone.
-
-    Args:
-        encoder: maps preprocessed frames to features `[batch, ...]`, which are
-            flattened: a `DenseEncoder`, an `Encoder`, a Keras layer.
-        recurrent: a Keras layer such as `keras.layers.LSTM(64,
-            return_sequences=True)`.
-        decoder: a density of frames. Its context is `"global"`, float
-            `[batch, channels]`, if it has `global_channels`, else `"local"`
-            `[batch, 1, 1, channels]`.
-        preprocess: a layer between frames as stored and the encoder;
-            `PixelScaling()` by default.
-        event_shape: the shape of a frame, for instance (28, 28, 1), or (1,)
-            for a sequence of numbers.
-        seed: int, of the noise in training; a random one by default.
-
-    Raises:
-        ValueError: for parts that do not fit, sequences of other frames, and
-            weights that are no mask of leading frames.
+    Subclasses implement `compute_losses`, `present` and `ahead`; rollouts and
+    likelihoods follow.
     """
 
-    parts = ("encoder", "recurrent", "decoder", "preprocess")
+    def present(self, frames: tf.Tensor) -> Any:
+        """Returns what futures start from, tensors `[batch, ...]`."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement present(frames)."
+        )
 
-    def __init__(
+    def ahead(
         self,
-        encoder: keras.layers.Layer,
-        recurrent: keras.layers.Layer,
-        decoder: keras.layers.Layer,
-        preprocess: keras.layers.Layer | None = None,
-        event_shape: tuple[int, ...] = (28, 28, 1),
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        preprocess = preprocess or PixelScaling()
-        check_role(self, "encoder", encoder, "network")
-        check_role(self, "recurrent", recurrent, "layer")
-        check_role(self, "decoder", decoder, "density")
-        check_role(self, "preprocess", preprocess, "layer")
-        if not getattr(recurrent, "return_sequences", False) or not hasattr(
-            recurrent, "units"
-        ):
-            raise ValueError(
-                "recurrent must be a Keras layer with units that returns a "
-                "state for each frame: keras.layers.LSTM(64, "
-                "return_sequences=True), GRU or SimpleRNN. Received: "
-                f"{type(recurrent).__name__}."
-            )
-        self.encoder = encoder
-        self.recurrent = recurrent
-        self.decoder = decoder
-        self.preprocess = preprocess
-        self.event_shape = tuple(event_shape)
-        self.seed = seed
-        self.noise = RowNoise(seed, name="noise")
-
-    @property
-    def example_shape(self) -> tuple[int | None, ...]:
-        return (None, *self.event_shape)
-
-    @property
-    def belief_size(self) -> int:
-        """The number of channels of b_t."""
-        return self.recurrent.units
-
-    def build_parts(self, channels: int) -> None:
-        """Builds the parts of the class.
+        present: Any,
+        gaps: tf.Tensor,
+        seed: tf.Tensor,
+        temperature: float | tf.Tensor = 1.0,
+    ) -> tf.Tensor:
+        """Draws a future of each row, as the decoder's context.
 
         Args:
-            channels: of the decoder's context.
-        """
-        x = keras.KerasTensor((None, *self.event_shape), "float32")
-        features = self.encoder(self.preprocess(x))
-        size = math.prod(features.shape[1:])
-        if not self.recurrent.built:
-            self.recurrent.build((None, None, size))
-        axes = () if self.decoder.global_channels else (1, 1)
-        context = keras.KerasTensor((None, *axes, channels), "float32")
-        self.decoder(x, context={self._entry: context})
-
-    def belief(self, frames: tf.Tensor | np.ndarray) -> tf.Tensor:
-        """Returns b_t, what is believed after each frame.
-
-        Args:
-            frames: as stored, `[batch, time, *event]`.
+            present: from `present`.
+            gaps: int32 `[n]`, from each time to the next one, the first from
+                the present.
+            seed: int32 [2].
+            temperature: scales the spread of what is drawn.
 
         Returns:
-            float32 `[batch, time, belief_size]`.
+            float32 `[rows, n, channels]`.
         """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement ahead(present, gaps, ...)."
+        )
+
+    def check_gaps(self, gaps: list[int]) -> list[int]:
+        """Returns gaps between times; raises ValueError for unknown ones."""
+        return check_increasing(gaps)
+
+    def rollout(
+        self,
+        frames: tf.Tensor | np.ndarray,
+        steps: int | None = None,
+        times: Sequence[int] | None = None,
+        num_futures: int = 1,
+        seed: int | tf.Tensor | None = None,
+        temperature: float | tf.Tensor = 1.0,
+    ) -> tf.Tensor:
+        """Continues sequences, and decodes the frames that are asked for.
+
+        Args:
+            frames: the past, `[batch, time, *event]`.
+            steps: n, for the times 1, ..., n.
+            times: increasing times after the last frame, instead of steps.
+            num_futures: F, continuations of each sequence.
+            seed: an integer, or int32 [2]; None (default) for a new one.
+            temperature: scales the spread of what is drawn; 0 follows means.
+
+        Returns:
+            `[batch * F, n, *event]`, the decoder's point estimates (samples,
+            if it has none); the futures of a sequence are consecutive.
+        """
+        seed = random.make_seed(seed)
+        drawn = self.rollout_context(
+            frames, steps, times, num_futures, seed, temperature
+        )
+        return self.decoded(drawn, seed, temperature)
+
+    def rollout_context(
+        self,
+        frames: tf.Tensor | np.ndarray,
+        steps: int | None = None,
+        times: Sequence[int] | None = None,
+        num_futures: int = 1,
+        seed: int | tf.Tensor | None = None,
+        temperature: float | tf.Tensor = 1.0,
+    ) -> tf.Tensor:
+        """As `rollout`, but returns what would be decoded.
+
+        Returns:
+            float32 `[batch * F, n, channels]`.
+        """
+        if (steps is None) == (times is None):
+            raise ValueError(
+                "Pass either steps or times. Received: "
+                f"steps={steps}, times={times}."
+            )
+        if times is None:
+            times = range(1, check_positive("steps", steps) + 1)
+        gaps = self.check_gaps(np.diff([0, *times]).tolist())
         frames = tensor_checks.as_tensor("frames", frames)
         self.check_input(frames)
-        return self.beliefs(frames)
-
-    def beliefs(self, frames: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """As `belief`, without checks of values."""
-        self.check_spec(frames)
-        if not self.built:
-            self.build()
-        rows = self.preprocess(_joined(frames, len(self.event_shape)))
-        features = self.encoder(rows, training=training)
-        size = math.prod(features.shape[1:])
-        sizes = tf.shape(frames)[:2]
-        features = tf.reshape(features, tf.concat([sizes, [size]], axis=0))
-        features = tf.ensure_shape(features, [*frames.shape[:2], size])
-        # Cast here, since the model has autocast off.
-        features = tf.cast(features, self.recurrent.compute_dtype)
-        found = self.recurrent(features, training=training)
-        return tf.cast(found, tf.float32)
-
-    # The decoder --------------------------------------------------------------
-
-    @property
-    def _entry(self):
-        return "global" if self.decoder.global_channels else "local"
-
-    def decoder_context(self, channels: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the decoder's context, of float `[rows, channels]`."""
-        if self._entry == "local":
-            channels = channels[:, tf.newaxis, tf.newaxis]
-        return {self._entry: channels}
-
-    def frames_given(
-        self, channels: tf.Tensor, seed: tf.Tensor, temperature: float = 1.0
-    ) -> tf.Tensor:
-        """Decodes `[rows, channels]`: the mode, or a sample if it has none."""
-        context = self.decoder_context(channels)
-        if self.decoder.has_mode:
-            return self.decoder.mode(context)
-        return self.decoder.sample(
-            context=context, seed=seed, temperature=temperature
+        num_futures = check_positive("num_futures", num_futures)
+        temperature = tensor_checks.temperature(temperature)
+        return self.ahead(
+            repeated(self.present(frames), num_futures),
+            tf.constant(gaps, tf.int32),
+            random.make_seed(seed),
+            tf.cast(temperature, tf.float32),
         )
 
-    # Batches ------------------------------------------------------------------
-
-    def frames_and_lengths(
-        self, x: tf.Tensor, weight: tf.Tensor | None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns frames without padding's values, and the lengths int32 [B].
-
-        Args:
-            x: frames `[batch, time, *event]`.
-            weight: `[batch]`, a mask `[batch, time]` of leading frames, or
-                None.
-        """
-        self.check_spec(x)
-        mask, _ = split_weight(weight)
-        if mask is None:
-            return x, tf.fill(tf.shape(x)[:1], tf.shape(x)[1])
-        if len(mask.shape) != 2:
-            raise ValueError(
-                "A sample weight of sequences is [batch], or a mask [batch, "
-                "time] whose frames of weight 0 come last. Received: shape "
-                f"{tuple(mask.shape)}."
-            )
-        kept = tf.cast(tf.not_equal(mask, 0), tf.int32)
-        return blank(x, mask), tf.reduce_sum(kept, axis=1)
-
-    def rows_noise(
+    def decoded(
         self,
-        rows: int | tf.Tensor,
-        size: int,
-        training: bool = False,
-        seed: tf.Tensor | None = None,
+        channels: tf.Tensor,
+        seed: tf.Tensor,
+        temperature: float | tf.Tensor = 1.0,
     ) -> tf.Tensor:
-        """Returns uniform noise `[rows, size]` that replicas do not change.
+        """Decodes `[rows, n, channels]`: the mode, or a sample if it has none.
+
+        Returns:
+            `[rows, n, *event]`.
+        """
+
+        def decode(rows):
+            context = self.decoder_context(rows)
+            if self.decoder.has_mode:
+                return self.decoder.mode(context)
+            return self.decoder.sample(
+                context=context,
+                seed=random.fold_in(seed, -1),
+                temperature=temperature,
+            )
+
+        frames = each(decode, channels)
+        return tf.ensure_shape(frames, [None, None, *self.event_shape])
+
+    def log_weights(
+        self,
+        frames: tf.Tensor | np.ndarray,
+        gap: int = 1,
+        num_samples: int = 1,
+        seed: int | tf.Tensor = 0,
+    ) -> tf.Tensor:
+        """Returns log p(x_T | a future drawn from x_1, ..., x_(T - gap)).
 
         Args:
-            rows: the batch of this replica.
-            size: of each row.
-            training: whether a new seed is drawn unless one is given.
-            seed: an integer, or int32 [2]; 0 by default.
+            frames: `[batch, T, *event]`; the last one is predicted.
+            gap: 1 to T - 1.
+            num_samples: S.
+            seed: an integer, or int32 [2].
+
+        Returns:
+            float32 `[S, batch]` nats; the mean of their exponentials estimates
+            the probability without bias.
         """
-        if training and seed is None:
-            seed = self.noise.next_seed()
-        shape = tf.stack([rows, size])
-        found = self.noise.uniform(shape, 0 if seed is None else seed)
-        return tf.ensure_shape(found, [None, size])
-
-    # Checks -------------------------------------------------------------------
-
-    def check_spec(self, spec: Any) -> None:
-        shape = tuple(spec.shape)
-        expected = (None, None, *self.event_shape)
-        fits = len(shape) == len(expected) and all(
-            None in pair or pair[0] == pair[1] for pair in zip(shape, expected)
+        frames, gap = self.check_prediction(frames, gap)
+        num_samples = check_positive("num_samples", num_samples)
+        drawn = self.ahead(
+            repeated(self.present(frames[:, :-gap]), num_samples),
+            tf.constant([gap]),
+            random.make_seed(seed),
         )
-        if not fits:
-            names = ", ".join(map(str, ("batch", "time", *self.event_shape)))
+        found = self.decoder.log_prob(
+            repeated(frames[:, -1], num_samples),
+            self.decoder_context(drawn[:, 0]),
+        )
+        return tf.transpose(tf.reshape(found, [-1, num_samples]))
+
+    def log_prob(
+        self,
+        frames: tf.Tensor | np.ndarray,
+        gap: int = 1,
+        num_samples: int = 1,
+        seed: int | tf.Tensor = 0,
+        **options: Any,
+    ) -> tf.Tensor:
+        """Returns a bound on log p(x_T | x_1, ..., x_(T - gap)), [batch] nats.
+
+        Its expectation is at most the log-probability, and rises to it with
+        the number of samples; see `log_weights` for the arguments.
+        """
+        return log_mean_exp(
+            self.log_weights(frames, gap, num_samples, seed, **options)
+        )
+
+    def check_prediction(
+        self, frames: tf.Tensor | np.ndarray, gap: int
+    ) -> tuple[tf.Tensor, int]:
+        """Checks frames whose last one is predicted, and how far ahead."""
+        frames = tensor_checks.as_tensor("frames", frames)
+        self.check_input(frames)
+        gap, time = self.check_gaps([gap])[0], frames.shape[1]
+        if time is None or gap >= time:
             raise ValueError(
-                f"Expected frames of shape [{names}]. Received: frames of "
-                f"shape {shape}."
+                f"There is no frame {gap} before the last one. Received: "
+                f"frames of shape {tuple(frames.shape)}. Give a longer clip."
             )
-
-    def check_input(self, x: tf.Tensor | np.ndarray) -> None:
-        """Raises ValueError for implausible frames; graphs check shapes."""
-        self.check_spec(x)
-        if tf.is_tensor(x) and not hasattr(x, "numpy"):
-            return
-        if hasattr(self.preprocess, "check"):
-            self.preprocess.check(x)
-        else:
-            tensor_checks.check_finite("frames", x)
-
-    def check_context(self, context: dict | None) -> None:
-        if context:
-            raise ValueError(
-                f"{type(self).__name__} takes frames alone. Received: a "
-                f"context with the entries {sorted(context)}."
-            )
-
-    def export_signature(self) -> list:
-        coded = isinstance(self.preprocess, CodeEmbedding)
-        dtype = tf.int32 if coded else tf.float32
-        return [tf.TensorSpec([None, None, *self.event_shape], dtype, "x")]
+        return frames, gap
 
 
-def _joined(frames, rank):
-    """Returns frames `[batch * time, *event]`."""
-    event = tf.shape(frames)[2:]
-    rows = tf.reshape(frames, tf.concat([[-1], event], axis=0))
-    return tf.ensure_shape(rows, [None, *frames.shape[2 : 2 + rank]])
+def check_increasing(gaps: list[int]) -> list[int]:
+    """Returns gaps; raises ValueError unless the times they lead to rise."""
+    if not gaps or min(gaps) < 1:
+        raise ValueError(
+            "Times must increase, from 1 on. Received: times whose "
+            f"differences are {gaps}."
+        )
+    return gaps
 
 
-def at_times(values: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
-    """Returns `[batch * pairs, ...]`, the values at some times, as rows.
+def repeated(values: Any, count: int | tf.Tensor) -> Any:
+    """Returns tensors `[batch * count, ...]`, equal rows next to each other."""
+    return tf.nest.map_structure(
+        lambda v: tf.ensure_shape(
+            tf.repeat(v, count, axis=0), [None, *v.shape[1:]]
+        ),
+        values,
+    )
+
+
+def unit_steps(
+    step: Callable[[tf.Tensor, Any], tuple[Any, tf.Tensor]],
+    state: Any,
+    gaps: tf.Tensor,
+) -> tf.Tensor:
+    """Takes steps of one frame, and returns what is found at some times.
 
     Args:
-        values: `[batch, time, ...]`.
-        times: int32 `[batch, pairs]`.
+        step: of the number of the step, from 0 on, and the state `[rows,
+            ...]`, returns the next state and the channels `[rows, channels]`
+            that decode the frame it leads to.
+        state: the first one.
+        gaps: int32 `[n]`, from each time to the next one.
+
+    Returns:
+        float32 `[rows, n, channels]`.
     """
-    found = tf.gather(values, times, batch_dims=1)
-    rows = tf.reshape(found, tf.concat([[-1], tf.shape(found)[2:]], axis=0))
-    return tf.ensure_shape(rows, [None, *values.shape[2:]])
+    times = tf.cumsum(gaps)
+
+    def body(number, state, drawn):
+        state, channels = step(number, state)
+        return number + 1, state, drawn.write(number, channels)
+
+    _, _, drawn = tf.while_loop(
+        lambda number, *_: number < times[-1],
+        body,
+        [tf.constant(0), state, tf.TensorArray(tf.float32, times[-1])],
+    )
+    found = tf.gather(drawn.stack(), times - 1)
+    return tf.transpose(found, [1, 0, 2])

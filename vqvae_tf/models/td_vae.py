@@ -7,14 +7,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.bottlenecks.estimators import log_mean_exp
 from vqvae_tf.densities.base import event_size
 from vqvae_tf.densities.layered_gaussian import Gaussians, LayeredGaussian
 from vqvae_tf.models import time_pairs
-from vqvae_tf.models.sequence_model import SequenceModel, at_times
+from vqvae_tf.models.sequence_model import SequenceModel
+from vqvae_tf.models.time_axis import at_times
 from vqvae_tf.runtime import random
 from vqvae_tf.runtime.step import total
-from vqvae_tf.utils import tensor_checks
 from vqvae_tf.utils.checks import check_choice, check_positive
 
 PROPOSALS = ("smoothing", "belief")
@@ -223,7 +222,49 @@ class TDVAE(SequenceModel):
         """Returns the context of the transition from z."""
         return {"global": tf.concat([z, *told], axis=-1)}
 
-    # Likelihoods --------------------------------------------------------------
+    # The future ---------------------------------------------------------------
+
+    def check_gaps(self, gaps: list[int]) -> list[int]:
+        """Returns gaps; raises ValueError unless training had them."""
+        return self._gaps.check_jumps(super().check_gaps(gaps))
+
+    def present(self, frames: tf.Tensor) -> tf.Tensor:
+        return self.beliefs(frames)[:, -1]
+
+    def ahead(
+        self,
+        present: tf.Tensor,
+        gaps: tf.Tensor,
+        seed: tf.Tensor,
+        temperature: float | tf.Tensor = 1.0,
+    ) -> tf.Tensor:
+        """Jumps from time to time; see `SequenceModel.ahead`.
+
+        Returns:
+            z at each time, float32 `[rows, n, channels]`.
+        """
+        shape = tf.stack([tf.shape(present)[0], self.channels])
+
+        def eps(number):
+            noise = random.normal(shape, random.fold_in(seed, number))
+            return temperature * noise
+
+        def jump(number, z, drawn):
+            told = self._told(tf.fill(shape[:1], gaps[number]))
+            z, _ = self.transition.transform(
+                eps(number + 1), self._after(z, told)
+            )
+            return number + 1, z, drawn.write(number, z)
+
+        z, _ = self.belief_density.transform(eps(0), {"global": present})
+        count = tf.shape(gaps)[0]
+        _, _, drawn = tf.while_loop(
+            lambda number, *_: number < count,
+            jump,
+            [tf.constant(0), z, tf.TensorArray(tf.float32, count)],
+        )
+        drawn = tf.transpose(drawn.stack(), [1, 0, 2])
+        return tf.ensure_shape(drawn, [None, *gaps.shape, self.channels])
 
     def log_weights(
         self,
@@ -236,10 +277,7 @@ class TDVAE(SequenceModel):
         """Returns importance weights for p(x_T | x_1, ..., x_(T - gap)).
 
         Args:
-            frames: `[batch, T, *event]`; the last one is predicted.
-            gap: 1 to T - 1.
-            num_samples: S.
-            seed: an integer, or int32 [2].
+            frames, gap, num_samples, seed: as for `SequenceModel.log_weights`.
             proposal: "smoothing" (default): z_T from the belief that has seen
                 x_T, z_(T - gap) from the smoothing distribution; "belief":
                 both from the model, without x_T.
@@ -248,134 +286,22 @@ class TDVAE(SequenceModel):
             float32 `[S, batch]` nats; the mean of their exponentials estimates
             the probability without bias.
         """
-        frames = tensor_checks.as_tensor("frames", frames)
-        self.check_input(frames)
-        num_samples = check_positive("num_samples", num_samples)
         check_choice("proposal", proposal, PROPOSALS)
-        time = frames.shape[1]
-        gap = self._gaps.check_jumps([gap])[0]
-        if time is None or gap >= time:
-            raise ValueError(
-                f"There is no frame {gap} before the last one. Received: "
-                f"frames of shape {tuple(frames.shape)}. Give a longer clip."
-            )
+        if proposal == "belief":
+            return super().log_weights(frames, gap, num_samples, seed)
+        frames, gap = self.check_prediction(frames, gap)
+        num_samples = check_positive("num_samples", num_samples)
         rows = tf.shape(frames)[0]
         noise = self.rows_noise(
             rows, num_samples * 2 * self.channels, seed=random.make_seed(seed)
         )
         normal = tf.math.ndtri(tf.reshape(noise, [-1, 2 * self.channels]))
-        second = tf.fill(tf.stack([rows, num_samples]), time - 1)
-        first = second - gap
-        b = self.beliefs(frames)
-        if proposal == "belief":
-            found = self._ahead(b, frames, first, second, normal)
-        else:
-            terms = self._terms(b, frames, first, second, normal)
-            ratio = terms.earlier.log_prob(terms.z1)
-            ratio -= terms.smoothing.log_prob(terms.z1)
-            ratio += terms.log_transition - terms.log_belief
-            found = terms.log_px + ratio
+        second = tf.fill(tf.stack([rows, num_samples]), frames.shape[1] - 1)
+        terms = self._terms(
+            self.beliefs(frames), frames, second - gap, second, normal
+        )
+        ratio = terms.earlier.log_prob(terms.z1)
+        ratio -= terms.smoothing.log_prob(terms.z1)
+        ratio += terms.log_transition - terms.log_belief
+        found = terms.log_px + ratio
         return tf.transpose(tf.reshape(found, [-1, num_samples]))
-
-    def _ahead(self, b, x, first, second, normal):
-        """Returns log p(x_t2 | z_t2) of z_t2 that the model draws."""
-        eps2, eps1 = tf.split(normal, 2, axis=-1)
-        z1, _ = self.belief_density.transform(
-            eps1, {"global": at_times(b, first)}
-        )
-        told = self._told(tf.reshape(second - first, [-1]))
-        z2, _ = self.transition.transform(eps2, self._after(z1, told))
-        return self.decoder.log_prob(
-            at_times(x, second), self.decoder_context(z2)
-        )
-
-    def log_prob(
-        self,
-        frames: tf.Tensor | np.ndarray,
-        gap: int = 1,
-        num_samples: int = 1,
-        seed: int | tf.Tensor = 0,
-        proposal: str = "smoothing",
-    ) -> tf.Tensor:
-        """Returns a bound on log p(x_T | x_1, ..., x_(T - gap)), [batch] nats.
-
-        Its expectation is at most the log-probability, and rises to it with
-        the number of samples; see `log_weights` for the arguments.
-        """
-        return log_mean_exp(
-            self.log_weights(frames, gap, num_samples, seed, proposal)
-        )
-
-    # Rollouts -----------------------------------------------------------------
-
-    def rollout(
-        self,
-        frames: tf.Tensor | np.ndarray,
-        steps: int | None = None,
-        times: Sequence[int] | None = None,
-        num_futures: int = 1,
-        seed: int | tf.Tensor | None = None,
-        temperature: float | tf.Tensor = 1.0,
-    ) -> tf.Tensor:
-        """Continues sequences by jumps, and decodes where they land.
-
-        Args:
-            frames: the past, `[batch, time, *event]`.
-            steps: n, for the times 1, ..., n.
-            times: increasing times after the last frame, instead of steps; the
-                jumps between them must be gaps as in training.
-            num_futures: F, continuations of each sequence.
-            seed: an integer, or int32 [2]; None (default) for a new one.
-            temperature: scales the spread of the latents; 0 follows means.
-
-        Returns:
-            `[batch * F, n, *event]`, the decoder's point estimates (samples,
-            if it has none); the futures of a sequence are consecutive.
-        """
-        seed = random.make_seed(seed)
-        z = self.rollout_latents(
-            frames, steps, times, num_futures, seed, temperature
-        )
-        rows = tf.reshape(z, [-1, self.channels])
-        decoded = self.frames_given(rows, random.fold_in(seed, -1), temperature)
-        shape = tf.concat([tf.shape(z)[:2], tf.shape(decoded)[1:]], axis=0)
-        return tf.ensure_shape(
-            tf.reshape(decoded, shape), [*z.shape[:2], *self.event_shape]
-        )
-
-    def rollout_latents(
-        self,
-        frames: tf.Tensor | np.ndarray,
-        steps: int | None = None,
-        times: Sequence[int] | None = None,
-        num_futures: int = 1,
-        seed: int | tf.Tensor | None = None,
-        temperature: float | tf.Tensor = 1.0,
-    ) -> tf.Tensor:
-        """As `rollout`, but returns z, float32 `[batch * F, n, channels]`."""
-        if (steps is None) == (times is None):
-            raise ValueError(
-                "Pass either steps or times. Received: "
-                f"steps={steps}, times={times}."
-            )
-        if times is None:
-            times = range(1, check_positive("steps", steps) + 1)
-        gaps = self._gaps.check_jumps(np.diff([0, *times]).tolist())
-        frames = tensor_checks.as_tensor("frames", frames)
-        self.check_input(frames)
-        num_futures = check_positive("num_futures", num_futures)
-        seed = random.make_seed(seed)
-        spread = tf.cast(tensor_checks.temperature(temperature), tf.float32)
-        b = tf.repeat(self.beliefs(frames)[:, -1], num_futures, axis=0)
-        shape = tf.stack([tf.shape(b)[0], self.channels])
-
-        def eps(number):
-            return spread * random.normal(shape, random.fold_in(seed, number))
-
-        z, _ = self.belief_density.transform(eps(0), {"global": b})
-        drawn = []
-        for number, gap in enumerate(gaps, 1):
-            told = self._told(tf.fill(shape[:1], gap))
-            z, _ = self.transition.transform(eps(number), self._after(z, told))
-            drawn.append(z)
-        return tf.stack(drawn, axis=1)

@@ -10,6 +10,7 @@ from vqvae_tf.densities.conditioning import size_of
 from vqvae_tf.densities.sampling import Sampling, takes_sampling
 from vqvae_tf.models.code_model import check_prior_of
 from vqvae_tf.models.level_priors import sizes_of
+from vqvae_tf.models.time_axis import each
 from vqvae_tf.runtime import random
 from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.runtime.step import StepModel
@@ -90,13 +91,13 @@ class VideoGenerator(StepModel):
             codebooks.
         """
         frames = self._check_frames(frames)
-        return _each(self.autoencoder.encode, frames)
+        return each(self.autoencoder.encode, frames)
 
     def decode(self, codes: tf.Tensor | np.ndarray) -> tf.Tensor:
         """Returns frames uint8 for codes of the shape that `encode` returns."""
         codes = tensor_checks.as_tensor("Codes", codes)
         self._check_codes(codes)
-        return _each(self.autoencoder.decode, codes)
+        return each(self.autoencoder.decode, codes)
 
     def reconstruct(self, frames: tf.Tensor | np.ndarray) -> tf.Tensor:
         """Returns `decode(encode(frames))`."""
@@ -323,16 +324,6 @@ class VideoGenerator(StepModel):
             "frames, then its prior on clips of their codes "
             "(data.clip_batches). Received: a call of fit or evaluate."
         )
-
-
-def _each(function, values):
-    """Applies a function of `[batch, ...]` to `[batch, time, ...]`."""
-    sizes = [size_of(values, axis) for axis in range(len(values.shape))]
-    results = function(tf.reshape(values, [-1, *sizes[2:]]))
-    shape = tf.concat([tf.shape(values)[:2], tf.shape(results)[1:]], axis=0)
-    outputs = tf.reshape(results, shape)
-    outputs.set_shape([*values.shape[:2], *results.shape[1:]])
-    return outputs
 
 
 def _check_fit(autoencoder, prior):
