@@ -1,4 +1,4 @@
-"""Input pipelines: pictures, episodes, code maps and recordings."""
+"""Input pipelines: pictures, episodes, sequences, codes and recordings."""
 
 from vqvae_tf.data.audio.batches import audio_evaluation_batches, window_batches
 from vqvae_tf.data.audio.files import load_waveform
@@ -17,18 +17,37 @@ from vqvae_tf.data.pictures.batches import evaluation_batches, training_batches
 from vqvae_tf.data.pictures.open import open_images
 from vqvae_tf.data.pictures.shapes import load_shapes
 from vqvae_tf.data.pictures.source import ImageSource
+from vqvae_tf.data.sequences.batches import (
+    evaluation_sequences,
+    sequence_batches,
+    sequence_evaluation_batches,
+)
+from vqvae_tf.data.sequences.clips import EpisodeSequences
+from vqvae_tf.data.sequences.moving import MovingPictures
+from vqvae_tf.data.sequences.open import open_sequences
+from vqvae_tf.data.sequences.oscillators import (
+    Oscillators,
+    SwitchingOscillators,
+)
+from vqvae_tf.data.sequences.source import SequenceSource
 
 __all__ = [
     "AudioSource",
+    "EpisodeSequences",
     "Episodes",
     "ImageSource",
+    "MovingPictures",
+    "Oscillators",
     "PackedAudio",
+    "SequenceSource",
+    "SwitchingOscillators",
     "array_batches",
     "array_evaluation_batches",
     "audio_evaluation_batches",
     "clip_batches",
     "clip_evaluation_batches",
     "evaluation_batches",
+    "evaluation_sequences",
     "load_picture",
     "load_shapes",
     "load_waveform",
@@ -36,7 +55,10 @@ __all__ = [
     "open_audio",
     "open_episodes",
     "open_images",
+    "open_sequences",
     "resize_and_crop",
+    "sequence_batches",
+    "sequence_evaluation_batches",
     "training_batches",
     "window_batches",
 ]

@@ -1,0 +1,1 @@
+"""Sequences of frames: moving pictures, oscillators, clips of episodes."""
