@@ -221,3 +221,18 @@ def test_refusals(call, expected):
     model.compile("sgd")
     with pytest.raises(ValueError, match=expected):
         call(model, frames())
+
+
+@pytest.mark.parametrize("option", ["go_backwards", "stateful"])
+def test_beliefs_see_the_past_and_nothing_else(option):
+    layer = keras.layers.LSTM(3, return_sequences=True, **{option: True})
+    with pytest.raises(ValueError, match=f"'{option}': True"):
+        TDVAE(keras.layers.Flatten(), layer, numbers().decoder)
+
+
+def test_long_sequences_are_read_in_a_loop():
+    """And have the same beliefs as those that are not."""
+    model = numbers()
+    x = np.random.default_rng(0).normal(size=[2, 40, 2]).astype(np.float32)
+    whole, start = model.belief(x), model.belief(x[:, :30])
+    np.testing.assert_allclose(whole[:, :30], start, atol=1e-6)

@@ -18,6 +18,12 @@ from vqvae_tf.evaluation import (
     video,
 )
 from vqvae_tf.evaluation.figure import Figure
+from vqvae_tf.evaluation.sequences import (
+    futures,
+    moving,
+    oscillators,
+    prediction,
+)
 from vqvae_tf.evaluation.speech import evaluate as speech, probes
 
 FIGURES: dict[str, Figure] = {}
@@ -49,6 +55,10 @@ for _evaluation in (
     video,
     speech,
     probes,
+    prediction,
+    moving,
+    oscillators,
+    futures,
 ):
     register(_evaluation.FIGURES)
 register(samples.CLASSIFIER_FIGURES)

@@ -3,6 +3,7 @@
 from vqvae_tf.models.autoencoder import Autoencoder
 from vqvae_tf.models.code_level import CodeLevel
 from vqvae_tf.models.code_model import CodeModel
+from vqvae_tf.models.coded_sequences import CodedSequenceModel
 from vqvae_tf.models.hierarchical_vqvae import HierarchicalVQVAE
 from vqvae_tf.models.latent_generator import LatentGenerator
 from vqvae_tf.models.next_frame import NextFrameModel
@@ -19,6 +20,7 @@ __all__ = [
     "Autoencoder",
     "CodeLevel",
     "CodeModel",
+    "CodedSequenceModel",
     "HierarchicalVQVAE",
     "LatentGenerator",
     "NextFrameModel",

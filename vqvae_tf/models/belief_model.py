@@ -16,6 +16,9 @@ from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.runtime.step import StepModel, split_weight
 from vqvae_tf.utils import tensor_checks
 
+# The longest sequence that is not read in a loop.
+_UNROLLED = 32
+
 
 class BeliefModel(Configured, StepModel):
     """A model of sequences whose state is computed by a recurrent layer.
@@ -60,15 +63,7 @@ class BeliefModel(Configured, StepModel):
         check_role(self, "recurrent", recurrent, "layer")
         check_role(self, "decoder", decoder, "density")
         check_role(self, "preprocess", preprocess, "layer")
-        if not getattr(recurrent, "return_sequences", False) or not hasattr(
-            recurrent, "units"
-        ):
-            raise ValueError(
-                "recurrent must be a Keras layer with units that returns a "
-                "state for each frame: keras.layers.LSTM(64, "
-                "return_sequences=True), GRU or SimpleRNN. Received: "
-                f"{type(recurrent).__name__}."
-            )
+        _check_recurrent(recurrent)
         self.encoder = encoder
         self.recurrent = recurrent
         self.decoder = decoder
@@ -119,10 +114,30 @@ class BeliefModel(Configured, StepModel):
         self.check_spec(frames)
         if not self.built:
             self.build()
-        found = self.recurrent(
-            self.features(frames, training), training=training
+        return self.read(self.features(frames, training), None, training)[0]
+
+    def read(
+        self, features: tf.Tensor, states: Any = None, training: bool = False
+    ) -> tuple[tf.Tensor, Any]:
+        """Returns b_t, and the recurrent layer's states after the last frame.
+
+        Args:
+            features: `[batch, time, size]`.
+            states: before the first frame, from `read`; None for a beginning.
+            training: whether to drop, if the layer drops.
+        """
+        time = features.shape[1]
+        reader = keras.layers.RNN(
+            self.recurrent.cell,
+            return_sequences=True,
+            return_state=True,
+            # A loop in the graph takes twice the time of some steps in a row,
+            # which are slow to trace if they are many.
+            unroll=time is not None and time <= _UNROLLED,
+            dtype=self.recurrent.dtype_policy,
         )
-        return tf.cast(found, tf.float32)
+        b, *states = reader(features, initial_state=states, training=training)
+        return tf.cast(b, tf.float32), states
 
     def features(self, frames: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns what the recurrent layer sees, `[batch, time, size]`."""
@@ -232,3 +247,18 @@ class BeliefModel(Configured, StepModel):
         coded = isinstance(self.preprocess, CodeEmbedding)
         dtype = tf.int32 if coded else tf.float32
         return [tf.TensorSpec([None, None, *self.event_shape], dtype, "x")]
+
+
+def _check_recurrent(layer):
+    """Raises ValueError unless a layer has a state for each frame."""
+    fits = getattr(layer, "return_sequences", False) and hasattr(layer, "units")
+    if fits and not layer.go_backwards and not layer.stateful:
+        return
+    options = ("return_sequences", "go_backwards", "stateful")
+    found = {k: getattr(layer, k) for k in options if hasattr(layer, k)}
+    raise ValueError(
+        "recurrent must be a Keras layer with units that returns a state for "
+        "each frame, from the first to the last: keras.layers.LSTM(64, "
+        "return_sequences=True), GRU or SimpleRNN. Received: "
+        f"{type(layer).__name__} with {found}."
+    )

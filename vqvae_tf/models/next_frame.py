@@ -79,12 +79,16 @@ class NextFrameModel(SequenceModel):
 
     # The future ---------------------------------------------------------------
 
+    @classmethod
+    def context_channels(cls, units: int, **options: Any) -> int:
+        return units
+
     def present(self, frames: tf.Tensor) -> dict:
         self.check_spec(frames)
         if not self.built:
             self.build()
-        b, *states = self._read(self.features(frames))
-        return {"belief": tf.cast(b[:, -1], tf.float32), "states": states}
+        b, states = self.read(self.features(frames))
+        return {"belief": b[:, -1], "states": states}
 
     def ahead(
         self,
@@ -106,20 +110,9 @@ class NextFrameModel(SequenceModel):
                 seed=random.fold_in(seed, number),
                 temperature=temperature,
             )
-            found, *states = self._read(
+            found, states = self.read(
                 self.features(frame[:, tf.newaxis]), now["states"]
             )
-            found = tf.cast(found[:, -1], tf.float32)
-            return {"belief": found, "states": states}, b
+            return {"belief": found[:, -1], "states": states}, b
 
         return unit_steps(step, present, gaps)
-
-    def _read(self, features, states=None):
-        """Returns b `[batch, time, belief_size]`, and the states after it."""
-        reader = keras.layers.RNN(
-            self.recurrent.cell,
-            return_sequences=True,
-            return_state=True,
-            dtype=self.recurrent.dtype_policy,
-        )
-        return reader(features, initial_state=states)

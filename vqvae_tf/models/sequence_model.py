@@ -21,6 +21,19 @@ class SequenceModel(BeliefModel):
     likelihoods follow.
     """
 
+    @classmethod
+    def context_channels(
+        cls, units: int, latent_sizes: Sequence[int] = (8, 8), **options: Any
+    ) -> int:
+        """Returns the channels of the decoder's context.
+
+        Args:
+            units: of the recurrent layer.
+            latent_sizes, options: other arguments of the class.
+        """
+        del cls, units, options
+        return int(np.sum(latent_sizes))
+
     def present(self, frames: tf.Tensor) -> Any:
         """Returns what futures start from, tensors `[batch, ...]`."""
         raise NotImplementedError(

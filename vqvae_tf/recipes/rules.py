@@ -175,8 +175,9 @@ _ARGUMENTS = {
         COUNT,
     ),
     **dict.fromkeys(
-        "event_shape hidden_units dilation_rates".split(), SIZE.each()
+        "event_shape latent_sizes dilation_rates".split(), SIZE.each()
     ),
+    "hidden_units": SIZE.or_each(),
     "stage_channels": SIZE.each().or_none(),
     **dict.fromkeys("decay dropout action_dropout rate".split(), _SHARE),
     **dict.fromkeys("commitment_cost weight beta stddev".split(), real(0)),

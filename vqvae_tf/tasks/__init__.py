@@ -13,6 +13,7 @@ from vqvae_tf.tasks import (
     classifier,
     levels,
     pictures,
+    sequences,
     speech,
     two_levels,
     video,
@@ -28,7 +29,15 @@ def register(task: Task) -> None:
     registry.register(task.kind)
 
 
-for _task in (pictures, classifier, levels, two_levels, video, speech):
+for _task in (
+    pictures,
+    classifier,
+    levels,
+    two_levels,
+    video,
+    speech,
+    sequences,
+):
     register(_task.TASK)
 
 

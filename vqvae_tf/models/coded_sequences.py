@@ -1,0 +1,157 @@
+"""A model of sequences of codes, with the autoencoder of the frames."""
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vqvae_tf.models.time_axis import each
+from vqvae_tf.runtime import random
+from vqvae_tf.runtime.roles import check_role
+from vqvae_tf.runtime.step import StepModel
+from vqvae_tf.utils import tensor_checks
+
+
+@keras.saving.register_keras_serializable("vqvae_tf")
+class CodedSequenceModel(StepModel):
+    """Sees, continues and decodes sequences of frames by way of their codes.
+
+    The two parts are trained separately: the autoencoder on frames, then the
+    model on clips of their codes.
+
+    Args:
+        autoencoder: a `VQVAE` of frames.
+        model: a `TDVAE`, or another `SequenceModel`, of its codes.
+
+    Raises:
+        ValueError: if the model's frames are no code maps of the autoencoder.
+
+    Example:
+
+    >>> base = LatentGenerator.from_preset("vqvae_dmlab84").autoencoder
+    >>> model = CodedSequenceModel(
+    ...     base,
+    ...     models.TDVAE(
+    ...         keras.layers.Flatten(),
+    ...         keras.layers.GRU(16, return_sequences=True),
+    ...         PixelCNN(8, (8, 8), local_channels=16, local_upsampling=8),
+    ...         preprocess=CodeEmbedding(8, 4),
+    ...         event_shape=(8, 8),
+    ...     ),
+    ... )
+    >>> model.belief(tf.zeros([1, 3, 32, 32, 3], tf.uint8)).shape
+    TensorShape([1, 3, 16])
+    """
+
+    loss_names = ()
+    parts = ("autoencoder", "model")
+
+    def __init__(
+        self, autoencoder: keras.Model, model: keras.Model, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        check_role(self, "autoencoder", autoencoder, "autoencoder")
+        self.autoencoder = autoencoder
+        self.model = model
+        shape = _codes_shape(autoencoder)
+        event = getattr(model, "event_shape", ())
+        if len(shape) != len(event) or any(
+            a not in (None, b) for a, b in zip(shape, event)
+        ):
+            raise ValueError(
+                f"The autoencoder has code maps of shape {shape}. Received: a "
+                f"{type(model).__name__} with frames of shape {tuple(event)}. "
+                f"Make it with event_shape={shape}."
+            )
+
+    @property
+    def belief_size(self) -> int:
+        """The number of channels of b_t."""
+        return self.model.belief_size
+
+    def build(self, input_shape: Any = None) -> None:
+        for part in (self.autoencoder, self.model):
+            if not part.built:
+                part.build()
+        self.built = True
+
+    def encode(self, frames: tf.Tensor | np.ndarray) -> tf.Tensor:
+        """Returns codes, int32 `[batch, time, *grid]`, of frames.
+
+        Args:
+            frames: `[batch, time, height, width, channels]` in 0..255.
+        """
+        frames = tensor_checks.as_tensor("frames", frames)
+        expected = (None, None, *self.autoencoder.event_shape)
+        if not frames.shape.is_compatible_with(expected):
+            names = ", ".join(map(str, ("batch", "time", *expected[2:])))
+            raise ValueError(
+                f"Expected frames of shape [{names}] (None: any size). "
+                f"Received: frames of shape {tuple(frames.shape)}."
+            )
+        return each(self.autoencoder.encode, frames)
+
+    def decode(self, codes: tf.Tensor | np.ndarray) -> tf.Tensor:
+        """Returns frames uint8 for codes of the shape that `encode` returns."""
+        codes = tensor_checks.as_tensor("codes", codes)
+        self.model.check_spec(codes)
+        return each(self.autoencoder.decode, codes)
+
+    def belief(self, frames: tf.Tensor | np.ndarray) -> tf.Tensor:
+        """Returns b_t of frames; see `TDVAE.belief`."""
+        return self.model.belief(self.encode(frames))
+
+    def rollout(
+        self,
+        frames: tf.Tensor | np.ndarray,
+        steps: int | None = None,
+        times: Sequence[int] | None = None,
+        num_futures: int = 1,
+        seed: int | tf.Tensor | None = None,
+        temperature: float | tf.Tensor = 1.0,
+    ) -> tf.Tensor:
+        """Continues sequences of frames; see `TDVAE.rollout`.
+
+        Returns:
+            uint8 `[batch * num_futures, n, height, width, channels]`.
+        """
+        codes = self.model.rollout(
+            self.encode(frames),
+            steps,
+            times,
+            num_futures,
+            random.make_seed(seed),
+            temperature,
+        )
+        return self.decode(codes)
+
+    def log_prob(
+        self, frames: tf.Tensor | np.ndarray, *args: Any, **options: Any
+    ) -> tf.Tensor:
+        """Returns the bound on the last frame's codes; see `TDVAE.log_prob`."""
+        return self.model.log_prob(self.encode(frames), *args, **options)
+
+    def compute_losses(
+        self,
+        x: tf.Tensor,
+        context: dict[str, tf.Tensor] | None = None,
+        weight: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> NoReturn:
+        raise RuntimeError(
+            "A CodedSequenceModel is trained in two stages: fit its "
+            "autoencoder on frames, then its model on clips of their codes "
+            "(data.EpisodeSequences). Received: a call of fit or evaluate."
+        )
+
+
+def _codes_shape(autoencoder):
+    """Returns the shape of a frame's codes; None for sizes that may vary."""
+    quantizer = autoencoder.quantizer
+    grid = [
+        n and n // autoencoder.downsampling
+        for n in (autoencoder.event_shape[:2])
+    ]
+    return (*grid, *quantizer.codes_shape((quantizer.channels,)))
