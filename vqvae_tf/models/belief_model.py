@@ -77,6 +77,14 @@ class BeliefModel(Configured, StepModel):
         return (None, *self.event_shape)
 
     @property
+    def frame_dtype(self) -> tf.DType:
+        """How frames are stored: uint8 pixels, int32 codes, float32 numbers."""
+        if isinstance(self.preprocess, PixelScaling):
+            return tf.uint8
+        coded = isinstance(self.preprocess, CodeEmbedding)
+        return tf.int32 if coded else tf.float32
+
+    @property
     def belief_size(self) -> int:
         """The number of channels of b_t."""
         return self.recurrent.units
@@ -225,6 +233,9 @@ class BeliefModel(Configured, StepModel):
                 f"Expected frames of shape [{names}]. Received: frames of "
                 f"shape {shape}."
             )
+
+    def check_length(self, time: int | None) -> None:
+        """Raises ValueError for sequences too short to train on."""
 
     def check_input(self, x: tf.Tensor | np.ndarray) -> None:
         """Raises ValueError for implausible frames; graphs check shapes."""

@@ -163,7 +163,7 @@ class TDVAE(SequenceModel):
     ) -> tuple[tf.Tensor, tf.Tensor, dict]:
         self.check_context(context)
         x, lengths = self.frames_and_lengths(x, weight)
-        self._gaps.check_length(x.shape[1])
+        self.check_length(x.shape[1])
         pairs, each = self.num_pairs, 3 + 2 * self.channels
         noise = self.rows_noise(tf.shape(x)[0], pairs * each, training)
         noise = tf.reshape(noise, [-1, pairs, each])
@@ -222,7 +222,15 @@ class TDVAE(SequenceModel):
         """Returns the context of the transition from z."""
         return {"global": tf.concat([z, *told], axis=-1)}
 
+    def check_length(self, time: int | None) -> None:
+        """Raises ValueError unless all gaps fit into sequences."""
+        self._gaps.check_length(time)
+
     # The future ---------------------------------------------------------------
+
+    @property
+    def jumps(self) -> tuple[int, int]:
+        return self._gaps.lowest, self._gaps.highest
 
     def check_gaps(self, gaps: list[int]) -> list[int]:
         """Returns gaps; raises ValueError unless training had them."""

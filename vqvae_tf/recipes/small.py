@@ -34,6 +34,8 @@ def make_small(config: ConfigDict) -> ConfigDict:
             data[key] = value
     if data.get("max_recordings", EXAMPLES) != EXAMPLES:
         data.max_recordings = EXAMPLES
+    if "max_sequences" in data:
+        data.max_sequences = HELD_OUT
     return config
 
 

@@ -10,6 +10,8 @@ from vqvae_tf.networks import ResidualFeatures
 from vqvae_tf.utils.progress import bar, verbosity
 
 JUMPS = 5
+# Of a judge's training.
+STEPS = 300
 FIGURES = (
     Figure(
         "direction_kept",
@@ -81,7 +83,7 @@ def train_judge(
     batches: tf.data.Dataset,
     num_classes: int,
     event_shape: tuple[int, ...],
-    steps: int = 300,
+    steps: int | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> PictureClassifier:
@@ -91,10 +93,11 @@ def train_judge(
         batches: endless (frames `[batch, height, width, channels]`, context
             with one-hot classes).
         num_classes, event_shape: as for `PictureClassifier`.
-        steps: how many.
+        steps: how many; STEPS by default.
         seed: of the initial weights.
         progress: show a progress bar.
     """
+    steps = steps or STEPS
     keras.utils.set_random_seed(seed)
     judge = PictureClassifier(
         ResidualFeatures((16, 32, 64), blocks_per_stage=1, first_stride=2),

@@ -27,6 +27,7 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
         for split in (config.data.train_split, config.data.eval_split)
     )
     model = building.make_autoencoder(config)
+    model.check_length(training.length)
     complete = model
     if config.base is not None:
         complete = CodedSequenceModel(load_base(config), model)
