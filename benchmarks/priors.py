@@ -14,18 +14,19 @@ the fewest bits on these are measured on the test split once. --block is how
 many pictures in a row stay together in that division: those of an episode. A
 run writes docs/priors/PRESET-ROW-SEED.json with its curve; runs whose file
 exists are skipped. --keep=FOLDER also saves the priors, PRESET-ROW-SEED.keras,
-for prior_samples.py.
+for prior_samples.py. With --scratch=FOLDER a run that was stopped goes on from
+its last look, to the same result.
 """
 
 import functools
 import json
 import math
-import time
 
 import command
 import keras
 import numpy as np
 import tensorflow as tf
+from budget import Budget, Scratch
 
 import vqvae_tf as vq
 from vqvae_tf import data, recipes
@@ -124,36 +125,6 @@ def context_of(config, labels):
     return {"global": data.one_hot(labels, config.data.num_classes)}
 
 
-class Budget(keras.callbacks.Callback):
-    """Lets the learning rate fall over some seconds of steps, and then stops.
-
-    Attributes:
-        spent: seconds of a core in steps so far.
-        steps: steps so far.
-    """
-
-    def __init__(self, seconds, rate):
-        super().__init__()
-        self.seconds, self.rate = seconds, rate
-        self.spent = self.steps = 0
-
-    def on_train_batch_begin(self, batch, logs=None):
-        warm = min(1.0, (self.steps + 1) / 100)
-        left = 0.5 + 0.5 * math.cos(math.pi * min(1.0, self.share))
-        self.model.optimizer.learning_rate = self.rate * warm * left
-        self.began = time.process_time()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.spent += time.process_time() - self.began
-        self.steps += 1
-        if self.share >= 1:
-            self.model.stop_training = True
-
-    @property
-    def share(self):
-        return self.spent / self.seconds
-
-
 def measured(prior):
     """Returns a function of codes and context: bits of each grid, `[n]`."""
     log_prob = tf.function(
@@ -172,7 +143,7 @@ def measured(prior):
     return bits
 
 
-def fitted(prior, batches, budget, look):
+def fitted(prior, batches, budget, look, scratch=None):
     """Trains within a budget; ends with the weights of the best look.
 
     Args:
@@ -180,12 +151,14 @@ def fitted(prior, batches, budget, look):
         batches: returns endless ones, given `skip_steps`.
         budget: a `Budget`.
         look: returns bits, with the averaged weights in place.
+        scratch: a `Scratch`, from which a stopped training goes on; or None.
 
     Returns:
         A list of {"minutes", "steps", "train", "validation"}, bits per
         dimension of the batches and what `look` returned.
     """
-    best, kept, curve = math.inf, None, []
+    curve, kept = scratch.restore() if scratch else ([], None)
+    best = min((point["validation"] for point in curve), default=math.inf)
     while budget.share < 1:
         history = prior.fit(
             batches(skip_steps=budget.steps),
@@ -208,6 +181,8 @@ def fitted(prior, batches, budget, look):
             }
         )
         print(curve[-1], flush=True)
+        if scratch:
+            scratch.save(curve, kept)
     prior.set_weights(kept)
     return curve
 
@@ -248,7 +223,11 @@ def run(row, seed, preset, config, parts, arguments):
 
     rate = config.prior_training.learning_rate
     budget = Budget(60 * arguments.minutes, rate)
-    curve = fitted(prior, batches, budget, look)
+    scratch = None
+    if arguments.scratch:
+        name = f"{arguments.preset}-{row}-{seed}"
+        scratch = Scratch(prior, expand(arguments.scratch) / name, budget)
+    curve = fitted(prior, batches, budget, look, scratch)
     test = bits(codes["test"], contexts["test"]) / each
     figures = {
         "preset": arguments.preset,
@@ -299,6 +278,7 @@ def main():
         block=1,
         folder=str(FOLDER),
         keep="",
+        scratch="",
     )
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
