@@ -173,13 +173,16 @@ COMMANDS = {
         most=10_000,
     ),
     "rollout": Command(
-        "continue a video",
+        "continue a video or a sequence",
         "Continues a clip from its first frames, in the space of codes, and "
         "writes a film (.gif) of the clip and its sampled futures, side by "
         "side; or only the futures as an array (.npz). IN is an npz file with "
         "`frames` [time, height, width, 3] and perhaps `actions` [time], or a "
         "folder of pictures in the order of the numbers in their names; by "
-        "default a clip of the package. Without actions, or with "
+        "default a clip of the package. A preset of sequences (TD-VAE and its "
+        "like) continues all of IN, at the --times that are asked for; "
+        "sequences of numbers, `frames` [time, channels], become a picture "
+        "(.png) or an array. Without actions, or with "
         "--actions=none, the model chooses for itself. The actions of "
         "video_dmlab84 are 0 forward, 1 backward, 2 and 3 strafe left and "
         "right, 4 and 5 look left and right, 6 and 7 the same going forward, "
@@ -194,6 +197,7 @@ COMMANDS = {
             "output",
             "actions",
             "num_frames",
+            "times",
             "num_futures",
             "seed",
             "temperature",

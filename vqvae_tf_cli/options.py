@@ -47,6 +47,12 @@ flags.DEFINE_integer(
     1,
     10_000,
 )
+flags.DEFINE_list(
+    "times",
+    None,
+    "for sequences: the frames to draw, such as 1,5,40 after the last one; "
+    "instead of --num_frames",
+)
 flags.DEFINE_integer("num_futures", 1, "how many continuations", 1, 1_000)
 flags.DEFINE_enum(
     "stage", "all", ["all", "autoencoder"], "autoencoder stops before the prior"
@@ -126,6 +132,15 @@ def _is_actions(words):
     )
 
 
+def _is_times(words):
+    if words is None:
+        return True
+    return bool(words) and all(
+        re.fullmatch(r" *\d{1,5} *", word) and 1 <= int(word) <= 10_000
+        for word in words
+    )
+
+
 # What bounds cannot express, since comparisons with NaN are false.
 flags.register_validator(
     "temperature", math.isfinite, "it must be a finite number of at least 0"
@@ -142,4 +157,7 @@ flags.register_validator(
     "actions",
     _is_actions,
     "they must be integers of at least 0, such as 4,4,0, or none",
+)
+flags.register_validator(
+    "times", _is_times, "they must be integers in 1..10000, such as 1,5,40"
 )

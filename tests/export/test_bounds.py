@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from support import small
+from support import sequences, small
 from vqvae_tf.export.saved_model import export
 from vqvae_tf.export.signatures import endpoints
 from vqvae_tf.export.signatures.bounds import Bounds, product
+from vqvae_tf.models import NextFrameModel
 
 DRAWS = {"temperature": np.float32(1), "seed": np.int32(0)}
 INT32_MAX = 2**31 - 1
@@ -103,6 +104,64 @@ def test_requests_of_video_are_bounded():
                 {"frames": zeros(1, 9, 16, 16, 3, dtype=np.uint8)},
                 "max_pixels",
             ),
+            ("decode", {"codes": zeros(3, 1, 4, 4)}, "max_batch"),
+        ],
+    )
+
+
+def drawn(times, num_futures=1, frames=None):
+    frames = zeros(1, 2, 1, dtype=np.float32) if frames is None else frames
+    return {
+        "frames": frames,
+        "times": np.array(times, np.int32),
+        "num_futures": np.int32(num_futures),
+        **DRAWS,
+    }
+
+
+def test_requests_of_sequences_are_bounded():
+    served = endpoints(sequences.numbers(), bounds=Bounds(2, 8, 4))
+    refuse(
+        served,
+        [
+            ("belief", {"frames": zeros(3, 1, 1, dtype="f4")}, "max_batch"),
+            ("belief", {"frames": zeros(1, 9, 1, dtype="f4")}, "max_pixels"),
+            ("rollout", drawn([1, 2, 3, 4, 5]), "max_samples"),
+            ("rollout", drawn([1], num_futures=5), "max_samples"),
+            ("rollout", drawn([1], num_futures=INT32_MAX), "max_samples"),
+        ],
+    )
+    # What is skipped by jumps is not drawn.
+    assert served.rollout(**drawn([2, 5], 2))["frames"].shape == (2, 2, 1)
+
+
+def test_models_that_do_not_jump_draw_every_frame_on_the_way():
+    found = sequences.numbers(NextFrameModel)
+    served = endpoints(found, bounds=Bounds(0, 0, 4))
+    four = zeros(4, 2, 1, dtype=np.float32)
+    refuse(
+        served,
+        [
+            ("rollout", drawn([5]), "max_samples"),
+            ("rollout", drawn([1, INT32_MAX]), "max_samples"),
+            # 4 (2 ** 31 - 1) ** 2, which wraps to less than 0 in 64 bits.
+            ("rollout", drawn([INT32_MAX], INT32_MAX, four), "max_samples"),
+        ],
+    )
+    assert served.rollout(**drawn([4]))["frames"].shape == (1, 1, 1)
+
+
+def test_frames_of_sequences_of_pictures_count_as_their_pixels():
+    served = endpoints(sequences.coded(), bounds=Bounds(2, 3 * 256, 9))
+    frames = {"frames": zeros(1, 4, 16, 16, 3, dtype=np.uint8)}
+    drawing = drawn([1, 2], 2, frames["frames"][:, :3])
+    refuse(
+        served,
+        [
+            ("encode", frames, "max_pixels"),
+            ("belief", frames, "max_pixels"),
+            ("rollout", drawing, "max_pixels"),
+            ("decode", {"codes": zeros(1, 4, 4, 4)}, "max_pixels"),
             ("decode", {"codes": zeros(3, 1, 4, 4)}, "max_batch"),
         ],
     )

@@ -95,22 +95,23 @@ def run_export_test(generator, folder, batches, labels=None):
     return run_comparison(generator, folder, expected)
 
 
-def run_comparison(generator, folder, expected, **options):
+def run_comparison(generator, folder, expected, default="encode", **options):
     """Exports a model and compares its answers with those expected.
 
     Args:
         generator: any model that can be exported.
         folder: where to export to.
         expected: a list of (signature, inputs by name, outputs by name), of
-            all signatures but the default.
+            all signatures but `serving_default`.
+        default: the signature that is the same as that.
         options: of `export`.
 
     Returns:
         The version's folder.
     """
     path = export(generator, folder, **options)
-    encode = next(e for e in expected if e[0] == "encode")
-    expected = [*expected, ("serving_default", *encode[1:])]
+    same = next(e for e in expected if e[0] == default)
+    expected = [*expected, ("serving_default", *same[1:])]
     names, answers = ask(path, [request[:2] for request in expected])
     assert set(names) == {name for name, *_ in expected}
     for answer, (signature, _, outputs) in zip(answers, expected):

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 
 import vqvae_tf as vq
-from vqvae_tf.models import TDVAE
+from support.small import autoencoder, prior
+from vqvae_tf.models import TDVAE, CodedSequenceModel, NextFrameModel
 
 SIDE, TIME = 4, 7
 
@@ -28,6 +29,58 @@ def small(cls, scale=0.3, **options):
         seed=3,
         **options,
     )
+    return _moved(model, scale)
+
+
+def numbers(cls=TDVAE, channels=1, highest=3, **options):
+    """Returns a model of sequences of numbers, with weights from noise."""
+    keras.utils.set_random_seed(0)
+    size = 5 if cls is NextFrameModel else 4
+    if cls is TDVAE:
+        options["gaps"] = [(1, highest)]
+    if cls is not NextFrameModel:
+        options |= dict(latent_sizes=(2, 2), hidden_units=6)
+    model = cls(
+        keras.layers.Dense(4, "tanh"),
+        keras.layers.GRU(5, return_sequences=True),
+        vq.densities.LayeredGaussian((channels,), size, 6),
+        preprocess=keras.layers.Identity(),
+        event_shape=(channels,),
+        seed=3,
+        **options,
+    )
+    return _moved(model)
+
+
+def of_codes(size=4):
+    """Returns a TDVAE of code maps, a PixelCNN their decoder."""
+    keras.utils.set_random_seed(0)
+    model = TDVAE(
+        keras.layers.Flatten(),
+        keras.layers.GRU(5, return_sequences=True),
+        prior(
+            event_shape=(size, size), local_channels=4, local_upsampling=size
+        ),
+        preprocess=vq.CodeEmbedding(8, 3),
+        event_shape=(size, size),
+        latent_sizes=(2, 2),
+        hidden_units=6,
+        gaps=[(1, 3)],
+        seed=3,
+    )
+    return _moved(model, 0.5)
+
+
+def coded():
+    """Returns a model of sequences of 16x16 pictures, by way of 4x4 codes."""
+    above = of_codes()
+    keras.utils.set_random_seed(1)
+    model = CodedSequenceModel(autoencoder(), above)
+    model.build()
+    return model
+
+
+def _moved(model, scale=0.3):
     model.build()
     rng = np.random.default_rng(0)
     for v in model.trainable_variables:

@@ -10,6 +10,7 @@ import time
 import numpy as np
 
 from vqvae_tf import data, presets, recipes
+from vqvae_tf.commands.inputs.sequences import is_sequences
 from vqvae_tf.commands.outputs import Outputs
 from vqvae_tf.evaluation import pictures as evaluation
 from vqvae_tf.evaluation.figures import table
@@ -91,7 +92,7 @@ def _reconstruct(photos, images, output, outputs):
 
 def _sample(output, outputs):
     for name in sorted(presets.BUILT_IN):
-        if name in (VIDEO, SPEECH):
+        if name in (VIDEO, SPEECH) or is_sequences(name):
             continue
         start = time.monotonic()
         model = presets.load(name)

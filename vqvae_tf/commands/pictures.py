@@ -23,6 +23,7 @@ from vqvae_tf.evaluation.statistics import psnr
 from vqvae_tf.media import sheets
 from vqvae_tf.models import (
     Autoencoder,
+    CodedSequenceModel,
     LatentGenerator,
     PictureClassifier,
     VideoGenerator,
@@ -132,7 +133,7 @@ def _load_for_pictures(preset):
             f"autoencoder. Received: {preset}, a PictureClassifier."
         )
     # A single picture is encoded without past frames.
-    if isinstance(model, VideoGenerator):
+    if isinstance(model, (VideoGenerator, CodedSequenceModel)):
         model = model.autoencoder
     return model, picture_format(model, metadata)
 

@@ -2,6 +2,9 @@
 
 import pathlib
 import shlex
+import types
+from collections.abc import Callable
+from typing import NamedTuple
 
 from absl import flags
 
@@ -10,11 +13,13 @@ from vqvae_tf.commands import (
     demo as demonstration,
     evaluate as evaluation,
     pictures,
+    sequences,
     speech,
     video,
 )
 from vqvae_tf.commands.data_dir import check_data_dir
 from vqvae_tf.commands.inputs.recordings import is_speech
+from vqvae_tf.commands.inputs.sequences import is_sequences
 from vqvae_tf.evaluation.figures import table
 from vqvae_tf.export.saved_model import check_target, export as write
 from vqvae_tf.recipes.flags import override
@@ -68,24 +73,46 @@ def train(recipe: str, overrides: list[str]) -> None:
     strategies.wait_for_all(strategy)
 
 
-def _by_medium(name, *of_speech):
-    """Returns a command that calls `speech` or `pictures`, as the preset needs.
+class _Medium(NamedTuple):
+    """Presets that some commands treat in a module of their own.
+
+    Attributes:
+        name: what they are presets of.
+        has: a function of a preset, whether it is one of them.
+        module: their commands.
+    """
+
+    name: str
+    has: Callable[[str], bool]
+    module: types.ModuleType
+
+
+_SPEECH = _Medium("speech", is_speech, speech)
+_SEQUENCES = _Medium("sequences", is_sequences, sequences)
+
+
+def _by_medium(name, medium, others, only=(), never=()):
+    """Returns a command that calls one of two modules, as the preset needs.
 
     Args:
         name: the command's name in both modules.
-        of_speech: its flags that are only for speech.
+        medium: a `_Medium`.
+        others: the module for all other presets.
+        only: the command's flags that are only for the medium.
+        never: those that are only for other presets.
     """
 
     def run(preset: str, *arguments):
-        if is_speech(preset):
-            return getattr(speech, name)(preset, *arguments)
-        for flag in of_speech:
+        own = medium.has(preset)
+        for flag in never if own else only:
             if FLAGS[flag].present:
+                which = "not for" if own else "for"
                 raise ValueError(
-                    f"--{flag} is for presets of speech here. Received: "
-                    f"--{flag} and {preset}."
+                    f"--{flag} is {which} presets of {medium.name} here. "
+                    f"Received: --{flag} and {preset}."
                 )
-        return getattr(pictures, name)(preset, *arguments)
+        module = medium.module if own else others
+        return getattr(module, name)(preset, *arguments)
 
     return run
 
@@ -110,18 +137,21 @@ def demo() -> None:
     demonstration.run(pathlib.Path(FLAGS.output or "demo"))
 
 
+# Flags of commands that decode: for pictures nothing is drawn.
+_OF_VOICES = ("speaker", "fast", "temperature", "seed")
+
 COMMANDS = {
     "list": list_presets,
     "train": train,
     "evaluate": evaluation.evaluate,
-    "sample": _by_medium("sample", "speaker", "fast"),
-    "reconstruct": _by_medium(
-        "reconstruct", "speaker", "fast", "temperature", "seed"
-    ),
-    "encode": _by_medium("encode"),
-    "decode": _by_medium("decode", "speaker", "fast", "temperature", "seed"),
+    "sample": _by_medium("sample", _SPEECH, pictures, ("speaker", "fast")),
+    "reconstruct": _by_medium("reconstruct", _SPEECH, pictures, _OF_VOICES),
+    "encode": _by_medium("encode", _SPEECH, pictures),
+    "decode": _by_medium("decode", _SPEECH, pictures, _OF_VOICES),
     "convert": speech.convert,
-    "rollout": video.rollout,
+    "rollout": _by_medium(
+        "rollout", _SEQUENCES, video, ("times",), ("actions", "top_k", "top_p")
+    ),
     "export": export,
     "demo": demo,
 }

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.data.decoding import load_picture, resize_and_crop
+from vqvae_tf.utils.messages import with_article
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,14 +66,21 @@ def picture_format(model: keras.Model, metadata: dict) -> PictureFormat:
     """Returns the format of the pictures that a preset's model takes.
 
     Args:
-        model: a `VQVAE` or a `LatentGenerator`.
+        model: a `VQVAE`, or one that is built on it.
         metadata: the preset's; its `data` decide the size, if they name one.
 
     Raises:
-        ValueError: if the model's data are not pictures.
+        ValueError: if the model's data are not pictures, or it does not encode
+            them.
     """
     autoencoder = model.autoencoder
     shape = autoencoder.event_shape
+    if not hasattr(autoencoder, "downsampling"):
+        raise ValueError(
+            "Expected the preset of an autoencoder of pictures, or of a model "
+            f"built on one. Received: {with_article(model)}, which has neither "
+            "codes nor latents of pictures."
+        )
     if len(shape) != 3 or shape[-1] not in (1, 3):
         raise ValueError(
             "Expected a preset whose model takes pictures [height, width, 3 "

@@ -13,17 +13,27 @@ from vqvae_tf.export.signatures import endpoints
 from vqvae_tf.export.signatures.bounds import Bounds
 from vqvae_tf.models import (
     Autoencoder,
+    CodedSequenceModel,
     CodeModel,
     LatentGenerator,
     SpeechVQVAE,
     VideoGenerator,
 )
+from vqvae_tf.models.sequence_model import SequenceModel
 from vqvae_tf.runtime.precision import in_float32
 from vqvae_tf.utils import finite, folders
 from vqvae_tf.utils.paths import printable, resolve
 
 # The place in a version's folder where TensorFlow Serving looks for it.
 WARMUP_FILE = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
+# Beside models of sequences.
+_CLASSES = (
+    Autoencoder,
+    CodedSequenceModel,
+    CodeModel,
+    LatentGenerator,
+    VideoGenerator,
+)
 
 
 def export(
@@ -102,10 +112,20 @@ def export(
         score(waveform, sample_rate, speaker) -> bits_per_sample,
             reconstruction, prior: float32 [B]
 
-    and the speakers' names and the sample rate in assets.extra/speech.json.
+    and the speakers' names and the sample rate in assets.extra/speech.json. A
+    `TDVAE`, `StateSpaceModel` or `NextFrameModel` has, for B sequences of T
+    frames of its event shape E (uint8 pixels, int32 codes or float32 numbers),
 
-    `serving_default` is `encode`. Everything is computed in float32, in a copy
-    if necessary. Invalid requests get an InvalidArgumentError with a message.
+        belief(frames [B, T, *E]) -> belief float32 [B, T, size]
+        rollout(frames, times int32 [n], num_futures int32 [], temperature,
+            seed) -> frames [B * num_futures, n, *E]
+
+    and a `CodedSequenceModel` also encode(frames) -> codes and decode(codes)
+    -> frames, as a `VideoGenerator` has them.
+
+    `serving_default` is `encode`, or `belief` of sequences. Everything is
+    computed in float32, in a copy if necessary. Invalid requests get an
+    InvalidArgumentError with a message.
 
     The folder appears once it is complete. If the package
     tensorflow-serving-api is installed, it contains warm-up requests for every
@@ -113,8 +133,8 @@ def export(
 
     Args:
         generator: a `VQVAE` or `HierarchicalVQVAE` of pictures or a
-            `SpeechVQVAE`, a `LatentGenerator` with one, a `VideoGenerator`, or
-            an `Autoencoder`.
+            `SpeechVQVAE`, a `LatentGenerator` with one, a `VideoGenerator`, an
+            `Autoencoder`, or a model of sequences.
         path: the model's folder; its name is the model's name on a server.
         version: a whole number of at least 1; servers use the highest.
         jit_sampling: for speech, and for pictures with a prior: whether XLA
@@ -164,11 +184,13 @@ def export(
 
 
 def _check_generator(generator):
-    classes = (Autoencoder, CodeModel, LatentGenerator, VideoGenerator)
-    if not isinstance(generator, classes):
+    if isinstance(generator, SequenceModel):
+        return
+    if not isinstance(generator, _CLASSES):
         raise TypeError(
             "export supports an Autoencoder, a VQVAE, a HierarchicalVQVAE, a "
-            "LatentGenerator or a VideoGenerator. Received: "
+            "LatentGenerator, a VideoGenerator or a model of sequences (TDVAE, "
+            "CodedSequenceModel, ...). Received: "
             f"{type(generator).__name__}."
         )
     autoencoder = generator.autoencoder

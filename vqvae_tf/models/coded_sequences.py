@@ -67,6 +67,21 @@ class CodedSequenceModel(StepModel):
             )
 
     @property
+    def event_shape(self) -> tuple[int, ...]:
+        """The shape of a frame, (height, width, channels)."""
+        factor, grid = self.autoencoder.downsampling, self.model.event_shape[:2]
+        return (*(factor * n for n in grid), self.autoencoder.event_shape[-1])
+
+    @property
+    def example_shape(self) -> tuple[int | None, ...]:
+        return (None, *self.event_shape)
+
+    @property
+    def frame_dtype(self) -> tf.DType:
+        """How frames are stored: uint8 pixels."""
+        return tf.uint8
+
+    @property
     def belief_size(self) -> int:
         """The number of channels of b_t."""
         return self.model.belief_size

@@ -21,6 +21,11 @@ class SequenceModel(BeliefModel):
     likelihoods follow.
     """
 
+    @property
+    def jumps(self) -> tuple[int, int] | None:
+        """The shortest and the longest jump; None if it goes step by step."""
+        return None
+
     @classmethod
     def context_channels(
         cls, units: int, latent_sizes: Sequence[int] = (8, 8), **options: Any

@@ -57,8 +57,10 @@ def save(
     with folders.new_folder(path, check_preset_alone) as temporary:
         temporary.mkdir()
         noted = {"class": type(model).__name__}
-        _save_part(model.autoencoder, temporary, CONFIG, WEIGHTS)
-        noted["parameters"] = model.autoencoder.count_params()
+        # Without a prior, all parts of a model are in one pair of files.
+        first = model if model.prior is None else model.autoencoder
+        _save_part(first, temporary, CONFIG, WEIGHTS)
+        noted["parameters"] = first.count_params()
         if model.prior is not None:
             _save_part(model.prior, temporary, PRIOR_CONFIG, PRIOR_WEIGHTS)
             noted["prior_parameters"] = model.prior.count_params()

@@ -1,6 +1,7 @@
 """The clips and actions that are input to a command."""
 
 import os
+import pathlib
 
 import numpy as np
 
@@ -37,11 +38,7 @@ def read_clip(
         clips, actions = sample_clips()
         frames, actions = clips[1], actions[1]
     elif expand(source).is_dir():
-        inputs = PICTURES.list_inputs([source])
-        inputs.sort(key=lambda found: natural_key(found[1]))
-        paths = [path for path, _ in inputs]
-        size = video.autoencoder.event_shape[0]
-        frames = np.stack([data.load_picture(path, size) for path in paths])
+        frames = read_folder(source, video.autoencoder.event_shape[0])
         actions = None
     else:
         frames, actions = _from_npz(expand(source))
@@ -54,19 +51,49 @@ def read_clip(
     return convert_channels(frames, channels).numpy(), actions
 
 
-def _from_npz(path):
+def read_folder(
+    folder: str | os.PathLike, size: int | None, channels: int = 3
+) -> np.ndarray:
+    """Reads the pictures of a folder, sorted by the numbers in their names.
+
+    Args:
+        folder: with at least one picture.
+        size, channels: as for `data.load_picture`.
+
+    Returns:
+        uint8 `[time, height, width, channels]`.
+    """
+    inputs = PICTURES.list_inputs([folder])
+    inputs.sort(key=lambda found: natural_key(found[1]))
+    return np.stack(
+        [data.load_picture(path, size, channels) for path, _ in inputs]
+    )
+
+
+def read_arrays(path: pathlib.Path, expected: str) -> dict[str, np.ndarray]:
+    """Returns the arrays of an npz file, which must have `frames`.
+
+    Args:
+        path: of the file.
+        expected: what it should be, for messages.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"There is no file or folder {path}.")
-    arrays = read_npz(
-        path,
-        "a folder of pictures, or an npz file with `frames` [time, height, "
-        "width, channels]",
-    )
+    arrays = read_npz(path, expected)
     if "frames" not in arrays:
         raise ValueError(
             f"Expected an array `frames` in {path}. "
             f"Received: {', '.join(arrays)}."
         )
+    return arrays
+
+
+def _from_npz(path):
+    arrays = read_arrays(
+        path,
+        "a folder of pictures, or an npz file with `frames` [time, height, "
+        "width, channels]",
+    )
     frames, actions = arrays["frames"], arrays.get("actions")
     if frames.ndim != 4 or frames.dtype != np.uint8:
         raise ValueError(

@@ -33,14 +33,8 @@ FIGURES = tuple(
 
 def known_gaps(model: keras.Model, length: int) -> tuple[int, ...]:
     """Returns those of GAPS that a model can jump in frames `[length, ...]`."""
-    found = []
-    for gap in GAPS:
-        try:
-            model.check_gaps([gap])
-        except ValueError:
-            continue
-        found.append(gap)
-    return tuple(gap for gap in found if gap < length)
+    low, high = model.jumps or (1, length)
+    return tuple(gap for gap in GAPS if low <= gap <= min(high, length - 1))
 
 
 def bits_ahead(

@@ -7,14 +7,20 @@ from vqvae_tf.export.signatures.bounds import Bounds
 from vqvae_tf.export.signatures.latents import LatentEndpoints
 from vqvae_tf.export.signatures.levels import LevelEndpoints
 from vqvae_tf.export.signatures.pictures import CodeEndpoints
+from vqvae_tf.export.signatures.sequences import (
+    CodedSequenceEndpoints,
+    SequenceEndpoints,
+)
 from vqvae_tf.export.signatures.speech import SpeechEndpoints
 from vqvae_tf.export.signatures.video import VideoEndpoints
 from vqvae_tf.models import (
     Autoencoder,
+    CodedSequenceModel,
     LatentGenerator,
     SpeechVQVAE,
     VideoGenerator,
 )
+from vqvae_tf.models.sequence_model import SequenceModel
 
 
 def endpoints(
@@ -26,8 +32,9 @@ def endpoints(
 
     Args:
         generator: a `VQVAE` or `HierarchicalVQVAE` of pictures or a
-            `SpeechVQVAE`, a `LatentGenerator` with one, a `VideoGenerator` or
-            an `Autoencoder`; built, and in float32.
+            `SpeechVQVAE`, a `LatentGenerator` with one, a `VideoGenerator`, an
+            `Autoencoder`, a `TDVAE` or another model of sequences, or a
+            `CodedSequenceModel`; built, and in float32.
         jit_sampling: for speech and for pictures with a prior, see `export`.
         bounds: the limits of a request, by default `Bounds()`.
 
@@ -49,6 +56,10 @@ def endpoints(
         )
     if isinstance(generator, VideoGenerator):
         return VideoEndpoints(generator, bounds)
+    if isinstance(generator, CodedSequenceModel):
+        return CodedSequenceEndpoints(generator, bounds)
+    if isinstance(generator, SequenceModel):
+        return SequenceEndpoints(generator, bounds)
     if isinstance(generator, Autoencoder):
         return LatentEndpoints(generator, bounds)
     if isinstance(generator.prior, LatentGenerator):

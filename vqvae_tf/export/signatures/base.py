@@ -25,6 +25,8 @@ class Endpoints:
     """
 
     is_speech = False
+    # The signature that is also `serving_default`.
+    default = "encode"
 
     def __init__(
         self, generator: keras.Model, bounds: Bounds | None = None
@@ -33,14 +35,21 @@ class Endpoints:
         self.generator = generator
         self.prior = generator.prior
         self.autoencoder = generator.autoencoder
-        # The ratio of H to h, and of W to w.
-        self.factor = self.autoencoder.downsampling
-        self.channels = self.autoencoder.event_shape[-1]
         self.specs = {
             "temperature": ([], tf.float32),
             "seed": ([], tf.int32),
             "num_samples": ([], tf.int32),
         }
+
+    @property
+    def factor(self) -> int:
+        """The ratio of H to h, and of W to w."""
+        return self.autoencoder.downsampling
+
+    @property
+    def channels(self) -> int:
+        """The channels of a pixel."""
+        return self.autoencoder.event_shape[-1]
 
     @property
     def quantizer(self) -> keras.layers.Layer:
@@ -56,7 +65,7 @@ class Endpoints:
         """Returns a method and the names of its inputs, by signature.
 
         Each name has a (shape, dtype) in `specs` and an array in
-        `example_values()`. One signature is `encode`, the default.
+        `example_values()`. One signature is the `default`.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must implement functions."
@@ -81,7 +90,7 @@ class Endpoints:
             signature: self._trace(function, names)
             for signature, (function, names) in self.functions().items()
         }
-        return {**functions, "serving_default": functions["encode"]}
+        return {**functions, "serving_default": functions[self.default]}
 
     def _check_bounds(self):
         name = "max_samples" if self.is_speech else "max_pixels"
@@ -108,7 +117,7 @@ class Endpoints:
             signature: {name: values[name] for name in names}
             for signature, (_, names) in self.functions().items()
         }
-        return {**examples, "serving_default": examples["encode"]}
+        return {**examples, "serving_default": examples[self.default]}
 
     def extra_files(self) -> dict:
         """Returns the contents of files by path in the version's folder."""
