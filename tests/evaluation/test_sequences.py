@@ -151,6 +151,14 @@ def test_the_filter_is_a_kalman_filter():
         )
 
 
+def test_jumps_that_a_model_knows():
+    model = types.SimpleNamespace(jumps=(1, 50))
+    assert oscillators.known_jumps(model, 200) == (20,)
+    model.jumps = None
+    assert oscillators.known_jumps(model, 200) == (20, 100)
+    assert oscillators.known_jumps(model, 90) == ()
+
+
 # Futures ----------------------------------------------------------------------
 
 
@@ -165,7 +173,7 @@ def test_equal_values_of_futures():
                 drawn[row, number, : time + 1] += 1 + row % num_futures
         return tf.constant(drawn)
 
-    model = types.SimpleNamespace(rollout=rollout)
+    model = types.SimpleNamespace(rollout=rollout, jumps=(1, 2))
     past = np.zeros([4, 3, 10], np.int32)
     later = {1: np.zeros([4, 10]), 4: np.ones([4, 10])}
     found = futures.shares_equal(model, past, later, batch_size=2)

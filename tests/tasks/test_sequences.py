@@ -190,6 +190,10 @@ def test_what_does_not_fit_is_refused(tmp_path):
     config.base = "vqvae_cifar10"
     with pytest.raises(ValueError, match="A base encodes the frames"):
         recipes.check_recipe(config)
+    config = moving()
+    config.model.gaps = ((2, 4), (3, 9))
+    with pytest.raises(ValueError, match="must begin at 1"):
+        recipes.check_recipe(config)
     config = oscillator()
     config.recurrent.name = "Dense"
     with pytest.raises(ValueError, match="recurrent.name must be one of"):

@@ -59,7 +59,7 @@ def get_config():
         dropout=0.1,
     )
     config.prior_training.update(
-        steps=1_200,
+        steps=1_800,
         batch_size=16,
         learning_rate=2e-3,
         ema_momentum=0.999,

@@ -41,10 +41,12 @@ def shares_equal(
         `futures_equal_T` and `true_equal_T` for the times T of `later`.
     """
     times = sorted(later)
+    path = path_through(times, model.jumps)
+    wanted = np.searchsorted(path, times)
     drawn = [
         model.rollout(
-            past[i : i + batch_size], times=times, num_futures=FUTURES, seed=i
-        )
+            past[i : i + batch_size], times=path, num_futures=FUTURES, seed=i
+        ).numpy()[:, wanted]
         for i in bar(range(0, len(past), batch_size), progress)
     ]
     drawn = np.concatenate(drawn)
@@ -61,3 +63,24 @@ def shares_equal(
         true = later[time][:, np.newaxis]
         found[f"true_equal_{time}"] = float(np.mean(each == true))
     return found
+
+
+def path_through(times: list[int], jumps: tuple[int, int] | None) -> list[int]:
+    """Returns times to jump to, which include those given.
+
+    Args:
+        times: increasing.
+        jumps: the shortest, which must be 1, and the longest; None for any.
+
+    Example:
+
+    >>> path_through([1, 10], (1, 4))
+    [1, 5, 9, 10]
+    """
+    if jumps is None:
+        return times
+    path = [0]
+    for time in times:
+        while path[-1] < time:
+            path.append(min(time, path[-1] + jumps[1]))
+    return path[1:]

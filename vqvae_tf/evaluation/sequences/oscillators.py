@@ -1,5 +1,6 @@
 """Whether futures of oscillators have their frequency, amplitude and phase."""
 
+import keras
 import numpy as np
 
 from vqvae_tf.evaluation.figure import Figure
@@ -40,6 +41,13 @@ def _figures():
 
 
 FIGURES = tuple(_figures())
+
+
+def known_jumps(model: keras.Model, length: int) -> tuple[int, ...]:
+    """Returns those of JUMPS that a model knows, in `length` frames."""
+    _, high = model.jumps or (1, length)
+    last = length - PAST - STEPS
+    return tuple(jump for jump in JUMPS if jump <= min(high, last))
 
 
 def fit_sine(

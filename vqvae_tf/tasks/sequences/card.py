@@ -17,9 +17,9 @@ FUTURES = 3
 def summary(config: ConfigDict, has_prior: bool) -> str:
     """Returns what the model is, in a sentence."""
     shape = "x".join(map(str, config.model.event_shape))
-    what = (
-        f"codes {shape} of {config.base}" if config.base else f"{shape} values"
-    )
+    what = f"codes {shape} of {config.base}"
+    if config.base is None:
+        what = f"{shape} values"
     return (
         f"A {config.model.name} of sequences whose frames are {what}: beliefs "
         "about the present, and rollouts."
@@ -119,7 +119,8 @@ def _curves(model, source, count=6):
     past = frames[:, : oscillators.PAST]
     pictures, drawn = [], []
     colors = curves.BLUE, curves.ORANGE
-    for jump in oscillators.JUMPS:
+    jumps = oscillators.known_jumps(model, frames.shape[1])
+    for jump in jumps:
         times = list(range(jump, jump + oscillators.STEPS + 1))
         drawn.append(model.rollout(past, times=times, seed=0).numpy())
     limit = 1.1 * np.abs(frames).max()
@@ -127,7 +128,7 @@ def _curves(model, source, count=6):
         found = [curves.Curve(sequence, curves.GREY, is_dotted=True)]
         if "frequency" in known:
             found.append(curves.Curve(_true(known, i, len(sequence))))
-        for jump, color, futures in zip(oscillators.JUMPS, colors, drawn):
+        for jump, color, futures in zip(jumps, colors, drawn):
             start = oscillators.PAST - 1 + jump
             found.append(curves.Curve(futures[i], color, start))
         pictures.append(curves.draw(found, limit, frames.shape[1]))

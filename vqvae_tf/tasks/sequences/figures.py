@@ -115,7 +115,7 @@ def _judge(training, progress):
 
 def _oscillators(model, frames, known):
     past, figures = frames[:, : oscillators.PAST], {}
-    for jump in oscillators.JUMPS:
+    for jump in oscillators.known_jumps(model, frames.shape[1]):
         times = list(range(jump, jump + oscillators.STEPS + 1))
         drawn = model.rollout(past, times=times, seed=0).numpy()
         figures |= oscillators.measure(drawn[..., 0], past[..., 0], known, jump)

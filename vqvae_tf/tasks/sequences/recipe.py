@@ -49,6 +49,12 @@ def check(config: ConfigDict) -> None:
             "model.event_shape, the shape of a frame. Received: "
             f"model={config.model.to_dict()!r}."
         )
+    gaps = config.model.get("gaps")
+    if gaps is not None and min(low for low, _ in gaps) > 1:
+        raise ValueError(
+            "Figures and cards continue sequences frame by frame, so some of "
+            f"model.gaps must begin at 1. Received: model.gaps={gaps!r}."
+        )
     if config.base is not None and config.data.form != "episodes":
         raise ValueError(
             "A base encodes the frames of episodes. Received: "
