@@ -49,7 +49,7 @@ def digits(folder):
     path = folder / "digits.py"
     path.write_text(
         config.replace("tfds:mnist", "npz:digits.npz").replace(
-            "batch_size=64", "batch_size=4"
+            "batch_size=32", "batch_size=4"
         )
     )
     return path

@@ -14,6 +14,7 @@ import pytest
 from support.levels import LARGE
 from support.tfds_sets import write_clips
 from vqvae_tf import presets, recipes
+from vqvae_tf.samples.digits import sample_digits
 from vqvae_tf.samples.voices import voice_files
 from vqvae_tf.tasks import card_samples, publish, run
 
@@ -24,8 +25,12 @@ def data_of(config, folder):
     prepared = os.environ.get("TFDS_DATA_DIR", "nowhere")
     if pathlib.Path(prepared, name).is_dir():
         return prepared
-    write = {"speech": write_voices, "video": write_episodes}
-    if config.data.source != "shapes":
+    write = {
+        "speech": write_voices,
+        "video": write_episodes,
+        "sequences": write_sequences,
+    }
+    if config.data.source not in ("shapes", "generated"):
         write.get(recipes.kind(config), write_pictures)(config, folder)
     config.data.update(train_split="train", eval_split="test")
     return str(folder)
@@ -61,6 +66,24 @@ def write_voices(config, folder):
 def write_episodes(config, folder):
     write_clips(folder, "clips", config.data.image_size)
     config.data.source = "tfds:clips"
+
+
+def write_sequences(config, folder):
+    """Digits that will move, or episodes as long as the sequences."""
+    if config.data.form == "episodes":
+        write_clips(folder, "clips", 84, steps=config.data.length)
+        config.data.source = "tfds:clips"
+        return
+    images, labels = sample_digits()
+    half = len(images) // 2
+    np.savez(
+        folder / "digits.npz",
+        train_images=images[:half],
+        train_labels=labels[:half],
+        test_images=images[half:],
+        test_labels=labels[half:],
+    )
+    config.data.source = "npz:digits.npz"
 
 
 @pytest.mark.slow

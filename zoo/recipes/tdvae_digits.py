@@ -23,10 +23,10 @@ def get_config():
     config.model.update(
         name="TDVAE",
         event_shape=(28, 28, 1),
-        latent_sizes=(16, 16),
+        latent_sizes=(32,),
         hidden_units=128,
         gaps=((1, 4),),
-        num_pairs=4,
+        num_pairs=8,
     )
     config.encoder.update(
         name="DenseEncoder",
@@ -41,10 +41,16 @@ def get_config():
     )
     config.training.update(
         steps=20_000,
-        batch_size=64,
-        learning_rate=1e-3,
+        batch_size=32,
+        learning_rate=2e-3,
         clip_norm=10.0,
         ema_momentum=0.999,
         steps_per_epoch=1000,
+    )
+    config.card.update(
+        summary="Beliefs about moving binary digits, and jumps of one to four "
+        "steps to where they will be.",
+        limits="Digits of 28x28 that move a pixel a step, wrapping round.",
+        samples="digits",
     )
     return config

@@ -57,5 +57,9 @@ def get_config():
         ema_momentum=0.999,
         steps_per_epoch=250,
     )
-    config.card.samples = "dmlab"
+    config.card.update(
+        summary="Beliefs about episodes of DeepMind Lab, over the 21x21 codes "
+        "of vqvae_dmlab84, and jumps of one to forty frames.",
+        samples="dmlab",
+    )
     return config

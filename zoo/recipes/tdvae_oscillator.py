@@ -37,4 +37,8 @@ def get_config():
         ema_momentum=0.999,
         steps_per_epoch=1000,
     )
+    config.card.summary = (
+        "Beliefs about noisy oscillators, and jumps of up to 120 steps to "
+        "where they will be."
+    )
     return config
