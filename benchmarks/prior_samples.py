@@ -23,8 +23,8 @@ import tensorflow as tf
 import vqvae_tf as vq
 from vqvae_tf import data, recipes
 from vqvae_tf.evaluation import samples
-from vqvae_tf.evaluation.feature_networks import find_network
 from vqvae_tf.media import sheets
+from vqvae_tf.models.feature_networks import find_network
 from vqvae_tf.tasks.pictures import recipe as pictures
 from vqvae_tf.tasks.pictures.sheets import readable, sample_sheet
 from vqvae_tf.utils.paths import expand

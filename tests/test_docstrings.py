@@ -42,6 +42,7 @@ SLOW = (
     "vqvae_tf.densities.autoregressive.pixel_cnn.PixelCNN",
     "vqvae_tf.densities.autoregressive.pixel_snail.PixelSNAIL",
     "vqvae_tf.models.video_generator.VideoGenerator",
+    "vqvae_tf.models.vqgan.VQGAN",
     "vqvae_tf.evaluation.speech.judges.train_judge",
     "vqvae_tf.evaluation.speech.probes.probe",
 )

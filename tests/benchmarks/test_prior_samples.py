@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from support import small
-from vqvae_tf.evaluation.feature_networks import FeatureNetwork
 from vqvae_tf.media import sheets
+from vqvae_tf.models.feature_networks import FeatureNetwork
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "benchmarks"))
 

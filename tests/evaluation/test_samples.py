@@ -1,18 +1,17 @@
 """Samples against real pictures, in features that can be computed by hand."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from support import small
-from vqvae_tf import data, presets
-from vqvae_tf.evaluation import feature_networks, samples as evaluation
-from vqvae_tf.evaluation.feature_networks import FeatureNetwork
+from vqvae_tf import data
+from vqvae_tf.evaluation import samples as evaluation
 from vqvae_tf.evaluation.sample_distances import (
     frechet_distance,
     kernel_distance,
 )
+from vqvae_tf.models.feature_networks import FeatureNetwork
 from vqvae_tf.runtime import random
 
 CLASSES = 2
@@ -199,25 +198,3 @@ def test_accuracy_by_hand():
     same = evaluation.accuracy(by_red, found, groups=[4] * p.shape[-1])
     assert same["group_accuracy"] == 1.0
     assert same["accuracy"] == figures["accuracy"] < 1.0
-
-
-# Networks ---------------------------------------------------------------------
-
-
-def test_a_preset_must_be_a_classifier(tmp_path):
-    small.autoencoder().save_to_preset(tmp_path / "preset")
-    with pytest.raises(ValueError, match="of a PictureClassifier"):
-        feature_networks.find_network(tmp_path / "preset")
-    with pytest.raises(ValueError, match="download it first"):
-        feature_networks.find_network("hf://someone/network")
-    with pytest.raises(presets.PresetError):
-        feature_networks.find_network(tmp_path / "none")
-
-
-def test_inception_without_its_weights(monkeypatch):
-    def fetch(**options):
-        raise ValueError("no network")
-
-    monkeypatch.setattr(keras.applications, "InceptionV3", fetch)
-    with pytest.raises(OSError, match="weights of Inception v3.*no network"):
-        feature_networks.find_network("inception_v3")

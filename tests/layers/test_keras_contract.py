@@ -37,6 +37,11 @@ class Case(typing.NamedTuple):
 
 
 CASES = {
+    "AttentionBlock": Case(
+        layers.AttentionBlock,
+        dict(channels=4, num_heads=2, num_groups=2),
+        floats(2, 3, 4, 4),
+    ),
     "Binarization": Case(
         layers.Binarization, {}, tf.constant([[[[0], [90], [255]]]], tf.uint8)
     ),
@@ -82,6 +87,11 @@ CASES = {
     ),
     "SaltAndPepperNoise": Case(
         layers.SaltAndPepperNoise, dict(rate=0.5), floats(2, 4, 4, 3)
+    ),
+    "SpectralConv2D": Case(
+        layers.SpectralConv2D,
+        dict(filters=3, kernel_size=3, padding="same"),
+        floats(2, 4, 4, 2),
     ),
     "SpectralDecoder": Case(
         layers.SpectralDecoder, dict(channels=4, **SPEECH), floats(2, 5, 4)
@@ -156,6 +166,31 @@ CASES = {
             num_residual_layers=1,
             batch_norm=True,
         ),
+        floats(2, 8, 8, 3),
+    ),
+    "GroupNormEncoder": Case(
+        networks.GroupNormEncoder,
+        dict(
+            output_channels=3,
+            stage_channels=(4, 6),
+            num_residual_layers=1,
+            num_groups=2,
+        ),
+        floats(2, 4, 4, 3),
+    ),
+    "GroupNormDecoder": Case(
+        networks.GroupNormDecoder,
+        dict(
+            output_channels=3,
+            stage_channels=(4, 6),
+            num_residual_layers=0,
+            num_groups=2,
+        ),
+        floats(2, 2, 2, 4),
+    ),
+    "PatchDiscriminator": Case(
+        networks.PatchDiscriminator,
+        dict(hidden_channels=4, num_layers=1),
         floats(2, 8, 8, 3),
     ),
     "ResidualFeatures": Case(

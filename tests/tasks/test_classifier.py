@@ -6,7 +6,7 @@ import pytest
 from support import small
 from support.command_line import refused, run
 from vqvae_tf import PictureClassifier, presets, recipes, tasks
-from vqvae_tf.evaluation.feature_networks import identity
+from vqvae_tf.models.feature_networks import identity
 from vqvae_tf.tasks import card as cards, publish, run as training
 
 

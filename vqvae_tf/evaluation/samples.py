@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from vqvae_tf.evaluation import sample_distances as distances
-from vqvae_tf.evaluation.feature_networks import FeatureNetwork
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.statistics import examples, half_interval
 from vqvae_tf.models import LatentGenerator
+from vqvae_tf.models.feature_networks import FeatureNetwork
 from vqvae_tf.runtime import random
 
 FIGURES = (

@@ -1,6 +1,7 @@
 """Layers for use in any Keras model."""
 
 from vqvae_tf.layers.adversary import LabelAdversary
+from vqvae_tf.layers.attention_block import AttentionBlock
 from vqvae_tf.layers.binarization import Binarization
 from vqvae_tf.layers.contractive import Contractive
 from vqvae_tf.layers.corruption import (
@@ -15,6 +16,7 @@ from vqvae_tf.layers.mel import LogMel
 from vqvae_tf.layers.mu_law import MuLaw
 from vqvae_tf.layers.preprocessing import CodeEmbedding, PixelScaling
 from vqvae_tf.layers.residual import ResidualBlock, ResidualStack
+from vqvae_tf.layers.spectral_conv import SpectralConv2D
 from vqvae_tf.layers.spectral_decoder import SpectralDecoder
 from vqvae_tf.quantizers import (
     CodebookUsage,
@@ -23,6 +25,7 @@ from vqvae_tf.quantizers import (
 )
 
 __all__ = [
+    "AttentionBlock",
     "Binarization",
     "CodeEmbedding",
     "CodebookUsage",
@@ -39,6 +42,7 @@ __all__ = [
     "ResidualBlock",
     "ResidualStack",
     "SaltAndPepperNoise",
+    "SpectralConv2D",
     "SpectralDecoder",
     "VectorQuantizer",
     "VectorQuantizerEMA",

@@ -101,6 +101,18 @@ class PictureClassifier(Configured, StepModel):
         found = self.network(self.preprocess(x), training=training)
         return tf.cast(found, tf.float32)
 
+    def stages(self, x: tf.Tensor | np.ndarray) -> list[tf.Tensor]:
+        """Returns what each stage of the network makes of pictures.
+
+        Args:
+            x: as for `features`, but of any sizes.
+
+        Returns:
+            Feature maps, float32 `[batch, *sizes, C]`, the largest first.
+        """
+        found = self.network.stages(self.preprocess(x))
+        return [tf.cast(each, tf.float32) for each in found]
+
     def probabilities(self, x: tf.Tensor | np.ndarray) -> tf.Tensor:
         """Returns those of all classes, float32 `[batch, num_classes]`."""
         return tf.nn.softmax(self(x))

@@ -104,10 +104,19 @@ class ResidualFeatures(Configured, Composite):
         self.norm.build(shape)
         self.built = True
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        x = self.conv_in(inputs)
-        for block in self.blocks:
+    def stages(
+        self, inputs: tf.Tensor, training: bool = False
+    ) -> list[tf.Tensor]:
+        """Returns what each stage makes of the inputs, the largest first."""
+        x, found = self.conv_in(inputs), []
+        for number, block in enumerate(self.blocks):
             x = block(x, training=training)
+            if (number + 1) % self.blocks_per_stage == 0:
+                found.append(x)
+        return found
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        x = self.stages(inputs, training)[-1]
         x = keras.ops.cast(keras.ops.silu(self.norm(x)), "float32")
         return keras.ops.cast(
             keras.ops.mean(x, axis=(1, 2)), self.compute_dtype

@@ -125,28 +125,39 @@ def code_sizes(config: ConfigDict) -> tuple[int, ...]:
     return make(config, "quantizer").num_codes
 
 
-def make_optimizer(training: ConfigDict) -> keras.optimizers.Optimizer:
+def make_optimizer(
+    training: ConfigDict,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    rate: float = 1.0,
+) -> keras.optimizers.Optimizer:
     """Returns Adam with a linear warm-up and a cosine decay.
 
     With `ema_momentum` it also keeps moving averages of the weights, which
     `training.averaging` puts in place. `weight_decay` is decoupled from the
     gradient (arXiv:1711.05101) and of kernels alone: biases, norms, embeddings
     and learned scales keep their size.
+
+    Args:
+        training: a recipe's section.
+        beta_1, beta_2: of Adam.
+        rate: a factor of the section's learning rates.
     """
     # Keras computes in the dtype of the weights. In bfloat16 0.999 rounds to 1,
     # so that the bias correction would make every step 0.
     weights = keras.config.dtype_policy().variable_dtype
-    beta_2 = 0.99 if weights == "bfloat16" else 0.999
+    beta_2 = min(beta_2, 0.99) if weights == "bfloat16" else beta_2
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0,
         decay_steps=max(training.steps - training.warmup_steps, 1),
         alpha=training.final_learning_rate / training.learning_rate,
-        warmup_target=training.learning_rate,
+        warmup_target=rate * training.learning_rate,
         warmup_steps=training.warmup_steps,
     )
     momentum = training.ema_momentum
     optimizer = Adam(
         schedule,
+        beta_1=beta_1,
         beta_2=beta_2,
         weight_decay=training.weight_decay or None,
         global_clipnorm=training.clip_norm,

@@ -111,8 +111,8 @@ class CheckedModel(keras.Model):
         # hold a loss, which was ignored.
         config = keras.saving.deserialize_keras_object(config)
         self.compile(**{k: v for k, v in config.items() if k not in _OWN})
-        if self.optimizer is not None and self.built:
-            self.optimizer.build(self.trainable_variables)
+        if self.built:
+            self.build_optimizers()
 
     def get_compile_config(self) -> dict | None:
         # Called when saving: the optimizer must have the variables for which
@@ -126,16 +126,31 @@ class CheckedModel(keras.Model):
         Keras would keep both: a step's graph trains what was trainable when it
         was traced, and an optimizer the variables that it was built for.
         """
-        optimizer = getattr(self, "optimizer", None)
-        if optimizer is None or not self.built:
+        pairs = self.optimized() if self.built else []
+        if not pairs:
             return
-        state = hash((id(optimizer), freezing.trainable_state(self)))
+        names = (id(optimizer) for optimizer, _ in pairs)
+        state = hash((*names, freezing.trainable_state(self)))
         if state == self._trained_state:
             return
         with self.distribute_strategy.scope():
-            freezing.build_optimizer(optimizer, self.trainable_variables)
+            self.build_optimizers()
         self.train_function = None
         self._trained_state = state
+
+    # A method, since Keras saves what properties return a second time.
+
+    def optimized(self) -> list[tuple[keras.optimizers.Optimizer, list]]:
+        """Returns the model's optimizers, each with what it trains."""
+        optimizer = getattr(self, "optimizer", None)
+        return (
+            [] if optimizer is None else [(optimizer, self.trainable_variables)]
+        )
+
+    def build_optimizers(self) -> None:
+        """Creates the variables of all optimizers for what they train."""
+        for optimizer, variables in self.optimized():
+            freezing.build_optimizer(optimizer, variables)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # `_prepare` has built the model. Keras would build it from a mean of
@@ -263,8 +278,9 @@ class CheckedModel(keras.Model):
                 "Received: a model compiled with optimizer=None."
             )
         if id(optimizer) != self._checked_optimizer:
-            check_moments(optimizer, self.trainable_variables)
-            check_factors(optimizer)
+            for one, variables in self.optimized():
+                check_moments(one, variables)
+                check_factors(one)
             self._checked_optimizer = id(optimizer)
 
     def _check_one(self, x, context=None, weight=None):

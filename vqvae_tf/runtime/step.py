@@ -58,6 +58,69 @@ def total(losses: Iterable[tf.Tensor]) -> tf.Tensor:
     return tf.add_n([tf.zeros([]), *(tf.cast(x, tf.float32) for x in losses)])
 
 
+class GlobalMean:
+    """The weighted mean over the global batch, as a replica's share of it.
+
+    Args:
+        weight: the replica's sample weight, as for `split_weight`.
+        like: float `[batch]`, whose number of rows counts without a weight.
+
+    Attributes:
+        weight: float32 `[batch]`.
+    """
+
+    def __init__(self, weight: tf.Tensor | None, like: tf.Tensor) -> None:
+        if weight is None:
+            weight = tf.ones_like(like)
+        _, weight = split_weight(weight)
+        self.weight = tf.cast(tf.reshape(weight, [-1]), tf.float32)
+        self._local = tf.reduce_sum(self.weight)
+        total = replicas.sum_over_replicas(self._local)
+        self._total = total / replicas.num_replicas()
+
+    def __call__(
+        self, per_example: tf.Tensor, extra: tf.Tensor | float = 0.0
+    ) -> tf.Tensor:
+        """Returns a scalar whose mean over replicas is the global mean.
+
+        Args:
+            per_example: float32 `[batch]`.
+            extra: a scalar, already a mean over this replica's batch, which is
+                weighted by this replica's share of the examples.
+        """
+        return tf.math.divide_no_nan(
+            tf.reduce_sum(per_example * self.weight) + extra * self._local,
+            self._total,
+        )
+
+
+def scaled_loss(
+    optimizer: keras.optimizers.Optimizer, loss: tf.Tensor
+) -> tf.Tensor:
+    """Returns what a replica takes gradients of.
+
+    Optimizers sum gradients over replicas, but a `GlobalMean` is a mean.
+    """
+    return optimizer.scale_loss(loss / replicas.num_replicas())
+
+
+def apply_gradients(
+    optimizer: keras.optimizers.Optimizer,
+    gradients: list[tf.Tensor | None],
+    variables: list[keras.Variable],
+) -> None:
+    """Takes a step, for any number of replicas, with gradients that are scaled.
+
+    Args:
+        optimizer: the optimizer, which sums them over replicas.
+        gradients: of a `scaled_loss`.
+        variables: those of the gradients.
+    """
+    gradients = gradient_rules.clip_sum(optimizer, gradients)
+    gradients = gradient_rules.share_overflow(optimizer, gradients)
+    optimizer.apply(gradients, variables)
+
+
 # Key of `freezing.trainable_parts` in a config.
 _TRAINABLE = "trainable_parts"
 
@@ -276,18 +339,15 @@ class StepModel(KerasFiles, CheckedModel):
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
             loss = self._loss_and_metrics(data, training=True)
-            # Optimizers sum gradients over replicas, but `loss` is a mean.
-            scaled = self.optimizer.scale_loss(loss / replicas.num_replicas())
+            scaled = scaled_loss(self.optimizer, loss)
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables)
-        gradients = gradient_rules.clip_sum(self.optimizer, gradients)
-        gradients = gradient_rules.share_overflow(self.optimizer, gradients)
-        self.optimizer.apply(gradients, variables)
-        return self._step_logs()
+        apply_gradients(self.optimizer, gradients, variables)
+        return self.step_logs()
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         self._loss_and_metrics(data, training=False)
-        return self._step_logs()
+        return self.step_logs()
 
     def predict_step(self, data: Any) -> Any:
         x, context, _ = unpack_batch(data)
@@ -306,7 +366,8 @@ class StepModel(KerasFiles, CheckedModel):
         found = [logs[name] for name in self.metrics_names if name in logs]
         return found[0] if len(found) == 1 else found
 
-    def _step_logs(self):
+    def step_logs(self) -> dict[str, tf.Tensor]:
+        """Returns what a step reports."""
         logs = self.get_metrics_result()
         if strategies.is_multi_worker():
             # Keras then averages over axis 0, which scalars lack.
@@ -318,18 +379,21 @@ class StepModel(KerasFiles, CheckedModel):
         per_example, extra, metrics = self.compute_losses(
             x, context, weight=weight, training=training
         )
-        if weight is None:
-            weight = tf.ones_like(per_example)
-        _, weight = split_weight(weight)
-        weight = tf.cast(tf.reshape(weight, [-1]), tf.float32)
-        local = tf.reduce_sum(weight)
-        total = replicas.sum_over_replicas(local) / replicas.num_replicas()
-        # `extra` is weighted by this replica's share of the examples.
-        loss = tf.math.divide_no_nan(
-            tf.reduce_sum(per_example * weight) + extra * local, total
-        )
-        self._trackers["loss"].update_state(per_example + extra, weight)
+        share = GlobalMean(weight, per_example)
+        self.record(per_example + extra, metrics, share)
+        return share(per_example, extra)
+
+    def record(
+        self, loss: tf.Tensor, metrics: dict, share: "GlobalMean"
+    ) -> None:
+        """Adds a step to the metrics.
+
+        Args:
+            loss: float32 `[batch]`.
+            metrics: as `compute_losses` returns them.
+            share: the mean of the batch.
+        """
+        self._trackers["loss"].update_state(loss, share.weight)
         for name, value in metrics.items():
-            pair = value if isinstance(value, tuple) else (value, weight)
+            pair = value if isinstance(value, tuple) else (value, share.weight)
             self._trackers[name].update_state(*pair)
-        return loss

@@ -8,8 +8,8 @@ from ml_collections import ConfigDict
 
 from vqvae_tf import presets, recipes, tasks
 from vqvae_tf.data.decoding import RESIZE_FILTER
-from vqvae_tf.evaluation.feature_networks import identity
 from vqvae_tf.models import LatentGenerator
+from vqvae_tf.models.feature_networks import identity
 from vqvae_tf.runtime.precision import in_float32
 from vqvae_tf.tasks import card as cards
 from vqvae_tf.training.divergence import NotFinite

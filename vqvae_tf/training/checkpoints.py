@@ -34,20 +34,23 @@ class Checkpoints:
     """Saves and restores the state of training; keeps the last two.
 
     Args:
-        model: a compiled model; it and its optimizer must be built.
+        model: a compiled model; it and its optimizers must be built.
         directory: where to save; with several machines, on shared storage.
     """
 
     def __init__(self, model: keras.Model, directory: pathlib.Path) -> None:
         self.directory = expand(directory)
         self.strategy = model.distribute_strategy
-        self._variables = (model.weights, model.optimizer)
+        optimizers = [optimizer for optimizer, _ in model.optimized()]
+        self._variables = (model.weights, optimizers)
         self._own = self.directory / "workers" / _layout(self.strategy)
         # By number: a checkpoint of the model itself would miss non-trainable
         # state of layers in lists.
         self._state = tf.train.Checkpoint(
             variables=[variable.value for variable in model.variables],
             optimizer=model.optimizer,
+            # Those after the first.
+            **{f"optimizer_{i}": o for i, o in enumerate(optimizers) if i},
         )
         # Each replica's own part: summing the parts and dividing the sum among
         # replicas again would round.
@@ -109,8 +112,9 @@ class Checkpoints:
 
     def _unsound(self):
         """Returns the names of this worker's variables that are not finite."""
-        weights, optimizer = self._variables
-        return divergence.unsound([*weights, *optimizer.variables])
+        weights, optimizers = self._variables
+        states = [v for optimizer in optimizers for v in optimizer.variables]
+        return divergence.unsound([*weights, *states])
 
     def _any_worker(self, found) -> bool:
         """Returns whether any worker has found something; all must ask."""

@@ -33,6 +33,7 @@ def fit(
     batches: Callable[..., tf.data.Dataset],
     directory: pathlib.Path,
     pictures: Callable[[], dict],
+    optimizers: Callable[[ConfigDict], dict] | None = None,
 ) -> None:
     """Fits one stage up to its number of steps, from its last checkpoint.
 
@@ -49,6 +50,8 @@ def fit(
         directory: where checkpoints are; the logs are beside it, in `logs/`.
         pictures: a function that returns what to log at the end of an epoch:
             a dict of uint8 pictures and of numbers.
+        optimizers: makes the arguments of `compile` from the section; by
+            default those of `building.make_optimizer`.
 
     Raises:
         checkpoints.CheckpointError: if one cannot be written, or none read.
@@ -57,13 +60,17 @@ def fit(
         interruption.Interrupted: on Ctrl-C or SIGTERM, after saving.
     """
     with model.distribute_strategy.scope():
-        model.compile(building.make_optimizer(training))
-        model.optimizer.build(model.trainable_variables)
+        model.compile(**(optimizers or _one_optimizer)(training))
+        model.build_optimizers()
     checkpoints = Checkpoints(model, directory)
     done = checkpoints.restore()
     if done < training.steps:
         _fit_rest(model, training, batches, checkpoints, done, pictures)
     averaging.use_averages(model)
+
+
+def _one_optimizer(training):
+    return {"optimizer": building.make_optimizer(training)}
 
 
 def _fit_rest(model, training, batches, checkpoints, done, pictures):

@@ -22,6 +22,7 @@ class Stage:
         training: the recipe's section: steps, learning rate and so on.
         batches: as for `fitting.fit`.
         logged: the `pictures` of `fitting.fit`.
+        optimizers: those of `fitting.fit`.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Stage:
     training: ConfigDict
     batches: Callable[..., tf.data.Dataset]
     logged: Callable[[], dict]
+    optimizers: Callable[[ConfigDict], dict] | None = None
 
     def carry_out(self, workdir: pathlib.Path) -> None:
         """Fits the model; see `fitting.fit`."""
@@ -38,6 +40,7 @@ class Stage:
             self.batches,
             workdir / self.name,
             self.logged,
+            self.optimizers,
         )
 
 

@@ -6,16 +6,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from vqvae_tf.densities.autoregressive.attention import (
-    SelfAttention,
-    flat_grid,
-)
 from vqvae_tf.layers.causal_conv import (
     CausalConv1D,
     DownRightConv2D,
     VerticalConv2D,
 )
 from vqvae_tf.layers.configured import Configured
+from vqvae_tf.layers.self_attention import SelfAttention, flat_grid
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

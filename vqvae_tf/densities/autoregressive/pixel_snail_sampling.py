@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from vqvae_tf.densities.autoregressive.attention_steps import AttentionSteps
 from vqvae_tf.densities.autoregressive.loops import linear, put
 from vqvae_tf.densities.autoregressive.pixel_snail_layer import (
     GatedResidual,
@@ -151,7 +152,7 @@ class _BlockSteps:
             ]
         self.attention = None
         if block.attention is not None:
-            self.attention = block.attention.steps(num_samples)
+            self.attention = AttentionSteps(block.attention, num_samples)
             mixing = (block.for_keys, block.for_queries, block.merge)
             self.for_keys, self.for_queries, self.merge = (
                 _GatedSteps(layer, width) for layer in mixing

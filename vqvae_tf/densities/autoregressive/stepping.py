@@ -6,7 +6,7 @@ from typing import Protocol
 import keras
 import tensorflow as tf
 
-from vqvae_tf.densities.autoregressive.attention import BLOCK
+from vqvae_tf.densities.autoregressive.attention_steps import BLOCK
 from vqvae_tf.densities.autoregressive.loops import LoopHead, loop, put
 from vqvae_tf.runtime.compilation import is_compiled
 

@@ -7,16 +7,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.densities.autoregressive.attention import (
-    SelfAttention,
-    flat_grid,
-)
+from vqvae_tf.densities.autoregressive.attention_steps import AttentionSteps
 from vqvae_tf.densities.autoregressive.loops import linear, normalization
 from vqvae_tf.densities.autoregressive.positions import (
     PLACE_FEATURES,
     place_features,
 )
 from vqvae_tf.layers.configured import Configured
+from vqvae_tf.layers.self_attention import SelfAttention, flat_grid
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -255,7 +253,7 @@ class TransformerSteps:
     def __init__(
         self, layer: TransformerLayer, num_samples: int | tf.Tensor
     ) -> None:
-        self.attention = layer.attention.steps(num_samples)
+        self.attention = AttentionSteps(layer.attention, num_samples)
         self.norms = [
             normalization(norm, layer.compute_dtype) for norm in layer.norms
         ]

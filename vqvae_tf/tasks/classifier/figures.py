@@ -3,7 +3,7 @@
 import keras
 
 from vqvae_tf.evaluation import samples as evaluation
-from vqvae_tf.evaluation.feature_networks import of_classifier
+from vqvae_tf.models.feature_networks import of_classifier
 from vqvae_tf.tasks.pictures.recipe import eval_batches
 
 

@@ -15,9 +15,9 @@ from vqvae_tf.evaluation import (
     pictures as evaluation,
     samples,
 )
-from vqvae_tf.evaluation.feature_networks import find_network
 from vqvae_tf.evaluation.neighbour_bound import neighbour_bound
 from vqvae_tf.models import Autoencoder, LatentGenerator
+from vqvae_tf.models.feature_networks import find_network
 from vqvae_tf.tasks.pictures.recipe import eval_batches, open_split
 from vqvae_tf.utils.units import bits
 

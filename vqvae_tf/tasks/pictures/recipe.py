@@ -6,11 +6,12 @@ import sys
 import tensorflow as tf
 from ml_collections import ConfigDict
 
-from vqvae_tf import bottlenecks, data, densities, layers
+from vqvae_tf import bottlenecks, data, densities, layers, models, networks
 from vqvae_tf.data.decoding import RESIZE_FILTERS
 from vqvae_tf.data.pictures.files import MAX_PIXELS
 from vqvae_tf.models import VQVAE, Autoencoder
 from vqvae_tf.recipes import building, registry, rules, schema
+from vqvae_tf.tasks.pictures import vqgan
 
 # The side of the largest square that can be read.
 _SIDE = rules.whole(1, math.isqrt(MAX_PIXELS))
@@ -36,6 +37,10 @@ def defaults() -> ConfigDict:
         observation=schema.section(name=None),
         likelihood=schema.section(name="Gaussian"),
         decoder=schema.section(name="Decoder"),
+        # With one of these the VQ-VAE is a VQGAN.
+        discriminator=schema.section(name=None),
+        perceptual=schema.section(name=None),
+        adversarial=schema.plain(**vqgan.keys()),
         training=schema.training(),
         prior=schema.section(name=None),
         prior_training=schema.prior_training(),
@@ -62,7 +67,7 @@ def picture_keys() -> dict:
         # Held-out pictures for which evaluation also sums over neighbouring
         # codes: three decodings for each code of a picture.
         neighbour_pictures=0,
-        # A network (`evaluation.feature_networks`) in whose features evaluation
+        # A network (`models.feature_networks`) in whose features evaluation
         # compares this many samples with held-out pictures.
         feature_network=None,
         drawn_samples=400,
@@ -77,6 +82,7 @@ def check(config: ConfigDict) -> None:
     """Raises ValueError if the data or the parts do not fit together."""
     check_pictures(config)
     check_samples(config)
+    vqgan.check(config)
     if config.bottleneck.name is not None:
         if config.prior.name is not None:
             raise ValueError(
@@ -115,13 +121,17 @@ def check_pictures(config: ConfigDict) -> None:
 def check_samples(config: ConfigDict) -> None:
     """Raises ValueError if samples cannot be compared as the recipe says."""
     options = config.data
-    if options.feature_network is not None and config.prior.name is None:
+    if options.feature_network is not None and not _has_codes(config):
         raise ValueError(
-            "data.feature_network compares samples, which need a prior. "
-            f"Received: data.feature_network={options.feature_network!r} "
-            "without prior.name."
+            "data.feature_network compares pictures made from codes. Received: "
+            f"data.feature_network={options.feature_network!r} with "
+            f"bottleneck.name={config.bottleneck.name!r}."
         )
     check_groups(config)
+
+
+def _has_codes(config):
+    return "bottleneck" not in config or config.bottleneck.name is None
 
 
 def check_groups(config: ConfigDict) -> None:
@@ -177,13 +187,15 @@ PICTURE_RULES = {
 
 
 def make_autoencoder(config: ConfigDict) -> VQVAE | Autoencoder:
-    """Makes the recipe's VQ-VAE, or an autoencoder with another bottleneck."""
+    """Makes the recipe's VQ-VAE or VQGAN, or another kind of autoencoder."""
     size = config.data.image_size
     options = {
         "encoder": building.make(config, "encoder"),
         "decoder": make_decoder(config),
         "event_shape": (size, size, config.data.channels),
     }
+    if vqgan.is_vqgan(config):
+        return vqgan.make(config, **options)
     if config.bottleneck.name is None:
         return VQVAE(quantizer=building.make(config, "quantizer"), **options)
     for section in ("bottleneck", *_HELPERS):
@@ -260,10 +272,13 @@ KIND = registry.Kind(
     is_of=lambda config: True,
     parts={
         "bottleneck": (bottlenecks,),
+        "discriminator": (networks,),
+        "perceptual": (models,),
         **{section: (layers,) for section in _HELPERS},
     },
     rules={
         **PICTURE_RULES,
+        **vqgan.RULES,
         **rules.of_training("training"),
         **rules.of_training("prior_training"),
     },

@@ -10,11 +10,10 @@ from ml_collections import ConfigDict
 
 from vqvae_tf import data
 from vqvae_tf.encoding import arrays as encoding
-from vqvae_tf.evaluation import feature_networks
 from vqvae_tf.media import sheets
-from vqvae_tf.models import LatentGenerator
+from vqvae_tf.models import LatentGenerator, feature_networks
 from vqvae_tf.recipes import building
-from vqvae_tf.tasks.pictures import sheets as previews
+from vqvae_tf.tasks.pictures import sheets as previews, vqgan
 from vqvae_tf.tasks.pictures.recipe import first_pictures, open_split
 from vqvae_tf.training.stages import PRIOR, Encoding, Plan, Stage, Steps
 from vqvae_tf.training.workdir import CODES
@@ -30,6 +29,8 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
     if with_prior:
         check_network(config)
     autoencoder = building.make_autoencoder(config)
+    if config.perceptual.name is not None:
+        autoencoder.perceptual.load()
     examples = first_pictures(config, held_out)
     yield Stage(
         "autoencoder",
@@ -37,6 +38,7 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
         config.training,
         functools.partial(picture_batches, config, images, config.training),
         lambda: logged(autoencoder, examples),
+        functools.partial(vqgan.make_optimizers, config),
     )
     prior = building.make_prior(config) if with_prior else None
     if prior is None:
