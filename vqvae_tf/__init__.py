@@ -35,6 +35,7 @@ from vqvae_tf.densities import (  # noqa: E402
     PixelSNAIL,
     WaveformDensity,
     WaveNet,
+    WindowedDensity,
 )
 from vqvae_tf.layers import (  # noqa: E402
     CodeEmbedding,
@@ -124,6 +125,7 @@ __all__ = [
     "VideoGenerator",
     "WaveNet",
     "WaveformDensity",
+    "WindowedDensity",
     "bottlenecks",
     "data",
     "densities",

@@ -24,6 +24,7 @@ from vqvae_tf.densities.likelihoods import (
 )
 from vqvae_tf.densities.sampling import Sampling
 from vqvae_tf.densities.waveform import WaveformDensity
+from vqvae_tf.densities.windowed import WindowedDensity
 
 __all__ = [
     "Bernoulli",
@@ -44,4 +45,5 @@ __all__ = [
     "Sampling",
     "WaveNet",
     "WaveformDensity",
+    "WindowedDensity",
 ]

@@ -101,6 +101,27 @@ def test_learned_positions_are_of_the_grid_or_of_smaller_ones():
         density.log_prob(np.zeros([1, 5, 6], np.int32))
 
 
+def test_a_share_of_the_codes_is_random_in_training():
+    density = small(code_corruption=0.3)
+    size = density.num_embeddings
+    codes = np.zeros([50, 20, 20, 1], np.int32)
+    seen = density._corrupted(tf.constant(codes)).numpy()
+    counts = np.bincount(seen.ravel(), minlength=size) / seen.size
+    # One of the random codes is the right one.
+    expected = np.full(size, 0.3 / size)
+    expected[0] += 0.7
+    assert np.abs(counts - expected).max() < 4 * (0.25 / seen.size) ** 0.5
+    # The likelihood is still that of the codes themselves.
+    x = np.zeros([2, *density.event_shape], np.int32)
+    plain = small()
+    plain.set_weights(density.get_weights()[: len(plain.weights)])
+    np.testing.assert_array_equal(density.log_prob(x), plain.log_prob(x))
+    density.compile("sgd")
+    assert np.isfinite(density.fit(x, verbose=0).history["loss"][0])
+    with pytest.raises(ValueError, match="code_corruption"):
+        small(code_corruption=1.0)
+
+
 @pytest.mark.parametrize(
     "options, message",
     [

@@ -173,7 +173,8 @@ class CodeNetwork(CodeDensity):
         training: bool = False,
     ) -> tf.Tensor:
         codes = self._codes(value)
-        embedded = self.embed(codes)
+        seen = self._corrupted(codes) if training else codes
+        embedded = self.embed(seen)
         features = self._features(embedded, context, training)
         log_prob = self.head.log_prob(features, embedded, codes)
         log_prob = tf.reduce_sum(log_prob, axis=-1)
@@ -181,6 +182,10 @@ class CodeNetwork(CodeDensity):
             log_prob *= self._check_mask("mask", mask, tf.float32, codes)
         axes = range(1, 1 + len(self.grid_axes))
         return tf.reduce_sum(log_prob, axis=list(axes))
+
+    def _corrupted(self, codes):
+        """Returns the codes that the network sees in training."""
+        return codes
 
     def logits(
         self,

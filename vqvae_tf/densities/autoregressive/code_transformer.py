@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -14,6 +15,8 @@ from vqvae_tf.densities.autoregressive.transformer_layer import (
 from vqvae_tf.densities.autoregressive.transformer_network import (
     TransformerNetwork,
 )
+from vqvae_tf.layers.row_noise import RowNoise
+from vqvae_tf.utils.checks import check_rate
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -51,6 +54,10 @@ class CodeTransformer(TransformerNetwork):
             context, which is upsampled by transposed convolutions.
         local_layers: convolutions of the local context before that, which see
             codes around it.
+        code_corruption: the share of the codes that are replaced by random
+            ones in training, in [0, 1), where the network sees them; 0 by
+            default. Samples then depend less on the errors before them, and
+            training takes longer. It is 1 - pkeep of the paper's code.
 
     Call arguments, Returns:
         As for `PixelCNN`.
@@ -77,6 +84,31 @@ class CodeTransformer(TransformerNetwork):
         Esser et al. 2021, arXiv:2012.09841, section 3.2 (over codes).
         Su et al. 2021, arXiv:2104.09864 (rotary positions).
     """
+
+    def __init__(
+        self,
+        num_embeddings: int | Sequence[int],
+        *args: Any,
+        code_corruption: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(num_embeddings, *args, **kwargs)
+        self.code_corruption = check_rate("code_corruption", code_corruption)
+        self.corruption = None
+        if code_corruption:
+            self.corruption = RowNoise(name="corruption")
+            self.corruption.built = True
+
+    def _corrupted(self, codes):
+        if self.corruption is None:
+            return codes
+        noise = self.corruption.uniform(
+            tf.concat([tf.shape(codes), [2]], 0), self.corruption.next_seed()
+        )
+        sizes = tf.constant(self.num_codes, tf.float32)
+        others = tf.cast(noise[..., 1] * sizes, tf.int32)
+        others = tf.minimum(others, tf.constant(self.num_codes) - 1)
+        return tf.where(noise[..., 0] < self.code_corruption, others, codes)
 
     def visit(
         self,
