@@ -99,6 +99,7 @@ COMMANDS = {
             "top_k",
             "top_p",
             "classifier",
+            "canvas",
             "keep",
         ),
         output="samples.png",

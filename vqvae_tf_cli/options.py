@@ -36,6 +36,12 @@ flags.DEFINE_float(
     "keep", 0.25, "the share of samples that --classifier keeps", 1e-3, 1.0
 )
 flags.DEFINE_list(
+    "canvas",
+    None,
+    "height and width of pictures larger than the model's, such as 128,256, "
+    "over which its prior slides",
+)
+flags.DEFINE_list(
     "actions",
     None,
     "one a frame, such as 4,4,4,0; by default the clip's own; none for none",
@@ -133,10 +139,16 @@ def _is_actions(words):
 
 
 def _is_times(words):
-    if words is None:
-        return True
+    return words is None or _are_within(words, 10_000)
+
+
+def _is_canvas(words):
+    return words is None or len(words) == 2 and _are_within(words, 4096)
+
+
+def _are_within(words, most):
     return bool(words) and all(
-        re.fullmatch(r" *\d{1,5} *", word) and 1 <= int(word) <= 10_000
+        re.fullmatch(r" *\d{1,5} *", word) and 1 <= int(word) <= most
         for word in words
     )
 
@@ -157,6 +169,9 @@ flags.register_validator(
     "actions",
     _is_actions,
     "they must be integers of at least 0, such as 4,4,0, or none",
+)
+flags.register_validator(
+    "canvas", _is_canvas, "it must be two integers in 1..4096, such as 128,256"
 )
 flags.register_validator(
     "times", _is_times, "they must be integers in 1..10000, such as 1,5,40"

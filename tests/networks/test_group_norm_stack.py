@@ -28,7 +28,7 @@ def test_all_of_the_encoder():
         lambda **options: GroupNormEncoder(**SMALL, **options),
         pictures(2, 8, 8, 3),
         (2, 4, 4, 3),
-        float32_state="norm",
+        float32_state="/norm",
     )
 
 
@@ -38,7 +38,7 @@ def test_all_of_the_decoder():
         lambda **options: GroupNormDecoder(**SMALL, **options),
         pictures(2, 4, 4, 8),
         (2, 8, 8, 3),
-        float32_state="norm",
+        float32_state="/norm",
     )
 
 

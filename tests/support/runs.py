@@ -68,9 +68,24 @@ def two_tasks() -> list[dict]:
     ]
 
 
-def start(work, data_dir, kill_after=None, strategy="one", env=None):
-    """Starts a training; returns its process."""
-    words = [work, data_dir, "--strategy", strategy]
+def start(
+    work,
+    data_dir,
+    kill_after=None,
+    strategy="one",
+    env=None,
+    recipe="stateful_recipe",
+):
+    """Starts a training; returns its process.
+
+    Args:
+        work, data_dir: folders.
+        kill_after: see `random_moment`.
+        strategy: as for `strategies.make_strategy`.
+        env: further variables of the environment.
+        recipe: a function of `support.small`.
+    """
+    words = [work, data_dir, "--strategy", strategy, "--recipe", recipe]
     if kill_after is not None:
         words += ["--kill_after", kill_after]
     return launch("runs.py", *words, env=env)
@@ -118,11 +133,15 @@ def results(work) -> dict:
     from vqvae_tf.training.history import read_history
 
     work = pathlib.Path(work)
-    found = {"codes": np.load(work / "codes.npz")["codes"]}
+    found = {}
+    if (work / "codes.npz").exists():  # of a run with a prior
+        found["codes"] = np.load(work / "codes.npz")["codes"]
     with np.load(work / "weights.npz") as arrays:
         found.update({f"weight {k}": arrays[k] for k in arrays})
     for stage in ("autoencoder", "prior"):
         log = work / "logs" / stage
+        if not log.exists():
+            continue
         found[f"{stage} history"] = read_history(log / "history.jsonl")
         found[f"{stage} summaries"] = sorted(_summaries(log), key=repr)
     return found
@@ -164,11 +183,12 @@ def main():
     parser.add_argument("data_dir")
     parser.add_argument("--kill_after")
     parser.add_argument("--strategy")
+    parser.add_argument("--recipe")
     run(**vars(parser.parse_args()))
 
 
-def run(work, data_dir, kill_after=None, strategy="one"):
-    """Trains the small recipe, with all that has a state, and saves weights."""
+def run(work, data_dir, kill_after, strategy, recipe):
+    """Trains a small recipe, and saves weights."""
     from support import small
     from vqvae_tf.runtime import strategies
     from vqvae_tf.tasks import run as training
@@ -187,13 +207,13 @@ def run(work, data_dir, kill_after=None, strategy="one"):
         clock.start(self.checkpoints.directory.name)
         step(self, batch, logs)
 
-    def timed_fit(model, section, batches, directory, pictures):
-        fit(model, section, batches, directory, pictures)
+    def timed_fit(model, section, batches, directory, *others):
+        fit(model, section, batches, directory, *others)
         clock.stop(directory.name)
 
     fitting.Keeper.on_train_batch_end, fitting.fit = timed_step, timed_fit
     model = training.train(
-        small.stateful_recipe(), work, data_dir, strategy=made
+        getattr(small, recipe)(), work, data_dir, strategy=made
     )
     clock.stop("all")
     if strategies.is_chief(made):

@@ -313,6 +313,42 @@ def stateful_recipe():
     return config
 
 
+def vqgan_recipe():
+    """A VQGAN with all that has a state, and no prior."""
+    config = recipe()
+    config.prior = defaults().prior
+    sizes = dict(stage_channels=(4, 4), num_residual_layers=0, num_groups=2)
+    config.encoder = dict(
+        name="GroupNormEncoder", output_channels=4, dropout=0.1, **sizes
+    )
+    config.decoder = dict(name="GroupNormDecoder", **sizes)
+    config.quantizer = dict(
+        name="VectorQuantizer",
+        num_embeddings=8,
+        embedding_dim=4,
+        codebook_dim=2,
+        distance="cosine",
+        restart_after=2,
+    )
+    config.discriminator = dict(
+        name="PatchDiscriminator",
+        hidden_channels=4,
+        num_layers=1,
+        norm="batch",
+        spectral_norm=True,
+    )
+    config.adversarial.update(
+        adversarial_start=2, adversarial_ramp=3, squared_weight=0.5
+    )
+    config.training.update(
+        steps=11,
+        steps_per_epoch=4,
+        checkpoint_minutes=0.0,
+        ema_momentum=0.9,
+    )
+    return config
+
+
 def write_data(folder):
     """Writes small.npz, train and test pictures with labels 0 and 1."""
     images = pictures(12)

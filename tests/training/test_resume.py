@@ -65,6 +65,27 @@ def test_killed_a_hundred_times(alone, data_dir, number):
     check_killed(alone, data_dir / f"killed_{number}", data_dir, moments)
 
 
+@pytest.mark.slow
+def test_a_killed_run_of_two_players(data_dir):
+    """Both optimizers, the discriminator's state, averages, noise."""
+    options = dict(recipe="vqgan_recipe")
+    whole, killed = data_dir / "gan", data_dir / "gan_killed"
+    text = runs.finished(runs.start(whole, data_dir, **options))
+    durations = runs.durations(text)
+    moments = [
+        runs.random_moment(durations, "autoencoder", share=0.9)
+        for _ in range(3)
+    ]
+    for moment in moments:
+        process = runs.start(killed, data_dir, kill_after=moment, **options)
+        text, _ = process.communicate(timeout=runs.HANGS)
+        assert process.returncode in (-signal.SIGKILL, 0), text[-4000:]
+    runs.finished(runs.start(killed, data_dir, **options))
+    results = [runs.results(work) for work in (killed, whole)]
+    assert any(name.startswith("weight") for name in results[0])
+    runs.assert_same(*results, moments)
+
+
 # Two workers ------------------------------------------------------------------
 
 

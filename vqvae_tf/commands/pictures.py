@@ -16,6 +16,7 @@ from vqvae_tf.commands.inputs import (
 )
 from vqvae_tf.commands.inputs.files import PICTURES
 from vqvae_tf.commands.outputs import Outputs
+from vqvae_tf.densities import WindowedDensity
 from vqvae_tf.encoding import dataset, reading
 from vqvae_tf.encoding.picture_format import picture_format
 from vqvae_tf.encoding.sources import split_names
@@ -61,7 +62,14 @@ def _load_for_samples(preset):
     """Returns the model to sample from, and further options that it has."""
     model = presets.load(preset)
     if isinstance(model, Autoencoder):
-        names = ("label", "top_k", "top_p", "classifier", "temperature")
+        names = (
+            "label",
+            "top_k",
+            "top_p",
+            "classifier",
+            "canvas",
+            "temperature",
+        )
         given = [name for name in names if FLAGS[name].present]
         latent_inputs.check_sampling(model, given)
         return model, {}
@@ -81,7 +89,24 @@ def _load_for_samples(preset):
     if FLAGS.classifier is not None:
         options["classifier"] = PictureClassifier.from_preset(FLAGS.classifier)
         options["keep"] = FLAGS.keep
+    if FLAGS.canvas is not None:
+        model = _of_size(model, [int(word) for word in FLAGS.canvas])
     return model, options
+
+
+def _of_size(model, size):
+    """Returns the model with a prior that slides over larger pictures."""
+    factor = model.autoencoder.downsampling
+    own = model.autoencoder.event_shape[:2]
+    fits = not any(n % factor for n in size)
+    if not fits or any(n < least for n, least in zip(size, own)):
+        raise ValueError(
+            f"--canvas must be multiples of {factor}, of at least the model's "
+            f"{own[0]},{own[1]}. Received: --canvas={size[0]},{size[1]}."
+        )
+    grid = [n // factor for n in size]
+    prior = WindowedDensity(model.prior, grid)
+    return LatentGenerator(model.autoencoder, prior)
 
 
 def _check_picture_suffix(output):

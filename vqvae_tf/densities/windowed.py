@@ -92,8 +92,8 @@ class WindowedDensity(DensityModel):
         As for `PixelCNN`, but sizes must be known.
 
     Raises:
-        ValueError: for a density with a local context, or of other than two
-            axes, and for grids of unknown sizes.
+        ValueError: for a density with a local context, of other than two axes
+            or of no order, and for grids of unknown sizes.
 
     Example: a picture twice as wide.
 
@@ -125,6 +125,11 @@ class WindowedDensity(DensityModel):
                 "Windows are of two-dimensional grids without a local context. "
                 f"Received: a {type(density).__name__} of event_shape={grid}, "
                 f"local_channels={density.local_channels}."
+            )
+        if not density.exact_log_prob:
+            raise ValueError(
+                "Windows need a density that draws codes in order. Received: a "
+                f"{type(density).__name__}, which draws them in any."
             )
         self.density = density
         window = grid if window is None else window

@@ -8,7 +8,7 @@ import tensorflow as tf
 from vqvae_tf.evaluation import sample_distances as distances
 from vqvae_tf.evaluation.figure import Figure
 from vqvae_tf.evaluation.statistics import examples, half_interval
-from vqvae_tf.models import LatentGenerator
+from vqvae_tf.models import CodeModel, LatentGenerator
 from vqvae_tf.models.feature_networks import FeatureNetwork
 from vqvae_tf.runtime import random
 
@@ -46,6 +46,21 @@ FIGURES = (
         4,
         5e-3,
     ),
+    Figure(
+        "reconstruction_frechet_distance",
+        "Frechet distance of the same",
+        "",
+        2,
+        0.5,
+    ),
+    Figure(
+        "half_kernel_distance",
+        "kernel distance of one half's originals to the other half",
+        "",
+        4,
+        5e-3,
+    ),
+    Figure("half_frechet_distance", "Frechet distance of the same", "", 2, 0.5),
     Figure(
         "nearest_ratio",
         "distance of samples to the nearest training picture, over that of "
@@ -103,7 +118,7 @@ def evaluate(
         the held-out pictures (the latter only where these are more than the
         features); `real_kernel_distance` and `real_frechet_distance`, those of
         as many training pictures, the least that can be expected;
-        `reconstruction_kernel_distance`, from six pictures on;
+        those of `reconstructions`;
         `nearest_ratio`, the median distance
         of samples to the nearest training picture over that of held-out
         pictures: far below 1, samples are copies. With a network that knows
@@ -132,9 +147,7 @@ def evaluate(
         **_distances("real", some, real),
         **_nearest_ratio(drawn, real, known),
     }
-    if len(real) >= 6:  # halves of three, the least that have a distance
-        halves = distances.kernel_distance(again[::2], real[1::2])
-        found["reconstruction_kernel_distance"] = halves.value
+    found |= _halves(again, real)
     if probabilities is not None and labels is not None:
         right = _named_rightly(probabilities, labels, groups)
         found["named_rightly"] = right.mean()
@@ -144,6 +157,44 @@ def evaluate(
             real_probabilities, truth, groups
         ).mean()
     found.pop("real_kernel_distance_error", None)
+    return {name: float(value) for name, value in found.items()}
+
+
+def reconstructions(
+    model: CodeModel,
+    network: FeatureNetwork,
+    held_out: Iterable,
+    progress: bool = True,
+) -> dict[str, float]:
+    """Compares reconstructions with real pictures.
+
+    Those of one half of the pictures are compared with the originals of the
+    other half: beside their own originals, distances would be below 0.
+
+    Args:
+        model: an autoencoder, or a `LatentGenerator`.
+        network: the feature network.
+        held_out, progress: as for `evaluate`.
+
+    Returns:
+        A dict of floats, from six pictures on:
+        `reconstruction_kernel_distance`; `half_kernel_distance`, that of the
+        originals of both halves, the least that can be expected; and with
+        halves that are more than the features,
+        `reconstruction_frechet_distance` and `half_frechet_distance`.
+    """
+    (real, _), _, again = _gathered(model, network, held_out, progress)
+    return _halves(again, real)
+
+
+def _halves(again, real):
+    if len(real) < 6:  # halves of three, the least that have a distance
+        return {}
+    found = {}
+    for name, one in (("reconstruction", again), ("half", real)):
+        both = _distances(name, one[::2], real[1::2])
+        both.pop(f"{name}_kernel_distance_error")
+        found |= both
     return {name: float(value) for name, value in found.items()}
 
 

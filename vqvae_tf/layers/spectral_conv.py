@@ -56,6 +56,10 @@ class SpectralConv2D(keras.layers.Conv2D):
             x = tf.nn.bias_add(x, tf.cast(self.bias, self.compute_dtype))
         return x
 
+    # Keras' convolutions save kernel and bias alone.
+    save_own_variables = keras.layers.Layer.save_own_variables
+    load_own_variables = keras.layers.Layer.load_own_variables
+
     def _largest(self, matrix):
         """Returns the singular value, and its direction among filters."""
         fixed = tf.stop_gradient(matrix)

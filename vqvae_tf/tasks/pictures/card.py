@@ -5,7 +5,7 @@ from ml_collections import ConfigDict
 
 from vqvae_tf.recipes import building
 from vqvae_tf.tasks import card_samples
-from vqvae_tf.tasks.pictures import autoencoders, sheets
+from vqvae_tf.tasks.pictures import autoencoders, sheets, vqgan
 from vqvae_tf.utils.code_sizes import in_words
 
 
@@ -16,8 +16,9 @@ def summary(config: ConfigDict, has_prior: bool) -> str:
     size = config.data.image_size
     grey = "grey " if config.data.channels == 1 else ""
     prior = f", with a {config.prior.name} prior" if has_prior else ""
+    name = "VQGAN" if vqgan.is_vqgan(config) else "VQ-VAE"
     return (
-        f"A VQ-VAE of {size}x{size} {grey}pictures with "
+        f"A {name} of {size}x{size} {grey}pictures with "
         f"K={in_words(building.code_sizes(config))} codes{prior}."
     )
 
@@ -40,15 +41,19 @@ reconstruction.{other}
         text += samples_text(
             config.data.num_classes, config.data.drawn_temperature
         )
-        text += distances_text(config)
-    return text
+    return text + distances_text(config, has_prior)
 
 
-def distances_text(config: ConfigDict) -> str:
-    """Returns in which network's features samples are measured, if they are."""
+def distances_text(config: ConfigDict, has_prior: bool = True) -> str:
+    """Returns in which network's features pictures are compared, if any."""
     data = config.data
     if data.feature_network is None:
         return ""
+    if not has_prior:
+        return f"""
+Distances of pictures are in the features of {data.feature_network}; those of
+other networks, and of other numbers of pictures, are no comparison.
+"""
     return f"""
 Distances of pictures are in the features of {data.feature_network}, of
 {data.drawn_samples} samples at temperature {data.drawn_temperature}; those of
@@ -76,7 +81,8 @@ def use_text(name: str, config: ConfigDict, has_prior: bool) -> str:
     """Returns example code."""
     if config.bottleneck.name is not None:
         return autoencoders.use_text(name, config)
-    cls = "LatentGenerator" if has_prior else "VQVAE"
+    own = "VQGAN" if vqgan.is_vqgan(config) else "VQVAE"
+    cls = "LatentGenerator" if has_prior else own
     return f"""from vqvae_tf import {cls}
 
 model = {cls}.from_preset("{name}")

@@ -39,9 +39,10 @@ def measure(
         the same for the bound with a uniform prior. If pictures are resized,
         `psnr_of_FILTER_filter` of each filter, which make pictures of different
         sharpness. If the description names a `feature_network`, the figures of
-        `evaluation.samples`. For an `Autoencoder`, the
-        figures of `autoencoders.evaluate` and `autoencoder_properties.evaluate`
-        and, on the generated shapes, `mig`, the mutual information gap.
+        `evaluation.samples`, without a prior those of reconstructions alone.
+        For an `Autoencoder`, the figures of `autoencoders.evaluate` and
+        `autoencoder_properties.evaluate` and, on the generated shapes, `mig`,
+        the mutual information gap.
     """
     autoencoder = model.autoencoder
     if isinstance(autoencoder, Autoencoder):
@@ -59,9 +60,28 @@ def measure(
     figures |= _by_filter(model, description, data_dir, progress)
     if count := description.get("neighbour_pictures", 0):
         figures |= _neighbour_gain(model, eval_batches(*held_out, count))
-    if description.get("feature_network") and model.prior is not None:
-        figures |= _of_samples(model, description, data_dir, progress)
+    if description.get("feature_network"):
+        compare = _of_samples
+        if model.prior is None:
+            compare = _of_reconstructions
+        figures |= compare(model, description, data_dir, progress)
     return figures
+
+
+def _network(description):
+    return find_network(
+        description["feature_network"],
+        # Older presets do not have the key.
+        description.get("feature_network_sha256"),
+    )
+
+
+def _of_reconstructions(model, description, data_dir, progress):
+    """Compares reconstructions with real pictures, where there is no prior."""
+    held_out = eval_batches(description, description["eval_split"], data_dir)
+    return samples.reconstructions(
+        model, _network(description), held_out, progress
+    )
 
 
 def _of_samples(model, description, data_dir, progress):
@@ -72,11 +92,7 @@ def _of_samples(model, description, data_dir, progress):
     )
     return samples.evaluate(
         model,
-        find_network(
-            description["feature_network"],
-            # Older presets do not have the key.
-            description.get("feature_network_sha256"),
-        ),
+        _network(description),
         held_out,
         training,
         description["drawn_samples"],
