@@ -60,7 +60,7 @@ BUILT_IN = {
         "61e7284ed5816ff6cf17be701299ad35800df05b09287cff07166c85b65b7873"
     ),
     "vqvae_photo128": (
-        "fb1d57e0bf630e08f204662e11520a606a606e12d5184efd30cb0c4428a2a405"
+        "4e2681e840b708947cfe7d433398f307ce16e2fad8c717545c64c3a97fa5af61"
     ),
     "vqvae_speech8k": (
         "f93a27924ba1cd56d4c780a5c1cfb4d51a4d8b81fc402a065ea06171aa086f69"
