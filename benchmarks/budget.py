@@ -30,7 +30,8 @@ class Budget(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         warm = min(1.0, (self.steps + 1) / 100)
         left = 0.5 + 0.5 * math.cos(math.pi * min(1.0, self.share))
-        self.model.optimizer.learning_rate = self.rate * warm * left
+        for optimizer, _ in self.model.optimized():
+            optimizer.learning_rate = self.rate * warm * left
         self.began = time.process_time()
 
     def on_train_batch_end(self, batch, logs=None):
@@ -56,7 +57,7 @@ class Scratch:
     def __init__(self, model, folder, budget):
         self.model, self.folder, self.budget = model, folder, budget
         folder.mkdir(parents=True, exist_ok=True)
-        model.optimizer.build(model.trainable_variables)
+        model.build_optimizers()
         self._checkpoints = Checkpoints(model, folder)
 
     def restore(self):

