@@ -57,6 +57,7 @@ CASES = {
     "GriffinLim": Case(
         layers.GriffinLim, dict(steps=2, **SPEECH), floats(2, 5, 3)
     ),
+    "GroupNorm": Case(layers.GroupNorm, dict(groups=2), floats(2, 4, 3, 4)),
     # Keras' test trains layers of one input alone.
     "GroupNormBlock": Case(
         layers.GroupNormBlock,

@@ -77,6 +77,17 @@ def test_sizes_of_the_paper():
     assert [a.channels for a in attention] == [512] * 3
 
 
+@pytest.mark.parametrize("stride", [2, 4])
+def test_a_first_stride_makes_all_sizes_smaller(stride):
+    encoder = GroupNormEncoder(**SMALL, first_stride=stride)
+    decoder = GroupNormDecoder(**SMALL, first_stride=stride)
+    z = encoder(pictures(1, 16, 24, 3))
+    assert z.shape == (1, 16 // (2 * stride), 24 // (2 * stride), 3)
+    assert decoder(z).shape == (1, 16, 24, 3)
+    assert encoder.downsampling == decoder.upsampling == 2 * stride
+    assert encoder.compute_output_shape((1, 16, 24, 3)) == z.shape
+
+
 def test_dropout_only_in_training():
     x = pictures(1, 8, 8, 3)
     network = GroupNormEncoder(**SMALL, dropout=0.5, seed=1)

@@ -9,7 +9,7 @@ from vqvae_tf.utils.code_sizes import as_argument
 
 K, D, HIDDEN, SIZE = 8, 4, 8, 16
 # The zoo's recipes that are too large for two cores; those of the paper.
-LARGE = ("vqvae2_imagenet256", "vqvae2_ffhq1024")
+LARGE = ("vqgan_imagenet_f16", "vqvae2_imagenet256", "vqvae2_ffhq1024")
 
 
 def encoder(factor):

@@ -11,6 +11,7 @@ from vqvae_tf.layers.corruption import (
 )
 from vqvae_tf.layers.dropout import Dropout
 from vqvae_tf.layers.griffin_lim import GriffinLim
+from vqvae_tf.layers.group_norm import GroupNorm
 from vqvae_tf.layers.group_norm_block import GroupNormBlock
 from vqvae_tf.layers.mel import LogMel
 from vqvae_tf.layers.mu_law import MuLaw
@@ -33,6 +34,7 @@ __all__ = [
     "Dropout",
     "GaussianCorruption",
     "GriffinLim",
+    "GroupNorm",
     "GroupNormBlock",
     "LabelAdversary",
     "LogMel",

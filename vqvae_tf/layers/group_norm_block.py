@@ -8,15 +8,14 @@ import tensorflow as tf
 from vqvae_tf.layers.configured import Configured
 from vqvae_tf.layers.convolution import convolution
 from vqvae_tf.layers.dropout import Dropout
+from vqvae_tf.layers.group_norm import GroupNorm
 from vqvae_tf.runtime.freezing import Composite
 from vqvae_tf.utils.checks import check_positive
 
 
 def group_norm(num_groups: int, name: str) -> keras.layers.Layer:
     """Returns a group normalization, computed in float32."""
-    return keras.layers.GroupNormalization(
-        num_groups, epsilon=1e-5, dtype="float32", name=name
-    )
+    return GroupNorm(num_groups, epsilon=1e-5, dtype="float32", name=name)
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.layers.attention_block import AttentionBlock
-from vqvae_tf.layers.convolution import convolution
+from vqvae_tf.layers.convolution import convolution, transposed_convolution
 from vqvae_tf.layers.group_norm_block import GroupNormBlock, group_norm
 from vqvae_tf.networks.stack import LayerStack
 from vqvae_tf.utils.checks import check_integer, check_positive
@@ -25,6 +25,7 @@ class GroupNormStack(LayerStack):
         num_heads: of all attention.
         dropout: inside the blocks.
         seed: of the dropout.
+        first_stride: of the convolution next to the data.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class GroupNormStack(LayerStack):
         num_heads: int,
         dropout: float,
         seed: int | None,
+        first_stride: int,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -53,6 +55,7 @@ class GroupNormStack(LayerStack):
         self.num_groups = check_positive("num_groups", num_groups)
         self.num_heads = check_positive("num_heads", num_heads)
         self.dropout, self.seed = dropout, seed
+        self.first_stride = check_positive("first_stride", first_stride)
         count = len(self.stage_channels)
         if not count or not set(self.attention_stages) <= set(range(count)):
             raise ValueError(
@@ -68,6 +71,10 @@ class GroupNormStack(LayerStack):
         return convolution(
             2, channels, 3, strides=strides, dtype=dtype, name=name
         )
+
+    def _factor(self):
+        """Returns the ratio of the data's sizes to those of the latents."""
+        return self.first_stride * 2 ** (len(self.stage_channels) - 1)
 
     def stage(
         self, number: int, blocks: int, first_seed: int
@@ -145,6 +152,9 @@ class GroupNormEncoder(GroupNormStack):
         num_heads: int, of all attention; 1 by default.
         dropout: float, inside the blocks; 0 by default.
         seed: int, of the dropout; a random one by default.
+        first_stride: int, of the first convolution; 1 by default. With more,
+            its window is twice that, and the largest size is that much smaller
+            than the data's, which saves most of the time.
 
     Call arguments:
         inputs: float `[batch, height, width, channels]`. Sizes may be unknown;
@@ -179,12 +189,20 @@ class GroupNormEncoder(GroupNormStack):
         num_heads: int = 1,
         dropout: float = 0.0,
         seed: int | None = None,
+        first_stride: int = 1,
         **kwargs: Any,
     ) -> None:
         sizes = (output_channels, stage_channels, num_residual_layers)
         more = (attention_stages, num_groups, num_heads, dropout, seed)
-        super().__init__(*sizes, *more, **kwargs)
-        self.conv_in = self.conv(self.stage_channels[0], "conv_in")
+        super().__init__(*sizes, *more, first_stride, **kwargs)
+        self.conv_in = convolution(
+            2,
+            self.stage_channels[0],
+            2 * first_stride + (first_stride == 1),
+            strides=first_stride,
+            dtype=self.dtype_policy,
+            name="conv_in",
+        )
         self.body = []
         for number in range(len(self.stage_channels)):
             if number:
@@ -200,7 +218,7 @@ class GroupNormEncoder(GroupNormStack):
     @property
     def downsampling(self) -> int:
         """The ratio of input to latent size."""
-        return 2 ** (len(self.stage_channels) - 1)
+        return self._factor()
 
     def in_order(self) -> list[keras.Layer]:
         return [self.conv_in, *self.body, self.norm, self.conv_out]
@@ -219,6 +237,8 @@ class GroupNormDecoder(GroupNormStack):
         stage_channels, num_residual_layers, attention_stages, num_groups,
             num_heads, dropout, seed: as for `GroupNormEncoder`, the largest
             size first here too.
+        first_stride: int, as the encoder's; here of the last convolution, which
+            is transposed if it is more than 1.
 
     Call arguments:
         inputs: float `[batch, height, width, channels]`.
@@ -250,11 +270,12 @@ class GroupNormDecoder(GroupNormStack):
         num_heads: int = 1,
         dropout: float = 0.0,
         seed: int | None = None,
+        first_stride: int = 1,
         **kwargs: Any,
     ) -> None:
         sizes = (output_channels, stage_channels, num_residual_layers)
         more = (attention_stages, num_groups, num_heads, dropout, seed)
-        super().__init__(*sizes, *more, **kwargs)
+        super().__init__(*sizes, *more, first_stride, **kwargs)
         self.conv_in = self.conv(self.stage_channels[-1], "conv_in")
         self.body = self.middle()
         last = len(self.stage_channels) - 1
@@ -268,12 +289,19 @@ class GroupNormDecoder(GroupNormStack):
                     self.conv(channels, f"up_{number}"),
                 ]
         self.norm = group_norm(num_groups, "norm")
-        self.conv_out = self.conv(output_channels, "conv_out")
+        self.conv_out = self._last(output_channels)
+
+    def _last(self, channels):
+        stride = self.first_stride
+        if stride == 1:
+            return self.conv(channels, "conv_out")
+        options = dict(strides=stride, dtype=self.dtype_policy, name="conv_out")
+        return transposed_convolution(2, channels, 2 * stride, **options)
 
     @property
     def upsampling(self) -> int:
         """The ratio of output to latent size."""
-        return 2 ** (len(self.stage_channels) - 1)
+        return self._factor()
 
     def in_order(self) -> list[keras.Layer]:
         return [self.conv_in, *self.body, self.norm, self.conv_out]

@@ -10,7 +10,10 @@ pip install 'vqvae_tf[features]'.
 from vqvae_tf.recipes import defaults, find_recipe, read_recipe
 
 SIZES = dict(
-    stage_channels=(32, 48, 64, 96), num_residual_layers=1, num_groups=8
+    stage_channels=(32, 64, 128),
+    num_residual_layers=1,
+    num_groups=8,
+    first_stride=2,
 )
 
 
@@ -29,11 +32,11 @@ def get_config():
         feature_network="classifier_grocery128",
         drawn_temperature=1.0,
     )
-    config.encoder = dict(name="GroupNormEncoder", output_channels=96, **SIZES)
+    config.encoder = dict(name="GroupNormEncoder", output_channels=128, **SIZES)
     config.quantizer = dict(
         name="VectorQuantizer",
         num_embeddings=1024,
-        embedding_dim=96,
+        embedding_dim=128,
         codebook_dim=8,
         distance="cosine",
     )
