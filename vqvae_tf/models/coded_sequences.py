@@ -7,15 +7,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.models.time_axis import each
+from vqvae_tf.models.frame_codes import FrameCodes
 from vqvae_tf.runtime import random
 from vqvae_tf.runtime.roles import check_role
-from vqvae_tf.runtime.step import StepModel
-from vqvae_tf.utils import tensor_checks
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class CodedSequenceModel(StepModel):
+class CodedSequenceModel(FrameCodes):
     """Sees, continues and decodes sequences of frames by way of their codes.
 
     The two parts are trained separately: the autoencoder on frames, then the
@@ -86,33 +84,8 @@ class CodedSequenceModel(StepModel):
         """The number of channels of b_t."""
         return self.model.belief_size
 
-    def build(self, input_shape: Any = None) -> None:
-        for part in (self.autoencoder, self.model):
-            if not part.built:
-                part.build()
-        self.built = True
-
-    def encode(self, frames: tf.Tensor | np.ndarray) -> tf.Tensor:
-        """Returns codes, int32 `[batch, time, *grid]`, of frames.
-
-        Args:
-            frames: `[batch, time, height, width, channels]` in 0..255.
-        """
-        frames = tensor_checks.as_tensor("frames", frames)
-        expected = (None, None, *self.autoencoder.event_shape)
-        if not frames.shape.is_compatible_with(expected):
-            names = ", ".join(map(str, ("batch", "time", *expected[2:])))
-            raise ValueError(
-                f"Expected frames of shape [{names}] (None: any size). "
-                f"Received: frames of shape {tuple(frames.shape)}."
-            )
-        return each(self.autoencoder.encode, frames)
-
-    def decode(self, codes: tf.Tensor | np.ndarray) -> tf.Tensor:
-        """Returns frames uint8 for codes of the shape that `encode` returns."""
-        codes = tensor_checks.as_tensor("codes", codes)
+    def check_codes(self, codes: tf.Tensor) -> None:
         self.model.check_spec(codes)
-        return each(self.autoencoder.decode, codes)
 
     def belief(self, frames: tf.Tensor | np.ndarray) -> tf.Tensor:
         """Returns b_t of frames; see `TDVAE.belief`."""

@@ -9,17 +9,16 @@ import tensorflow as tf
 from vqvae_tf.densities.conditioning import size_of
 from vqvae_tf.densities.sampling import Sampling, takes_sampling
 from vqvae_tf.models.code_model import check_prior_of
+from vqvae_tf.models.frame_codes import FrameCodes
 from vqvae_tf.models.level_priors import sizes_of
-from vqvae_tf.models.time_axis import each
 from vqvae_tf.runtime import random
 from vqvae_tf.runtime.roles import check_role
-from vqvae_tf.runtime.step import StepModel
 from vqvae_tf.utils import tensor_checks
 from vqvae_tf.utils.graph_cache import Graphs, call
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
-class VideoGenerator(StepModel):
+class VideoGenerator(FrameCodes):
     """Continues a video in the space of codes, and decodes it at the end.
 
     As in section 4.4 of arXiv:1711.00937: given a few frames and future
@@ -71,37 +70,6 @@ class VideoGenerator(StepModel):
     def num_actions(self) -> int | None:
         """Actions are 0..num_actions-1; None if they are not integers."""
         return self.prior.network.num_actions
-
-    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
-        for part in (self.autoencoder, self.prior):
-            if not part.built:
-                part.build()
-        self.built = True
-
-    # Codes ------------------------------------------------------------------
-
-    def encode(self, frames: tf.Tensor | np.ndarray) -> tf.Tensor:
-        """Returns the codes of frames.
-
-        Args:
-            frames: `[batch, time, height, width, channels]` in 0..255.
-
-        Returns:
-            int32 `[batch, time, *grid]`, with a last axis G for G > 1
-            codebooks.
-        """
-        frames = self._check_frames(frames)
-        return each(self.autoencoder.encode, frames)
-
-    def decode(self, codes: tf.Tensor | np.ndarray) -> tf.Tensor:
-        """Returns frames uint8 for codes of the shape that `encode` returns."""
-        codes = tensor_checks.as_tensor("Codes", codes)
-        self._check_codes(codes)
-        return each(self.autoencoder.decode, codes)
-
-    def reconstruct(self, frames: tf.Tensor | np.ndarray) -> tf.Tensor:
-        """Returns `decode(encode(frames))`."""
-        return self.decode(self.encode(frames))
 
     # Rollouts ---------------------------------------------------------------
 
@@ -226,27 +194,12 @@ class VideoGenerator(StepModel):
 
     # Checks -----------------------------------------------------------------
 
-    def _check_frames(self, frames):
-        frames = tensor_checks.as_tensor("frames", frames)
-        shape = tuple(frames.shape)
-        event = self.autoencoder.event_shape
-        fits = len(shape) == 5 and all(
-            a is None or b is None or a == b for a, b in zip(shape[2:], event)
-        )
-        if not fits:
-            names = ", ".join(map(str, ("batch", "time", *event)))
-            raise ValueError(
-                f"Expected frames of shape [{names}] (None: any size). "
-                f"Received: frames of shape {shape}."
-            )
-        return frames
-
     def _check_context(self, values, name="context_frames"):
         values = tensor_checks.as_tensor(name, values)
         if name == "context_frames":
-            self._check_frames(values)
+            self.check_frames(values)
         else:
-            self._check_codes(values)
+            self.check_codes(values)
         time = values.shape[1]
         if time is not None and time < self.num_past:
             raise ValueError(
@@ -256,7 +209,7 @@ class VideoGenerator(StepModel):
             )
         return values
 
-    def _check_codes(self, codes):
+    def check_codes(self, codes: tf.Tensor) -> None:
         quantizer = self.autoencoder.quantizer
         groups = quantizer.codes_shape((quantizer.channels,))
         shape = [None] * 4 + list(groups)

@@ -131,7 +131,19 @@ def evaluation_sequences(
     first = check_integer("first", first, 0, source.num_examples - 1)
     rest = source.num_examples - first
     count = rest if count is None else check_integer("count", count, 1, rest)
-    index = tf.range(first, first + count, dtype=tf.int64)
+    return sequences_at(source, np.arange(first, first + count), seed)
+
+
+def sequences_at(
+    source: SequenceSource, index: np.ndarray, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
+    """Returns examples of evaluation by their indices.
+
+    Args:
+        source, seed: as for `evaluation_sequences`, as are the returns.
+        index: integers `[n]`.
+    """
+    index = tf.constant(index, tf.int64)
     noise = source.evaluation_noise(index, seed)
     frames, mask = _frames(source, index, noise)
     known = source.known(index, noise)

@@ -1,8 +1,8 @@
 """Held-out sequences for figures and pictures."""
 
 import numpy as np
-import tensorflow as tf
 
+from vqvae_tf.data.sequences.batches import sequences_at
 from vqvae_tf.data.sequences.source import SequenceSource
 
 
@@ -20,14 +20,10 @@ def spread(
     """
     count = min(source.num_examples, most or source.num_examples)
     index = np.linspace(0, source.num_examples - 1, count).astype(np.int64)
-    index = tf.constant(np.unique(index))
-    noise = source.evaluation_noise(index)
-    frames, mask = source.get(index, noise)
-    known = {k: v.numpy() for k, v in source.known(index, noise).items()}
-    frames = frames.numpy()
+    frames, mask, known = sequences_at(source, np.unique(index))
     if mask is None:
         return frames, known
-    whole = mask.numpy()[:, -1] > 0
+    whole = mask[:, -1] > 0
     if not whole.any():
         raise ValueError(
             f"No sequence of {source.name} has the {source.length} frames that "
