@@ -7,7 +7,12 @@ import tensorflow as tf
 
 import vqvae_tf as vq
 from support import small
-from support.harness import arrays, run_model_test, run_two_replica_test
+from support.harness import (
+    arrays,
+    assert_finite,
+    run_model_test,
+    run_two_replica_test,
+)
 from vqvae_tf.models import adversarial
 from vqvae_tf.models.adversarial_model import last_kernel
 from vqvae_tf.runtime.adam import Adam
@@ -247,6 +252,22 @@ def test_only_the_scale_follows_the_likelihood():
     assert [path.rpartition("/")[2] for path in moved] == ["log_scale"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "policy", ["float32", "mixed_float16", "mixed_bfloat16"]
+)
+def test_2000_steps_stay_finite(policy):
+    keras.config.set_dtype_policy(policy)
+    options = dict(adversarial_start=200, gradient_penalty=0.1)
+    model = make(perceptual=False, **options)
+    model.compile(Adam(2e-3, beta_1=0.5, beta_2=0.9))
+    x = tf.data.Dataset.from_tensor_slices(pictures(8)).batch(4).repeat()
+    logs = model.fit(x, steps_per_epoch=500, epochs=4, verbose=0).history
+    assert_finite(logs)
+    assert_finite([tf.convert_to_tensor(v) for v in model.variables])
+    assert logs["pixel_distance"][-1] < 0.7 * logs["pixel_distance"][0]
+
+
 # Files and errors -------------------------------------------------------------
 
 
@@ -291,6 +312,12 @@ def test_bad_input():
             vq.Encoder(4),
             vq.VectorQuantizer(8, 4),
             vq.FactorizedDensity(vq.Decoder(3), vq.Bernoulli()),
+        )
+    with pytest.raises(ValueError, match="scale must be .learned"):
+        vq.VQGAN(
+            vq.Encoder(4),
+            vq.VectorQuantizer(8, 4),
+            vq.FactorizedDensity(vq.Decoder(6), vq.Gaussian("predicted")),
         )
     with pytest.raises(ValueError, match="discriminator of a VQGAN must be"):
         vq.VQGAN(

@@ -64,7 +64,7 @@ class VQGAN(AdversarialModel, VQVAE):
     Args:
         encoder, quantizer, decoder, preprocess, event_shape: as for `VQVAE`;
             the decoder is a `FactorizedDensity` with a `Gaussian` or a
-            `DiscretizedLogistic`. Published ones have a `GroupNormEncoder`, a
+            `DiscretizedLogistic` whose scale is not predicted. Published ones have a `GroupNormEncoder`, a
             `GroupNormDecoder`, and a `VectorQuantizer` with few `codebook_dim`
             and the cosine distance.
         discriminator: a network from pictures to logits, `PatchDiscriminator`;
@@ -316,4 +316,10 @@ def _check_decoder(decoder):
             "Gaussian or DiscretizedLogistic, whose mean is the picture. "
             f"Received: {type(decoder).__name__} with the likelihood "
             f"{type(likelihood).__name__}."
+        )
+    if likelihood.scale == "predicted":
+        raise ValueError(
+            "The decoder of a VQGAN predicts the mean alone: the likelihood's "
+            'scale must be "learned" or a number. Received: '
+            f'{type(likelihood).__name__}(scale="predicted").'
         )
