@@ -64,9 +64,9 @@ class VQGAN(AdversarialModel, VQVAE):
     Args:
         encoder, quantizer, decoder, preprocess, event_shape: as for `VQVAE`;
             the decoder is a `FactorizedDensity` with a `Gaussian` or a
-            `DiscretizedLogistic` whose scale is not predicted. Published ones have a `GroupNormEncoder`, a
-            `GroupNormDecoder`, and a `VectorQuantizer` with few `codebook_dim`
-            and the cosine distance.
+            `DiscretizedLogistic` whose scale is not predicted. Published ones
+            have a `GroupNormEncoder`, a `GroupNormDecoder`, and a
+            `VectorQuantizer` with few `codebook_dim` and the cosine distance.
         discriminator: a network from pictures to logits, `PatchDiscriminator`;
             or None (default) for no adversarial loss.
         perceptual: a `PerceptualDistance`; or None (default).
