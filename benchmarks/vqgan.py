@@ -15,11 +15,13 @@ as a cosine and averaged weights (momentum 0.999):
     fixed weight    without the adaptive weight
     misplaced beta  beta weighs the codebook's term, as in the code of the paper
 
-The adversary starts at the same share of the minutes as in the longest runs
-(--whole). Each is measured once, on held-out pictures, as a preset of the
-recipe would be. A run writes docs/vqgan/RECIPE-ROW-MINUTES-SEED.json, with its
-curves; runs whose file exists are skipped. --keep=FOLDER also saves the models.
-With --scratch=FOLDER a run that was stopped goes on from its last epoch.
+Adam's betas are the recipe's, for VQ-VAE the usual ones; both players have the
+same learning rate. The adversary starts at the same share of the minutes as in
+the longest runs (--whole). Each is measured once, on held-out pictures, as a
+preset of the recipe would be. A run writes
+docs/vqgan/RECIPE-ROW-MINUTES-SEED.json, with its curves; runs whose file exists
+are skipped. --keep=FOLDER also saves the models. With --scratch=FOLDER a run
+that was stopped goes on from its last epoch.
 """
 
 import json

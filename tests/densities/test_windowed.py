@@ -156,6 +156,13 @@ def test_config_and_errors():
     with pytest.raises(ValueError, match="without a local context"):
         local = vq.PixelCNN(8, (4, 4), local_channels=3)
         WindowedDensity(local, (4, 8))
+    with pytest.raises(ValueError, match="leaves codes out.*stride=.4, 1"):
+        WindowedDensity(density.density, (5, 7), stride=(4, 1))
+    with pytest.raises(ValueError, match="draws codes in order"):
+        masked = vq.MaskedCodeTransformer(
+            8, (4, 4), hidden_channels=8, num_layers=1, num_heads=1
+        )
+        WindowedDensity(masked, (4, 8))
     with pytest.raises(ValueError, match="grids of known sizes"):
         tf.function(
             density.log_prob,

@@ -49,6 +49,14 @@ def test_the_estimate_rests_outside_training_and_where_frozen():
     np.testing.assert_array_equal(layer.direction, before)
 
 
+def test_activations_and_kernels_of_zeros():
+    layer = SpectralConv2D(4, 3, activation="relu")
+    x = made()[1]
+    assert np.all(layer(x) >= 0) and np.any(layer(x))
+    layer.kernel.assign(tf.zeros_like(layer.kernel))
+    np.testing.assert_array_equal(layer(x, training=True), 0)
+
+
 def test_gradient_is_that_of_the_normalized_kernel():
     """Along the kernel itself it is 0: its size does not matter."""
     layer, x = made()

@@ -112,8 +112,17 @@ def test_heads_are_those_of_vgg(tmp_path, monkeypatch):
         tf.random.stateless_uniform([1, 32, 32, 3], [0, i], 0, 255)
         for i in (0, 1)
     )
-    weighted = PerceptualDistance("vgg16", heads="lpips")(a, b)
-    assert np.isfinite(weighted) and weighted > 0
+    distance = PerceptualDistance("vgg16", heads="lpips")
+    maps = [[x.numpy() for x in distance.load().stages(p)] for p in (a, b)]
+    expected = 0
+    for number, (one, other) in enumerate(zip(*maps)):
+        one, other = (
+            x / np.sqrt((x**2).sum(-1, keepdims=True) + 1e-10)
+            for x in (one, other)
+        )
+        # Head i + 1 is that of stage i.
+        expected += (number + 1) * ((one - other) ** 2).sum(-1).mean()
+    np.testing.assert_allclose(distance(a, b), [expected], rtol=1e-4)
 
 
 def _install(monkeypatch, folder):

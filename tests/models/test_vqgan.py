@@ -46,7 +46,7 @@ def make(discriminator=True, perceptual=True, name="vqgan", **options):
         *parts,
         event_shape=(SIZE, SIZE, 3),
         discriminator=judge,
-        perceptual=Edges() if perceptual else None,
+        perceptual=Edges() if perceptual is True else perceptual or None,
         name=name,
         **options,
     )
@@ -268,6 +268,79 @@ def test_2000_steps_stay_finite(policy):
     assert logs["pixel_distance"][-1] < 0.7 * logs["pixel_distance"][0]
 
 
+def scaled(model):
+    """Compiles with a loss scale, as mixed_float16 would; returns both."""
+    pair = [
+        keras.optimizers.LossScaleOptimizer(
+            keras.optimizers.SGD(0.1), initial_scale=2.0**10
+        )
+        for _ in range(2)
+    ]
+    model.compile(pair[0], discriminator_optimizer=pair[1])
+    return pair
+
+
+def test_a_discriminator_that_waits_keeps_its_loss_scale_in_bounds():
+    """Gradients that cannot overflow would double it without end."""
+    model = make(perceptual=False, discriminator_start=10**6)
+    _, second = scaled(model)
+    model.train_on_batch(pictures())
+    second.dynamic_scale.assign(float("inf"))
+    before = arrays(players(model)[1])
+    model.train_on_batch(pictures())
+    # The step was found to overflow, and nothing has moved.
+    assert int(second.step_counter) == 0
+    for a, b in zip(arrays(players(model)[1]), before):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_adversary_whose_gradient_overflows_makes_the_step_one():
+    model = make(perceptual=False)
+    first, _ = scaled(model)
+    model.train_on_batch(pictures())
+    before = arrays(players(model)[0])
+    scale = float(first.dynamic_scale)
+    # Of the decoder's last kernel alone: what is huge is its gradient.
+    strength = model.strength
+
+    def overflowing(tape, picture, pull, other, kernel):
+        return strength(tape, picture, pull, other * float("inf"), kernel)
+
+    model.strength = overflowing
+    model.train_function = None
+    model.reset_metrics()
+    logs = model.train_on_batch(pictures(), return_dict=True)
+    assert logs["adversarial_weight"] == 0
+    assert float(first.dynamic_scale) == scale / 2
+    for a, b in zip(arrays(players(model)[0]), before):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.slow
+def test_rows_of_weight_0_do_not_matter():
+    """Nor in the statistics of a discriminator's batch normalization."""
+    found = []
+    for x, weight in (
+        (pictures(4)[:2], None),
+        (pictures(4), np.array([1, 1, 0, 0], np.float32)),
+    ):
+        model = make(perceptual=False)
+        model = vq.VQGAN(
+            model.encoder,
+            model.quantizer,
+            model.decoder,
+            event_shape=(SIZE, SIZE, 3),
+            discriminator=vq.PatchDiscriminator(4, 1, norm="batch"),
+        )
+        keras.utils.set_random_seed(1)
+        model.build()
+        model.compile(keras.optimizers.SGD(0.1))
+        model.train_on_batch(x, sample_weight=weight)
+        found.append(arrays(model.variables))
+    for a, b in zip(*found):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
 # Files and errors -------------------------------------------------------------
 
 
@@ -297,6 +370,37 @@ def test_the_second_optimizer_is_one_like_the_first():
     model.compile("adam")
     scaled = keras.optimizers.LossScaleOptimizer
     assert isinstance(model.discriminator_optimizer, scaled)
+
+
+def test_files_of_half_precision_are_read_in_any():
+    """What scales the loss is the policy's, not the file's."""
+    keras.config.set_dtype_policy("mixed_float16")
+    model = make(perceptual=False)
+    model.compile("adam")
+    config = model.get_compile_config()["discriminator_optimizer"]
+    assert config["class_name"] == "Adam"
+
+
+def test_a_file_is_read_where_its_network_is_not(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *_: None)
+    other = make(perceptual=False)
+    other.compile("sgd")
+    model = make(perceptual=vq.PerceptualDistance("efficientnet_lite0"))
+    model.compile_from_config(other.get_compile_config())  # as of a file
+    assert model.optimizer is not None
+    with pytest.raises(OSError, match="the weights that a package ships"):
+        model.compile("sgd")
+
+
+def test_optimizers_that_do_not_fit():
+    model = make()
+    with pytest.raises(ValueError, match="ema_of_run=True"):
+        model.compile(keras.optimizers.Adam(use_ema=True))
+    adam = Adam()
+    with pytest.raises(ValueError, match="an optimizer of its own"):
+        model.compile(adam, discriminator_optimizer=adam)
+    with pytest.raises(ValueError, match="Only a model with a discriminator"):
+        make(discriminator=False).compile("adam", discriminator_optimizer="sgd")
 
 
 def test_a_preset_of_one(tmp_path):

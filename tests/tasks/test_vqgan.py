@@ -134,6 +134,7 @@ def test_a_network_that_is_not_there_leaves_no_run(folder, tmp_path):
 
 
 def test_the_small_variant_has_both_players_from_the_start():
-    config = recipes.load_recipe("vqgan_grocery128:small")
-    assert config.adversarial.adversarial_start == 0
-    assert config.adversarial.adversarial_ramp == 0
+    for name in ("vqgan_grocery128", "vqgan_imagenet_f16"):
+        config = recipes.load_recipe(f"{name}:small").adversarial
+        assert config.adversarial_start == config.adversarial_ramp == 0
+        assert config.discriminator_start == 0

@@ -97,7 +97,7 @@ def _load_for_samples(preset):
 def _of_size(model, size):
     """Returns the model with a prior that slides over larger pictures."""
     factor = model.autoencoder.downsampling
-    own = model.autoencoder.event_shape[:2]
+    own = [factor * n for n in model.prior.event_shape[:2]]
     fits = not any(n % factor for n in size)
     if not fits or any(n < least for n, least in zip(size, own)):
         raise ValueError(

@@ -119,7 +119,7 @@ class FactorizedDensity(DensityModel):
         training: bool = False,
     ) -> tf.Tensor:
         parameters = self.parameters(context, training)
-        value = self._check_shapes(value, parameters)
+        value = self.check_shapes(value, parameters)
         log_prob = self.likelihood.log_prob(parameters, value)
         if mask is not None:
             mask = tf.cast(mask, tf.float32)
@@ -215,8 +215,15 @@ class FactorizedDensity(DensityModel):
                 "be multiples of the stride product; crop or pad the data."
             )
 
-    def _check_shapes(self, value, parameters):
-        """Returns the value, of a shape that agrees with the parameters'."""
+    def check_shapes(
+        self, value: tf.Tensor, parameters: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns the value, of a shape that agrees with the parameters'.
+
+        Raises:
+            ValueError: for another shape; `InvalidArgumentError` for sizes that
+                are known only when a graph runs.
+        """
         self._check_known_shapes(value, parameters)
         check_same_batch('context["local"]', parameters, "the values", value)
         known = (*parameters.shape[1:-1], *value.shape[1:-1])

@@ -138,6 +138,11 @@ class WindowedDensity(DensityModel):
         self.event_shape = _pair("event_shape", event_shape)
         self.window = _pair("window", window)
         self.stride = _pair("stride", stride)
+        if any(s > w for s, w in zip(self.stride, self.window)):
+            raise ValueError(
+                "A window that moves by more than its sizes leaves codes out. "
+                f"Received: stride={self.stride}, window={self.window}."
+            )
 
     num_embeddings = property(lambda self: self.density.num_embeddings)
     num_codebooks = property(lambda self: self.density.num_codebooks)

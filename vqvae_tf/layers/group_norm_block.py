@@ -87,7 +87,7 @@ class GroupNormBlock(Configured, Composite):
             name="conv_in",
         )
         self.norm_out = group_norm(num_groups, "norm_out")
-        self.drop = Dropout(dropout, seed=seed, name="drop")
+        self.drop = Dropout(dropout, seed=seed, dtype=dtype, name="drop")
         self.dropout, self.seed = self.drop.rate, self.drop.seed
         self.conv_out = convolution(
             rank, channels, kernel_size, dtype=dtype, name="conv_out"

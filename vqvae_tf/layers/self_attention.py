@@ -31,8 +31,9 @@ class SelfAttention(Configured):
         mask: `"causal"` (default), `"strict"` or None.
 
     Scores take `4 * num_heads * positions^2` bytes for each example, and in
-    training several times as much, for the gradient; half of it where grids
-    are of known sizes and over 256 positions, since later keys are left out.
+    training several times as much, for the gradient; with a mask, half of it
+    where grids are of known sizes and over 256 positions, since later keys are
+    left out.
 
     Call arguments:
         queries: float `[batch, positions, query_inputs]`.

@@ -15,7 +15,7 @@ class SpectralConv2D(keras.layers.Conv2D):
     replicas stay equal.
 
     Args:
-        args, kwargs: as for `keras.layers.Conv2D`.
+        args, kwargs: as for `keras.layers.Conv2D`, with channels last.
 
     Call arguments:
         inputs: float `[batch, height, width, channels]`.
@@ -54,7 +54,7 @@ class SpectralConv2D(keras.layers.Conv2D):
         )
         if self.use_bias:
             x = tf.nn.bias_add(x, tf.cast(self.bias, self.compute_dtype))
-        return x
+        return x if self.activation is None else self.activation(x)
 
     # Keras' convolutions save kernel and bias alone.
     save_own_variables = keras.layers.Layer.save_own_variables
@@ -67,4 +67,4 @@ class SpectralConv2D(keras.layers.Conv2D):
         left = tf.math.l2_normalize(tf.matmul(fixed, before))
         right = tf.math.l2_normalize(tf.matmul(fixed, left, transpose_a=True))
         size = tf.matmul(left, tf.matmul(matrix, right), transpose_a=True)
-        return size[0, 0], right[:, 0]
+        return tf.maximum(size[0, 0], 1e-12), right[:, 0]

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from vqvae_tf.models import adversarial
+from vqvae_tf.models.encoder_decoder import call_options
 from vqvae_tf.runtime import replicas
 from vqvae_tf.runtime.roles import check_role
 from vqvae_tf.runtime.step import (
@@ -73,6 +74,13 @@ class AdversarialModel(StepModel):
         self.gradient_penalty = check_not_negative(
             "gradient_penalty", gradient_penalty
         )
+        if gradient_penalty and getattr(discriminator, "norm", None) == "batch":
+            raise ValueError(
+                "A gradient penalty is of each picture by itself, which batch "
+                "normalization mixes. Received: gradient_penalty="
+                f'{gradient_penalty} and a discriminator with norm="batch"; '
+                'use norm="group".'
+            )
 
     # Optimizers ---------------------------------------------------------------
 
@@ -91,26 +99,39 @@ class AdversarialModel(StepModel):
                 `optimizer` by default.
         """
         super().compile(optimizer, *args, **options)
-        if self.discriminator is None or self.optimizer is None:
+        self.discriminator_optimizer = None
+        if self.discriminator is None:
+            if discriminator_optimizer is not None:
+                raise ValueError(
+                    "Only a model with a discriminator takes a second "
+                    "optimizer. Received: discriminator_optimizer="
+                    f"{discriminator_optimizer!r}."
+                )
             return
+        if self.optimizer is None:
+            return
+        own = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        _check_averages(own)
         if discriminator_optimizer is None:
-            own = getattr(self.optimizer, "inner_optimizer", self.optimizer)
             discriminator_optimizer = own.from_config(own.get_config())
         second = keras.optimizers.get(discriminator_optimizer)
+        if second in (own, self.optimizer):
+            raise ValueError(
+                "Each player needs an optimizer of its own. Received: the same "
+                f"{type(second).__name__} twice."
+            )
+        self._saved_second = second
         # Keras has wrapped the first one where the policy needs it.
-        scales = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
-        if scales and not isinstance(
-            second, keras.optimizers.LossScaleOptimizer
-        ):
+        if _scales(self.optimizer) and not _scales(second):
             second = keras.optimizers.LossScaleOptimizer(second)
         self.discriminator_optimizer = second
 
     def get_compile_config(self) -> dict | None:
         config = super().get_compile_config()
-        second = self.discriminator_optimizer
-        if config and second is not None:
+        if config and self.discriminator_optimizer is not None:
+            # As it was given: scaling is the policy's.
             config["discriminator_optimizer"] = (
-                keras.saving.serialize_keras_object(second)
+                keras.saving.serialize_keras_object(self._saved_second)
             )
         return config
 
@@ -147,8 +168,10 @@ class AdversarialModel(StepModel):
         picture: tf.Tensor,
         weight: tf.Tensor | None,
         training: bool,
-    ) -> tuple[tf.Tensor, dict]:
-        """Returns the discriminator's loss, float32 `[batch]`, and metrics.
+    ) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        """Returns both players' losses, float32 `[batch]`, and metrics.
+
+        The discriminator's loss comes first.
 
         Args:
             target: data.
@@ -165,12 +188,11 @@ class AdversarialModel(StepModel):
             )
             for name, logits in (("real", real), ("fake", fake))
         }
-        return cost, {**metrics, "discriminator_loss": cost}
+        fooled = adversarial.generator_loss(fake, self.adversarial_loss)
+        return cost, fooled, {**metrics, "discriminator_loss": cost}
 
     def _logits(self, picture, weight, training):
-        options = {"training": training}
-        if getattr(self.discriminator, "norm", None) == "batch":
-            options["weight"] = weight
+        options = call_options(self.discriminator, training, weight)
         return self.discriminator(_scaled(picture), **options)
 
     # A step -------------------------------------------------------------------
@@ -182,8 +204,12 @@ class AdversarialModel(StepModel):
         pull: tf.Tensor,
         other: tf.Tensor,
         kernel: keras.Variable,
-    ) -> tf.Tensor:
-        """Returns the weight of the adversarial loss, a float32 scalar.
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the weight of the adversarial loss, twice.
+
+        Float32 scalars: the one to report, and the one to multiply gradients
+        by, which is NaN where the kernel's gradients overflow and the optimizer
+        scales its loss, so that it skips the step and lowers the scale.
 
         Args:
             tape: persistent, from the kernel to the pictures.
@@ -198,15 +224,20 @@ class AdversarialModel(StepModel):
             self.adversarial_ramp,
         )
         if not self.adaptive_weight:
-            return strength
+            return strength, strength
         gradients = [
             tape.gradient(picture, kernel, output_gradients=each)
             for each in (pull, other)
         ]
-        return strength * adversarial.adaptive_weight(
-            *replicas.sum_over_replicas(gradients),
-            scale=self.optimizer.scale_loss(tf.ones([])),
+        gradients = replicas.sum_over_replicas(gradients)
+        strength *= adversarial.adaptive_weight(
+            *gradients, scale=self.optimizer.scale_loss(tf.ones([]))
         )
+        if not _scales(self.optimizer):
+            return strength, strength
+        finite = [tf.reduce_all(tf.math.is_finite(g)) for g in gradients]
+        used = tf.where(tf.reduce_all(finite), strength, float("nan"))
+        return strength, used
 
     def train_discriminator(
         self,
@@ -226,19 +257,41 @@ class AdversarialModel(StepModel):
         optimizer, variables = self.optimized()[1]
         picture = tf.stop_gradient(picture)
         with tf.GradientTape() as tape:
-            cost, metrics = self.judged(target, picture, weight, training=True)
+            cost, _, metrics = self.judged(target, picture, weight, True)
             if self.gradient_penalty:
                 cost += self.gradient_penalty * adversarial.gradient_penalty(
                     lambda x: self.discriminator(x, training=False),
                     _scaled(target),
                 )
-            started = adversarial.ramp(
-                self.optimizer.iterations, self.discriminator_start, 0
-            )
-            loss = started * share(cost, total(self.discriminator.losses))
+            # Regularizers of weights; of activations, the last call's alone.
+            loss = share(cost, total(self.discriminator.losses))
             loss = scaled_loss(optimizer, loss)
-        apply_gradients(optimizer, tape.gradient(loss, variables), variables)
+        started = adversarial.ramp(
+            self.optimizer.iterations, self.discriminator_start, 0
+        )
+        # Not the loss: gradients that cannot overflow would let the scale of
+        # the loss grow without end.
+        gradients = [
+            g if g is None else tf.cast(started, g.dtype) * g
+            for g in tape.gradient(loss, variables)
+        ]
+        apply_gradients(optimizer, gradients, variables)
         return metrics
+
+
+def _scales(optimizer):
+    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def _check_averages(optimizer):
+    """Raises ValueError for averages that Keras would take of both players."""
+    if optimizer.use_ema and not getattr(optimizer, "ema_of_run", False):
+        raise ValueError(
+            "At the end of a fit Keras puts an optimizer's averages into all "
+            "of a model's weights, but each optimizer here trains a part of "
+            "them. Received: use_ema=True. Use vqvae_tf.runtime.adam.Adam("
+            "use_ema=True, ema_of_run=True), and training.averaging."
+        )
 
 
 def _scaled(picture):

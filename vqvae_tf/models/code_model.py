@@ -151,17 +151,41 @@ class CodeModel(DataModel):
             size,
         )
         further, figures = self.further_losses(x, context, counted)
+        metrics = self.code_metrics(
+            nll, x, tf.shape(quantized)[1:-1], costs, share, mask
+        )
+        metrics |= figures
+        extra = total([*costs.values(), *self.decoder.losses])
+        return nll + further, extra, metrics
+
+    def code_metrics(
+        self,
+        nll: tf.Tensor,
+        x: tf.Tensor,
+        grid: tf.Tensor,
+        costs: dict,
+        share: tf.Tensor | None,
+        mask: tf.Tensor | None = None,
+    ) -> dict:
+        """Returns the metrics that all models of codes have.
+
+        Args:
+            nll: -log p(x | z_q) / D, nats, `[batch]`.
+            x: data.
+            grid: sizes of the decoder's local context, int32 `[rank]`.
+            costs: as from `quantized_latents`.
+            share: weight of each example, `[batch]`, or None.
+            mask: float `[batch, *sizes]`, 0 at padding, or None.
+        """
         reconstruction = bits(nll)
-        code_bits = self.code_bits(tf.shape(quantized)[1:-1], mask)
-        code_bits = tf.math.divide_no_nan(code_bits, size)
-        metrics = {
+        code_bits = tf.math.divide_no_nan(
+            self.code_bits(grid, mask), counted_size(x, mask)
+        )
+        return {
             "reconstruction": reconstruction,
             "bits_per_dim": reconstruction + code_bits,
             "quantizer_loss": (costs["quantizer"], examples(x, share)),
-            **figures,
         }
-        extra = total([*costs.values(), *self.decoder.losses])
-        return nll + further, extra, metrics
 
     def further_losses(
         self,

@@ -1,12 +1,12 @@
 """The bases of models that encode data and decode them again."""
 
+import inspect
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from vqvae_tf.layers.batch_norm import BatchNorm
 from vqvae_tf.layers.configured import Configured
 from vqvae_tf.layers.preprocessing import CodeEmbedding, PixelScaling
 from vqvae_tf.models.event_shapes import check_event
@@ -170,10 +170,26 @@ def encoded(
         training: whether this is a training step.
         weight: of the output's positions; see `EncoderDecoder.latents`.
     """
-    options = {"training": training}
-    if isinstance(getattr(encoder, "norm", None), BatchNorm):
-        options["weight"] = weight
-    return encoder(x, **options)
+    return encoder(x, **call_options(encoder, training, weight))
+
+
+def call_options(
+    network: keras.layers.Layer,
+    training: bool | None,
+    weight: tf.Tensor | None,
+) -> dict[str, Any]:
+    """Returns the arguments of a network's call beside its input.
+
+    Args:
+        network: a network; `weight` is given to those that take one.
+        training: whether this is a training step.
+        weight: of the rows or positions of what it normalizes, or None.
+    """
+    takes = inspect.signature(network.call).parameters
+    return {
+        "training": training,
+        **({"weight": weight} if "weight" in takes else {}),
+    }
 
 
 def global_signature(part: keras.layers.Layer) -> list:

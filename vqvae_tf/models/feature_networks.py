@@ -44,7 +44,7 @@ class FeatureNetwork:
         probabilities: maps them to those of classes, `[batch, classes]`; None
             for a network that names no classes of ours.
         stages: maps them to a list of feature maps, `[batch, *sizes, C]`, the
-            largest first; None for a network that is not asked for them.
+            largest first; None if the network has no feature maps to give.
     """
 
     name: str
@@ -116,9 +116,6 @@ def find_network(
         OSError: if the weights of one of ImageNet are neither here nor found
             by Keras.
     """
-    if str(name) in _KNOWN:
-        with float32_policy():
-            return _KNOWN[str(name)]()
     if str(name).startswith("hf://"):
         raise ValueError(
             "A feature network is a preset on this machine: download it first, "
@@ -127,10 +124,13 @@ def find_network(
     if sha256 not in (None, received := identity(name)):
         raise presets.PresetError(
             "Figures in features of one network cannot be compared with those "
-            f"of another. Received: the preset {name} with the sha256 "
+            f"of another. Received: {name} with the sha256 "
             f"{received}, expected {sha256}. Use that version, or measure anew "
             "what is compared."
         )
+    if str(name) in _KNOWN:
+        with float32_policy():
+            return _KNOWN[str(name)]()
     model = presets.load(name)
     if not isinstance(model, PictureClassifier):
         raise ValueError(

@@ -11,13 +11,11 @@ from vqvae_tf.runtime.batches import unpack_batch
 from vqvae_tf.runtime.step import (
     GlobalMean,
     apply_gradients,
-    examples,
     scaled_loss,
     split_weight,
     total,
 )
 from vqvae_tf.utils.checks import check_not_negative
-from vqvae_tf.utils.units import bits
 
 
 class Pass(NamedTuple):
@@ -59,14 +57,15 @@ class VQGAN(AdversarialModel, VQVAE):
     Beside this loss, a learned scale of the likelihood is fitted to the
     reconstructions as they are, so that `log p(x | z_q)` and what is made of
     it, such as the bound of a `LatentGenerator`, mean the same as for a
-    `VQVAE`. Its bits are more: where details are invented, pixels are wrong.
+    `VQVAE`. It needs more bits: where details are invented, pixels are wrong.
 
     Args:
         encoder, quantizer, decoder, preprocess, event_shape: as for `VQVAE`;
             the decoder is a `FactorizedDensity` with a `Gaussian` or a
-            `DiscretizedLogistic` whose scale is not predicted. Published ones
-            have a `GroupNormEncoder`, a `GroupNormDecoder`, and a
-            `VectorQuantizer` with few `codebook_dim` and the cosine distance.
+            `DiscretizedLogistic` whose scale is not predicted. The paper has a
+            `GroupNormEncoder`, a `GroupNormDecoder` and a `VectorQuantizer`;
+            later ones a small `codebook_dim` and the cosine distance
+            (arXiv:2110.04627).
         discriminator: a network from pictures to logits, `PatchDiscriminator`;
             or None (default) for no adversarial loss.
         perceptual: a `PerceptualDistance`; or None (default).
@@ -78,11 +77,11 @@ class VQGAN(AdversarialModel, VQVAE):
         adversarial_loss: "hinge" (default) or "non_saturating".
         adversarial_start: int, the step before which w is 0; 0 by default.
         adversarial_ramp: int, steps in which it then rises; 0 by default.
-        discriminator_start: int, the step before which the discriminator is not
-            trained; 0 by default. One that has learnt while w was 0 gives a
+        discriminator_start: int, the step before which the discriminator has no
+            gradient; 0 by default. One that has learnt while w was 0 gives a
             gradient that means something from the start.
         gradient_penalty: float, the weight of R1, `|dD(x)/dx|^2 / 2` at data; 0
-            by default.
+            by default. Not with batch normalization.
 
     `compile(optimizer, discriminator_optimizer=None)` takes two optimizers; the
     second is another one like the first by default.
@@ -121,6 +120,7 @@ class VQGAN(AdversarialModel, VQVAE):
     """
 
     parts = (*VQVAE.parts, "discriminator", "perceptual")
+    _is_loaded = False  # from a file, just now
 
     def __init__(
         self,
@@ -184,8 +184,14 @@ class VQGAN(AdversarialModel, VQVAE):
             OSError, PresetError: if the perceptual network is not there.
         """
         super().compile(*args, **options)
-        if self.perceptual is not None:
+        if self.perceptual is not None and not self._is_loaded:
             self.perceptual.load()
+
+    def compile_from_config(self, config: dict) -> None:
+        # A file can be read where its network is not, to decode, say.
+        self._is_loaded = True
+        super().compile_from_config(config)
+        self._is_loaded = False
 
     # Losses -------------------------------------------------------------------
 
@@ -200,8 +206,8 @@ class VQGAN(AdversarialModel, VQVAE):
         distance, metrics = self.distances(found)
         if self.discriminator is not None:
             picture = tf.stop_gradient(found.picture)
-            _, of_judge = self.judged(found.target, picture, weight, False)
-            fooled = self.generator_loss(picture, weight, False)
+            both = found.target, picture
+            _, fooled, of_judge = self.judged(*both, weight, training)
             metrics |= {**of_judge, "adversarial_loss": fooled}
         return distance, found.extra, {**found.metrics, **metrics}
 
@@ -222,19 +228,16 @@ class VQGAN(AdversarialModel, VQVAE):
         quantized, _, costs = self.quantized_latents(x, weight, training)
         context = {**(context or {}), "local": quantized}
         parameters = self.decoder.parameters(context, training)
+        x = self.decoder.check_shapes(x, parameters)
         extra = total([*costs.values(), *self.decoder.losses])
         likelihood = self.decoder.likelihood
         picture, _ = likelihood.location_and_scale(parameters)
         # The scale alone is fitted to the data's probability.
         log_prob = likelihood.log_prob(tf.stop_gradient(parameters), x)
         nats = -tf.reduce_mean(log_prob, axis=range(1, len(log_prob.shape)))
-        size = tf.cast(tf.reduce_prod(tf.shape(x)[1:]), tf.float32)
-        code_bits = self.code_bits(tf.shape(quantized)[1:-1]) / size
-        metrics = {
-            "reconstruction": bits(nats),
-            "bits_per_dim": bits(nats) + code_bits,
-            "quantizer_loss": (costs["quantizer"], examples(x, share)),
-        }
+        metrics = self.code_metrics(
+            nats, x, tf.shape(quantized)[1:-1], costs, share
+        )
         return Pass(tf.cast(x, tf.float32), picture, nats, extra, metrics)
 
     def distances(self, found: Pass) -> tuple[tf.Tensor, dict]:
@@ -301,11 +304,11 @@ class VQGAN(AdversarialModel, VQVAE):
         kernel = None
         if self.adaptive_weight:
             kernel = last_kernel(self.decoder.network)
-        strength = self.strength(tape, picture, pull, other, kernel)
+        strength, used = self.strength(tape, picture, pull, other, kernel)
         metrics["adversarial_loss"] = fooled
         metrics["adversarial_weight"] = strength, tf.reduce_sum(share.weight)
         loss = distance + strength * fooled
-        return loss, pull + strength * other, metrics
+        return loss, pull + used * other, metrics
 
 
 def _check_decoder(decoder):

@@ -285,7 +285,9 @@ class GroupNormDecoder(GroupNormStack):
             if number:
                 channels = self.stage_channels[number]
                 self.body += [
-                    keras.layers.UpSampling2D(name=f"double_{number}"),
+                    keras.layers.UpSampling2D(
+                        dtype=self.dtype_policy, name=f"double_{number}"
+                    ),
                     self.conv(channels, f"up_{number}"),
                 ]
         self.norm = group_norm(num_groups, "norm")

@@ -21,14 +21,14 @@ _GROUPS = 8
 class PatchDiscriminator(LayerStack):
     """Convolutions to a map of logits: is this patch of a real picture?
 
-    `num_layers` convolutions of stride 2, each but the first with twice the
-    channels of the one before, one of stride 1, and one to logits, all of
-    window 4.
+    `num_layers` convolutions of stride 2, each with twice the channels of the
+    one before, up to eight times the first's; one of stride 1, and one to
+    logits, all of window 4.
 
     Args:
         hidden_channels: int, of the first convolution; 64 by default.
-        num_layers: int, of stride 2; 3 by default, whose patches are of 70
-            pixels.
+        num_layers: int, of stride 2; 3 by default, whose convolutions see
+            patches of 70 pixels.
         norm: of all but the first and last convolution: "group" (default, 8
             groups), which judges each picture by itself; "batch", as the paper
             but without scale and offset, over the pictures of all replicas, the

@@ -33,8 +33,9 @@ def make_small(config: ConfigDict) -> ConfigDict:
         if key in data:
             data[key] = value
     if "adversarial" in config:  # both players, from the start
-        for key in ("adversarial_start", "adversarial_ramp"):
-            config.adversarial[key] = 0
+        for key in config.adversarial:
+            if key.endswith(("_start", "_ramp")):
+                config.adversarial[key] = 0
     if data.get("max_recordings", EXAMPLES) != EXAMPLES:
         data.max_recordings = EXAMPLES
     if "max_sequences" in data:

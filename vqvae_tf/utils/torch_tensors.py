@@ -59,6 +59,7 @@ _READ_ERRORS = (
     EOFError,
     IndexError,
     KeyError,
+    OverflowError,
     TypeError,
     ValueError,
 )
@@ -109,9 +110,10 @@ class _Storage:
 
     def fill(self, file):
         count = int.from_bytes(file.read(8), "little")
-        data = file.read(count * self.dtype.itemsize)
-        if count != self.size or len(data) < count * self.dtype.itemsize:
+        left = os.fstat(file.fileno()).st_size - file.tell()
+        if count != self.size or count * self.dtype.itemsize > left:
             raise ValueError("it ends too early")
+        data = file.read(count * self.dtype.itemsize)
         self.values = np.frombuffer(data, self.dtype.newbyteorder("<"))
 
 
@@ -125,6 +127,8 @@ class _Tensor:
         storage, offset, shape, strides = self._view
         if math.prod(shape) > storage.size:
             raise ValueError("a tensor has more entries than its numbers")
+        if 0 in shape:
+            return np.zeros(shape, storage.dtype)
         positions = np.full(shape, offset, np.int64)
         for axis, (size, stride) in enumerate(zip(shape, strides)):
             order = np.arange(size) * stride

@@ -48,8 +48,7 @@ all its codes, and from those of one level alone, the top first.{other}
         text += pictures.samples_text(
             config.data.num_classes, config.data.drawn_temperature
         )
-        text += pictures.distances_text(config)
-    return text
+    return text + pictures.distances_text(config, has_prior)
 
 
 def use_text(name: str, config: ConfigDict, has_prior: bool) -> str:

@@ -60,7 +60,7 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
         # Mistakes in it show before the first stage; always, since each layer
         # that is made draws from the seed.
         recipe.make_prior(config)
-        pictures.check_network(config)
+    pictures.check_network(config)
     autoencoder = building.make_autoencoder(config)
     examples = first_pictures(config, held_out)
     yield Stage(

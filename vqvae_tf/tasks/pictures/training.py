@@ -26,8 +26,7 @@ def stages(config: ConfigDict, data_dir: str | None, with_prior: bool) -> Steps:
     """Yields the stages of a recipe; see `Task.stages`."""
     images = open_split(config.data, config.data.train_split, data_dir)
     held_out = open_split(config.data, config.data.eval_split, data_dir)
-    if with_prior:
-        check_network(config)
+    check_network(config)
     autoencoder = building.make_autoencoder(config)
     if config.perceptual.name is not None:
         autoencoder.perceptual.load()

@@ -52,7 +52,7 @@ def keys() -> dict:
 
 def is_vqgan(config: ConfigDict) -> bool:
     """Returns whether a recipe of pictures trains a VQGAN."""
-    # Presets of before there were VQGANs lack the sections.
+    # Presets older than VQGAN lack these sections.
     return any(
         config[section].name is not None
         for section in ("discriminator", "perceptual")
