@@ -97,7 +97,7 @@ class WindowedDensity(DensityModel):
 
     Example: a picture twice as wide.
 
-    >>> prior = CodeTransformer(8, (4, 4), hidden_channels=8, num_layers=1)
+    >>> prior = CodeTransformer(8, (4, 4), hidden_channels=16, num_layers=1)
     >>> wide = WindowedDensity(prior, (4, 8))
     >>> wide.sample(2, seed=0).shape
     TensorShape([2, 4, 8])
