@@ -66,7 +66,7 @@ def test_layers_in_their_order():
 
 def test_sizes_of_the_paper():
     """256x256 to 16x16; parameters of the published f16 model by its layers."""
-    encoder = GroupNormEncoder(attention_stages=(4,))
+    encoder = GroupNormEncoder(256, attention_stages=(4,))
     assert encoder.downsampling == 16
     blocks = [x for x in encoder.in_order() if isinstance(x, GroupNormBlock)]
     attention = [x for x in encoder.in_order() if isinstance(x, AttentionBlock)]

@@ -31,14 +31,14 @@ class GroupNormStack(LayerStack):
     def __init__(
         self,
         output_channels: int,
-        stage_channels: Sequence[int],
-        num_residual_layers: int,
-        attention_stages: Sequence[int],
-        num_groups: int,
-        num_heads: int,
-        dropout: float,
-        seed: int | None,
-        first_stride: int,
+        stage_channels: Sequence[int] = (128, 128, 256, 256, 512),
+        num_residual_layers: int = 2,
+        attention_stages: Sequence[int] = (),
+        num_groups: int = 32,
+        num_heads: int = 1,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        first_stride: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -64,6 +64,15 @@ class GroupNormStack(LayerStack):
                 f"attention_stages={self.attention_stages}, stage_channels="
                 f"{self.stage_channels}."
             )
+        self.conv_in, self.body, self.conv_out = self.made()
+        self.norm = group_norm(num_groups, "norm")
+
+    def made(self) -> tuple[keras.Layer, list[keras.Layer], keras.Layer]:
+        """Returns the first layer, those after it, and the last one."""
+        raise NotImplementedError(f"{type(self).__name__} must implement made.")
+
+    def in_order(self) -> list[keras.Layer]:
+        return [self.conv_in, *self.body, self.norm, self.conv_out]
 
     def conv(self, channels: int, name: str, strides: int = 1) -> keras.Layer:
         """Returns a convolution of window 3."""
@@ -139,7 +148,7 @@ class GroupNormEncoder(GroupNormStack):
     block; a normalization and a convolution to the latents.
 
     Args:
-        output_channels: int, channels of the latents; 256 by default.
+        output_channels: int, channels of the latents.
         stage_channels: channels of each size, the largest first; each further
             one halves the sizes. (128, 128, 256, 256, 512), the default, has
             latents of a sixteenth of the sizes.
@@ -179,49 +188,28 @@ class GroupNormEncoder(GroupNormStack):
         arXiv:2006.11239 (the blocks).
     """
 
-    def __init__(
-        self,
-        output_channels: int = 256,
-        stage_channels: Sequence[int] = (128, 128, 256, 256, 512),
-        num_residual_layers: int = 2,
-        attention_stages: Sequence[int] = (),
-        num_groups: int = 32,
-        num_heads: int = 1,
-        dropout: float = 0.0,
-        seed: int | None = None,
-        first_stride: int = 1,
-        **kwargs: Any,
-    ) -> None:
-        sizes = (output_channels, stage_channels, num_residual_layers)
-        more = (attention_stages, num_groups, num_heads, dropout, seed)
-        super().__init__(*sizes, *more, first_stride, **kwargs)
-        self.conv_in = convolution(
+    def made(self) -> tuple[keras.Layer, list[keras.Layer], keras.Layer]:
+        stride, body = self.first_stride, []
+        conv_in = convolution(
             2,
             self.stage_channels[0],
-            2 * first_stride + (first_stride == 1),
-            strides=first_stride,
+            2 * stride + (stride == 1),
+            strides=stride,
             dtype=self.dtype_policy,
             name="conv_in",
         )
-        self.body = []
         for number in range(len(self.stage_channels)):
             if number:
                 before = self.stage_channels[number - 1]
-                self.body.append(self.conv(before, f"down_{number}", strides=2))
-            self.body += self.stage(
-                number, self.num_residual_layers, 100 * number
-            )
-        self.body += self.middle()
-        self.norm = group_norm(num_groups, "norm")
-        self.conv_out = self.conv(output_channels, "conv_out")
+                body.append(self.conv(before, f"down_{number}", strides=2))
+            body += self.stage(number, self.num_residual_layers, 100 * number)
+        last = self.conv(self.output_channels, "conv_out")
+        return conv_in, body + self.middle(), last
 
     @property
     def downsampling(self) -> int:
         """The ratio of input to latent size."""
         return self._factor()
-
-    def in_order(self) -> list[keras.Layer]:
-        return [self.conv_in, *self.body, self.norm, self.conv_out]
 
 
 @keras.saving.register_keras_serializable("vqvae_tf")
@@ -233,7 +221,7 @@ class GroupNormDecoder(GroupNormStack):
 
     Args:
         output_channels: int, as many as the likelihood has parameters
-            (`likelihood.num_parameters(3)` for RGB); 3 by default.
+            (`likelihood.num_parameters(3)` for RGB).
         stage_channels, num_residual_layers, attention_stages, num_groups,
             num_heads, dropout, seed: as for `GroupNormEncoder`, the largest
             size first here too.
@@ -260,41 +248,24 @@ class GroupNormDecoder(GroupNormStack):
         Esser et al. 2021, arXiv:2012.09841, table 7.
     """
 
-    def __init__(
-        self,
-        output_channels: int = 3,
-        stage_channels: Sequence[int] = (128, 128, 256, 256, 512),
-        num_residual_layers: int = 2,
-        attention_stages: Sequence[int] = (),
-        num_groups: int = 32,
-        num_heads: int = 1,
-        dropout: float = 0.0,
-        seed: int | None = None,
-        first_stride: int = 1,
-        **kwargs: Any,
-    ) -> None:
-        sizes = (output_channels, stage_channels, num_residual_layers)
-        more = (attention_stages, num_groups, num_heads, dropout, seed)
-        super().__init__(*sizes, *more, first_stride, **kwargs)
-        self.conv_in = self.conv(self.stage_channels[-1], "conv_in")
-        self.body = self.middle()
-        last = len(self.stage_channels) - 1
-        for number in range(last, -1, -1):
+    def made(self) -> tuple[keras.Layer, list[keras.Layer], keras.Layer]:
+        body = self.middle()
+        for number in range(len(self.stage_channels) - 1, -1, -1):
             blocks = self.num_residual_layers + 1
-            self.body += self.stage(number, blocks, 100 * number)
+            body += self.stage(number, blocks, 100 * number)
             if number:
                 channels = self.stage_channels[number]
-                self.body += [
+                body += [
                     keras.layers.UpSampling2D(
                         dtype=self.dtype_policy, name=f"double_{number}"
                     ),
                     self.conv(channels, f"up_{number}"),
                 ]
-        self.norm = group_norm(num_groups, "norm")
-        self.conv_out = self._last(output_channels)
+        conv_in = self.conv(self.stage_channels[-1], "conv_in")
+        return conv_in, body, self._last()
 
-    def _last(self, channels):
-        stride = self.first_stride
+    def _last(self):
+        stride, channels = self.first_stride, self.output_channels
         if stride == 1:
             return self.conv(channels, "conv_out")
         options = dict(strides=stride, dtype=self.dtype_policy, name="conv_out")
@@ -304,6 +275,3 @@ class GroupNormDecoder(GroupNormStack):
     def upsampling(self) -> int:
         """The ratio of output to latent size."""
         return self._factor()
-
-    def in_order(self) -> list[keras.Layer]:
-        return [self.conv_in, *self.body, self.norm, self.conv_out]
