@@ -22,7 +22,6 @@ from budget import Budget
 from vqvae_tf import data
 from vqvae_tf.data.sequences.batches import evaluation_sequences
 from vqvae_tf.densities import LayeredGaussian
-from vqvae_tf.evaluation.statistics import half_interval
 from vqvae_tf.models import TDVAE, NextFrameModel
 from vqvae_tf.runtime.adam import Adam
 from vqvae_tf.training import averaging
@@ -143,7 +142,7 @@ def table(folder):
             f"{runs[0]['parameters']:,}",
             str(len(runs)),
             f"{steps:,.0f}",
-            f"{np.mean(right):.1f} ± {half_interval(right):.1f} %",
+            f"{command.mean(right, '.1f')} %",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     if all(found.get(row) for row in ROWS):
@@ -160,8 +159,8 @@ def _difference(first, second):
         if r["seed"] in by_seed
     ]
     return (
-        f"{ROWS[0]} is right {np.mean(gains):.1f} ± "
-        f"{half_interval(gains):.1f} points more often ({len(gains)} seeds)."
+        f"{ROWS[0]} is right {command.mean(gains, '.1f')} points more often "
+        f"({len(gains)} seeds)."
     )
 
 

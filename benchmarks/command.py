@@ -51,6 +51,34 @@ def write(path: pathlib.Path, figures: object) -> None:
         file.write(json.dumps(figures, indent=1) + "\n")
 
 
+def save(model, folder: str, name: str) -> None:
+    """Saves a model as FOLDER/NAME.keras; nothing for an empty folder."""
+    from vqvae_tf.utils.paths import expand
+
+    if folder:
+        path = expand(folder) / f"{name}.keras"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        model.save(path)
+
+
+def mean(values, style: str = ".3f") -> str:
+    """Returns the mean over runs, with half of its 95 % interval.
+
+    Args:
+        values: figures of the runs; None of a run that lacks this one.
+        style: a format of floats.
+    """
+    from vqvae_tf.evaluation.comparison import of_runs
+
+    values = [value for value in values if value is not None]
+    if not values:
+        return ""
+    if len(values) < 2:
+        return f"{values[0]:{style}}"
+    found = of_runs(values)
+    return f"{found.mean:{style}} ± {found.half:{style}}"
+
+
 def folder_of_runs(arguments, table) -> pathlib.Path | None:
     """Returns the folder of --folder, which is made if it is missing.
 

@@ -293,10 +293,7 @@ def main():
             path = folder / f"{arguments.preset}-{row}-{seed}.json"
             if not path.exists():
                 found, prior = run(row, seed, preset, config, parts, arguments)
-                if arguments.keep:
-                    kept = expand(arguments.keep) / f"{path.stem}.keras"
-                    kept.parent.mkdir(parents=True, exist_ok=True)
-                    prior.save(kept)
+                command.save(prior, arguments.keep, path.stem)
                 command.write(path, found)
 
 

@@ -29,7 +29,6 @@ from budget import Budget
 
 from vqvae_tf import data, recipes, tasks
 from vqvae_tf.evaluation.sequences import prediction
-from vqvae_tf.evaluation.statistics import half_interval
 from vqvae_tf.recipes import building
 from vqvae_tf.runtime.adam import Adam
 from vqvae_tf.tasks import card as cards
@@ -140,25 +139,18 @@ def _table(runs):
     lines = [f"| {runs[0]['recipe']} | {' | '.join(names)} |"]
     lines.append(f"| --- |{' --- |' * len(names)}")
     for what in ("parameters", "steps"):
-        cells = [_cell([r.get(what) for r in rows[n]], 0) for n in names]
+        values = [[r[what] for r in rows[n] if what in r] for n in names]
+        cells = [f"{np.mean(v):,.0f}" if v else "" for v in values]
         lines.append(f"| {what} | {' | '.join(cells)} |")
     for key in keys:
         if key == "examples":
             continue
-        cells = [_cell([r["figures"].get(key) for r in rows[n]]) for n in names]
+        cells = [
+            command.mean([r["figures"].get(key) for r in rows[n]])
+            for n in names
+        ]
         lines.append(f"| `{key}` | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _cell(values, digits=3):
-    """Returns the mean over seeds, with half of its 95 % interval."""
-    values = [v for v in values if v is not None]
-    if not values:
-        return ""
-    text = f"{np.mean(values):,.{digits}f}"
-    if len(values) < 2 or not digits:
-        return text
-    return f"{text} ± {half_interval(values):.{digits}f}"
 
 
 def main():

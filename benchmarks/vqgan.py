@@ -28,13 +28,11 @@ import json
 
 import command
 import keras
-import numpy as np
 import tensorflow as tf
 from budget import Budget, Scratch
 
 import vqvae_tf as vq
 from vqvae_tf import recipes, tasks
-from vqvae_tf.evaluation.statistics import half_interval
 from vqvae_tf.quantizers.gradients import mean_squares
 from vqvae_tf.recipes import building
 from vqvae_tf.runtime.adam import Adam
@@ -193,21 +191,13 @@ def table(folder):
             if (r["recipe"], r["minutes"]) == (recipe, minutes)
             and r["row"] == ROWS[number]
         ]
-        cells = [_cell([r["figures"].get(k) for r in own]) for k in _FIGURES]
+        cells = [
+            command.mean([r["figures"].get(k) for r in own], ".4g")
+            for k in _FIGURES
+        ]
         head = f"| {ROWS[number]} | {minutes:g} | {len(own)} |"
         lines.append(f"{head} {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _cell(values, digits=4):
-    """Returns the mean over seeds, with half of its 95 % interval."""
-    values = [v for v in values if v is not None]
-    if not values:
-        return ""
-    text = f"{np.mean(values):.{digits}g}"
-    if len(values) < 2:
-        return text
-    return f"{text} ± {half_interval(values):.2g}"
 
 
 def main():
@@ -236,10 +226,7 @@ def main():
             if path.exists():
                 continue
             found, model = run(config, row, seed, arguments)
-            if arguments.keep:
-                kept = expand(arguments.keep) / f"{name}.keras"
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                model.save(kept)
+            command.save(model, arguments.keep, name)
             command.write(path, found)
 
 

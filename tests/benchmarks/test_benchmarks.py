@@ -12,6 +12,7 @@ import vqvae_tf as vq
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "benchmarks"))
 
+import command  # noqa: E402
 import flops  # noqa: E402
 import peers  # noqa: E402
 import quantizer  # noqa: E402
@@ -192,3 +193,18 @@ def test_a_peer_that_is_not_installed_is_left_out(monkeypatch, capsys):
     assert peers.installed("ours")
     assert not peers.installed("other")
     assert "for want of no_such_package: pip" in capsys.readouterr().out
+
+
+def test_means_of_runs_have_the_interval_of_few_of_them():
+    assert command.mean([]) == command.mean([None]) == ""
+    assert command.mean([1.5, None], ".1f") == "1.5"
+    # Student's t of two degrees of freedom: 4.303 / sqrt(3).
+    assert command.mean([1.0, 2.0, 3.0], ".2f") == "2.00 ± 2.48"
+
+
+def test_models_are_saved_only_where_asked(tmp_path):
+    model = keras.Sequential([keras.Input([2]), keras.layers.Dense(1)])
+    command.save(model, "", "one")
+    assert not list(tmp_path.iterdir())
+    command.save(model, str(tmp_path / "new"), "one")
+    assert [p.name for p in tmp_path.rglob("*.keras")] == ["one.keras"]
