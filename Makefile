@@ -7,17 +7,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-beam lint bench bench-peers
+.PHONY: demo docs test test-slow test-beam lint bench bench-peers
 
 demo: $(INSTALLED)
 	$(BIN)/vqvae-tf demo --output=build/demo
+
+# Warnings are errors: broken links, docstrings that cannot be read.
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/site
 
 # Two workers, on a thread each (tests/conftest.py).
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile \
 	  --no-loadscope-reorder -q -m "not slow" $(TESTS)
 
-test-slow: $(INSTALLED)
+test-slow: $(VENV)/.docs
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m slow $(TESTS)
 
 # Apache Beam asks for older packages than constraints.txt has.
@@ -64,4 +68,8 @@ $(BIN)/python:
 
 $(INSTALLED): setup.py pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/pip install --quiet -e '.[$(EXTRAS)]' -c constraints.txt
+	touch $@
+
+$(VENV)/.docs: $(INSTALLED)
+	$(BIN)/pip install --quiet -e '.[docs]' -c constraints.txt
 	touch $@

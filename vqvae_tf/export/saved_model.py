@@ -49,13 +49,13 @@ def export(
 
     The signatures of a model of pictures, with named inputs and outputs (B
     pictures of H x W pixels, codes on a grid of h x w, with a last axis G for
-    G > 1 codebooks; grey pictures have 1 instead of 3 channels):
+    G > 1 codebooks; grey pictures have 1 instead of 3 channels)::
 
         encode(images uint8 [B, H, W, 3]) -> codes int32 [B, h, w]
         decode(codes int32 [B, h, w]) -> images uint8 [B, H, W, 3]
         reconstruct(images) -> images
 
-    and, if the model has a prior,
+    If the model has a prior, also::
 
         sample(num_samples int32 [], temperature float32 [], seed int32 [])
             -> images uint8 [num_samples, H, W, 3]
@@ -67,7 +67,7 @@ def export(
     and width are free; samples have the prior's grid.
 
     A model of two levels, a `LatentGenerator` whose prior is one as well, has
-    these and, for the G global codes of each picture,
+    these and, for the G global codes of each picture::
 
         encode_global(images) -> global_codes int32 [B, G]
         decode_global(global_codes, temperature, seed) -> images, of code maps
@@ -76,7 +76,7 @@ def export(
     where `encode_global` and `score` take pictures of one size only. A
     `HierarchicalVQVAE` has codes_top, ..., codes_bottom instead of codes, and
     decode_top(codes_top) -> images, of the top's codes alone. A
-    `VideoGenerator` has, for B clips of T frames,
+    `VideoGenerator` has, for B clips of T frames::
 
         encode(frames uint8 [B, T, H, W, 3]) -> codes int32 [B, T, h, w]
         decode(codes) -> frames
@@ -87,7 +87,7 @@ def export(
 
     the last only with a prior that is given actions. An `Autoencoder`, with
     latents of C channels instead of codes, has `reconstruct` and `sample` as
-    above and
+    above and::
 
         encode(images) -> latents float32 [B, h, w, C]
         decode(latents) -> images
@@ -95,7 +95,7 @@ def export(
             float32 [B], of the bound of one draw of z
 
     where `sample` and `score` need a bottleneck with a prior. A `SpeechVQVAE`
-    has, for B waveforms of T samples and n = ceil(T / stride) codes,
+    has, for B waveforms of T samples and n = ceil(T / stride) codes::
 
         encode(waveform float32 [B, T], sample_rate int32 []) -> codes int32
             [B, n]
@@ -105,7 +105,7 @@ def export(
             waveform float32 [B, T]
 
     with a fast decoder also decode_fast(codes, speaker) and
-    convert_fast(waveform, sample_rate, speaker), with a prior
+    convert_fast(waveform, sample_rate, speaker), with a prior::
 
         sample(num_samples, num_codes int32 [], speaker, temperature, seed) ->
             waveform float32 [num_samples, num_codes * stride], codes
@@ -114,7 +114,7 @@ def export(
 
     and the speakers' names and the sample rate in assets.extra/speech.json. A
     `TDVAE`, `StateSpaceModel` or `NextFrameModel` has, for B sequences of T
-    frames of its event shape E (uint8 pixels, int32 codes or float32 numbers),
+    frames of its event shape E (uint8 pixels, int32 codes or float32 numbers)::
 
         belief(frames [B, T, *E]) -> belief float32 [B, T, size]
         rollout(frames, times int32 [n], num_futures int32 [], temperature,

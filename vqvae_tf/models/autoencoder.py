@@ -25,13 +25,13 @@ class Autoencoder(EncoderDecoder):
     `x --preprocess--> --corruption--> --encoder--> latents --bottleneck--> z
     --decoder--> log p(x | z)`. The parts determine the kind of autoencoder:
 
-    plain           `bottlenecks.Identity()`
-    denoising       with a `corruption`; the target is the clean x
-    sparse          `bottlenecks.Sparse`, `bottlenecks.KSparse`
-    contractive     with a `regularizer`, `Contractive`
-    VAE             `bottlenecks.DiagonalGaussian()`; `beta`, `capacity`
-    VIMCO           `bottlenecks.IndependentCategorical`, or the Gaussian with
-                    `estimator="vimco"`
+    * plain: `bottlenecks.Identity()`;
+    * denoising: with a `corruption`; the target is the clean x;
+    * sparse: `bottlenecks.Sparse`, `bottlenecks.KSparse`;
+    * contractive: with a `regularizer`, `Contractive`;
+    * VAE: `bottlenecks.DiagonalGaussian()`; `beta`, `capacity`;
+    * VIMCO: `bottlenecks.IndependentCategorical`, or the Gaussian with
+      `estimator="vimco"`.
 
     The loss is `(-bound + costs) / D`, in nats per data dimension; without a
     prior in the bottleneck, the bound is `log p(x | z)`.

@@ -41,13 +41,17 @@ class Terms(NamedTuple):
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class TDVAE(SequenceModel):
-    """Learns a belief about the present that predicts any later time.
+    r"""Learns a belief about the present that predicts any later time.
 
     For two times of a sequence, z_t2 ~ p_B(. | b_t2) and z_t1 ~ q(. | z_t2,
     b_t1, b_t2), the model maximizes
 
-        log p(x_t2 | z_t2) + log p_B(z_t1 | b_t1) + log p_T(z_t2 | z_t1)
-        - log p_B(z_t2 | b_t2) - log q(z_t1 | z_t2, b_t1, b_t2)
+    .. math::
+
+        \log p(x_{t_2} \mid z_{t_2}) &+ \log p_B(z_{t_1} \mid b_{t_1})
+        + \log p_T(z_{t_2} \mid z_{t_1}) \\
+        &- \log p_B(z_{t_2} \mid b_{t_2})
+        - \log q(z_{t_1} \mid z_{t_2}, b_{t_1}, b_{t_2})
 
     where the second and the last term are minus a KL divergence in closed form
     (given the layers above). Gradients pass through both beliefs. Each example

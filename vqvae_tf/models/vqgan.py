@@ -39,15 +39,18 @@ class Pass(NamedTuple):
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class VQGAN(AdversarialModel, VQVAE):
-    """VQ-VAE with a perceptual and an adversarial loss (arXiv:2012.09841).
+    r"""VQ-VAE with a perceptual and an adversarial loss (arXiv:2012.09841).
 
     In place of `-log p(x | z_q)` the autoencoder minimizes
 
-        pixel_weight * mean |x - y| + squared_weight * mean (x - y)^2
-        + perceptual_weight * d(x, y) + w * generator_loss(D(y))
+    .. math::
+
+        w_1 \, \overline{|x - y|} + w_2 \, \overline{(x - y)^2}
+        + w_p \, d(x, y) + w \, \mathcal{L}_G(D(y))
 
     plus the quantizer's loss, where y is the decoder's mean, pixels are scaled
-    to [-1, 1] and d is a `PerceptualDistance`. The weight w is
+    to [-1, 1], bars are means and d is a `PerceptualDistance`. The weights are
+    `pixel_weight`, `squared_weight` and `perceptual_weight`; w is
     `adversarial_weight`, times the adaptive weight (the paper's eq. 7) if
     `adaptive_weight`, times a ramp. The discriminator D minimizes
     `discriminator_loss(D(x), D(y))` on reconstructions that are detached;
@@ -89,7 +92,7 @@ class VQGAN(AdversarialModel, VQVAE):
     Data: same as `VQVAE`, but sample weights are `[batch]`: normalizations of
     whole pictures see all positions.
 
-    Metrics: those of `VQVAE`; `pixel_distance` (mean |x - y|, in [-1, 1]
+    Metrics: those of `VQVAE`; `pixel_distance` (mean absolute error, in [-1, 1]
     units), `perceptual_distance`; `adversarial_loss`, `adversarial_weight` (w;
     0 in evaluation, where the loss leaves out the adversary),
     `discriminator_loss`, `real_logits`, `fake_logits`.

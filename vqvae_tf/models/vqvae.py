@@ -14,11 +14,17 @@ from vqvae_tf.runtime.step import split_weight, total
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class VQVAE(EncoderDecoder, CodeModel):
-    """Vector-quantized variational autoencoder (arXiv:1711.00937).
+    r"""Vector-quantized variational autoencoder (arXiv:1711.00937).
 
     `x --preprocess--> --encoder--> latents --quantizer--> quantized
-    --decoder--> log p(x | quantized)`. The loss is `-log p(x | z_q) / D`, in
-    nats per data dimension, plus the quantizer's.
+    --decoder--> log p(x | quantized)`. The loss is, in nats per data dimension,
+
+    .. math::
+
+        -\tfrac{1}{D} \log p(x \mid z_q)
+        + \beta \, \|z_e - \operatorname{sg}(z_q)\|^2,
+
+    where the second term is the quantizer's (that of `VectorQuantizerEMA`).
 
     Args:
         encoder: maps preprocessed data to latents; `networks.Encoder`.

@@ -25,8 +25,8 @@ class GlobalEncoder(Configured, Composite):
         grid_size: int, S, the side of the (square) grid.
         output_channels: int, channels of the latent: D, or G * D for G
             codebooks; 64 by default.
-        hidden_channels, num_downsamples, stage_channels, num_residual_layers,
-            residual_channels, kernel_size: as for `Encoder`.
+        hidden_channels, num_downsamples, stage_channels: as for `Encoder`.
+        num_residual_layers, residual_channels, kernel_size: as for `Encoder`.
 
     Call arguments:
         inputs: float `[batch, S, S, channels]`.

@@ -222,9 +222,9 @@ class GroupNormDecoder(GroupNormStack):
     Args:
         output_channels: int, as many as the likelihood has parameters
             (`likelihood.num_parameters(3)` for RGB).
-        stage_channels, num_residual_layers, attention_stages, num_groups,
-            num_heads, dropout, seed: as for `GroupNormEncoder`, the largest
-            size first here too.
+        stage_channels, num_residual_layers, attention_stages: as for
+            `GroupNormEncoder`, the largest size first here too.
+        num_groups, num_heads, dropout, seed: as for `GroupNormEncoder`.
         first_stride: int, as the encoder's; here of the last convolution, which
             is transposed if it is more than 1.
 

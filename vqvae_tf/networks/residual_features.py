@@ -17,8 +17,9 @@ from vqvae_tf.utils.checks import check_positive
 class ResidualFeatures(Configured, Composite):
     """Maps pictures to a vector of features each.
 
-    A convolution, stages of `GroupNormBlock`s, each but the first of half the
-    sizes of the one before, a normalization, and the mean over positions.
+    A convolution, stages of blocks (`GroupNormBlock`), each but the first of
+    half the sizes of the one before, a normalization, and the mean over
+    positions.
 
     Args:
         stage_channels: channels of each stage; the last are the features.

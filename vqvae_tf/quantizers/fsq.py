@@ -21,7 +21,7 @@ MAX_CODES = 2**24
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class FSQ(Quantizer):
-    """Finite scalar quantization: no codebook, no auxiliary loss.
+    r"""Finite scalar quantization: no codebook, no auxiliary loss.
 
     Channel i is bounded to an interval that holds L_i integers and rounded to
     the nearest; the code numbers the combinations of all channels. Every code
@@ -29,8 +29,10 @@ class FSQ(Quantizer):
 
     With h = (L - 1)(1 + 1e-3) / 2 and o = 1/2 for even L, else 0:
 
-        b = h tanh(z + atanh(o / h)) - o
-        quantized = round(b) / floor(L / 2)
+    .. math::
+
+        b &= h \tanh(z + \operatorname{artanh}(o / h)) - o \\
+        \hat{z} &= \operatorname{round}(b) / \lfloor L / 2 \rfloor
 
     is section 3.1 of arXiv:2309.15505 with the margin and the shift of its
     listing, which has 1 - 1e-3 and tan: as vector-quantize-pytorch corrects
@@ -38,7 +40,10 @@ class FSQ(Quantizer):
     has one value more below 0 than above. `symmetric=True` spaces the levels
     evenly over [-1, 1] instead:
 
-        b = (L - 1)(tanh(z) + 1) / 2,   quantized = 2 round(b) / (L - 1) - 1
+    .. math::
+
+        b = (L - 1)(\tanh(z) + 1) / 2, \qquad
+        \hat{z} = 2 \operatorname{round}(b) / (L - 1) - 1
 
     Gradients pass straight through the rounding, and as usual through tanh.
 

@@ -15,10 +15,10 @@ from vqvae_tf.quantizers.usage import joined
 class GroupedQuantizer(Quantizer):
     """Splits channels into groups, and quantizes each by its own quantizer.
 
-    With `ResidualQuantizer`s this is the grouped residual quantization of
-    HiFi-Codec. Any other quantizers will do, and also different ones, such as
-    `FSQ` of some channels and `VectorQuantizerEMA` of the others. Their numbers
-    of codes may differ.
+    With a `ResidualQuantizer` for each this is the grouped residual
+    quantization of HiFi-Codec. Any other quantizers will do, and also different
+    ones, such as `FSQ` of some channels and `VectorQuantizerEMA` of the others.
+    Their numbers of codes may differ.
 
     The loss is the mean of the groups' own. Gradients pass as each group's
     quantizer passes them.
@@ -27,8 +27,8 @@ class GroupedQuantizer(Quantizer):
         quantizers: a `Quantizer`, which is copied, or a list of one for each
             group. The first takes the first channels, and so on.
         num_groups: int, how many groups a single quantizer is made for. Copies
-            have seeds of their own; of several `ResidualQuantizer`s, all drop
-            the same stages.
+            have seeds of their own; if they are residual, all drop the same
+            stages.
 
     Attributes:
         quantizers: the list of quantizers.

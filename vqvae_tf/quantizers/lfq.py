@@ -22,19 +22,25 @@ _TEMPERATURES = (1e-6, 1e6)
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class LFQ(Quantizer):
-    """Look-up-free quantization: each channel becomes one bit, its sign.
+    r"""Look-up-free quantization: each channel becomes one bit, its sign.
 
     The codebook is implied, the 2^L corners c of {-1, 1}^L, so none is learned.
     What is learned is that latents decide for a corner, and that all corners
-    are used: with p(c | z) = softmax(2 z . c / temperature), the loss is
+    are used. The loss is
 
-        entropy_weight * (E H(p(c | z)) - diversity * H(E p(c | z)))
-        + commitment_cost * |z - sg(sign(z))|^2
+    .. math::
 
-    where H is the entropy in nats and E the mean over the batch, of all
-    replicas. p factorizes into a sigmoid(4 z / temperature) per bit, so the
-    first term is a sum over bits, and the second needs 2^(L/2) probabilities
-    a latent, not 2^L; both are exact. Gradients pass straight through the sign.
+        p(c \mid z) &= \operatorname{softmax}_c(2 z \cdot c / \tau) \\
+        L &= w \left( \mathbb{E}\, H(p(c \mid z))
+        - d \, H(\mathbb{E}\, p(c \mid z)) \right)
+        + \beta \, \|z - \operatorname{sg}(\operatorname{sign}(z))\|^2
+
+    with tau the `temperature`, w the `entropy_weight`, d the `diversity` and
+    beta the `commitment_cost`, where H is the entropy in nats, E the mean over
+    the batch, of all replicas, and sg stops the gradient. p factorizes into a
+    sigmoid(4 z / temperature) per bit, so the first term is a sum over bits,
+    and the second needs 2^(L/2) probabilities a latent, not 2^L; both are
+    exact. Gradients pass straight through the sign.
 
     Args:
         num_bits: int, L, at most 24: channels of the latents, and bits of a

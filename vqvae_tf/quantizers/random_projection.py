@@ -13,12 +13,15 @@ from vqvae_tf.utils.checks import check_positive, check_seed
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class RandomProjectionQuantizer(Quantizer):
-    """Gives each vector a code by a random projection; nothing is learned.
+    r"""Gives each vector a code by a random projection; nothing is learned.
 
     With A `[channels, P]` a random matrix and c_k `[P]` random vectors, both
     fixed, the code of z is the nearest of them in direction:
 
-        argmin_k | zA / |zA| - c_k / |c_k| |
+    .. math::
+
+        \operatorname{argmin}_k \left\| \frac{zA}{\|zA\|}
+        - \frac{c_k}{\|c_k\|} \right\|
 
     Such codes are not a bottleneck but targets: a model is shown a part of a
     signal and learns to predict the codes of what was masked (BEST-RQ).
@@ -52,10 +55,11 @@ class RandomProjectionQuantizer(Quantizer):
             There is no loss; gradients pass straight through.
 
     `encode` is what it is for. `decode`, and a call, give the shortest vectors
-    whose projections are the code's, c_k / |c_k|. What the projection drops and
-    the lengths of the inputs are lost. `encode(decode(codes))` gives `codes` as
-    long as the G * P projected channels are no more than `channels`; beyond
-    that, `decode` gives the least-squares solution.
+    whose projections are the code's, its c divided by its norm. What the
+    projection drops and the lengths of the inputs are lost.
+    `encode(decode(codes))` gives `codes` as long as the G * P projected
+    channels are no more than `channels`; beyond that, `decode` gives the
+    least-squares solution.
 
     Raises:
         ValueError: for channels that do not fit, or an argument out of range.

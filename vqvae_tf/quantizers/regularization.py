@@ -76,13 +76,19 @@ class CodebookRegularizer:
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class Diversity(CodebookRegularizer):
-    """How far a batch is from using all codes alike.
+    r"""How far a batch is from using all codes alike.
 
-    With p_n = softmax(-|z_n - e|^2 / temperature) over the K embeddings, and p
-    its mean over the latents of all replicas, the loss is log K - H(p), between
-    0, if all codes are equally probable, and log K; a mean over groups. Latents
-    move to codes that are rarely used, and codes of a gradient-trained
-    codebook to latents. A `VectorQuantizerEMA` moves its latents only.
+    With p_n the probabilities of the K embeddings for latent n, and p their
+    mean over the latents of all replicas,
+
+    .. math::
+
+        p_n = \operatorname{softmax}_k(-\|z_n - e_k\|^2 / \tau),
+
+    the loss is log K - H(p), with tau the `temperature`. It is between 0, if
+    all codes are equally probable, and log K; a mean over groups. Latents move
+    to codes that are rarely used, and codes of a gradient-trained codebook to
+    latents. A `VectorQuantizerEMA` moves its latents only.
 
     It takes G * N * K probabilities of memory.
 
@@ -137,15 +143,21 @@ class Diversity(CodebookRegularizer):
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class Orthogonality(CodebookRegularizer):
-    """How much the directions of embeddings overlap.
+    r"""How much the directions of embeddings overlap.
 
-    |E E^T - I|^2 / K^2 for embeddings E divided by their norms: the sum of the
-    squared cosines of all pairs of different embeddings, divided by K^2; a
-    mean over codebooks. It is 0 for orthogonal embeddings, of which there are
-    at most d; the least for K > d is 1 / d - 1 / K. Only a codebook trained by
-    gradient descent can have it.
+    For embeddings E `[K, d]`, divided by their norms,
 
-    Its time grows with K d^2, not K^2, since |E E^T| = |E^T E|.
+    .. math::
+
+        \|E E^T - I\|_F^2 / K^2,
+
+    the sum of the squared cosines of all pairs of different embeddings, divided
+    by K^2; a mean over codebooks. It is 0 for orthogonal embeddings, of which
+    there are at most d; the least for K > d is 1 / d - 1 / K. Only a codebook
+    trained by gradient descent can have it.
+
+    Its time grows with K d^2, not K^2, since :math:`E E^T` and :math:`E^T E`
+    have the same norm.
 
     Args:
         weight: float, at least 0; 10 by default.

@@ -15,14 +15,19 @@ Temperature = float | keras.optimizers.schedules.LearningRateSchedule
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class SoftmaxSampling:
-    """Draws codes in training: `VectorQuantizer(sampling=...)`.
+    r"""Draws codes in training: `VectorQuantizer(sampling=...)`.
 
-    Code k of latent z has probability softmax(-|z - e_k|^2 / temperature). The
-    gradient is that of the layer's `gradient`, and codebook and averages learn
-    from the latents that drew a code. At inference, and if the layer is frozen,
-    codes are the nearest ones. Codes that are only nearly nearest are used as
-    well, so fewer die; a temperature that falls during training ends with the
-    nearest.
+    Code k of latent z has probability
+
+    .. math::
+
+        p(k \mid z) = \operatorname{softmax}_k(-\|z - e_k\|^2 / \tau)
+
+    with tau the `temperature`. The gradient is that of the layer's `gradient`,
+    and codebook and averages learn from the latents that drew a code. At
+    inference, and if the layer is frozen, codes are the nearest ones. Codes
+    that are only nearly nearest are used as well, so fewer die; a temperature
+    that falls during training ends with the nearest.
 
     Noise depends on the layer's seed, the number of the training step, which
     is saved with the layer, and the place of a latent in the global batch: any
@@ -89,14 +94,21 @@ class SoftmaxSampling:
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class GumbelSoftmax(SoftmaxSampling):
-    """Draws codes as `SoftmaxSampling`, with the gradient of a relaxation.
+    r"""Draws codes as `SoftmaxSampling`, with the gradient of a relaxation.
 
-    With g standard Gumbel noise, the code is the argmax of
-    s_k = -|z - e_k|^2 / temperature + g_k. The quantized latent is its
-    embedding, and has the gradient of sum_k softmax(s / relaxation)_k e_k
-    (straight-through Gumbel-softmax): it reaches the latents through the
-    probabilities, and all embeddings of a gradient-trained codebook. The
-    layer's `gradient` is not used in training steps that draw.
+    With g standard Gumbel noise, tau the `temperature` and rho the
+    `relaxation`,
+
+    .. math::
+
+        s_k &= -\|z - e_k\|^2 / \tau + g_k \\
+        \tilde{z} &= \sum_k \operatorname{softmax}(s / \rho)_k \, e_k
+
+    The code is the argmax of s. The quantized latent is its embedding, and has
+    the gradient of the second line (straight-through Gumbel-softmax): it
+    reaches the latents through the probabilities, and all embeddings of a
+    gradient-trained codebook. The layer's `gradient` is not used in training
+    steps that draw.
 
     Args:
         temperature: as for `SoftmaxSampling`.

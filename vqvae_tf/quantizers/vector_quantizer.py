@@ -24,7 +24,7 @@ _SAMPLING = -4  # a stream of the seed; training steps have 0 and above
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class VectorQuantizer(LearnedCodebook):
-    """Replaces each latent vector by its nearest codebook embedding.
+    r"""Replaces each latent vector by its nearest codebook embedding.
 
     The last axis of the latents is the channel axis; all others are
     positions. Latents `[16, 32, 32, 64]` (16 images, a grid of 32x32 latents
@@ -34,11 +34,17 @@ class VectorQuantizer(LearnedCodebook):
     quantization, as in the paper's 8x8x10 latents of CIFAR-10).
 
     The layer adds the last two terms of the paper's eq. 3,
-    `|sg(z) - e|^2 + commitment_cost * |z - sg(e)|^2`, each a mean over
-    latents and channels, with `add_loss`, and copies gradients straight from
-    its output to its input. It reports two metrics over the epoch, prefixed
-    with the layer's name: `perplexity` (1..K, exp of the entropy of the code
-    counts) and `usage` (0..1, share of codes used).
+
+    .. math::
+
+        \|\operatorname{sg}(z) - e\|^2
+        + \beta \, \|z - \operatorname{sg}(e)\|^2,
+
+    with beta the `commitment_cost`, each a mean over latents and channels, with
+    `add_loss`, and copies gradients straight from its output to its input. It
+    reports two metrics over the epoch, prefixed with the layer's name:
+    `perplexity` (1..K, exp of the entropy of the code counts) and `usage`
+    (0..1, share of codes used).
 
     Distances are computed in float32 under any dtype policy, and inputs are
     not autocast.

@@ -21,14 +21,16 @@ _ROUNDING, _NOTHING = 1e-3, 1e-30
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class VectorQuantizerEMA(VectorQuantizer):
-    """`VectorQuantizer` whose codebook is a moving average of its latents.
+    r"""`VectorQuantizer` whose codebook is a moving average of its latents.
 
     With n_i the number of latents of code i in a step, and s_i their sum,
-    both over all replicas:
+    both over all replicas, and gamma the `decay`:
 
-        N_i <- decay * N_i + (1 - decay) * n_i
-        m_i <- decay * m_i + (1 - decay) * s_i
-        e_i <- m_i / N_i   where n_i > 0
+    .. math::
+
+        N_i &\leftarrow \gamma N_i + (1 - \gamma) \, n_i \\
+        m_i &\leftarrow \gamma m_i + (1 - \gamma) \, s_i \\
+        e_i &\leftarrow m_i / N_i \quad \text{where } n_i > 0
 
     Counts start at 1 and sums at the codebook, so the embedding of an unused
     code stays the same, bit for bit. Assigning embeddings resets their sums,
@@ -65,11 +67,14 @@ class VectorQuantizerEMA(VectorQuantizer):
             it: with a decay of 0.99 it is replaced after 69 updates without a
             latent. Not together with `restart_after`. This and the one before
             are given by name.
-        initialize_from_data, restart_after, seed, gradient, distance,
-        initialization, codebook_dim, shared_codebook, regularizers, sampling:
-            as for `VectorQuantizer`, but without `Orthogonality`. A restart
-            resets the code, its count and its sum together. A projection is
-            trained by gradient descent.
+        restart_after: as for `VectorQuantizer`. A restart resets the code, its
+            count and its sum together.
+        codebook_dim: as for `VectorQuantizer`. The projections are trained by
+            gradient descent.
+        initialization, initialize_from_data, seed: as for `VectorQuantizer`.
+        gradient, distance, shared_codebook: as for `VectorQuantizer`.
+        regularizers, sampling: as for `VectorQuantizer`, but without
+            `Orthogonality`.
 
     Call arguments, returns and raises: as for `VectorQuantizer`; also a
     ValueError for `restart_below` together with `restart_after`.

@@ -38,9 +38,11 @@ def window_batches(
     Returns:
         An infinite dataset of (waveform, context, mask): float32 `[B, T]` in
         [-1, 1]; a dict of
-            "global": one-hot speaker, float32 `[B, num_speakers]`, absent if
-            the speakers are unknown;
-            "label": int32 `[B]`, only with `labels`;
+
+        * "global": one-hot speaker, float32 `[B, num_speakers]`, absent if
+          the speakers are unknown;
+        * "label": int32 `[B]`, only with `labels`;
+
         and float32 `[B, T]`, 1 for samples and 0 for padding.
 
     Raises:

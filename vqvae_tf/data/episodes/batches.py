@@ -31,10 +31,11 @@ def clip_batches(
     Returns:
         An infinite dataset of (x, context): the values [B, ...] after the
         past, and a dict of
-            "past": [B, P, ...], the values before x, oldest first;
-            "action": the action at the last past step, which led to x: int32
-            [B] for integer actions [steps], else float32 [B, size]; absent
-            for episodes without actions.
+
+        * "past": [B, P, ...], the values before x, oldest first;
+        * "action": the action at the last past step, which led to x: int32
+          [B] for integer actions [steps], else float32 [B, size]; absent
+          for episodes without actions.
 
     Raises:
         ValueError: bad arguments, or no episode has `num_past + 1` steps.

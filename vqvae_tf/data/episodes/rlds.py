@@ -48,8 +48,8 @@ def open_episodes(
 
     Args:
         source: "tfds:NAME", a tensorflow_datasets set in RLDS format with one
-            uint8 picture per step, such as "tfds:rlu_dmlab_explore_object_"
-            "rewards_few".
+            uint8 picture per step, such as
+            `"tfds:rlu_dmlab_explore_object_rewards_few"`.
         split: "train", "test", or a slice such as "train[:10%]" (of episodes).
         data_dir, progress, channels, download: as in `open_images`.
         on_corrupt: "error" (default) refuses an episode with a missing step or

@@ -19,15 +19,12 @@ class EpisodeSequences(SequenceSource):
         episodes: `Episodes` of frames, or of their codes; actions are ignored.
         length: steps of each clip, T; 20 by default.
 
-    Attributes:
-        episodes: the argument; its values are copied.
-
     A sequence has frames `[T, *shape]` of the values' dtype (float64 becomes
     float32). If any episode is padded, there are masks, 0 for padding. No noise
     is needed, and nothing is `known`.
 
     Attributes:
-        episodes: as given.
+        episodes: the argument; its values are copied.
 
     Raises:
         ValueError: no episode has two steps, or clips of one frame.

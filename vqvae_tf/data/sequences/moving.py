@@ -24,10 +24,12 @@ class MovingPictures(SequenceSource):
 
     A sequence has frames uint8 `[T, height, width, channels]`, and no mask.
     `noise_size` is 2, for direction and offset. `known` returns
-        "direction": int32 [batch], +1 to the right, -1 to the left;
-        "start": int32 [batch], the offset of the first frame to the right, in
-            pixels, 0 to width - 1;
-        "label": int64 [batch], only if the pictures have labels.
+
+    * "direction": int32 `[batch]`, +1 to the right, -1 to the left;
+    * "start": int32 `[batch]`, the offset of the first frame to the right, in
+      pixels, 0 to width - 1;
+    * "label": int64 `[batch]`, only if the pictures have labels.
+
     So frame t is `np.roll(picture, start + direction * t, axis=1)`.
 
     Raises:

@@ -43,12 +43,13 @@ def open_sequences(
 
     Args:
         form: one of
-            "moving": pictures of one size that move sideways
-                (`MovingPictures`);
-            "oscillator": noisy harmonic oscillators (`Oscillators`);
-            "switching_oscillator": such whose frequency changes
-                (`SwitchingOscillators`);
-            "episodes": clips of episodes (`EpisodeSequences`).
+
+            * "moving": pictures of one size that move sideways
+              (`MovingPictures`);
+            * "oscillator": noisy harmonic oscillators (`Oscillators`);
+            * "switching_oscillator": such whose frequency changes
+              (`SwitchingOscillators`);
+            * "episodes": clips of episodes (`EpisodeSequences`).
         source: as for `open_images` ("moving") or `open_episodes`
             ("episodes"); ignored by the oscillators, which are generated.
         split: as there; "train", "validation" or "test" for oscillators.

@@ -135,9 +135,9 @@ class SequenceSource(Source):
         """Returns all examples once, unbatched, with the noise of seed 0.
 
         Returns:
-            Dataset of {"frames": [length, *shape], "index": int64 []}, plus
-            "mask": float32 [length] if the source has masks, and what is
-            `known`.
+            Dataset of dicts with "frames" `[length, *shape]`, "index" int64
+            `[]`, "mask" float32 `[length]` if the source has masks, and what
+            is `known`.
         """
 
         def example(index):

@@ -16,15 +16,18 @@ from vqvae_tf.utils.checks import check_odd, check_positive
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class PixelCNN(CodeNetwork):
-    """Gated PixelCNN over grids of codes, or over pixels.
+    r"""Gated PixelCNN over grids of codes, or over pixels.
 
-    `log p(x | c) = sum_t log p(x_t | x_{<t}, c)` over the positions of a grid
-    in raster order and, at each position, over its codebooks in order. A
-    vertical stack of convolutions sees the rows above, a horizontal one the
-    columns to the left; together they have no blind spot. With `reach =
-    first_kernel_size // 2 + (num_layers - 1) * (kernel_size // 2)`, a position
-    sees `reach` columns to its left, and in the `reach` rows above it `reach`
-    columns to either side.
+    .. math::
+
+        \log p(x \mid c) = \sum_t \log p(x_t \mid x_{<t}, c)
+
+    over the positions of a grid in raster order and, at each position, over its
+    codebooks in order. A vertical stack of convolutions sees the rows above, a
+    horizontal one the columns to the left; together they have no blind spot.
+    With a reach of `first_kernel_size // 2 + (num_layers - 1) * (kernel_size //
+    2)`, a position sees as many columns to its left, and as many rows above it,
+    in these as many columns to either side.
 
     Args:
         num_embeddings: K, codes are in 0..K-1 (256 for pixels); or a sequence

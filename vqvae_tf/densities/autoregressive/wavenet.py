@@ -21,15 +21,18 @@ _COMPILED_FROM = 4096
 
 @keras.saving.register_keras_serializable("vqvae_tf")
 class WaveNet(CodeNetwork):
-    """WaveNet over the levels of a waveform, or over codes in time.
+    r"""WaveNet over the levels of a waveform, or over codes in time.
 
-    `log p(x | c) = sum_t log p(x_t | x_{<t}, c)`, and at each position over
-    its codebooks in order. It has stacks of gated causal convolutions, with
-    dilations that double from layer to layer, starting at 1 in each stack; all
-    layers have skip connections to the head. A position sees the
-    `receptive_field = 1 + num_stacks * (kernel_size - 1) * (2 **
-    layers_per_stack - 1)` codes before it. Sequences of any length can be
-    evaluated and sampled.
+    .. math::
+
+        \log p(x \mid c) = \sum_t \log p(x_t \mid x_{<t}, c),
+
+    and at each position over its codebooks in order. It has stacks of gated
+    causal convolutions, with dilations that double from layer to layer,
+    starting at 1 in each stack; all layers have skip connections to the head. A
+    position sees the `receptive_field` codes before it, which is `1 +
+    num_stacks * (kernel_size - 1) * (2 ** layers_per_stack - 1)`. Sequences of
+    any length can be evaluated and sampled.
 
     Args:
         num_embeddings: K, codes are in 0..K-1 (256 for mu-law levels); or a
