@@ -22,7 +22,7 @@ def run(path, at_least, blocks=None):
     """Runs a page's snippets and returns their names."""
     blocks = blocks or snippets(path)
     assert len(blocks) >= at_least
-    names = {}
+    names = {"__name__": "__main__"}  # as in a script
     for block in blocks:
         exec(compile(block, str(path), "exec"), names)
     return names
@@ -106,6 +106,23 @@ def test_snippets_of_semantic_ids_run():
     assert len(np.unique(names["distinct"], axis=0)) == 512
 
 
+def test_snippets_of_own_pictures_run():
+    names = run(ROOT / "docs" / "own_pictures.md", at_least=1)
+    assert names["codes"].shape == (1, 32, 32)
+    assert 0 < float(names["bits"][0]) < 9 * 32 * 32 * 1.2
+
+
+def test_snippets_of_own_episodes_run(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    names = run(ROOT / "docs" / "own_episodes.md", at_least=2)
+    episodes = names["episodes"]
+    assert episodes.values.shape == (240, 32, 32, 3)
+    assert episodes.num_actions == 2
+    for t, action in enumerate(episodes.actions[:11]):
+        moved = np.roll(episodes.values[t], 4 if action else -4, axis=1)
+        np.testing.assert_array_equal(episodes.values[t + 1], moved)
+
+
 def test_snippets_of_training_run_in_a_recipe():
     config = recipes.defaults("pictures")
     (block,) = snippets(ROOT / "docs" / "training.md")
@@ -123,6 +140,6 @@ def test_the_code_of_every_page_runs_somewhere():
     }
     here = {"README.md", "models.md", "keras.md", "scale.md", "speech.md"}
     here |= {"troubleshooting.md", "migrating.md", "semantic_ids.md"}
-    here |= {"training.md"}
+    here |= {"training.md", "own_episodes.md", "own_pictures.md"}
     # tests/encoding/test_dataset.py, tests/export/
     assert found == here | {"encoding.md", "serving.md"}

@@ -233,6 +233,7 @@ def test_sets_without_one_action(shared_dir, name):
         ("train[2:]", slice(2, 4)),
         ("train[:50%]", slice(0, 2)),
         ("train[-1:]", slice(3, 4)),
+        ("train[1:99]", slice(1, 4)),  # as in Python
     ],
 )
 def test_slices_are_of_episodes(shared_dir, split, chosen):

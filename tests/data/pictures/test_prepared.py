@@ -79,6 +79,7 @@ def test_small_and_large_sets_give_the_same(shared_dir, cache_bytes, kind):
     [
         ("train[2:5]", slice(2, 5)),
         ("train[5:]", slice(5, 7)),
+        ("train[5:99]", slice(5, 7)),
         ("train[:50%]", slice(0, 4)),
     ],
 )

@@ -89,8 +89,22 @@ def find_split(
 
 
 def spelled(builder: "tfds.core.DatasetBuilder", split: str) -> str:
-    """Returns a split in tfds syntax, where "all" is the sum of all splits."""
-    return "+".join(builder.info.splits) if split == "all" else split
+    """Returns a split in tfds syntax.
+
+    "all" is the sum of all splits. As in Python, a slice that goes beyond the
+    last example ends there; tfds refuses it.
+    """
+    if split == "all":
+        return "+".join(builder.info.splits)
+
+    def clipped(found):
+        name, start, end = found.groups()
+        known = builder.info.splits.get(name)
+        if known is None or int(end) <= known.num_examples:
+            return found[0]
+        return f"{name}[{start}:{known.num_examples}]"
+
+    return re.sub(r"(\w+)\[(\d*):(\d+)\]", clipped, split)
 
 
 def stream(builder: "tfds.core.DatasetBuilder", split: str) -> tf.data.Dataset:
