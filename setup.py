@@ -96,6 +96,22 @@ setuptools.setup(
     name="vqvae_tf",
     version=VERSION,
     description="VQ-VAE models for TensorFlow 2 and Keras 3, with a model zoo",
+    # Pictures have no place in an index, which shows no files of ours.
+    long_description=re.sub(
+        r"^!\[.*\n\n.*\n\n", "", (ROOT / "README.md").read_text(), flags=re.M
+    ),
+    long_description_content_type="text/markdown",
+    keywords="vq-vae vqgan pixelcnn wavenet tokenizer tensorflow keras",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.11",
     packages=setuptools.find_packages(
         include=["vqvae_tf", "vqvae_tf.*", "vqvae_tf_cli"]

@@ -76,7 +76,7 @@ def _copy_sources(destination):
             destination / name,
             ignore=shutil.ignore_patterns("__pycache__"),
         )
-    for name in ("setup.py", "pyproject.toml", "MANIFEST.in"):
+    for name in ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md"):
         shutil.copy(ROOT / name, destination)
 
 
@@ -118,6 +118,10 @@ def test_wheel_holds_package_zoo_and_samples(tmp_path):
         assert (
             "vqvae-tf = vqvae_tf_cli.main:main" in archive.read(entry).decode()
         )
+        about = entry.replace("entry_points.txt", "METADATA")
+        text = archive.read(about).decode()
+        assert "Description-Content-Type: text/markdown" in text
+        assert "## Use a pretrained model" in text and "![" not in text
     assert names == expected
 
 
