@@ -28,6 +28,7 @@ from vqvae_tf.evaluation.levels import others_of
 from vqvae_tf.evaluation.statistics import half_interval
 from vqvae_tf.runtime.adam import Adam
 from vqvae_tf.tasks.levels import recipe
+from vqvae_tf.utils.paths import expand
 
 FOLDER = command.DOCS / "levels"
 
@@ -44,6 +45,30 @@ def contexts_of(config, codes, labels, level, sees_above):
 def run(level, seed, sees_above, model, config, parts, arguments):
     """Trains and measures a level's density; returns its figures."""
     keras.utils.set_random_seed(seed)
+    found, prior, _ = trained(
+        level, seed, sees_above, model, config, parts, arguments
+    )
+    if sees_above:
+        codes, labels = parts["test"]
+        context = contexts_of(config, codes, labels, level, True)
+        others = _of_others(context, codes)
+        bits = priors.measured(prior)(codes[level], others)
+        found["given_others"] = float(bits.mean() / codes[level][0].size)
+    return found
+
+
+def trained(
+    level, seed, sees_above, model, config, parts, arguments, scratch=None
+):
+    """Trains a level's density, and measures it.
+
+    Args:
+        scratch: the name of a folder in that of --scratch, from which a stopped
+            training goes on; or None.
+
+    Returns:
+        Its figures, the density, and the bits of each test picture's codes.
+    """
     prior = recipe.make_density(config, model, level, sees_above)
     prior.build()
     prior.compile(Adam(use_ema=True, ema_momentum=0.999, ema_of_run=True))
@@ -52,7 +77,8 @@ def run(level, seed, sees_above, model, config, parts, arguments):
         for name, part in parts.items()
     }
     codes = {name: part[0][level] for name, part in parts.items()}
-    section = config.lower_training
+    first = level == next(iter(model.quantizers()))
+    section = config.prior_training if first else config.lower_training
     batches = functools.partial(
         data.array_batches,
         codes["train"].astype(np.int32),
@@ -67,18 +93,21 @@ def run(level, seed, sees_above, model, config, parts, arguments):
         return float(found.mean() / each)
 
     budget = priors.Budget(60 * arguments.minutes, section.learning_rate)
-    curve = priors.fitted(prior, batches, budget, look)
-    test = bits(codes["test"], contexts["test"]) / each
+    if scratch and arguments.scratch:
+        scratch = priors.Scratch(
+            prior, expand(arguments.scratch) / scratch, budget
+        )
+    else:
+        scratch = None
+    curve = priors.fitted(prior, batches, budget, look, scratch)
+    test = bits(codes["test"], contexts["test"])
     found = {
-        "bits_per_code": float(test.mean()),
-        "half_interval": half_interval(test),
+        "bits_per_code": float(test.mean() / each),
+        "half_interval": half_interval(test / each),
         "steps": budget.steps,
         "curve": curve,
     }
-    if sees_above:
-        others = _of_others(contexts["test"], parts["test"][0])
-        found["given_others"] = float(bits(codes["test"], others).mean() / each)
-    return found
+    return found, prior, test
 
 
 def _of_others(context, codes):

@@ -6,9 +6,10 @@
 
 Each prior draws codes that the preset's decoder decodes, and `evaluation
 .samples` compares them with the held-out pictures in the features of a named
-classifier. A run writes docs/prior_samples/PRESET-ROW-SEED.json; runs whose
-file exists are skipped. --sheets=FOLDER also draws samples of each prior, and
-pictures whose lower half or middle it has completed.
+classifier. The preset's own prior is the row "own". A run writes
+docs/prior_samples/PRESET-ROW-SEED.json; runs whose file exists are skipped.
+--sheets=FOLDER also draws samples of each prior, and pictures whose lower half
+or middle it has completed.
 """
 
 import json
@@ -75,7 +76,7 @@ def completed(generator, batch):
     return readable(sheets.stacked(rows, COMPLETED), size)
 
 
-def run(generator, network, batches, arguments):
+def run(generator, network, batches, arguments, groups=None):
     """Returns the figures of one generator."""
     figures = samples.evaluate(
         generator,
@@ -83,6 +84,7 @@ def run(generator, network, batches, arguments):
         *batches,
         num_samples=arguments.samples or None,
         temperature=arguments.temperature,
+        groups=groups,
     )
     return {
         "network": network.name,
@@ -153,18 +155,22 @@ def main():
     batches = [
         batches_of(config, split, arguments) for split in ("test", "train")
     ]
-    names = expand(arguments.priors).glob(f"{arguments.preset}-*.keras")
-    for kept in sorted(names):
-        path = folder / f"{kept.stem}.json"
+    kept = expand(arguments.priors).glob(f"{arguments.preset}-*.keras")
+    files = {path.stem: path for path in sorted(kept)}
+    for name, file in {f"{arguments.preset}-own-0": None, **files}.items():
+        path = folder / f"{name}.json"
         if path.exists():
             continue
-        prior = keras.models.load_model(kept, compile=False)
-        generator = vq.LatentGenerator(preset.autoencoder, prior)
-        row = kept.stem.removeprefix(f"{arguments.preset}-").rpartition("-")[0]
-        found = run(generator, network, batches, arguments)
+        generator = preset
+        if file:
+            prior = keras.models.load_model(file, compile=False)
+            generator = vq.LatentGenerator(preset.autoencoder, prior)
+        row = name.removeprefix(f"{arguments.preset}-").rpartition("-")[0]
+        groups = config.data.class_groups
+        found = run(generator, network, batches, arguments, groups)
         if arguments.sheets:
             batch = next(iter(batches[0]))
-            write_sheets(generator, kept.stem, batch, expand(arguments.sheets))
+            write_sheets(generator, name, batch, expand(arguments.sheets))
         command.write(path, {"preset": arguments.preset, "row": row, **found})
 
 
