@@ -79,6 +79,25 @@ def mean(values, style: str = ".3f") -> str:
     return f"{found.mean:{style}} ± {found.half:{style}}"
 
 
+def panels(number: int):
+    """Returns a figure with panels beside each other, and the list of these."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(
+        1,
+        number,
+        figsize=(5 * number, 4),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in axes[0]:
+        axis.grid(alpha=0.3)
+    return figure, list(axes[0])
+
+
 def folder_of_runs(arguments, table) -> pathlib.Path | None:
     """Returns the folder of --folder, which is made if it is missing.
 

@@ -5,6 +5,7 @@
     python benchmarks/priors.py --data_dir=TFDS --preset=vqvae_dmlab84 \
         --block=128
     python benchmarks/priors.py --table
+    python benchmarks/priors.py --plot=docs/priors.png
 
 All see the same codes, in the same order, for as many minutes of one core, by
 the process's own clock: an hour of one core is half an hour of two. The
@@ -267,6 +268,38 @@ def table(folder):
     return "\n".join(lines)
 
 
+def plot(folder, path):
+    """Draws the curves of all runs, a panel for each preset.
+
+    The horizontal axis is the share of a run's minutes: processors differ, and
+    minutes were chosen for equal work.
+    """
+    runs = [json.loads(file.read_text()) for file in folder.glob("*.json")]
+    runs = [run for run in runs if "curve" in run]
+    names = sorted({run["preset"] for run in runs})
+    figure, axes = command.panels(len(names))
+    for axis, name in zip(axes, names):
+        lowest = math.inf
+        for number, row in enumerate(ROWS):
+            for run in runs:
+                if (run["preset"], run["row"]) == (name, row):
+                    _draw(axis, run, f"C{number}")
+                    lowest = min(lowest, run["validation_bits"])
+        axis.set(title=name, xlabel="share of the minutes")
+        axis.set(ylabel="bits a code, held out", ylim=(lowest - 0.1, None))
+        axis.set_ylim(top=lowest + 1.2)
+        axis.legend()
+    figure.savefig(path, dpi=110)
+
+
+def _draw(axis, run, color):
+    x = [point["minutes"] / run["minutes"] for point in run["curve"]]
+    y = [point["validation"] for point in run["curve"]]
+    bound = run["is_bound"]
+    label = f"{run['row']}, at most" if bound else run["row"]
+    axis.plot(x, y, "--" if bound else "-", color=color, label=label)
+
+
 def main():
     parser = command.parser(
         __doc__,
@@ -279,9 +312,13 @@ def main():
         folder=str(FOLDER),
         keep="",
         scratch="",
+        plot="",
     )
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
+    if arguments.plot:
+        plot(expand(arguments.folder), expand(arguments.plot))
+        return
     folder = command.folder_of_runs(arguments, table)
     if folder is None:
         return

@@ -239,17 +239,10 @@ def table(folder):
 
 def plot(folder, path):
     """Draws PSNR against bits, a panel for each set of pictures."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     runs = found_in(folder)
     names = sorted({own["data"] for own in runs})
-    figure, axes = plt.subplots(
-        1, len(names), figsize=(5 * len(names), 4), squeeze=False
-    )
-    for axis, name in zip(axes[0], names):
+    figure, axes = command.panels(len(names))
+    for axis, name in zip(axes, names):
         for kind, color in (("one", "tab:blue"), ("two", "tab:orange")):
             points = sorted(
                 (own["bits_a_pixel"], own["psnr"], own["row"])
@@ -274,9 +267,7 @@ def plot(folder, path):
         axis.set(
             title=name, xlabel="bits of the priors a pixel", ylabel="PSNR, dB"
         )
-        axis.grid(alpha=0.3)
         axis.legend()
-    figure.tight_layout()
     figure.savefig(path, dpi=110)
 
 

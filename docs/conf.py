@@ -23,9 +23,11 @@ extensions = [
     "sphinx_copybutton",
     "site_links",
     "site_reference",
+    "site_zoo",
 ]
 templates_path = ["site_templates"]
 exclude_patterns = ["site_templates"]
+html_static_path = ["site_static"]
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 4
 # Of names in single backticks, as docstrings have them.

@@ -3,18 +3,21 @@
 import importlib
 import pathlib
 import pkgutil
+import re
 import subprocess
 import sys
 
 import pytest
 
 import vqvae_tf
+from vqvae_tf import zoo_path
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
 
 import site_links  # noqa: E402
 import site_reference  # noqa: E402
+import site_zoo  # noqa: E402
 
 
 def test_subpackages_with_public_names_are_in_the_reference():
@@ -65,6 +68,22 @@ def test_a_name_of_several_subpackages_has_one_page():
 )
 def test_links_lead_to_pages_of_the_site(link, expected):
     assert site_links.relinked(link) == expected
+
+
+def test_the_gallery_has_all_presets_and_what_they_show(tmp_path):
+    (tmp_path / "zoo").mkdir()
+    site_zoo.copy_media(tmp_path)
+    page = site_zoo.gallery()
+    names = {p.name for p in (zoo_path.zoo_dir() / "presets").iterdir()}
+    found = re.findall(r"from_preset\(&quot;(\w+)&quot;\)", page)
+    assert set(found) == names
+    cards = "".join(site_zoo.card(folder) for folder in site_zoo.presets())
+    sources = re.findall(r'src="([^"]+)"', page + cards)
+    assert len(sources) > len(names)
+    for source in sources:
+        assert (tmp_path / "zoo" / source).resolve().stat().st_size > 0
+    for kind in site_zoo.KINDS:
+        assert f'<article class="preset" data-kind="{kind}"' in page
 
 
 @pytest.mark.slow

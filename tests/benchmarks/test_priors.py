@@ -61,6 +61,8 @@ def test_a_run(row, monkeypatch, tmp_path):
     line = priors.table(tmp_path).splitlines()[2]
     assert line.startswith(f"| toy | {row} |")
     assert ("at most" in line) == (row == "MaskedCodeTransformer")
+    priors.plot(tmp_path, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 5000
 
 
 def test_a_stopped_run_goes_on(tmp_path, monkeypatch):
