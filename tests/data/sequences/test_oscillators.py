@@ -181,3 +181,12 @@ def test_bad_lengths(length):
 def test_bad_segments(arguments, message):
     with pytest.raises(ValueError, match=message):
         SwitchingOscillators(**arguments)
+
+
+@pytest.mark.parametrize("kind", [Oscillators, SwitchingOscillators])
+def test_positions_are_what_is_observed_without_noise(kind):
+    source = kind(noise=0)
+    noise = source.evaluation_noise([0, 5, 7])
+    known = source.known([0, 5, 7], noise)
+    frames, _ = source.get([0, 5, 7], noise)
+    np.testing.assert_array_equal(source.positions(known), frames[..., 0])

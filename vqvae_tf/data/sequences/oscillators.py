@@ -18,10 +18,13 @@ _PACKET = 16  # at least as many floats as any CPU computes at once
 
 
 class Oscillators(SequenceSource):
-    """Positions of harmonic oscillators, observed with Gaussian noise.
+    r"""Positions of harmonic oscillators, observed with Gaussian noise.
 
-        x_t = amplitude * sin(2 pi frequency t + phase) + noise * eps_t
+    .. math::
 
+        x_t = a \sin(2 \pi f t + \phi) + \sigma \, \epsilon_t
+
+    of amplitude a, frequency f and phase phi, with sigma the `noise`.
     Each sequence has a frequency, an amplitude and a phase of its own, uniform
     in their ranges. The paper does not say which ranges; the defaults are ours.
 
@@ -80,8 +83,16 @@ class Oscillators(SequenceSource):
 
     def get(self, index: tf.Tensor, noise: tf.Tensor) -> tuple[tf.Tensor, None]:
         found = self.known(index, noise)
-        angles = found["frequency"][:, None] * _radians(np.arange(self.length))
-        return _observed(found, angles, noise[:, 3:], self.noise), None
+        return _observed(self.positions(found), noise[:, 3:], self.noise), None
+
+    def positions(self, known: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the positions without noise, float32 `[batch, T]`.
+
+        Args:
+            known: as from `known`.
+        """
+        turns = _radians(np.arange(self.length))
+        return _positions(known, known["frequency"][:, None] * turns)
 
     def known(self, index: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
         return {
@@ -170,11 +181,15 @@ class SwitchingOscillators(SequenceSource):
 
     def get(self, index: tf.Tensor, noise: tf.Tensor) -> tuple[tf.Tensor, None]:
         found = self.known(index, noise)
-        each = tf.unstack(found["frequencies"], axis=1)
+        return _observed(self.positions(found), noise[:, 5:], self.noise), None
+
+    def positions(self, known: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the positions without noise; see `Oscillators`."""
+        each = tf.unstack(known["frequencies"], axis=1)
         # Not a matrix product, whose rounding may depend on the batch size.
         turns = zip(each, _radians(self._spent))
         angles = tf.add_n([f[:, None] * spent for f, spent in turns])
-        return _observed(found, angles, noise[:, 5:], self.noise), None
+        return _positions(known, angles)
 
     def known(self, index: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
         drawn = _between(self.frequencies, noise[:, :3])
@@ -197,11 +212,15 @@ def _radians(steps):
     return (2 * math.pi * steps).astype(np.float32)
 
 
-def _observed(found, angles, noise, spread):
-    """Returns positions, `[batch, T, 1]`, at angles `[batch, T]` from t = 0."""
+def _positions(found, angles):
+    """Returns positions at angles from t = 0, both `[batch, T]`."""
     angles += found["phase"][:, None]
-    position = found["amplitude"][:, None] * _by_rows(tf.sin, angles)
-    return (position + spread * _by_rows(tf.math.ndtri, noise))[..., None]
+    return found["amplitude"][:, None] * _by_rows(tf.sin, angles)
+
+
+def _observed(positions, noise, spread):
+    """Returns noisy positions, `[batch, T, 1]`."""
+    return (positions + spread * _by_rows(tf.math.ndtri, noise))[..., None]
 
 
 def _by_rows(function, x):

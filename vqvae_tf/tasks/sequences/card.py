@@ -124,18 +124,15 @@ def _curves(model, source, count=6):
         times = list(range(jump, jump + oscillators.STEPS + 1))
         drawn.append(model.rollout(past, times=times, seed=0).numpy())
     limit = 1.1 * np.abs(frames).max()
+    true = None
+    if hasattr(source, "positions"):
+        true = source.positions(known).numpy()
     for i, sequence in enumerate(frames):
         found = [curves.Curve(sequence, curves.GREY, is_dotted=True)]
-        if "frequency" in known:
-            found.append(curves.Curve(_true(known, i, len(sequence))))
+        if true is not None:
+            found.append(curves.Curve(true[i]))
         for jump, color, futures in zip(jumps, colors, drawn):
             start = oscillators.PAST - 1 + jump
             found.append(curves.Curve(futures[i], color, start))
         pictures.append(curves.draw(found, limit, frames.shape[1]))
     return curves.stacked(pictures)
-
-
-def _true(known, row, length):
-    """Returns an oscillator's positions without noise, `[length]`."""
-    angle = 2 * np.pi * known["frequency"][row] * np.arange(length)
-    return known["amplitude"][row] * np.sin(angle + known["phase"][row])
