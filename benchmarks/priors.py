@@ -46,7 +46,9 @@ from vqvae_tf.utils.paths import expand
 FOLDER = command.DOCS / "priors"
 # One of so many blocks of training pictures chooses the weights.
 SHARE = 20
-EPOCH = 100  # steps between two looks at these
+# Looks at these, at most, each after a multiple of so many steps: those of a
+# masked model take as long as its training otherwise.
+LOOKS, EPOCH = 25, 100
 
 _HEAD = dict(head_channels=128, dropout=0.1)
 _ATTENTION = dict(hidden_channels=64, num_blocks=3, num_layers=2, num_heads=2)
@@ -160,6 +162,7 @@ def fitted(prior, batches, budget, look, scratch=None):
     """
     curve, kept = scratch.restore() if scratch else ([], None)
     best = min((point["validation"] for point in curve), default=math.inf)
+    due = budget.share + 1 / LOOKS if curve else 0
     while budget.share < 1:
         history = prior.fit(
             batches(skip_steps=budget.steps),
@@ -167,6 +170,9 @@ def fitted(prior, batches, budget, look, scratch=None):
             verbose=0,
             callbacks=[budget],
         )
+        if budget.share < min(1, due):
+            continue
+        due = budget.share + 1 / LOOKS
         with averaging.averaged(prior):
             found = look()
             if not math.isfinite(found):
