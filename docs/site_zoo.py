@@ -137,7 +137,7 @@ def setup(app):
     # Before Sphinx looks which pages there are.
     app.connect(
         "config-inited",
-        lambda app, config: write_pages(pathlib.Path(app.srcdir) / "zoo"),
+        lambda app, config: write_pages(pathlib.Path(app.srcdir) / "gallery"),
     )
     app.connect(
         "build-finished",

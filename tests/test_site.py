@@ -71,7 +71,7 @@ def test_links_lead_to_pages_of_the_site(link, expected):
 
 
 def test_the_gallery_has_all_presets_and_what_they_show(tmp_path):
-    (tmp_path / "zoo").mkdir()
+    (tmp_path / "gallery").mkdir()
     site_zoo.copy_media(tmp_path)
     page = site_zoo.gallery()
     names = {p.name for p in (zoo_path.zoo_dir() / "presets").iterdir()}
@@ -81,7 +81,7 @@ def test_the_gallery_has_all_presets_and_what_they_show(tmp_path):
     sources = re.findall(r'src="([^"]+)"', page + cards)
     assert len(sources) > len(names)
     for source in sources:
-        assert (tmp_path / "zoo" / source).resolve().stat().st_size > 0
+        assert (tmp_path / "gallery" / source).resolve().stat().st_size > 0
     for kind in site_zoo.KINDS:
         assert f'<article class="preset" data-kind="{kind}"' in page
 
