@@ -245,6 +245,14 @@ def test_slices_are_of_episodes(shared_dir, split, chosen):
     assert episodes.actions.tolist() == expected.tolist()
 
 
+def test_the_log_tells_of_a_slice_that_is_shorter(shared_dir, caplog):
+    opened(shared_dir, "maze", "train[:3]")
+    opened(shared_dir, "maze", "all")
+    assert "train" not in caplog.text
+    opened(shared_dir, "maze", "train[1:99]")
+    assert "tfds:maze: train[1:99] is train[1:4]." in caplog.text
+
+
 def test_all_splits(shared_dir):
     episodes = opened(shared_dir, "maze", "all")
     assert episodes.lengths.tolist() == LENGTHS["train"] + LENGTHS["test"]

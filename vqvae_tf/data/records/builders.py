@@ -5,6 +5,7 @@ import re
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
+from absl import logging
 
 from vqvae_tf.data.options import OpenOptions
 from vqvae_tf.utils.messages import first_line
@@ -70,11 +71,14 @@ def find_split(
 ) -> "tfds.core.SplitInfo":
     """Returns the tfds description of a split, slice or sum of splits.
 
+    A slice that ends beyond the last example ends there, and the log says so.
+
     Raises:
         ValueError: the split does not exist or has no examples.
     """
+    shorter = spelled(builder, split)
     try:
-        found = builder.info.splits[spelled(builder, split)]
+        found = builder.info.splits[shorter]
         empty = not found.num_examples
     except (KeyError, ValueError):
         empty = True
@@ -85,6 +89,8 @@ def find_split(
             f'{sizes}, "all", or a slice such as "train[:90%]". '
             f"Received: split={split!r}."
         )
+    if shorter != split != "all":
+        logging.warning("tfds:%s: %s is %s.", name, split, shorter)
     return found
 
 
