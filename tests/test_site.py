@@ -98,4 +98,9 @@ def test_the_site_is_made_without_warnings(tmp_path):
     page = tmp_path / "site" / "reference" / "names"
     text = (page / "vqvae_tf.quantizers.VectorQuantizer.html").read_text()
     assert "commitment_cost" in text and "set_codebook" in text
-    assert "http://" not in text and "cdn" not in text
+    # Nothing is fetched from elsewhere: scripts, styles, fonts, pictures.
+    fetched = re.findall(
+        r'<(?:script|link|img)[^>]+(?:src|href)="([^"]+)"', text
+    )
+    assert any("mathjax" in place for place in fetched)
+    assert not [place for place in fetched if "//" in place]
