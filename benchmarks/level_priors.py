@@ -29,7 +29,7 @@ _TOP = dict(hidden_channels=128, num_layers=6, head_channels=128)
 _BOTTOM = dict(hidden_channels=96, num_layers=3, head_channels=96)
 # Sections of the recipe, the top first; None for the recipe's own.
 ROWS = {
-    "own": None,
+    "recipe": None,
     "MaskedCodeTransformer": [_MASKED | _TOP, _MASKED | _BOTTOM],
 }
 

@@ -46,8 +46,8 @@ from vqvae_tf.utils.paths import expand
 FOLDER = command.DOCS / "priors"
 # One of so many blocks of training pictures chooses the weights.
 SHARE = 20
-# Looks at these, at most, each after a multiple of so many steps: those of a
-# masked model take as long as its training otherwise.
+# About so many looks at these, each after so many steps or a multiple, and one
+# in the end: those of a masked model take as long as its training otherwise.
 LOOKS, EPOCH = 25, 100
 
 _HEAD = dict(head_channels=128, dropout=0.1)

@@ -50,6 +50,8 @@ def home_of(name, value, namespace):
 def write_pages(folder):
     """Writes a page of tables for each subpackage, and one of all of these."""
     folder.mkdir(exist_ok=True)
+    for page in folder.rglob("vqvae_tf*.rst"):
+        page.unlink()  # of former names
     for namespace, title in TITLES.items():
         places = [
             f"{home_of(name, value, namespace)}.{name}"

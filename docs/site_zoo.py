@@ -118,7 +118,8 @@ def card(folder):
 
 
 def write_pages(folder):
-    folder.mkdir(exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # pages of former presets
+    folder.mkdir()
     (folder / "index.md").write_text(gallery())
     for path in presets():
         (folder / f"{path.name}.md").write_text(card(path))

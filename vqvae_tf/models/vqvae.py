@@ -17,14 +17,13 @@ class VQVAE(EncoderDecoder, CodeModel):
     r"""Vector-quantized variational autoencoder (arXiv:1711.00937).
 
     `x --preprocess--> --encoder--> latents --quantizer--> quantized
-    --decoder--> log p(x | quantized)`. The loss is, in nats per data dimension,
+    --decoder--> log p(x | quantized)`. The loss is
 
     .. math::
 
-        -\tfrac{1}{D} \log p(x \mid z_q)
-        + \beta \, \|z_e - \operatorname{sg}(z_q)\|^2,
+        -\tfrac{1}{D} \log p(x \mid z_q) + \mathcal{L}_q,
 
-    where the second term is the quantizer's (that of `VectorQuantizerEMA`).
+    the first term in nats per data dimension, the second the quantizer's own.
 
     Args:
         encoder: maps preprocessed data to latents; `networks.Encoder`.

@@ -37,10 +37,11 @@ class LFQ(Quantizer):
 
     with tau the `temperature`, w the `entropy_weight`, d the `diversity` and
     beta the `commitment_cost`, where H is the entropy in nats, E the mean over
-    the batch, of all replicas, and sg stops the gradient. p factorizes into a
-    sigmoid(4 z / temperature) per bit, so the first term is a sum over bits,
-    and the second needs 2^(L/2) probabilities a latent, not 2^L; both are
-    exact. Gradients pass straight through the sign.
+    the batch, of all replicas, and sg stops the gradient; the last term is a
+    mean over latents and channels. p factorizes into a sigmoid(4 z /
+    temperature) per bit, so the first term is a sum over bits, and the second
+    needs 2^(L/2) probabilities a latent, not 2^L; both are exact. Gradients
+    pass straight through the sign.
 
     Args:
         num_bits: int, L, at most 24: channels of the latents, and bits of a

@@ -234,6 +234,7 @@ def test_sets_without_one_action(shared_dir, name):
         ("train[:50%]", slice(0, 2)),
         ("train[-1:]", slice(3, 4)),
         ("train[1:99]", slice(1, 4)),  # as in Python
+        ("train[-3:1_000]", slice(1, 4)),
     ],
 )
 def test_slices_are_of_episodes(shared_dir, split, chosen):

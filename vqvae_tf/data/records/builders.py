@@ -110,7 +110,7 @@ def spelled(builder: "tfds.core.DatasetBuilder", split: str) -> str:
             return found[0]
         return f"{name}[{start}:{known.num_examples}]"
 
-    return re.sub(r"(\w+)\[(\d*):(\d+)\]", clipped, split)
+    return re.sub(r"([\w-]+)\[(-?[\d_]*):([\d_]+)\]", clipped, split)
 
 
 def stream(builder: "tfds.core.DatasetBuilder", split: str) -> tf.data.Dataset:
