@@ -67,7 +67,7 @@ def run(row, seed, model, config, parts, arguments):
 
 
 def main():
-    arguments = command.parser(
+    parser = command.parser(
         __doc__,
         data_dir=None,
         preset="vqvae2_grocery128",
@@ -78,9 +78,12 @@ def main():
         folder=str(priors.FOLDER),
         keep="",
         scratch="",
-    ).parse_args()
-    arguments.table = False
+    )
+    parser.add_argument("--table", action="store_true")
+    arguments = parser.parse_args()
     folder = command.folder_of_runs(arguments, priors.table)
+    if folder is None:
+        return
     preset = vq.LatentGenerator.from_preset(arguments.preset)
     config = recipes.read_recipe(recipes.find_recipe(arguments.preset))
     parts = priors.codes_of(preset, config, arguments)
